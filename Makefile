@@ -1,0 +1,109 @@
+# pgqueue: build, install and test. `make demo` and `make check` need nothing but Debian 12: they install what is missing.
+
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+
+# Goals that are scripts. The scripts install missing packages first, so these goals must not need PGXS.
+SCRIPT_GOALS = check unit bench soak check-majors check-asan check-valgrind demo run stop
+
+.PHONY: $(SCRIPT_GOALS)
+
+ifneq ($(filter $(SCRIPT_GOALS),$(MAKECMDGOALS)),)
+
+.NOTPARALLEL:
+
+check:
+	@tests/run
+unit:
+	@tests/run unit
+# The crash tests (tests/tap/crash_*.pl) N times in a row.
+N ?= 20
+soak:
+	@tests/run --repeat $(N) tap 'crash_*'
+check-majors check-asan check-valgrind:
+	@tests/tools/$@
+bench:
+	@tests/bench/run $(ROWS)
+demo:
+	@KEEP=$(KEEP) tests/demo/run
+run:
+	@tests/tools/server start
+stop:
+	@tests/tools/server stop
+
+# Other goals beside a script goal are made by a make of their own, which includes PGXS.
+$(filter-out $(SCRIPT_GOALS),$(MAKECMDGOALS)):
+	@+$(MAKE) --no-print-directory $@
+
+else
+
+# Folder of the sources: `make -f SRC/Makefile VPATH=SRC` builds in the current folder.
+SRC := $(or $(VPATH),.)
+V := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(SRC)/extension/pgqueue.control)
+MODULES_SQL := $(sort $(wildcard $(SRC)/sql/*.sql))
+
+EXTENSION = extension/pgqueue
+DATA_built = extension/pgqueue--$(V).sql
+MODULE_big = pgqueue
+OBJS := $(patsubst %.cpp,%.o,$(shell cd $(SRC) && find src -name '*.cpp' ! -path 'src/client/*' | LC_ALL=C sort))
+
+# -isystem demotes the -I of PGXS: no warnings out of server headers, no `register` error.
+PG_CPPFLAGS = -DPGQUEUE_VERSION='"$(V)"' -I$(SRC)/src -isystem $(shell $(PG_CONFIG) --includedir-server)
+PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-strict-aliasing -fwrapv \
+	-Wall -Wextra -MMD -MP
+ifeq ($(WERROR),1)
+PG_CXXFLAGS += -Werror
+endif
+# Stop points and the controlled clock of the tests; never in an installed build.
+ifeq ($(TESTPOINTS),1)
+PG_CPPFLAGS += -DPGQUEUE_TESTPOINTS
+endif
+# Of tests/tools/check-asan.
+ifneq ($(SANITIZE),)
+PG_CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+PG_LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+# -lstdc++ only for distributions whose hardening flags need it; --as-needed drops it otherwise. The map hides C++ names,
+# which PostgreSQL 15 and older would export.
+EXPORTS = $(SRC)/extension/pgqueue.map
+SHLIB_LINK = -Wl,--as-needed -lstdc++ -Wl,--version-script=$(EXPORTS)
+
+# `make installcheck`: against the running server that PGHOST and PGPORT name, which has the library preloaded. The TAP
+# tests are for `make check` only: they start servers of their own from a build with stop points.
+REGRESS = $(shell sed -n 's/^test: *//p' $(SRC)/tests/regress/schedule 2>/dev/null)
+REGRESS_OPTS = --inputdir=$(SRC)/tests/regress --load-extension=pgqueue
+ISOLATION = $(shell sed -n 's/^test: *//p' $(SRC)/tests/isolation/schedule 2>/dev/null)
+ISOLATION_OPTS = --inputdir=$(SRC)/tests/isolation --load-extension=pgqueue
+
+EXTRA_CLEAN = build $(OBJS:.o=.d)
+
+# PGXS would run clang for bitcode without our flags; there is nothing to gain for a queue.
+override with_llvm := no
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# In a VPATH build look up sources only, so that products of a build in the tree are never taken.
+override srcdir := $(SRC)
+override VPATH :=
+vpath %.cpp $(SRC)
+vpath %.control $(SRC)
+
+# Own dependency files beside each object: those of PGXS carry only the base name, and ours repeat.
+-include $(OBJS:.o=.d)
+OBJ_DIRS := $(sort $(dir $(OBJS)))
+$(OBJS): $(SRC)/Makefile | $(OBJ_DIRS)
+$(OBJ_DIRS) extension:
+	@mkdir -p $@
+pgqueue$(DLSUFFIX): $(EXPORTS)
+
+# The folder is a prerequisite because its time tells of a module that was removed.
+$(DATA_built): $(MODULES_SQL) $(SRC)/sql $(SRC)/extension/concat.sh | extension
+	@$(SRC)/extension/concat.sh $(MODULES_SQL) >$@.tmp && mv $@.tmp $@
+
+# A server of `make run` lives in build/, which clean removes.
+clean: stop-server
+.PHONY: stop-server
+stop-server:
+	@$(SRC)/tests/tools/server stop --forget
+
+endif

@@ -1,0 +1,127 @@
+-- Namespaces: the views and the functions that manage them. A function of schema pgqueue runs its namesake in pgqueue_internal with the
+-- rights of the extension's owner; what the caller may do is checked there, by require().
+
+CREATE VIEW pgqueue.namespace WITH (security_barrier) AS
+SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running, n.max_depth, n.paused,
+    n.description, n.created_at
+FROM pgqueue_internal.namespace n
+WHERE pgqueue_internal.may(n.id, 'see');
+COMMENT ON VIEW pgqueue.namespace IS 'one row for each namespace';
+COMMENT ON COLUMN pgqueue.namespace.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.namespace.owner IS 'role that owns it';
+COMMENT ON COLUMN pgqueue.namespace.weight IS 'share of the workers, 1 to 1000, default 1';
+COMMENT ON COLUMN pgqueue.namespace.max_running IS 'most tasks retained at once; NULL unlimited';
+COMMENT ON COLUMN pgqueue.namespace.max_depth IS 'most unfinished tasks; NULL unlimited';
+COMMENT ON COLUMN pgqueue.namespace.paused IS 'nothing of it starts';
+COMMENT ON COLUMN pgqueue.namespace.description IS 'free text';
+COMMENT ON COLUMN pgqueue.namespace.created_at IS 'created';
+
+-- Owners see every grant of theirs, others those to their own roles.
+CREATE VIEW pgqueue.namespace_grant WITH (security_barrier) AS
+SELECT n.name AS namespace, CASE WHEN g.role = 0 THEN 'public' ELSE a.rolname::text END AS role, g.privilege,
+    pgqueue_internal.role_name(g.grantor, g.grantor_name) AS grantor, g.granted_at
+FROM pgqueue_internal.namespace_grant g
+JOIN pgqueue_internal.visible n ON n.id = g.namespace_id
+LEFT JOIN pg_catalog.pg_roles a ON a.oid = g.role
+WHERE (g.role = 0 OR a.oid IS NOT NULL)
+    AND (n.grants OR g.role = 0 OR pg_catalog.pg_has_role(g.role, 'USAGE'));
+COMMENT ON VIEW pgqueue.namespace_grant IS 'who may do what';
+COMMENT ON COLUMN pgqueue.namespace_grant.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.namespace_grant.role IS 'role';
+COMMENT ON COLUMN pgqueue.namespace_grant.privilege IS 'use, work, manage or read';
+COMMENT ON COLUMN pgqueue.namespace_grant.grantor IS 'who granted it';
+COMMENT ON COLUMN pgqueue.namespace_grant.granted_at IS 'when';
+
+-- The row of a namespace as the view shows it, to whomever.
+CREATE FUNCTION pgqueue_internal.shown_namespace(namespace_id integer) RETURNS pgqueue.namespace
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT n.name, pgqueue_internal.role_name(n.owner, n.owner_name), n.weight, n.max_running, n.max_depth, n.paused, n.description, n.created_at
+    FROM pgqueue_internal.namespace n
+    WHERE n.id = shown_namespace.namespace_id;
+END;
+
+-- The normalised name of a namespace that users may make, change or drop; 22004, 42602, 42939.
+CREATE FUNCTION pgqueue_internal.user_namespace(namespace text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    normalized text := pgqueue_internal.normalize_name('namespace', namespace);
+BEGIN
+    IF normalized = 'pgqueue' THEN
+        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = 'namespace "pgqueue" is reserved for system use',
+            HINT = 'Choose another name.';
+    END IF;
+    RETURN normalized;
+END
+$$;
+
+-- The id of a namespace with this normalised name; NULL when there is none.
+CREATE FUNCTION pgqueue_internal.namespace_id(namespace_name text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT n.id FROM pgqueue_internal.namespace n WHERE n.name = namespace_name);
+END
+$$;
+
+-- Makes a namespace of the caller's; NULL when the name is taken. The lock lets one session at a time make namespaces.
+CREATE FUNCTION pgqueue_internal.add_namespace(namespace_name text) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    new_id integer;
+    owner oid := pgqueue_internal.caller();
+BEGIN
+    LOCK TABLE pgqueue_internal.namespace IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = namespace_name) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO pgqueue_internal.namespace (name, owner, owner_name)
+    VALUES (namespace_name, owner, pgqueue_internal.role_name(owner, ''))
+    RETURNING id INTO new_id;
+    RETURN new_id;
+END
+$$;
+
+-- Changes what is not NULL; zero limits become NULL, as does an empty description.
+CREATE FUNCTION pgqueue_internal.patch_namespace(namespace_id integer, new_weight integer, new_max_running integer, new_max_depth bigint,
+    new_paused boolean, new_description text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_range('weight', new_weight, 1, 1000),
+        pgqueue_internal.check_range('max_running', new_max_running, 0, NULL),
+        pgqueue_internal.check_range('max_depth', new_max_depth, 0, NULL);
+    IF num_nonnulls(new_weight, new_max_running, new_max_depth, new_paused, new_description) = 0 THEN
+        RETURN;
+    END IF;
+    UPDATE pgqueue_internal.namespace n
+    SET weight = coalesce(new_weight, n.weight),
+        max_running = nullif(coalesce(new_max_running, n.max_running), 0),
+        max_depth = nullif(coalesce(new_max_depth, n.max_depth), 0),
+        paused = coalesce(new_paused, n.paused),
+        description = nullif(coalesce(new_description, n.description), '')
+    WHERE n.id = namespace_id;
+END
+$$;
+
+-- Renames a namespace; 42710 when the name is taken.
+CREATE FUNCTION pgqueue_internal.rename_namespace(namespace_id integer, new_name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    normalized text := pgqueue_internal.user_namespace(new_name);
+BEGIN
+    LOCK TABLE pgqueue_internal.namespace IN SHARE ROW EXCLUSIVE MODE;
+    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = normalized AND n.id <> namespace_id) THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', normalized);
+    END IF;
+    UPDATE pgqueue_internal.namespace n SET name = normalized WHERE n.id = namespace_id AND n.name <> normalized;
+END
+$$;
+
+-- Gives a namespace to another role.
+CREATE FUNCTION pgqueue_internal.give_namespace(namespace_id integer, new_owner text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    role oid := pgqueue_internal.role_oid(new_owner, false);
+BEGIN
+    UPDATE pgqueue_internal.namespace n SET owner = role, owner_name = new_owner WHERE n.id = namespace_id;
+END
+$$;

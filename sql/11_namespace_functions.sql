@@ -1,0 +1,194 @@
+-- The functions that manage namespaces, each a body here and its entry in schema pgqueue.
+
+CREATE FUNCTION pgqueue_internal.create_namespace(namespace text, weight integer, max_running integer, max_depth bigint, description text)
+RETURNS pgqueue.namespace
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    namespace_name text;
+    target integer;
+BEGIN
+    PERFORM pgqueue_internal.check_call('create_namespace', true);
+    namespace_name := pgqueue_internal.user_namespace(namespace);
+    PERFORM pgqueue_internal.require(NULL, 'admin');
+    target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name),
+        pgqueue_internal.namespace_id(namespace_name));
+    PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, NULL, description);
+    RETURN pgqueue_internal.shown_namespace(target);
+END
+$$;
+
+CREATE FUNCTION pgqueue.create_namespace(namespace text, weight integer DEFAULT NULL, max_running integer DEFAULT NULL,
+    max_depth bigint DEFAULT NULL, description text DEFAULT NULL) RETURNS pgqueue.namespace
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.create_namespace IS
+'creates (the caller owns it) or updates';
+
+CREATE FUNCTION pgqueue_internal.update_namespace(namespace text, weight integer, max_running integer, max_depth bigint, paused boolean,
+    description text, owner text, rename_to text)
+RETURNS pgqueue.namespace
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+BEGIN
+    PERFORM pgqueue_internal.check_call('update_namespace', true);
+    target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(namespace));
+    PERFORM pgqueue_internal.require(target, 'owner');
+    IF num_nonnulls(weight, max_running, max_depth, paused, description, owner, rename_to) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
+            HINT = 'Give at least one setting to change.';
+    END IF;
+    PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, paused, description);
+    IF rename_to IS NOT NULL THEN
+        PERFORM pgqueue_internal.rename_namespace(target, rename_to);
+    END IF;
+    IF owner IS NOT NULL THEN
+        PERFORM pgqueue_internal.give_namespace(target, owner);
+    END IF;
+    RETURN pgqueue_internal.shown_namespace(target);
+END
+$$;
+
+CREATE FUNCTION pgqueue.update_namespace(namespace text, weight integer DEFAULT NULL, max_running integer DEFAULT NULL,
+    max_depth bigint DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL, owner text DEFAULT NULL,
+    rename_to text DEFAULT NULL) RETURNS pgqueue.namespace
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.update_namespace IS
+'patches what is given; nothing given 22023';
+
+CREATE FUNCTION pgqueue_internal.delete_namespace(namespace text, force boolean)
+RETURNS pgqueue.namespace
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    namespace_name text;
+    target integer;
+    queues bigint;
+    deleted pgqueue.namespace;
+BEGIN
+    PERFORM pgqueue_internal.check_call('delete_namespace', true);
+    namespace_name := pgqueue_internal.user_namespace(namespace);
+    target := pgqueue_internal.resolve_namespace(namespace_name);
+    PERFORM pgqueue_internal.require(target, 'owner');
+    PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;  -- no new queues until the end
+    deleted := pgqueue_internal.shown_namespace(target);
+    SELECT count(*) INTO queues FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
+    IF queues > 0 AND force IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('namespace "%s" is not empty', namespace_name),
+            DETAIL = format('Queues in it: %s.', queues),
+            HINT = format('Delete them first, or use SELECT pgqueue.delete_namespace(%L, force => true).', namespace_name);
+    END IF;
+    PERFORM pgqueue_internal.drop_queue_tasks(q.id, true) FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
+    DELETE FROM pgqueue_internal.archive a WHERE a.namespace_id = target;
+    DELETE FROM pgqueue_internal.namespace n WHERE n.id = target;
+    RETURN deleted;
+END
+$$;
+
+CREATE FUNCTION pgqueue.delete_namespace(namespace text, force boolean DEFAULT false) RETURNS pgqueue.namespace
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.delete_namespace IS
+'with queues or tickers 2BP01 unless force';
+
+CREATE FUNCTION pgqueue_internal.get_namespace(namespace text) RETURNS SETOF pgqueue.namespace
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    namespace_name text := pgqueue_internal.normalize_name('namespace', coalesce(namespace, current_setting('pgqueue.namespace', true), 'default'));
+BEGIN
+    RETURN QUERY
+    SELECT s.* FROM pgqueue_internal.namespace n, pgqueue_internal.shown_namespace(n.id) s
+    WHERE n.name = namespace_name AND pgqueue_internal.check_seen(n.id);
+END
+$$;
+
+CREATE FUNCTION pgqueue.get_namespace(namespace text DEFAULT NULL) RETURNS SETOF pgqueue.namespace
+    LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.get_namespace IS
+'NULL: the current one; unknown: no row';
+
+-- The privileges of a comma list, each once; all stands for the four. 22004, 22023.
+CREATE FUNCTION pgqueue_internal.privilege_list(privileges text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known CONSTANT text[] := ARRAY['use', 'work', 'manage', 'read'];
+    given text;
+    result text[] := ARRAY[]::text[];
+BEGIN
+    PERFORM pgqueue_internal.check_given('privileges', privileges);
+    FOREACH given IN ARRAY string_to_array(lower(privileges), ',') LOOP
+        given := btrim(given, E' \t\n');
+        PERFORM pgqueue_internal.check_word('privileges', given, known || 'all'::text);
+        result := result || CASE WHEN given = 'all' THEN known ELSE ARRAY[given] END;
+    END LOOP;
+    IF cardinality(result) = 0 THEN
+        PERFORM pgqueue_internal.check_word('privileges', privileges, known || 'all'::text);
+    END IF;
+    RETURN ARRAY(SELECT DISTINCT p FROM unnest(result) p);
+END
+$$;
+
+CREATE FUNCTION pgqueue_internal.grant_namespace(namespace text, privileges text, role text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    grantor oid := pgqueue_internal.caller();
+    words text[];
+BEGIN
+    PERFORM pgqueue_internal.check_call('grant_namespace', true);
+    target := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
+    PERFORM pgqueue_internal.require(target, 'owner');
+    words := pgqueue_internal.privilege_list(privileges);
+    INSERT INTO pgqueue_internal.namespace_grant (namespace_id, role, role_name, privilege, grantor, grantor_name)
+    SELECT target, pgqueue_internal.role_oid(grant_namespace.role, true), grant_namespace.role, p, grantor, pgqueue_internal.role_name(grantor, '')
+    FROM unnest(words) p
+    ON CONFLICT DO NOTHING;
+END
+$$;
+
+CREATE FUNCTION pgqueue.grant_namespace(namespace text, privileges text, role text) RETURNS void
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.grant_namespace IS
+'privileges: comma list of use, work, manage, read, or all; role public means every pgqueue_user';
+
+CREATE FUNCTION pgqueue_internal.revoke_namespace(namespace text, privileges text, role text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    role_oid oid;
+    words text[];
+BEGIN
+    PERFORM pgqueue_internal.check_call('revoke_namespace', true);
+    target := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
+    PERFORM pgqueue_internal.require(target, 'owner');
+    words := pgqueue_internal.privilege_list(privileges);
+    role_oid := pgqueue_internal.role_oid(role, true);
+    DELETE FROM pgqueue_internal.namespace_grant g
+    WHERE g.namespace_id = target AND g.role = role_oid AND g.privilege = ANY (words);
+END
+$$;
+
+CREATE FUNCTION pgqueue.revoke_namespace(namespace text, privileges text, role text) RETURNS void
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.revoke_namespace IS
+'what is not granted is no error';
+
+CREATE FUNCTION pgqueue_internal.has_namespace_privilege(namespace text, privilege text, role text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
+    asked oid;
+BEGIN
+    PERFORM pgqueue_internal.check_given('privilege', privilege),
+        pgqueue_internal.check_word('privilege', privilege, ARRAY['use', 'work', 'manage', 'read', 'owner']);
+    asked := CASE WHEN role IS NULL THEN pgqueue_internal.caller() ELSE pgqueue_internal.role_oid(role, false) END;
+    RETURN pg_has_role(asked, 'pgqueue_admin', 'USAGE')
+        OR EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = target AND pgqueue_internal.is_member(asked, n.owner))
+        OR EXISTS (SELECT FROM pgqueue_internal.namespace_grant g
+                   WHERE g.namespace_id = target AND g.privilege = has_namespace_privilege.privilege
+                       AND CASE WHEN g.role = 0 THEN pg_has_role(asked, 'pgqueue_user', 'USAGE')
+                                ELSE pgqueue_internal.is_member(asked, g.role) END);
+END
+$$;
+
+CREATE FUNCTION pgqueue.has_namespace_privilege(namespace text, privilege text, role text DEFAULT NULL) RETURNS boolean
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.has_namespace_privilege IS
+'privilege: use, work, manage, read or owner; NULL role: the caller; memberships count';

@@ -1,0 +1,263 @@
+-- The functions that manage queues, each a body here and its entry in schema pgqueue.
+
+-- Locks a queue of a namespace and returns its row; 42704 when there is none.
+CREATE FUNCTION pgqueue_internal.lock_queue(target integer, queue_name text) RETURNS pgqueue_internal.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    q pgqueue_internal.queue;
+    namespace_name text;
+BEGIN
+    SELECT s.* INTO q FROM pgqueue_internal.queue s WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('queue "%s" does not exist in namespace "%s"', queue_name, namespace_name),
+            HINT = format('Create it with SELECT pgqueue.create_queue(%L, namespace => %L).', queue_name, namespace_name);
+    END IF;
+    RETURN q;
+END
+$$;
+
+-- Makes a queue with the defaults; NULL when the name is taken, at the latest when the session that takes it commits.
+CREATE FUNCTION pgqueue_internal.add_queue(target integer, queue_name text) RETURNS pgqueue_internal.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    q pgqueue_internal.queue;
+BEGIN
+    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = target AND n.name = 'pgqueue') THEN
+        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = 'namespace "pgqueue" is reserved for system use',
+            HINT = 'Name another namespace.';
+    END IF;
+    INSERT INTO pgqueue_internal.queue AS s (namespace_id, name) VALUES (target, queue_name)
+    ON CONFLICT ON CONSTRAINT queue_namespace_id_name_key DO NOTHING
+    RETURNING s.* INTO q;
+    RETURN q;
+END
+$$;
+
+-- Locks a queue, made with the defaults when there is none.
+CREATE FUNCTION pgqueue_internal.made_queue(target integer, queue_name text) RETURNS pgqueue_internal.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    q pgqueue_internal.queue;
+BEGIN
+    LOOP
+        SELECT s.* INTO q FROM pgqueue_internal.queue s WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
+        IF FOUND THEN
+            RETURN q;
+        END IF;
+        q := pgqueue_internal.add_queue(target, queue_name);
+        IF q.id IS NOT NULL THEN
+            RETURN q;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The namespace of a call that manages queues; the caller needs manage in it.
+CREATE FUNCTION pgqueue_internal.managed_namespace(namespace text) RETURNS integer
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer := pgqueue_internal.resolve_namespace(namespace);
+BEGIN
+    PERFORM pgqueue_internal.require(target, 'manage');
+    RETURN target;
+END
+$$;
+
+-- Pauses a queue, or changes reason and end of a pause that holds.
+CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    holds boolean := q.paused AND (q.paused_until IS NULL OR q.paused_until > clock_timestamp());
+BEGIN
+    IF until <= clock_timestamp() THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = '"until" is in the past',
+            HINT = 'Use pgqueue.resume_queue to end a pause.';
+    END IF;
+    q.paused := true;
+    q.paused_reason := nullif(coalesce(reason, CASE WHEN holds THEN q.paused_reason END), '');
+    q.paused_until := coalesce(until, CASE WHEN holds THEN q.paused_until END);
+    PERFORM pgqueue_internal.store_queue(q);
+END
+$$;
+
+CREATE FUNCTION pgqueue_internal.create_queue(
+    queue text, description text, executor text, priority integer, ttl interval, retries integer, retry_delay interval, backoff text,
+    max_retry_delay interval, retry_jitter double precision, lease interval, run_limit interval, max_running integer, max_depth bigint,
+    rate_limit double precision, rate_burst integer, group_max_running integer, group_rate_limit double precision, group_policy text,
+    aging interval, retention interval, on_finish text, dead_letter text, group_commit integer, forward_to text, namespace text)
+RETURNS pgqueue.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    queue_name text;
+    q pgqueue_internal.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('create_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.made_queue(target, queue_name);
+    PERFORM pgqueue_internal.store_queue(pgqueue_internal.patched_queue(q,
+        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
+        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
+        group_commit, forward_to));
+    RETURN pgqueue_internal.shown_queue(q.id);
+END
+$$;
+
+CREATE FUNCTION pgqueue.create_queue(
+    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL, ttl interval DEFAULT NULL,
+    retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL, backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL,
+    retry_jitter double precision DEFAULT NULL, lease interval DEFAULT NULL, run_limit interval DEFAULT NULL,
+    max_running integer DEFAULT NULL, max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
+    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
+    group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
+    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL)
+    RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.create_queue IS
+'creates with the defaults of the view, or updates what is given';
+
+CREATE FUNCTION pgqueue_internal.update_queue(
+    queue text, description text, executor text, priority integer, ttl interval, retries integer, retry_delay interval, backoff text,
+    max_retry_delay interval, retry_jitter double precision, lease interval, run_limit interval, max_running integer, max_depth bigint,
+    rate_limit double precision, rate_burst integer, group_max_running integer, group_rate_limit double precision, group_policy text,
+    aging interval, retention interval, on_finish text, dead_letter text, group_commit integer, forward_to text, rename_to text,
+    namespace text)
+RETURNS pgqueue.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    queue_name text;
+    q pgqueue_internal.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('update_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    IF num_nonnulls(
+        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
+        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
+        group_commit, forward_to, rename_to) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
+            HINT = 'Give at least one setting to change.';
+    END IF;
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    IF rename_to IS NOT NULL THEN
+        q.name := pgqueue_internal.normalize_name('queue', rename_to);
+    END IF;
+    PERFORM pgqueue_internal.store_queue(pgqueue_internal.patched_queue(q,
+        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
+        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
+        group_commit, forward_to));
+    RETURN pgqueue_internal.shown_queue(q.id);
+END
+$$;
+
+CREATE FUNCTION pgqueue.update_queue(
+    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL, ttl interval DEFAULT NULL,
+    retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL, backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL,
+    retry_jitter double precision DEFAULT NULL, lease interval DEFAULT NULL, run_limit interval DEFAULT NULL,
+    max_running integer DEFAULT NULL, max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
+    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
+    group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
+    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, rename_to text DEFAULT NULL,
+    namespace text DEFAULT NULL)
+    RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.update_queue IS
+'patches what is given; nothing given 22023';
+
+CREATE FUNCTION pgqueue_internal.delete_queue(
+    queue text, force boolean, namespace text)
+RETURNS pgqueue.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    queue_name text;
+    q pgqueue_internal.queue;
+    deleted pgqueue.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('delete_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    deleted := pgqueue_internal.shown_queue(q.id);
+    PERFORM pgqueue_internal.drop_queue_tasks(q.id, force IS TRUE);
+    DELETE FROM pgqueue_internal.queue s WHERE s.id = q.id;
+    RETURN deleted;
+END
+$$;
+
+CREATE FUNCTION pgqueue.delete_queue(
+    queue text, force boolean DEFAULT false, namespace text DEFAULT NULL)
+    RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.delete_queue IS
+'removes its tasks too; with retained tasks 55006 unless force, which cancels them';
+
+CREATE FUNCTION pgqueue_internal.get_queue(
+    queue text, namespace text)
+RETURNS SETOF pgqueue.queue
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    queue_name text := pgqueue_internal.normalize_name('queue', queue);
+    target integer := pgqueue_internal.resolve_namespace(namespace);
+BEGIN
+    PERFORM pgqueue_internal.check_seen(target);
+    RETURN QUERY
+    SELECT s.* FROM pgqueue_internal.queue q, pgqueue_internal.shown_queue(q.id) s WHERE q.namespace_id = target AND q.name = queue_name;
+END
+$$;
+
+CREATE FUNCTION pgqueue.get_queue(
+    queue text, namespace text DEFAULT NULL)
+    RETURNS SETOF pgqueue.queue LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.get_queue IS
+'unknown: no row';
+
+CREATE FUNCTION pgqueue_internal.pause_queue(
+    queue text, reason text, until timestamptz, namespace text)
+RETURNS pgqueue.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    queue_name text;
+    q pgqueue_internal.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('pause_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    PERFORM pgqueue_internal.set_pause(q, reason, until);
+    RETURN pgqueue_internal.shown_queue(q.id);
+END
+$$;
+
+CREATE FUNCTION pgqueue.pause_queue(
+    queue text, reason text DEFAULT NULL, until timestamptz DEFAULT NULL, namespace text DEFAULT NULL)
+    RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.pause_queue IS
+'nothing starts any more; what runs goes on';
+
+CREATE FUNCTION pgqueue_internal.resume_queue(
+    queue text, namespace text)
+RETURNS pgqueue.queue
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    queue_name text;
+    q pgqueue_internal.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('resume_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    q.paused := false;
+    PERFORM pgqueue_internal.store_queue(q);
+    RETURN pgqueue_internal.shown_queue(q.id);
+END
+$$;
+
+CREATE FUNCTION pgqueue.resume_queue(
+    queue text, namespace text DEFAULT NULL)
+    RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.resume_queue IS
+'not paused: no error';

@@ -1,0 +1,110 @@
+-- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
+-- they are selected.
+
+CREATE VIEW pgqueue_internal.segment AS
+SELECT 0 AS slot, s.* FROM pgqueue_internal.segment_0 s
+UNION ALL SELECT 1, s.* FROM pgqueue_internal.segment_1 s
+UNION ALL SELECT 2, s.* FROM pgqueue_internal.segment_2 s
+UNION ALL SELECT 3, s.* FROM pgqueue_internal.segment_3 s
+UNION ALL SELECT 4, s.* FROM pgqueue_internal.segment_4 s
+UNION ALL SELECT 5, s.* FROM pgqueue_internal.segment_5 s;
+
+CREATE VIEW pgqueue_internal.outcome AS
+SELECT 0 AS slot, o.* FROM pgqueue_internal.outcome_0 o
+UNION ALL SELECT 1, o.* FROM pgqueue_internal.outcome_1 o
+UNION ALL SELECT 2, o.* FROM pgqueue_internal.outcome_2 o
+UNION ALL SELECT 3, o.* FROM pgqueue_internal.outcome_3 o
+UNION ALL SELECT 4, o.* FROM pgqueue_internal.outcome_4 o
+UNION ALL SELECT 5, o.* FROM pgqueue_internal.outcome_5 o;
+
+CREATE VIEW pgqueue.task WITH (security_barrier) AS
+SELECT t.id, n.name AS namespace, q.name AS queue,
+    (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[t.status + 1] AS status,
+    t.type, t.command,
+    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN t.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN t.headers END AS headers,
+    t.priority, c.name AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
+    t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,
+    CASE WHEN t.status = 2 THEN nullif(t.pid, 0) END AS pid,
+    CASE WHEN t.status = 2 AND n.receipts THEN nullif(t.receipt, 0) END AS receipt,
+    CASE WHEN t.status = 2 THEN t.lease_until END AS lease_until,
+    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN
+        (SELECT o.result FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
+    END AS result,
+    (SELECT o.error FROM pgqueue_internal.outcome o
+     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error,
+    (SELECT o.error_code FROM pgqueue_internal.outcome o
+     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error_code,
+    (SELECT o.error_info FROM pgqueue_internal.outcome o
+     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error_info,
+    CASE WHEN t.attempt > 0 THEN t.flags & 1 = 0 AND (t.command IS NOT NULL OR q.executor = 'server') END AS transactional,
+    t.ticker,
+    (SELECT f.name FROM pgqueue_internal.queue f WHERE f.id = t.origin_queue_id) AS origin_queue
+FROM pgqueue_internal.segment t
+JOIN pgqueue_internal.queue q ON q.id = t.queue_id
+JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+LEFT JOIN pgqueue_internal.creator c ON c.id = t.role_id
+WHERE n.all_tasks OR (n.own_tasks AND c.mine);
+COMMENT ON VIEW pgqueue.task IS 'one row for each task that is not archived';
+COMMENT ON COLUMN pgqueue.task.id IS 'unique in the database';
+COMMENT ON COLUMN pgqueue.task.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.task.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.task.status IS 'new, retry, retained, released, failed, expired or cancelled';
+COMMENT ON COLUMN pgqueue.task.type IS 'type that chooses the handler';
+COMMENT ON COLUMN pgqueue.task.command IS 'SQL command; NULL for a payload task';
+COMMENT ON COLUMN pgqueue.task.payload IS 'payload';
+COMMENT ON COLUMN pgqueue.task.headers IS 'metadata that handlers do not need, such as a trace';
+COMMENT ON COLUMN pgqueue.task.priority IS 'smaller runs first';
+COMMENT ON COLUMN pgqueue.task.role IS 'role that created it and as which a command runs';
+COMMENT ON COLUMN pgqueue.task.attempt IS 'attempts begun';
+COMMENT ON COLUMN pgqueue.task.retries IS 'further attempts allowed after the first';
+COMMENT ON COLUMN pgqueue.task.group_key IS 'order key';
+COMMENT ON COLUMN pgqueue.task.dedup_key IS 'deduplication key';
+COMMENT ON COLUMN pgqueue.task.batch_key IS 'batch key';
+COMMENT ON COLUMN pgqueue.task.depends_on IS 'tasks it waits for';
+COMMENT ON COLUMN pgqueue.task.created_at IS 'clock at create_task';
+COMMENT ON COLUMN pgqueue.task.delayed_at IS 'not before; NULL at once';
+COMMENT ON COLUMN pgqueue.task.dies_at IS 'expires then; NULL never';
+COMMENT ON COLUMN pgqueue.task.started_at IS 'start of the last attempt';
+COMMENT ON COLUMN pgqueue.task.finished_at IS 'end of the task';
+COMMENT ON COLUMN pgqueue.task.worker IS 'who holds or held it';
+COMMENT ON COLUMN pgqueue.task.pid IS 'server process of a live attempt';
+COMMENT ON COLUMN pgqueue.task.receipt IS 'receipt of the live lease (right work or manage)';
+COMMENT ON COLUMN pgqueue.task.lease_until IS 'end of the live lease; NULL: ends with its session';
+COMMENT ON COLUMN pgqueue.task.result IS 'result; of a command {"tag","rows","first"}';
+COMMENT ON COLUMN pgqueue.task.error IS 'message of the last failed attempt';
+COMMENT ON COLUMN pgqueue.task.error_code IS 'its SQLSTATE';
+COMMENT ON COLUMN pgqueue.task.error_info IS 'its detail, hint and context';
+COMMENT ON COLUMN pgqueue.task.transactional IS 'effects and release commit together (exactly once)';
+COMMENT ON COLUMN pgqueue.task.ticker IS 'ticker that made it';
+COMMENT ON COLUMN pgqueue.task.origin_queue IS 'queue it failed in, when in a dead-letter queue';
+
+CREATE VIEW pgqueue.task_archive WITH (security_barrier) AS
+SELECT a.id, n.name AS namespace, a.queue, a.status, a.type, a.command,
+    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.headers END AS headers,
+    a.priority, a.role, a.attempt, a.retries, a.group_key, a.dedup_key, a.batch_key, a.depends_on,
+    a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
+    NULL::integer AS pid, NULL::bigint AS receipt, NULL::timestamptz AS lease_until,
+    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.result END AS result,
+    a.error, a.error_code, a.error_info, a.transactional, a.ticker, a.origin_queue, a.archived_at
+FROM pgqueue_internal.archive a
+JOIN pgqueue_internal.visible n ON n.id = a.namespace_id
+LEFT JOIN (SELECT DISTINCT c.name, true AS mine FROM pgqueue_internal.creator c WHERE c.mine) m ON m.name = a.role
+WHERE n.all_tasks OR (n.own_tasks AND m.mine);
+
+-- The columns of task with the same comments.
+DO $make$
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT a.attname AS name, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid = 'pgqueue.task'::pg_catalog.regclass AND a.attnum > 0
+    LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN pgqueue.task_archive.%I IS %L', c.name, c.comment);
+    END LOOP;
+END
+$make$;
+COMMENT ON VIEW pgqueue.task_archive IS 'finished tasks kept by on_finish archive';
+COMMENT ON COLUMN pgqueue.task_archive.archived_at IS 'moved here';

@@ -1,0 +1,46 @@
+-- Attempts of tasks: those that ended, from the outcomes, and the last one from the task's row when it has no outcome row.
+
+CREATE VIEW pgqueue.task_attempt WITH (security_barrier) AS
+SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
+    CASE WHEN n.receipts THEN nullif(e.receipt, 0) END AS receipt,
+    e.worker, e.role, nullif(e.pid, 0) AS pid, e.started_at, e.finished_at, e.lease_until,
+    (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[e.outcome + 1] AS outcome,
+    e.error, e.error_code, e.error_info, e.cpu_seconds, e.wal_bytes, e.row_count
+FROM pgqueue_internal.segment t
+JOIN pgqueue_internal.queue q ON q.id = t.queue_id
+JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+LEFT JOIN pgqueue_internal.creator c ON c.id = t.role_id
+CROSS JOIN LATERAL (
+    SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until, o.outcome::integer AS outcome,
+        o.error, o.error_code, o.error_info, o.cpu_seconds, o.wal_bytes, o.row_count
+    FROM pgqueue_internal.outcome o
+    WHERE o.slot = t.slot AND o.id = t.id AND o.attempt > 0
+    UNION ALL
+    SELECT t.attempt, t.receipt, t.worker, CASE WHEN t.epoch <> 0 THEN c.name END, t.pid, t.started_at,
+        CASE WHEN t.status <> 2 THEN t.finished_at END,
+        t.lease_until,
+        CASE t.status WHEN 0 THEN 2 WHEN 1 THEN 3 WHEN 3 THEN 0 WHEN 4 THEN 1 WHEN 5 THEN 5 WHEN 6 THEN 4 END,
+        NULL, NULL, NULL, NULL, NULL, NULL
+    WHERE t.attempt > 0
+        AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
+) e
+WHERE n.all_tasks OR (n.own_tasks AND c.mine);
+COMMENT ON VIEW pgqueue.task_attempt IS 'one row for each attempt, live ones too; the last 10 of a task are kept';
+COMMENT ON COLUMN pgqueue.task_attempt.task_id IS 'task';
+COMMENT ON COLUMN pgqueue.task_attempt.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.task_attempt.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.task_attempt.attempt IS '1 for the first';
+COMMENT ON COLUMN pgqueue.task_attempt.receipt IS 'receipt';
+COMMENT ON COLUMN pgqueue.task_attempt.worker IS 'worker';
+COMMENT ON COLUMN pgqueue.task_attempt.role IS 'role of the worker';
+COMMENT ON COLUMN pgqueue.task_attempt.pid IS 'server process';
+COMMENT ON COLUMN pgqueue.task_attempt.started_at IS 'start';
+COMMENT ON COLUMN pgqueue.task_attempt.finished_at IS 'end; NULL while live';
+COMMENT ON COLUMN pgqueue.task_attempt.lease_until IS 'end of the lease';
+COMMENT ON COLUMN pgqueue.task_attempt.outcome IS 'released, failed, snoozed, lost, cancelled, expired; NULL while live';
+COMMENT ON COLUMN pgqueue.task_attempt.error IS 'message';
+COMMENT ON COLUMN pgqueue.task_attempt.error_code IS 'SQLSTATE';
+COMMENT ON COLUMN pgqueue.task_attempt.error_info IS 'detail, hint, context';
+COMMENT ON COLUMN pgqueue.task_attempt.cpu_seconds IS 'CPU seconds';
+COMMENT ON COLUMN pgqueue.task_attempt.wal_bytes IS 'WAL bytes';
+COMMENT ON COLUMN pgqueue.task_attempt.row_count IS 'rows processed';

@@ -1,0 +1,51 @@
+-- Workers and health.
+
+CREATE VIEW pgqueue.worker WITH (security_barrier) AS
+SELECT w.worker, w.kind, w.pid, c.name AS role, n.name AS namespace, q.name AS queue, w.task_id, t.type, t.command, w.attempt, w.state,
+    w.since, w.lease_until, w.cpu_seconds, w.progress, w.progress_note,
+    CASE WHEN w.state = 'running' AND w.progress > 0 AND w.progress <= 1
+         THEN w.since + (clock_timestamp() - w.since) / w.progress END AS ends_at
+FROM pgqueue_internal.workers() w
+LEFT JOIN pgqueue_internal.queue q ON q.id = w.queue_id
+LEFT JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+LEFT JOIN pgqueue_internal.creator c ON c.id = w.role_id
+LEFT JOIN LATERAL (SELECT s.type, s.command FROM pgqueue_internal.segment s WHERE s.id = w.task_id LIMIT 1) t ON true
+WHERE CASE WHEN w.queue_id IS NOT NULL THEN n.statistics
+           ELSE EXISTS (SELECT FROM pg_catalog.pg_roles a
+                        WHERE a.rolname IN ('pgqueue_admin', 'pg_monitor') AND pg_catalog.pg_has_role(a.oid, 'USAGE')) END;
+COMMENT ON VIEW pgqueue.worker IS 'live workers: server processes, and outside workers that hold a lease or wait';
+COMMENT ON COLUMN pgqueue.worker.worker IS 'name';
+COMMENT ON COLUMN pgqueue.worker.kind IS 'server or outside';
+COMMENT ON COLUMN pgqueue.worker.pid IS 'server process or session';
+COMMENT ON COLUMN pgqueue.worker.role IS 'role';
+COMMENT ON COLUMN pgqueue.worker.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.worker.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.worker.task_id IS 'task it holds; one row each';
+COMMENT ON COLUMN pgqueue.worker.type IS 'type of the task';
+COMMENT ON COLUMN pgqueue.worker.command IS 'command of the task';
+COMMENT ON COLUMN pgqueue.worker.attempt IS 'attempt';
+COMMENT ON COLUMN pgqueue.worker.state IS 'running, idle, waiting or stopping';
+COMMENT ON COLUMN pgqueue.worker.since IS 'since when in this state';
+COMMENT ON COLUMN pgqueue.worker.lease_until IS 'end of the lease';
+COMMENT ON COLUMN pgqueue.worker.cpu_seconds IS 'CPU seconds of this attempt';
+COMMENT ON COLUMN pgqueue.worker.progress IS '0 to 1, as the task told';
+COMMENT ON COLUMN pgqueue.worker.progress_note IS 'as the task told';
+COMMENT ON COLUMN pgqueue.worker.ends_at IS 'estimate from progress';
+
+-- What is of no one queue is shown to all who see statistics of some namespace.
+CREATE VIEW pgqueue.health WITH (security_barrier) AS
+SELECT p.severity, p.problem, n.name AS namespace, q.name AS queue, p.message, p.hint, p.pid, p.since
+FROM pgqueue_internal.problems() p
+LEFT JOIN pgqueue_internal.queue q ON q.id = p.queue_id
+LEFT JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+WHERE CASE WHEN p.queue_id IS NOT NULL THEN n.statistics
+           ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.statistics) END;
+COMMENT ON VIEW pgqueue.health IS 'what is wrong and what to do; no row when all is well';
+COMMENT ON COLUMN pgqueue.health.severity IS 'warning or critical';
+COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, not_adopted';
+COMMENT ON COLUMN pgqueue.health.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.health.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.health.message IS 'what';
+COMMENT ON COLUMN pgqueue.health.hint IS 'what to do, a statement where there is one';
+COMMENT ON COLUMN pgqueue.health.pid IS 'process at fault';
+COMMENT ON COLUMN pgqueue.health.since IS 'since when';

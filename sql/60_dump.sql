@@ -1,0 +1,81 @@
+-- pg_dump and restore. A restore runs CREATE EXTENSION and then copies the rows of the dump into the tables: rows that the install
+-- script has made already are overwritten, and roles are found again by their names.
+
+DO $make$
+DECLARE
+    relation pg_catalog.regclass;
+BEGIN
+    FOR relation IN
+        SELECT c.oid FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = 'pgqueue_internal'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S')
+        ORDER BY c.oid
+    LOOP
+        PERFORM pg_catalog.pg_extension_config_dump(relation, '');
+    END LOOP;
+END
+$make$;
+
+-- The same identity twice says nothing new.
+CREATE FUNCTION pgqueue_internal.restore_identity() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgqueue_internal.identity i WHERE i = NEW) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.identity FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_identity();
+
+CREATE FUNCTION pgqueue_internal.restore_role() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.oid := (SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = NEW.name);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.role FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_role();
+
+-- Namespaces 1 and 2 are those of the install script. Where the dump has another namespace of the name of one of them, that one goes:
+-- nothing can be in it yet. The system namespace keeps its owner, the one of the extension here.
+CREATE FUNCTION pgqueue_internal.restore_namespace() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.owner := pgqueue_internal.restored_role(NEW.owner_name);
+    DELETE FROM pgqueue_internal.namespace n
+    WHERE n.id <= 2 AND n.id <> NEW.id AND n.name = NEW.name
+        AND NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = n.id);
+    UPDATE pgqueue_internal.namespace n
+    SET (name, weight, max_running, max_depth, paused, description, created_at)
+      = (NEW.name, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description, NEW.created_at),
+        owner = CASE WHEN n.id = 2 THEN n.owner ELSE NEW.owner END,
+        owner_name = CASE WHEN n.id = 2 THEN n.owner_name ELSE NEW.owner_name END
+    WHERE n.id = NEW.id AND n.id <= 2;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_namespace();
+
+CREATE FUNCTION pgqueue_internal.restore_grant() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.role <> 0 THEN
+        NEW.role := pgqueue_internal.restored_role(NEW.role_name);
+    END IF;
+    NEW.grantor := pgqueue_internal.restored_role(NEW.grantor_name);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace_grant FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_grant();
+
+CREATE FUNCTION pgqueue_internal.restore_ring() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pgqueue_internal.ring r WHERE r.slot = NEW.slot;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ring FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ring();

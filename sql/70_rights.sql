@@ -1,0 +1,17 @@
+-- Who may do what. PUBLIC has nothing; pgqueue_user may call everything, the namespace's grants decide what comes of it.
+
+REVOKE ALL ON SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pgqueue TO pgqueue_user;
+GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue TO pgqueue_user;
+GRANT INSERT, UPDATE, DELETE ON pgqueue.namespace, pgqueue.queue, pgqueue.task TO pgqueue_user;
+GRANT DELETE ON pgqueue.task_archive TO pgqueue_user;
+
+-- What the views call on behalf of the role that reads them. Without USAGE on the schema nobody can name them.
+GRANT EXECUTE ON FUNCTION
+    pgqueue_internal.may(integer, text), pgqueue_internal.is_mine(integer), pgqueue_internal.role_name(oid, text),
+    pgqueue_internal.queue_counts(), pgqueue_internal.workers(), pgqueue_internal.problems(), pgqueue_internal.current_task_id()
+TO pgqueue_user;

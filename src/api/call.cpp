@@ -1,0 +1,239 @@
+#include "api/call.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/shared.hpp"
+#include "pg/error.hpp"
+
+namespace pgqueue::api {
+namespace {
+
+// Set while a function of schema pgqueue runs as the extension's owner.
+constinit Oid noted_caller = InvalidOid;
+
+Oid extension_owner() {
+    Oid ns = get_namespace_oid("pgqueue", false);
+    HeapTuple t = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(ns));
+    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema \"pgqueue\" does not exist"));
+    Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(t))->nspowner;
+    ReleaseSysCache(t);
+    return owner;
+}
+
+struct OwnerCall {
+    FunctionCallInfo fcinfo;
+    Datum result;
+};
+
+// Runs call as the extension's owner. On an error the transaction's abort restores the user; noted_caller is restored here.
+void run_as_owner(Datum (*fn)(FunctionCallInfo), OwnerCall *call) {
+    Oid user, outer = noted_caller;
+    int sec;
+    GetUserIdAndSecContext(&user, &sec);
+    noted_caller = OidIsValid(outer) && user == extension_owner() && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
+    SetUserIdAndSecContext(extension_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
+    struct Args {
+        Datum (*fn)(FunctionCallInfo);
+        OwnerCall *call;
+    } args{fn, call};
+    pg::with_cleanup([&args] { args.call->result = args.fn(args.call->fcinfo); },
+                     [outer, user, sec] {
+                         noted_caller = outer;
+                         SetUserIdAndSecContext(user, sec);
+                     });
+}
+
+// The function of the same name in pgqueue_internal, with the same argument types.
+Oid inner_function(Oid outer) {
+    HeapTuple t = SearchSysCache1(PROCOID, ObjectIdGetDatum(outer));
+    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", outer));
+    auto form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(t));
+    Oid inner = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(NameStr(form->proname)), PointerGetDatum(&form->proargtypes),
+                                ObjectIdGetDatum(get_namespace_oid("pgqueue_internal", false)));
+    if (!OidIsValid(inner))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function pgqueue_internal.%s does not exist", NameStr(form->proname)),
+                errhint("Run ALTER EXTENSION pgqueue UPDATE."));
+    ReleaseSysCache(t);
+    return inner;
+}
+
+FmgrInfo *inner_info(FunctionCallInfo fcinfo, Oid inner) {
+    auto *info = static_cast<FmgrInfo *>(fcinfo->flinfo->fn_extra);
+    if (info == nullptr) {
+        info = static_cast<FmgrInfo *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FmgrInfo)));
+        fmgr_info_cxt(inner, info, fcinfo->flinfo->fn_mcxt);
+        fcinfo->flinfo->fn_extra = info;
+    }
+    return info;
+}
+
+// Calls the function that fcinfo->flinfo->fn_extra names, with all of fcinfo's arguments.
+Datum call_inner(FunctionCallInfo fcinfo) {
+    auto *info = static_cast<FmgrInfo *>(fcinfo->flinfo->fn_extra);
+    FmgrInfo *outer = fcinfo->flinfo;
+    fmNodePtr context = fcinfo->context;
+    // The arguments are passed on as they are: same types, same order.
+    auto *inner = static_cast<FunctionCallInfo>(palloc(SizeForFunctionCallInfo(fcinfo->nargs)));
+    InitFunctionCallInfoData(*inner, info, fcinfo->nargs, fcinfo->fncollation, context, fcinfo->resultinfo);
+    for (int i = 0; i < fcinfo->nargs; i++) inner->args[i] = fcinfo->args[i];
+    info->fn_expr = outer->fn_expr;
+    Datum result = FunctionCallInvoke(inner);
+    fcinfo->isnull = inner->isnull;
+    return result;
+}
+
+}  // namespace
+
+Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
+
+void check_call(const char *function, bool writes) {
+    if (!dispatch::loaded())
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue is not preloaded, %s cannot work", function),
+                errdetail("The library must be loaded when the server starts."),
+                errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
+    if (!writes) return;
+    if (RecoveryInProgress())
+        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby", function),
+                errhint("Call it on the primary server; the views work here."));
+    if (XactReadOnly)
+        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s in a read-only transaction", function));
+}
+
+char *normalize(const char *kind, const char *raw) {
+    if (raw == nullptr) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", kind));
+    char *out = static_cast<char *>(palloc(name_limit + 1));
+    if (!normalize_name(raw, out))
+        ereport(ERROR, errcode(ERRCODE_INVALID_NAME), errmsg("invalid %s name: \"%s\"", kind, raw),
+                errhint("A name begins with a letter and has at most 64 letters, digits, underscores and hyphens."));
+    return out;
+}
+
+const store::NamespaceInfo &find_namespace(const char *name) {
+    const char *wanted = normalize("namespace", name != nullptr ? name : config::current_namespace);
+    const store::NamespaceInfo *ns = store::namespace_by_name(wanted);
+    if (ns == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("namespace \"%s\" does not exist", wanted),
+                name == nullptr ? errhint("It is the session's namespace: see SHOW pgqueue.namespace.") : errhint("See the view pgqueue.namespace."));
+    return *ns;
+}
+
+const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name) {
+    const char *wanted = normalize("queue", name);
+    const store::QueueInfo *q = store::queue_by_name(ns.id, wanted);
+    if (q == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue \"%s\" does not exist in namespace \"%s\"", wanted, ns.name),
+                errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));
+    return *q;
+}
+
+bool may(int32 ns_id, unsigned privilege) { return (store::privileges_of(caller(), ns_id) & privilege) != 0; }
+
+void require(const store::NamespaceInfo &ns, unsigned privilege) {
+    if (may(ns.id, privilege)) return;
+    char *role = GetUserNameFromId(caller(), false);
+    const char *word = privilege & store::priv_use ? "use" : privilege & store::priv_work ? "work" : privilege & store::priv_manage ? "manage" : privilege & store::priv_read ? "read" : "owner";
+    if (privilege == store::priv_owner)
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for namespace \"%s\"", ns.name),
+                errdetail("Role \"%s\" does not own it.", role), errhint("Only its owner and members of pgqueue_admin may do that."));
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for namespace \"%s\"", ns.name),
+            errdetail("Role \"%s\" lacks the privilege \"%s\".", role, word),
+            errhint("SELECT pgqueue.grant_namespace('%s', '%s', '%s');", ns.name, word, role));
+}
+
+void require_admin() {
+    Oid role = caller();
+    Oid admin = get_role_oid("pgqueue_admin", true);
+    if (superuser_arg(role) || (OidIsValid(admin) && has_privs_of_role(role, admin))) return;
+    char *name = GetUserNameFromId(role, false);
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pgqueue"),
+            errdetail("Role \"%s\" is not a member of pgqueue_admin.", name), errhint("GRANT pgqueue_admin TO %s;", quote_identifier(name)));
+}
+
+bool is_mine(int32 role_id) {
+    Oid role = store::role_oid_of(role_id);
+    return OidIsValid(role) && has_privs_of_role(caller(), role);
+}
+
+void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
+    if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
+}
+
+}  // namespace pgqueue::api
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+// Every management function of schema pgqueue: the function of the same name in pgqueue_internal, run as the extension's owner.
+PGQ_FUNCTION(pgqueue_manage) {
+    inner_info(fcinfo, fcinfo->flinfo->fn_extra ? InvalidOid : inner_function(fcinfo->flinfo->fn_oid));
+    OwnerCall call{fcinfo, Datum(0)};
+    run_as_owner(call_inner, &call);
+    return call.result;
+}
+
+// Trigger of the views: the trigger function named by its first argument, run as the extension's owner.
+PGQ_FUNCTION(pgqueue_internal_as_owner) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
+    auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
+    if (data->tg_trigger->tgnargs != 1) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("trigger names no function"));
+    Oid no_types[1] = {InvalidOid};
+    oidvector *types = buildoidvector(no_types, 0);
+    Oid inner = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(data->tg_trigger->tgargs[0]), PointerGetDatum(types),
+                                ObjectIdGetDatum(get_namespace_oid("pgqueue_internal", false)));
+    if (!OidIsValid(inner)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function pgqueue_internal.%s() does not exist", data->tg_trigger->tgargs[0]));
+    inner_info(fcinfo, inner);
+    OwnerCall call{fcinfo, Datum(0)};
+    run_as_owner(call_inner, &call);
+    return call.result;
+}
+
+PGQ_FUNCTION(pgqueue_internal_caller) {
+    (void)fcinfo;
+    PG_RETURN_OID(caller());
+}
+
+PGQ_FUNCTION(pgqueue_internal_check_call) {
+    check_call(text_arg(fcinfo, 0), PG_GETARG_BOOL(1));
+    PG_RETURN_VOID();
+}
+
+namespace {
+
+unsigned privilege_bits(const char *word) {
+    constexpr std::pair<std::string_view, unsigned> words[] = {{"use", store::priv_use},   {"work", store::priv_work},   {"manage", store::priv_manage},
+                                                               {"read", store::priv_read}, {"owner", store::priv_owner}, {"see", store::priv_all | store::priv_monitor},
+                                                               {"monitor", store::priv_monitor}};
+    for (auto [name, bits] : words)
+        if (name == word) return bits;
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown privilege \"%s\"", word), errhint("Valid words: use, work, manage, read."));
+    pg_unreachable();
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_require) {
+    not_null(fcinfo, 1, "privilege");
+    char *word = text_arg(fcinfo, 1);
+    if (strcmp(word, "admin") == 0) {
+        require_admin();
+        PG_RETURN_VOID();
+    }
+    not_null(fcinfo, 0, "namespace_id");
+    const store::NamespaceInfo *ns = store::namespace_by_id(PG_GETARG_INT32(0));
+    if (ns == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("namespace does not exist"));
+    require(*ns, privilege_bits(word));
+    PG_RETURN_VOID();
+}
+
+PGQ_FUNCTION(pgqueue_internal_may) {
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_BOOL(false);
+    PG_RETURN_BOOL(may(PG_GETARG_INT32(0), privilege_bits(text_arg(fcinfo, 1))));
+}
+
+PGQ_FUNCTION(pgqueue_internal_is_mine) {
+    if (PG_ARGISNULL(0)) PG_RETURN_BOOL(false);
+    PG_RETURN_BOOL(is_mine(PG_GETARG_INT32(0)));
+}
+
+PGQ_FUNCTION(pgqueue_internal_normalize_name) { PG_RETURN_TEXT_P(cstring_to_text(normalize(text_arg(fcinfo, 0), text_arg(fcinfo, 1)))); }
+
+PGQ_FUNCTION(pgqueue_internal_resolve_namespace) { PG_RETURN_INT32(find_namespace(text_arg(fcinfo, 0)).id); }

@@ -1,0 +1,40 @@
+// What every SQL function does first: who calls, may it be called here, in which namespace, with which right.
+#pragma once
+#include "core/names.hpp"
+#include "pg/backend.hpp"
+#include "store/catalog.hpp"
+
+namespace pgqueue::api {
+
+// The role that called the function of schema pgqueue (not the extension's owner that it may run as).
+Oid caller();
+
+// 55000 when the library is not preloaded; writes: 25006 on a standby or in a read-only transaction, 55000 in a database that holds its tasks.
+void check_call(const char *function, bool writes);
+
+// A valid name, palloc'd; 22004 for nullptr, 42602 otherwise.
+char *normalize(const char *kind, const char *raw);
+
+// A namespace by name, nullptr: the session's. 42704.
+const store::NamespaceInfo &find_namespace(const char *name);
+// A queue by name in it. 42704.
+const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name);
+
+// 42501 with the missing grant as hint.
+void require(const store::NamespaceInfo &ns, unsigned privilege);
+// 42501 unless the caller is a member of pgqueue_admin.
+void require_admin();
+bool may(int32 ns_id, unsigned privilege);
+// Is a role of the dictionary one of the caller's?
+bool is_mine(int32 role_id);
+
+// The argument as C string, or nullptr.
+inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }
+// 22004 naming the argument.
+void not_null(FunctionCallInfo fcinfo, int i, const char *name);
+
+// An interval in microseconds, a month counting 30 days.
+inline int64 micros_of(const Interval *i) { return i->time + (int64(i->day) + int64(i->month) * DAYS_PER_MONTH) * USECS_PER_DAY; }
+
+
+}  // namespace pgqueue::api

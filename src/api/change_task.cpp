@@ -1,0 +1,188 @@
+// cancel_task, retry_task, and what the view task does with UPDATE and DELETE. User functions wait for a row's lock.
+#include "api/call.hpp"
+
+#include "dispatch/xact.hpp"
+#include "pg/errcodes.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+// The task that this process runs, when it is a worker.
+int64 running_here() {
+    if (!dispatch::loaded()) return 0;
+    for (const dispatch::WorkerSlot &w : dispatch::map.shared->workers)
+        if (w.pid == MyProcPid && w.db >= 0)
+            for (uint32 i = 0; i < Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), uint32(dispatch::max_batch)); i++)
+                if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.holds[i].state)) == static_cast<uint32>(dispatch::HoldState::Running)) return w.holds[i].ref.id;
+    return 0;
+}
+
+[[noreturn]] void no_task(int64 id) {
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id), errhint("It may have been cleaned away; see the view pgqueue.task."));
+    pg_unreachable();
+}
+
+// The task's queue, after the checks of existence, namespace and rights: manage, or use for own tasks.
+const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_name, bool manage_only) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) no_task(row.ref.id);
+    const store::NamespaceInfo *ns = store::namespace_by_id(q->ns_id);
+    if (ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) no_task(row.ref.id);
+    if (!may(ns->id, store::priv_manage | store::priv_owner) && (manage_only || !may(ns->id, store::priv_use) || !is_mine(row.role_id))) {
+        // Who may not even see the task is told that there is none.
+        if (!may(ns->id, store::priv_all)) no_task(row.ref.id);
+        require(*ns, store::priv_manage);
+    }
+    return *store::queue_by_id(row.queue_id);
+}
+
+// Locks the row of a task, waiting for whoever holds it.
+void lock_task(int64 id, store::TaskRow *row) {
+    if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
+}
+
+// The worker that runs this attempt; -1 none.
+dispatch::SlotNo worker_of(const store::TaskRow &row) {
+    for (dispatch::SlotNo i = 0; i < dispatch::max_workers; i++) {
+        const dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
+        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && dispatch::database(w.db).oid == MyDatabaseId) return i;
+    }
+    return -1;
+}
+
+Datum status_text(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }
+
+int64 id_arg(FunctionCallInfo fcinfo) {
+    not_null(fcinfo, 0, "id");
+    int64 id = PG_GETARG_INT64(0);
+    if (id == running_here())
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("a task cannot do this to itself"), errdetail("Task " INT64_FORMAT " runs in this session.", id));
+    return id;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_cancel_task) {
+    check_call("cancel_task", true);
+    int64 id = id_arg(fcinfo);
+    char *reason = text_arg(fcinfo, 1);
+    bool force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+    store::TaskRow row;
+    if (!store::find(id, false, &row)) no_task(id);
+    owned_queue(row, text_arg(fcinfo, 3), false);
+    // A running task does not lock its row until its end, so this does not wait for it.
+    lock_task(id, &row);
+    if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
+    if (row.status == Status::Retained) {
+        dispatch::SlotNo worker = worker_of(row);
+        if (worker >= 0) dispatch::note_cancel(worker, id, row.attempt, force);
+        PG_RETURN_DATUM(status_text(row.status));
+    }
+    pg::ErrorReport error;
+    if (reason != nullptr) {
+        error.sqlstate = ERRCODE_QUERY_CANCELED;
+        error.message = reason;
+    }
+    task::end_waiting(&row, Status::Cancelled, error, GetCurrentTimestamp(), store::Wait::Block);
+    PG_RETURN_DATUM(status_text(row.status));
+}
+
+PGQ_FUNCTION(pgqueue_retry_task) {
+    check_call("retry_task", true);
+    int64 id = id_arg(fcinfo);
+    int64 delay = PG_ARGISNULL(1) ? 0 : micros_of(PG_GETARG_INTERVAL_P(1));
+    if (delay < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"delay\" must not be negative"));
+    store::TaskRow row;
+    if (!store::find(id, false, &row)) no_task(id);
+    owned_queue(row, text_arg(fcinfo, 2), false);
+    lock_task(id, &row);
+    const store::QueueInfo &q = owned_queue(row, nullptr, false);
+    if (row.status == Status::Retained || row.status == Status::Released)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
+                row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
+    TimestampTz now = GetCurrentTimestamp();
+    task::revive(&row, q, delay > 0 ? now + delay : 0, now);
+    PG_RETURN_DATUM(status_text(row.status));
+}
+
+namespace {
+
+enum UpdateArg { u_id, u_priority, u_delayed_at, u_dies_at, u_retries, u_payload, u_headers, u_group_key, u_queue, u_which };
+
+bool wants(FunctionCallInfo fcinfo, const char *column) {
+    if (PG_ARGISNULL(u_which)) return false;
+    Datum *items;
+    int n;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(u_which), TEXTOID, -1, false, TYPALIGN_INT, &items, nullptr, &n);
+    for (int i = 0; i < n; i++)
+        if (strcmp(TextDatumGetCString(items[i]), column) == 0) return true;
+    return false;
+}
+
+void refuse_retained(const store::TaskRow &row) {
+    if (row.status == Status::Retained)
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("task " INT64_FORMAT " is retained", row.ref.id), errhint("Cancel it first, or wait for its end."));
+}
+
+void set_columns(FunctionCallInfo fcinfo, store::TaskRow *row) {
+    if (wants(fcinfo, "priority")) row->priority = (not_null(fcinfo, u_priority, "priority"), PG_GETARG_INT32(u_priority));
+    if (wants(fcinfo, "delayed_at")) row->delayed_at = PG_ARGISNULL(u_delayed_at) ? 0 : PG_GETARG_TIMESTAMPTZ(u_delayed_at);
+    if (wants(fcinfo, "dies_at")) row->dies_at = PG_ARGISNULL(u_dies_at) ? 0 : PG_GETARG_TIMESTAMPTZ(u_dies_at);
+    if (wants(fcinfo, "retries")) {
+        not_null(fcinfo, u_retries, "retries");
+        row->retries = PG_GETARG_INT32(u_retries);
+        if (row->retries < 0 || row->retries > 32767)
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for column \"retries\"", row->retries), errhint("Valid range: 0 to 32767."));
+    }
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_update_task) {
+    check_call("UPDATE of pgqueue.task", true);
+    int64 id = id_arg(fcinfo);
+    store::TaskRow row;
+    if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
+    owned_queue(row, nullptr, true);
+    lock_task(id, &row);
+    refuse_retained(row);
+    const store::QueueInfo &from = owned_queue(row, nullptr, true);
+    set_columns(fcinfo, &row);
+    dispatch::SlotNo old_slot = task::slot_of(from);
+    if (wants(fcinfo, "queue")) {
+        const store::QueueInfo &to = find_queue(*store::namespace_by_id(from.ns_id), text_arg(fcinfo, u_queue));
+        row.queue_id = to.id;
+        if (old_slot >= 0) dispatch::note_count(old_slot, static_cast<int>(row.status), -1, 1);
+        dispatch::SlotNo slot = task::slot_of(to);
+        if (slot >= 0) dispatch::note_count(slot, -1, static_cast<int>(row.status), 1);
+    }
+    if (wants(fcinfo, "group_key") && !PG_ARGISNULL(u_group_key))
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("group_key is not supported by this version"));
+    store::update(&row, nullptr, store::Wait::Block);
+    store::BodyChange body{};
+    body.set_payload = wants(fcinfo, "payload");
+    body.set_headers = wants(fcinfo, "headers");
+    if (body.set_payload && !PG_ARGISNULL(u_payload)) body.payload = PG_GETARG_JSONB_P(u_payload);
+    if (body.set_headers && !PG_ARGISNULL(u_headers)) body.headers = PG_GETARG_JSONB_P(u_headers);
+    if (body.set_payload || body.set_headers) store::update_body(&row, body);
+    if (is_waiting(row.status)) task::hint_again(row);
+    PG_RETURN_BOOL(true);
+}
+
+PGQ_FUNCTION(pgqueue_internal_delete_task) {
+    check_call("DELETE from pgqueue.task", true);
+    int64 id = id_arg(fcinfo);
+    store::TaskRow row;
+    if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
+    owned_queue(row, nullptr, true);
+    lock_task(id, &row);
+    refuse_retained(row);
+    const store::QueueInfo &q = owned_queue(row, nullptr, true);
+    dispatch::SlotNo slot = task::slot_of(q);
+    store::remove(&row);
+    if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
+    PG_RETURN_BOOL(true);
+}

@@ -1,0 +1,99 @@
+// What changes of settings and rights tell the rest: caches of the backends at once, shared memory at commit.
+#include "api/call.hpp"
+
+#include "dispatch/registry.hpp"
+#include "dispatch/xact.hpp"
+#include "store/identity.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+int32 int_column(TriggerData *data, HeapTuple tuple, const char *name) {
+    TupleDesc desc = RelationGetDescr(data->tg_relation);
+    bool isnull;
+    Datum d = heap_getattr(tuple, SPI_fnumber(desc, name), desc, &isnull);
+    return isnull ? 0 : DatumGetInt32(d);
+}
+
+// The queue as this transaction has just made it.
+void note_queue(int32 queue_id) {
+    const store::QueueInfo *q = store::queue_by_id(queue_id);
+    if (q == nullptr) return;
+    dispatch::SlotNo slot = task::slot_of(*q);
+    if (slot >= 0) dispatch::note_queue_config(slot, {q->id, q->ns_id, q->paused, q->paused_until, q->max_running});
+}
+
+void note_namespace(int32 ns_id) {
+    const store::NamespaceInfo *n = store::namespace_by_id(ns_id);
+    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (n == nullptr || db < 0) return;
+    dispatch::ensure_namespace(db, n->id);
+    dispatch::note_namespace_config(db, {n->id, n->weight, n->max_running, n->paused});
+}
+
+void note_queue_gone(int32 queue_id) {
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    dispatch::SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, queue_id);
+    if (slot >= 0) dispatch::note_queue_drop(slot);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_config_changed) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
+    auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
+    CacheInvalidateRelcache(data->tg_relation);
+    CommandCounterIncrement();
+    const char *table = RelationGetRelationName(data->tg_relation);
+    bool gone = TRIGGER_FIRED_BY_DELETE(data->tg_event);
+    HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+    if (dispatch::loaded() && strcmp(table, "queue") == 0) {
+        int32 id = int_column(data, tuple, "id");
+        gone ? note_queue_gone(id) : note_queue(id);
+    } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
+        note_namespace(int_column(data, tuple, "id"));
+    }
+    return PointerGetDatum(nullptr);
+}
+
+// At the end of the install script: identity, and a scheduler from the commit on.
+PGQ_FUNCTION(pgqueue_internal_register_database) {
+    (void)fcinfo;
+    store::adopt();
+    if (dispatch::loaded() && !IsBinaryUpgrade && dispatch::ensure_database(MyDatabaseId) >= 0) dispatch::note_database(MyDatabaseId, true);
+    PG_RETURN_VOID();
+}
+
+namespace {
+
+// Counts of a queue as seen now, own changes included.
+int64 count_of(dispatch::SlotNo slot, Status s) {
+    return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
+}
+
+}  // namespace
+
+// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
+PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
+    const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
+    if (q == nullptr || !dispatch::loaded()) PG_RETURN_INT64(0);
+    dispatch::SlotNo slot = task::slot_of(*q);
+    if (slot < 0) PG_RETURN_INT64(0);
+    int64 all = 0;
+    for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
+    int64 held = count_of(slot, Status::Retained);
+    if (held > 0 && !PG_GETARG_BOOL(1))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has " INT64_FORMAT " retained tasks", q->name, held),
+                errhint("Wait for them, or use force => true to cancel them."));
+    for (dispatch::SlotNo i = 0; held > 0 && i < dispatch::max_workers; i++) {
+        dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
+        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
+        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
+            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) == static_cast<uint32>(dispatch::HoldState::Running))
+                dispatch::note_cancel(i, w.holds[h].ref.id, w.holds[h].attempt, false);
+    }
+    PG_RETURN_INT64(all);
+}

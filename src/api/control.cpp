@@ -1,0 +1,130 @@
+// Running the service: adopt, start and stop workers, version, a cleaning pass on demand.
+#include "api/call.hpp"
+
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+#include "dispatch/xact.hpp"
+#include "store/identity.hpp"
+
+#include <signal.h>
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+
+bool alive(const dispatch::WorkerSlot &w) {
+    auto s = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)));
+    return s == dispatch::WorkerState::Starting || s == dispatch::WorkerState::Idle || s == dispatch::WorkerState::Busy;
+}
+
+int count_workers(dispatch::SlotNo db, Oid role) {
+    int n = 0;
+    for (const dispatch::WorkerSlot &w : dispatch::map.shared->workers)
+        n += w.db == db && db >= 0 && alive(w) && (!OidIsValid(role) || dispatch::map.roles[w.role].oid == role);
+    return n;
+}
+
+dispatch::SlotNo my_database() {
+    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));
+    return db;
+}
+
+// Waits until a condition holds or the time is over; looks when the latch says so, at the latest every 50 ms.
+template <typename F>
+bool wait_until(TimestampTz end, F done) {
+    while (!done()) {
+        if (GetCurrentTimestamp() >= end) return false;
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
+    return true;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_adopt) {
+    (void)fcinfo;
+    check_call("adopt", true);
+    require_admin();
+    store::Identity id = store::read_identity();
+    if (!id.ours) store::adopt();
+    dispatch::note_database(MyDatabaseId, my_database() >= 0);
+    PG_RETURN_VOID();
+}
+
+PGQ_FUNCTION(pgqueue_ensure_workers) {
+    (void)fcinfo;
+    check_call("ensure_workers", false);
+    require_admin();
+    dispatch::SlotNo db = my_database();
+    pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
+    dispatch::wake_scheduler(db);
+    // Give the scheduler the moment that it needs to start what is due.
+    wait_until(GetCurrentTimestamp() + int64(USECS_PER_SEC), [db] {
+        for (dispatch::SlotNo r = 0; r < dispatch::map.shared->n_roles; r++)
+            if (dispatch::map.roles[r].used && dispatch::map.roles[r].db == db && pg_atomic_read_u32(&dispatch::map.roles[r].workers) == 0 &&
+                dispatch::ready_for_role(r) > 0)
+                return false;
+        return true;
+    });
+    PG_RETURN_INT32(count_workers(db, InvalidOid));
+}
+
+PGQ_FUNCTION(pgqueue_stop_workers) {
+    check_call("stop_workers", false);
+    require_admin();
+    Oid role = PG_ARGISNULL(0) ? InvalidOid : get_role_oid(text_arg(fcinfo, 0), false);
+    int64 micros = PG_ARGISNULL(1) ? int64(60) * USECS_PER_SEC : micros_of(PG_GETARG_INTERVAL_P(1));
+    dispatch::SlotNo db = my_database();
+    int before = count_workers(db, role);
+    if (!OidIsValid(role)) pg_atomic_write_u32(&dispatch::database(db).stopped, 1);
+    auto each = [db, role](auto f) {
+        for (dispatch::WorkerSlot &w : dispatch::map.shared->workers)
+            if (w.db == db && alive(w) && (!OidIsValid(role) || dispatch::map.roles[w.role].oid == role)) f(w);
+    };
+    each([](dispatch::WorkerSlot &w) {
+        pg_atomic_write_u32(&w.leave, 1);
+        dispatch::wake_procno(w.procno);
+    });
+    auto gone = [db, role] { return count_workers(db, role) == 0; };
+    if (!wait_until(GetCurrentTimestamp() + Max(micros, 0), gone)) {
+        each([](dispatch::WorkerSlot &w) {
+            if (w.pid != 0) kill(w.pid, SIGTERM);
+        });
+        wait_until(GetCurrentTimestamp() + 10 * int64(USECS_PER_SEC), gone);
+    }
+    PG_RETURN_INT32(before - count_workers(db, role));
+}
+
+PGQ_FUNCTION(pgqueue_version) {
+    (void)fcinfo;
+    PG_RETURN_TEXT_P(cstring_to_text(PGQUEUE_VERSION));
+}
+
+// Has the housekeeper do one pass with these parameters and waits for its end (tests).
+PGQ_FUNCTION(pgqueue_internal_clean) {
+    check_call("clean", true);
+    dispatch::SlotNo db = my_database();
+    BackgroundWorker w{};
+    strlcpy(w.bgw_name, "pgqueue housekeeper", BGW_MAXLEN);
+    strlcpy(w.bgw_type, "pgqueue housekeeper", BGW_MAXLEN);
+    strlcpy(w.bgw_library_name, "pgqueue", sizeof(w.bgw_library_name));
+    strlcpy(w.bgw_function_name, "pgqueue_housekeeper_main", BGW_MAXLEN);
+    w.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    w.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    w.bgw_restart_time = BGW_NEVER_RESTART;
+    w.bgw_main_arg = Int32GetDatum(db);
+    w.bgw_notify_pid = MyProcPid;
+    int64 parameters[2] = {PG_GETARG_INT64(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1)};
+    memcpy(w.bgw_extra, parameters, sizeof(parameters));
+    BackgroundWorkerHandle *handle;
+    if (!RegisterDynamicBackgroundWorker(&w, &handle))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the housekeeper"), errhint("Raise max_worker_processes."));
+    WaitForBackgroundWorkerShutdown(handle);
+    PG_RETURN_VOID();
+}

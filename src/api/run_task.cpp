@@ -1,0 +1,107 @@
+// run_task: a command here and now, in the caller's session and transaction, as the role that created it; for tests and debugging.
+#include "api/call.hpp"
+
+#include "dispatch/xact.hpp"
+#include "pg/error.hpp"
+#include "task/lifecycle.hpp"
+#include "worker/executor/executor.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+// The task of the innermost run_task of this session, 0 outside.
+constinit int64 running_inline = 0;
+
+struct InlineRun {
+    const char *command;
+    Oid role;
+    executor::Result result;
+    MemoryContext keep;
+};
+
+// As the creating role, which the caller is or may become: has been checked.
+void run_as_creator(InlineRun *run) {
+    Oid user;
+    int sec;
+    GetUserIdAndSecContext(&user, &sec);
+    SetUserIdAndSecContext(run->role, sec | SECURITY_LOCAL_USERID_CHANGE);
+    executor::Parsed parsed = executor::parse(run->command);
+    run->result = executor::run_nested(parsed, run->keep);
+    SetUserIdAndSecContext(user, sec);
+}
+
+const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
+    bool named = ns != nullptr && (ns_name == nullptr || strcmp(normalize("namespace", ns_name), ns->name) == 0);
+    if (!named || !may(ns->id, store::priv_all))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", row.ref.id));
+    if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
+    if (!is_mine(row.role_id))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
+                errdetail("It was created by another role."), errhint("Only a member of that role can run it here."));
+    return *q;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_run_task) {
+    check_call("run_task", true);
+    not_null(fcinfo, 0, "id");
+    int64 id = PG_GETARG_INT64(0);
+    store::TaskRow row;
+    if (!store::find(id, true, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
+    queue_of(row, text_arg(fcinfo, 1));
+    if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes || !is_waiting(row.status))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()));
+    if (row.command == nullptr)
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
+    int64 receipt = 0;
+    while (receipt == 0)
+        if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
+    TimestampTz now = GetCurrentTimestamp();
+    task::retain(&row, "run_task", receipt, now);
+    InlineRun run{row.command, store::role_oid_of(row.role_id), {}, CurrentMemoryContext};
+    int64 outer = running_inline;
+    running_inline = id;
+    if (executor::parse(row.command).mode == executor::Mode::TopLevel) run.keep = CurrentMemoryContext;
+    pg::Outcome out = pg::run_in_subtransaction([&run] { run_as_creator(&run); }, CurrentMemoryContext);
+    running_inline = outer;
+    // What cannot be done here is the caller's error, not the task's.
+    if (!out.ok && (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
+        ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message), out.error.detail ? errdetail_internal("%s", out.error.detail) : 0,
+                errhint("The task can only be run by a worker."));
+    if (!store::fetch(row.ref, false, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
+    task::End end{};
+    end.worker = "run_task";
+    end.role = GetUserNameFromId(GetUserId(), false);
+    end.cpu_seconds = -1;
+    end.wal_bytes = -1;
+    end.row_count = out.ok ? run.result.rows : -1;
+    if (out.ok) {
+        end.outcome = AttemptEnd::Released;
+        end.status = Status::Released;
+        end.result = run.result.json;
+    } else {
+        end.outcome = AttemptEnd::Failed;
+        end.error = out.error;
+        end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), out.error.sqlstate, GetCurrentTimestamp());
+    }
+    task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
+    std::string_view status = word(row.status);
+    PG_RETURN_TEXT_P(cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
+}
+
+PGQ_FUNCTION(pgqueue_internal_current_task_id) {
+    (void)fcinfo;
+    if (running_inline != 0) PG_RETURN_INT64(running_inline);
+    if (!dispatch::loaded() || MyBackendType != B_BG_WORKER) PG_RETURN_NULL();
+    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+        if (w.pid != MyProcPid || w.db < 0) continue;
+        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++)
+            if (pg_atomic_read_u32(&w.holds[i].state) == static_cast<uint32>(dispatch::HoldState::Running)) PG_RETURN_INT64(w.holds[i].ref.id);
+    }
+    PG_RETURN_NULL();
+}

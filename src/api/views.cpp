@@ -1,0 +1,181 @@
+// What the views read from shared memory: counts by status, workers, problems.
+#include "api/call.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/guards.hpp"
+#include "store/identity.hpp"
+#include "store/segments.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+struct RowSink {
+    ReturnSetInfo *info;
+    void put(Datum *values, bool *nulls) const { tuplestore_putvalues(info->setResult, info->setDesc, values, nulls); }
+};
+
+RowSink open_rows(FunctionCallInfo fcinfo) {
+    InitMaterializedSRF(fcinfo, 0);
+    return {reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo)};
+}
+
+void put_count(const RowSink &rows, int32 queue_id, int status, int64 count) {
+    Datum values[3] = {Int32GetDatum(queue_id), Int16GetDatum(static_cast<int16>(status)), Int64GetDatum(count)};
+    bool nulls[3] = {};
+    rows.put(values, nulls);
+}
+
+struct Tally {
+    int32 queue_id;
+    int64 counts[status_count];
+};
+
+// Without a scheduler's counters the rows are counted.
+void count_rows(const RowSink &rows) {
+    HASHCTL ctl{};
+    ctl.keysize = sizeof(int32);
+    ctl.entrysize = sizeof(Tally);
+    ctl.hcxt = CurrentMemoryContext;
+    HTAB *tally = hash_create("pgqueue counts", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    store::scan(
+        snapshot,
+        [](void *arg, const store::TaskRow &row) {
+            bool found;
+            auto *t = static_cast<Tally *>(hash_search(static_cast<HTAB *>(arg), &row.queue_id, HASH_ENTER, &found));
+            if (!found) memset(t->counts, 0, sizeof(t->counts));
+            t->counts[static_cast<int>(row.status)]++;
+            return true;
+        },
+        nullptr, tally);
+    UnregisterSnapshot(snapshot);
+    HASH_SEQ_STATUS seq;
+    hash_seq_init(&seq, tally);
+    while (auto *t = static_cast<Tally *>(hash_seq_search(&seq)))
+        for (int s = 0; s < status_count; s++) put_count(rows, t->queue_id, s, t->counts[s]);
+}
+
+dispatch::SlotNo served_database() {
+    if (!dispatch::loaded()) return -1;
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    return db >= 0 && dispatch::state_of(db) == dispatch::DbState::Ready ? db : -1;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_queue_counts) {
+    RowSink rows = open_rows(fcinfo);
+    dispatch::SlotNo db = served_database();
+    if (db < 0) {
+        count_rows(rows);
+        return Datum(0);
+    }
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_queues; i++) {
+        dispatch::Queue &q = dispatch::map.queues[i];
+        if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
+        for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + dispatch::own_count(i, s));
+    }
+    return Datum(0);
+}
+
+namespace {
+
+const char *state_word(const dispatch::WorkerSlot &w, dispatch::WorkerState state) {
+    if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.leave)) != 0 || state == dispatch::WorkerState::Ended) return "stopping";
+    return state == dispatch::WorkerState::Busy ? "running" : "idle";
+}
+
+void put_worker(const RowSink &rows, dispatch::WorkerSlot &w) {
+    auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
+    Datum values[13] = {};
+    bool nulls[13];
+    memset(nulls, true, sizeof(nulls));
+    auto set = [&](int i, Datum d) {
+        values[i] = d;
+        nulls[i] = false;
+    };
+    set(0, CStringGetTextDatum(psprintf("server/%d", w.pid)));
+    set(1, CStringGetTextDatum("server"));
+    set(2, Int32GetDatum(w.pid));
+    set(3, Int32GetDatum(dispatch::map.roles[w.role].role_id));
+    set(7, CStringGetTextDatum(state_word(w, state)));
+    set(8, TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&w.since))));
+    for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
+        dispatch::Hold &h = w.holds[i];
+        if (pg_atomic_read_u32(&h.state) != static_cast<uint32>(dispatch::HoldState::Running)) continue;
+        set(4, Int32GetDatum(dispatch::map.queues[h.queue].queue_id));
+        set(5, Int64GetDatum(h.ref.id));
+        set(6, Int32GetDatum(h.attempt));
+        set(8, TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&w.started))));
+    }
+    rows.put(values, nulls);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_workers) {
+    RowSink rows = open_rows(fcinfo);
+    dispatch::SlotNo db = served_database();
+    if (db < 0) return Datum(0);
+    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+        auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
+        if (w.db == db && w.pid != 0 && state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting) put_worker(rows, w);
+    }
+    return Datum(0);
+}
+
+namespace {
+
+struct Problem {
+    const char *severity, *word, *message, *hint;
+    int32 queue_id;
+    int pid;
+    TimestampTz since;
+};
+
+void put_problem(const RowSink &rows, const Problem &p) {
+    Datum values[7] = {CStringGetTextDatum(p.severity), CStringGetTextDatum(p.word), Int32GetDatum(p.queue_id), CStringGetTextDatum(p.message),
+                       CStringGetTextDatum(p.hint),     Int32GetDatum(p.pid),        TimestampTzGetDatum(p.since)};
+    bool nulls[7] = {false, false, p.queue_id == 0, false, false, p.pid == 0, p.since == 0};
+    rows.put(values, nulls);
+}
+
+void put_database_problems(const RowSink &rows, dispatch::SlotNo no) {
+    dispatch::Database &d = dispatch::database(no);
+    if (d.no_slot_since != 0)
+        put_problem(rows, {"warning", "no_worker_slot", "tasks wait because no further worker can be started",
+                           "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.", 0, 0, d.no_slot_since});
+    if (pg_atomic_read_u32(&d.cleaning_held_back) != 0)
+        put_problem(rows, {"warning", "cleaning_held_back", "an old snapshot keeps finished segments from being truncated",
+                           "SELECT pid, backend_xmin, query FROM pg_stat_activity WHERE backend_xmin IS NOT NULL ORDER BY age(backend_xmin) DESC;", 0,
+                           static_cast<int>(pg_atomic_read_u32(&d.holder_pid)), 0});
+    if (pg_atomic_read_u32(&d.lost) != 0)
+        put_problem(rows, {"warning", "memory_full", "the dispatcher's shared memory was full, tasks are read again from the rows", "Raise pgqueue.dispatch_memory.", 0, 0, 0});
+    if (pg_atomic_read_u32(&d.stopped) != 0)
+        put_problem(rows, {"warning", "disabled", "workers were stopped by stop_workers()", "SELECT pgqueue.ensure_workers();", 0, 0, 0});
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_queues; i++) {
+        dispatch::Queue &q = dispatch::map.queues[i];
+        if (q.used && q.db == no && pg_atomic_read_u32(&q.dropped) == 0 && q.paused && pg_atomic_read_u64(&q.hinted) > 0)
+            put_problem(rows, {"warning", "queue_paused", "the queue is paused and has waiting tasks", "SELECT pgqueue.resume_queue('…');", q.queue_id, 0, 0});
+    }
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_problems) {
+    RowSink rows = open_rows(fcinfo);
+    if (!dispatch::loaded()) {
+        put_problem(rows, {"critical", "not_preloaded", "pgqueue is not preloaded, no task runs", "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server.", 0, 0, 0});
+        return Datum(0);
+    }
+    if (!config::enabled) put_problem(rows, {"critical", "disabled", "pgqueue.enabled is off, no task starts", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();", 0, 0, 0});
+    if (!store::read_identity().ours)
+        put_problem(rows, {"critical", "not_adopted", "this database was restored, copied or cloned, its tasks are held", "SELECT pgqueue.adopt();", 0, 0, 0});
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (db >= 0) put_database_problems(rows, db);
+    return Datum(0);
+}

@@ -1,0 +1,136 @@
+// CALL wait_for_result: sleeps on a latch, holds no snapshot and no lock while it waits.
+#include "api/call.hpp"
+
+#include "dispatch/registry.hpp"
+#include "pg/guards.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+enum Arg { a_id, a_timeout, a_namespace, a_status, a_result, a_error };
+
+struct Answer {
+    bool finished;
+    char *status, *error;
+    Jsonb *result;
+};
+
+// Reads the task through the view, so that the caller's rights decide what is seen.
+bool read_answer(int64 id, const char *ns, MemoryContext keep, Answer *out) {
+    Oid types[2] = {INT8OID, TEXTOID};
+    Datum values[2] = {Int64GetDatum(id), ns ? CStringGetTextDatum(ns) : Datum(0)};
+    const char nulls[2] = {' ', ns ? ' ' : 'n'};
+    pg::ActiveSnapshot snapshot;
+    SPI_execute_with_args("SELECT status, result, error FROM pgqueue.get_task($1, namespace => $2)", 2, types, values, nulls, true, 1);
+    if (SPI_processed == 0) return false;
+    HeapTuple tuple = SPI_tuptable->vals[0];
+    TupleDesc desc = SPI_tuptable->tupdesc;
+    pg::MemoryScope scope(keep);
+    out->status = SPI_getvalue(tuple, desc, 1);
+    out->status = out->status ? MemoryContextStrdup(keep, out->status) : nullptr;
+    out->finished = false;
+    for (int s = static_cast<int>(Status::Released); s < status_count; s++) out->finished = out->finished || status_words[static_cast<std::size_t>(s)] == out->status;
+    bool isnull;
+    Datum result = SPI_getbinval(tuple, desc, 2, &isnull);
+    out->result = isnull ? nullptr : static_cast<Jsonb *>(static_cast<void *>(PG_DETOAST_DATUM_COPY(result)));
+    char *error = SPI_getvalue(tuple, desc, 3);
+    out->error = error ? MemoryContextStrdup(keep, error) : nullptr;
+    return true;
+}
+
+dispatch::ResultWaiter *begin_waiting(int64 id, dispatch::SlotNo db) {
+    for (dispatch::ResultWaiter &w : dispatch::map.shared->waiters) {
+        uint64 nobody = 0;
+        if (!pg_atomic_compare_exchange_u64(&w.task_id, &nobody, static_cast<uint64>(-1))) continue;
+        w.db = db;
+        w.procno = pg::my_procno();
+        pg_memory_barrier();
+        pg_atomic_write_u64(&w.task_id, static_cast<uint64>(id));
+        pg_atomic_fetch_add_u32(&dispatch::database(db).result_waiters, 1);
+        return &w;
+    }
+    return nullptr;
+}
+
+void end_waiting(dispatch::ResultWaiter *w) {
+    pg_atomic_write_u64(&w->task_id, 0);
+    pg_atomic_fetch_sub_u32(&dispatch::database(w->db).result_waiters, 1);
+}
+
+constinit dispatch::ResultWaiter *waiting_as = nullptr;
+
+// A waiter's entry must not outlive its process.
+void at_exit(int, Datum) {
+    if (waiting_as != nullptr) end_waiting(waiting_as);
+    waiting_as = nullptr;
+}
+
+void check_context(FunctionCallInfo fcinfo) {
+    bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
+    if (atomic || IsTransactionBlock())
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("wait_for_result cannot wait inside a transaction block or a function"),
+                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself; clients that cannot use LISTEN."));
+    if (IsolationUsesXactSnapshot())
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("wait_for_result cannot wait in a transaction with isolation level REPEATABLE READ or above"));
+}
+
+Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_result returns a row"));
+    Datum values[3] = {Datum(0), Datum(0), Datum(0)};
+    bool nulls[3] = {!a.finished, !a.finished || a.result == nullptr, !a.finished || a.error == nullptr};
+    if (!nulls[0]) values[0] = CStringGetTextDatum(a.status);
+    if (!nulls[1]) values[1] = JsonbPGetDatum(a.result);
+    if (!nulls[2]) values[2] = CStringGetTextDatum(a.error);
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+// Looks, and sleeps between looks, until the task is finished or the time is over.
+void wait_until(int64 id, const char *ns, TimestampTz end, MemoryContext keep, Answer *answer) {
+    for (;;) {
+        ResetLatch(MyLatch);
+        if (!read_answer(id, ns, keep, answer)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
+        TimestampTz now = GetCurrentTimestamp();
+        if (answer->finished || now >= end) return;
+        SPI_commit();
+        long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, 3600L * 1000);
+        // Without a place among the waiters nobody wakes us: look again now and then.
+        if (waiting_as == nullptr) ms = Min(ms, 100L);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_wait_for_result) {
+    static constinit bool registered = false;
+    check_call("wait_for_result", false);
+    not_null(fcinfo, a_id, "id");
+    check_context(fcinfo);
+    int64 id = PG_GETARG_INT64(a_id);
+    int64 micros = PG_ARGISNULL(a_timeout) ? int64(60) * USECS_PER_SEC : micros_of(PG_GETARG_INTERVAL_P(a_timeout));
+    char *ns = text_arg(fcinfo, a_namespace);
+    MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
+    ns = ns ? MemoryContextStrdup(keep, ns) : nullptr;
+    TimestampTz end = GetCurrentTimestamp() + Max(micros, 0);
+    Answer answer{};
+    if (!registered) {
+        before_shmem_exit(at_exit, Datum(0));
+        registered = true;
+    }
+    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (waiting_as != nullptr) at_exit(0, Datum(0));
+    waiting_as = db >= 0 && micros > 0 ? begin_waiting(id, db) : nullptr;
+    pg::with_cleanup(
+        [&] {
+            SPI_connect_ext(SPI_OPT_NONATOMIC);
+            wait_until(id, ns, end, keep, &answer);
+            SPI_finish();
+        },
+        [] { at_exit(0, Datum(0)); });
+    return answer_row(fcinfo, answer);
+}

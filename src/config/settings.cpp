@@ -1,0 +1,98 @@
+#include "config/settings.hpp"
+
+namespace pgqueue::config {
+
+constinit bool enabled = true;
+constinit char *databases = nullptr;
+constinit char *current_namespace = nullptr;
+constinit int max_workers_setting = -1;
+constinit int max_workers_per_role = 0;
+constinit int worker_idle_timeout = 60 * 1000;
+constinit int max_crashes = 3;
+constinit bool adopt_on_start = false;
+constinit int dispatch_memory = 64 * 1024;
+constinit int segment_size = 256 * 1024;
+constinit int attempt_history = 10;
+constinit bool track_costs = true;
+constinit int log_tasks = log_failed;
+
+namespace {
+
+constexpr config_enum_entry log_options[] = {{"none", log_none, false}, {"failed", log_failed, false}, {"all", log_all, false}, {nullptr, 0, false}};
+
+// A list of names as in search_path.
+bool check_databases(char **value, void **, GucSource) {
+    char *copy = pstrdup(*value);
+    List *names = NIL;
+    bool ok = SplitIdentifierString(copy, ',', &names);
+    if (!ok) GUC_check_errdetail("The value must be a comma-separated list of database names.");
+    list_free(names);
+    pfree(copy);
+    return ok;
+}
+
+struct BoolSetting {
+    const char *name, *what;
+    bool *value;
+    GucContext context;
+};
+struct IntSetting {
+    const char *name, *what;
+    int *value, least, most;
+    GucContext context;
+    int flags;
+};
+
+void define_bools() {
+    const BoolSetting all[] = {
+        {"pgqueue.enabled", "Starts schedulers and workers.", &enabled, PGC_SIGHUP},
+        {"pgqueue.adopt_on_start", "Lets a restored, copied or cloned database start dispatch by itself.", &adopt_on_start, PGC_SIGHUP},
+        {"pgqueue.track_costs", "Keeps CPU time and WAL of each run.", &track_costs, PGC_SUSET},
+    };
+    for (const BoolSetting &s : all) DefineCustomBoolVariable(s.name, s.what, nullptr, s.value, *s.value, s.context, 0, nullptr, nullptr, nullptr);
+}
+
+void define_ints(bool preloaded) {
+    const IntSetting all[] = {
+        {"pgqueue.max_workers", "Most workers of the whole cluster; -1 is half of max_worker_processes.", &max_workers_setting, -1, 256, PGC_SIGHUP, 0},
+        {"pgqueue.max_workers_per_role", "Most workers of one role in one database; 0 is no own limit.", &max_workers_per_role, 0, 256, PGC_SIGHUP, 0},
+        {"pgqueue.worker_idle_timeout", "An idle worker ends after this time.", &worker_idle_timeout, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.max_crashes", "Crashes of worker or server after which a task is quarantined; 0 is never.", &max_crashes, 0, 1000, PGC_SIGHUP, 0},
+        {"pgqueue.segment_size", "A segment of tasks is rotated at this size.", &segment_size, 1024, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
+        {"pgqueue.attempt_history", "Attempts kept for each task.", &attempt_history, 0, 1000, PGC_SIGHUP, 0},
+        {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2, PGC_POSTMASTER, GUC_UNIT_KB},
+    };
+    for (const IntSetting &s : all)
+        if (preloaded || s.context != PGC_POSTMASTER)
+            DefineCustomIntVariable(s.name, s.what, nullptr, s.value, *s.value, s.least, s.most, s.context, s.flags, nullptr, nullptr, nullptr);
+}
+
+}  // namespace
+
+void define_settings(bool preloaded) {
+    define_bools();
+    define_ints(preloaded);
+    DefineCustomStringVariable("pgqueue.databases", "Databases that get a scheduler, separated by commas; empty is all with the extension.", nullptr, &databases,
+                               "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
+    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks, log_failed, log_options, PGC_SIGHUP, 0, nullptr,
+                             nullptr, nullptr);
+    MarkGUCPrefixReserved("pgqueue");
+}
+
+bool serves_database(const char *name) {
+    if (databases == nullptr || databases[0] == '\0') return true;
+    char *copy = pstrdup(databases);
+    List *names = NIL;
+    bool found = false;
+    if (SplitIdentifierString(copy, ',', &names)) {
+        ListCell *cell;
+        foreach (cell, names)
+            if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) found = true;
+    }
+    list_free(names);
+    pfree(copy);
+    return found;
+}
+
+}  // namespace pgqueue::config

@@ -1,0 +1,39 @@
+// Ready lists: what could run now, in which order, within which limits.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+// Moves what committed transactions handed over into lists and heap; namespace's lock held (exclusive). Neither raises nor waits.
+void drain_inbox_locked(SlotNo ns);
+// Drains every namespace of the database that has something.
+void drain_inboxes(SlotNo db);
+
+// Appends a task to its lane; takes the namespace's lock. False: no memory (the caller notes the loss).
+bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
+bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
+
+// Pops up to `most` tasks of one queue for a worker of `role` in its database, best first: fair between namespaces, best priority inside,
+// oldest inside that; reserves running counts of queue and namespace for each. Notes them in the worker's holds before the lock goes.
+// Returns how many. 0: nothing that may run.
+int pop_for_worker(SlotNo worker, int most);
+// Pops tasks of a role for the scheduler itself, without limits or reservations.
+int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
+// Tasks of the role that could run now (limits of single queues not counted).
+int64 ready_for_role(SlotNo role);
+// Undoes the reservation of `count` tasks and unblocks what waited for it.
+void end_running(SlotNo queue, uint32 count);
+
+// Re-examines which lanes of a queue (or of all queues of a namespace) may be active, after a change of limits or pause. Lock held.
+void revise_queue_locked(SlotNo queue);
+void revise_namespace_locked(SlotNo ns);
+
+// Empties all ready lists of a database (rebuild).
+void clear_ready(SlotNo db);
+
+// Visits lists whose earliest dies_at is over: copies up to `most` refs of them to out. The caller looks at the rows.
+int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most);
+// Earliest dies_at of anything ready in the database, INT64_MAX none.
+int64 next_expiry(SlotNo db);
+
+}  // namespace pgqueue::dispatch

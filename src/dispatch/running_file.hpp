@@ -1,0 +1,26 @@
+// Which task each in-server worker runs, in a small file that outlives a crash: one store at the start and one at the end of a task, through
+// a mapping that every process inherits; no fsync. After a crash the entries that were not cleared are the tasks that were executing.
+// Entry i belongs to the worker of slot i; the list of suspects is written by the postmaster at start and cleared by the schedulers.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+struct RunningTask {
+    int64 id;  // 0 none; written last, cleared first
+    Oid database;
+    int32 attempt;
+    int32 suspect;  // it ran as a suspect: when the server crashes, it and not its neighbours is charged
+    int32 unused;
+};
+
+// In the postmaster, when shared memory is made: maps the file and moves what was executing into the list of suspects.
+void open_running_file();
+void mark_running(SlotNo worker, int64 id, int32 attempt, bool suspect);
+void clear_running(SlotNo worker);
+// Was this attempt executing when the server crashed?
+bool was_executing(Oid database, int64 id, int32 attempt);
+// The suspects of a database have been charged.
+void clear_executed(Oid database);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,284 @@
+// The fixed block of shared memory: everything that makes dispatch fast. The rows are the truth; all of this is rebuilt from them.
+//
+// Locks, in the order in which they may be taken together (each is an LWLock of the tranche "pgqueue"):
+//   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys need no lock
+//   namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed partitions)
+//   due       the due heap of a database (fixed partitions)
+//   workers   WorkerSlot allocation
+// Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
+#pragma once
+#include "core/status.hpp"
+#include "core/task_ref.hpp"
+#include "pg/backend.hpp"
+
+namespace pgqueue::dispatch {
+
+using PageNo = uint32;  // 0 none
+using SlotNo = int32;   // index of a fixed array, -1 none
+
+constexpr int max_databases = 64;
+constexpr int namespace_locks = 64;
+constexpr int due_locks = 16;
+constexpr int max_workers = 256;
+constexpr int max_result_waiters = 512;
+constexpr int max_batch = 32;  // most tasks that one worker holds at once
+constexpr Size page_bytes = 4096;
+
+// What the due heap keeps of a task that waits for its time.
+struct DueEntry {
+    int64 due;   // TimestampTz
+    int64 dies;  // TimestampTz, 0 never
+    TaskRef ref;
+    SlotNo lane;
+    int32 priority;
+};
+
+struct Delta {
+    SlotNo queue;
+    int8 from;  // Status, -1 none (a new row)
+    int8 to;    // Status, -1 none (a removed row)
+    int32 count;
+};
+
+enum class PageKind : uint8 { Ready, Due, Deltas };
+
+constexpr Size page_header = 48;
+
+// One page of the pool: part of a list, or what a committing transaction hands over.
+struct Page {
+    PageNo next;
+    uint16 head;   // first entry still there
+    uint16 count;  // end of the entries
+    PageKind kind;
+    TransactionId xid;  // of a hand-over of deltas
+    SlotNo lane;        // of a hand-over of tasks
+    int32 priority;
+    int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
+    union {
+        TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
+        DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
+        Delta deltas[(page_bytes - page_header) / sizeof(Delta)];
+        uint32 slots[(page_bytes - page_header) / sizeof(uint32)];  // places in the spill file, in order
+    };
+};
+static_assert(sizeof(Page) <= page_bytes);
+constexpr int ready_per_page = sizeof(Page::ready) / sizeof(TaskRef);
+constexpr int due_per_page = sizeof(Page::due) / sizeof(DueEntry);
+constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
+constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
+
+// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir), back pages.
+struct PageList {
+    PageNo front, front_last;
+    PageNo back, back_last;
+    PageNo dir, dir_last;  // pages of file slots
+    uint32 spilled;        // pages in the file
+    bool moving;           // the scheduler is writing or reading pages of it outside the lock
+    int64 count;           // entries, those in the file too
+    int64 min_dies;        // lower bound over all entries, INT64_MAX none
+};
+
+// Tasks of one priority in a lane.
+struct PriorityList {
+    int32 priority;
+    SlotNo next;  // larger priority number, or free list
+    PageList list;
+};
+
+// Ready tasks of one queue and one role (role -1: for outside workers). Lives as long as its queue.
+struct Lane {
+    SlotNo queue, role;      // immutable
+    pg_atomic_uint32 next_of_queue;  // SlotNo + 1, immutable once published
+    SlotNo source;           // immutable
+    SlotNo first;            // PriorityList, best first
+    SlotNo next_active, prev_active;  // in source, while `active`
+    bool active;
+    int64 count;             // ready entries
+};
+
+// The lanes of one role in one namespace that have work and are not held back.
+struct Source {
+    SlotNo ns, role;         // immutable
+    SlotNo next_of_role;     // immutable, -1 end
+    SlotNo first_active;
+    pg_atomic_uint64 ready;  // entries in active lanes [atomic, written under the namespace's lock]
+};
+
+struct Role {
+    bool used;
+    SlotNo db;               // immutable
+    int32 role_id;           // immutable; key in pgqueue_internal.role
+    Oid oid;                 // written by the scheduler; the role as which the workers connect
+    bool missing;            // no such role: the scheduler fails its tasks
+    bool recorded;           // scheduler: it is in the dictionary
+    pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
+    pg_atomic_uint32 workers;       // live or starting workers [atomic]
+};
+
+struct Queue {
+    bool used;
+    SlotNo db, ns;           // immutable
+    int32 queue_id;          // immutable
+    SlotNo next_hash;        // registry
+    pg_atomic_uint32 first_lane;  // SlotNo + 1, lanes are only added (registry lock)
+    pg_atomic_uint32 dropped;     // the slot is reused after the next rebuild
+    // configuration copy, namespace lock
+    bool configured;
+    bool paused;
+    int32 max_running;       // 0 none
+    TimestampTz paused_until;
+    // state
+    pg_atomic_uint32 running;   // retained by server workers
+    pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
+    pg_atomic_uint64 counts[status_count];  // rows by status, int64 as two's complement
+    pg_atomic_uint64 hinted;    // entries in ready lists and due heap
+};
+
+struct Namespace {
+    bool used;
+    SlotNo db;               // immutable
+    int32 ns_id;             // immutable
+    pg_atomic_uint32 inbox;  // pages handed over, newest first
+    int32 weight;
+    int32 max_running;       // 0 none
+    bool paused;
+    pg_atomic_uint32 running;
+    pg_atomic_uint32 blocked;
+    uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
+};
+constexpr uint64 share_unit = 1000 * 1000;
+
+enum class DbState : uint32 {
+    Unserved,  // no scheduler has taken it: nothing is handed over, rows wait
+    Loading,   // being rebuilt: hand-overs carry their deltas
+    Ready,
+};
+
+constexpr int due_buckets = 65;
+
+struct Database {
+    bool used;
+    Oid oid;                         // immutable
+    pg_atomic_uint32 state;          // DbState
+    pg_atomic_uint32 generation;     // of this entry
+    pg_atomic_uint32 held;           // 1: not adopted
+    pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
+    pg_atomic_uint32 no_extension;   // the probe found no extension here
+    pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
+    pg_atomic_uint32 stopped;        // stop_workers: no worker starts until ensure_workers
+    pg_atomic_uint32 scheduler_pid;
+    pg_atomic_uint32 scheduler_procno;  // + 1
+    pg_atomic_uint32 housekeeper_pid;
+    pg_atomic_uint32 sleeping;       // scheduler sleeps and wants to hear of new work
+    pg_atomic_uint64 min_dies;       // lower bound of dies_at over ready tasks, INT64_MAX none
+    pg_atomic_uint64 wake_at;        // TimestampTz of the scheduler's (or, when it left, the launcher's) next look
+    pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
+    pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
+    pg_atomic_uint32 reload;         // configuration changed
+    pg_atomic_uint32 idle_workers;
+    pg_atomic_uint32 result_waiters;
+    pg_atomic_uint32 current_segment;
+    pg_atomic_uint32 suspect_running;  // SlotNo + 1 of the worker that runs the one suspect
+    pg_atomic_uint32 namespaces;     // number of entries below
+    SlotNo ns[1024];
+    uint64 virtual_time;             // fair share, approximate, no lock
+    // due heap (radix heap on due time), due lock
+    int64 due_last;
+    PageList due[due_buckets];
+    int64 due_min[due_buckets];
+    // spill file: free slots, scheduler only
+    PageNo free_dir, free_dir_last;
+    uint32 file_slots;
+    // last housekeeping, for health
+    pg_atomic_uint32 clean_asked;    // somebody wants a pass now
+    pg_atomic_uint32 cleaning_held_back;
+    pg_atomic_uint32 holder_pid;     // who holds the cleaning back, 0 unknown
+    int64 start_failures;
+    TimestampTz no_slot_since;       // a worker could not be started for lack of a process slot, 0 none
+};
+
+enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
+enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
+
+// A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.
+struct Hold {
+    TaskRef ref;
+    SlotNo queue;
+    int32 attempt;
+    int64 receipt;
+    pg_atomic_uint32 state;  // HoldState
+};
+
+struct WorkerSlot {
+    pg_atomic_uint32 state;     // WorkerState
+    SlotNo db, role;            // workers lock while Free → Starting, then immutable until Free
+    uint32 generation;          // grows with each use
+    pid_t pid;
+    int procno;
+    pg_atomic_uint32 leave;     // asked to end after its task
+    pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
+    pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
+    pg_atomic_uint32 cancel_attempt;
+    pg_atomic_uint64 since;     // TimestampTz of the last change of state
+    pg_atomic_uint64 joined;    // TimestampTz when the process began
+    pg_atomic_uint64 started;   // TimestampTz of the running task
+    pg_atomic_uint32 n_holds;
+    Hold holds[max_batch];
+};
+
+struct ResultWaiter {
+    pg_atomic_uint64 task_id;  // 0 free
+    SlotNo db;
+    int procno;
+};
+
+struct Shared {
+    int64 boot_epoch;               // random, not 0
+    pg_atomic_uint32 launcher_procno;  // + 1
+    pg_atomic_uint32 total_workers;
+    uint32 pages;                   // in the pool
+    pg_atomic_uint64 free_page;     // tag << 32 | PageNo
+    pg_atomic_uint32 free_pages;
+    int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
+    int32 used_sources;             // registry lock
+    pg_atomic_uint64 free_lane;     // tag << 32 | SlotNo + 1
+    pg_atomic_uint64 free_priority;
+    Database databases[max_databases];
+    WorkerSlot workers[max_workers];
+    ResultWaiter waiters[max_result_waiters];
+};
+
+// Process-local addresses into the block; null while the library is not preloaded.
+struct Map {
+    Shared *shared;
+    Namespace *namespaces;
+    Queue *queues;
+    Lane *lanes;
+    PriorityList *priorities;
+    Source *sources;
+    Role *roles;
+    SlotNo *queue_hash;
+    int32 hash_size;
+    char *pages;
+    LWLockPadded *locks;
+};
+extern Map map;
+
+inline bool loaded() { return map.shared != nullptr; }
+inline Page *page(PageNo no) { return reinterpret_cast<Page *>(map.pages + Size(no) * page_bytes); }
+inline LWLock *registry_lock() { return &map.locks[0].lock; }
+inline LWLock *workers_lock() { return &map.locks[1].lock; }
+inline LWLock *due_lock(SlotNo db) { return &map.locks[2 + db % due_locks].lock; }
+inline LWLock *namespace_lock(SlotNo ns) { return &map.locks[2 + due_locks + ns % namespace_locks].lock; }
+constexpr int lock_count = 2 + due_locks + namespace_locks;
+
+inline Database &database(SlotNo no) { return map.shared->databases[no]; }
+inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }
+
+// Bytes of the whole block for the setting dispatch_memory (bytes).
+Size shared_bytes(Size dispatch_memory);
+// Called from the shmem request and startup hooks.
+void request_shared(Size dispatch_memory);
+bool attach_shared(Size dispatch_memory);  // true: the block is new
+
+}  // namespace pgqueue::dispatch

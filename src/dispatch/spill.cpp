@@ -1,0 +1,264 @@
+#include "dispatch/spill.hpp"
+
+#include "pg/guards.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace pgqueue::dispatch {
+namespace {
+
+constexpr int move_most = 128;  // pages moved in one step
+
+// One file for each database; base backups and pg_rewind leave the folder out.
+void spill_path(SlotNo db, char *out, Size size) { snprintf(out, size, "pg_stat_tmp/pgqueue.spill.%u", database(db).oid); }
+
+// Reads or writes one page at its place in the file. False: trouble with the file (logged); what it held is read again from the rows.
+bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
+    char path[MAXPGPATH];
+    spill_path(db, path, sizeof(path));
+    int fd = OpenTransientFile(path, O_RDWR | O_CREAT | PG_BINARY);
+    if (fd < 0) return false;
+    off_t at = static_cast<off_t>(slot) * static_cast<off_t>(page_bytes);
+    ssize_t n = write_it ? pwrite(fd, bytes, page_bytes, at) : pread(fd, bytes, page_bytes, at);
+    CloseTransientFile(fd);
+    return n == static_cast<ssize_t>(page_bytes);
+}
+
+void fail(SlotNo db, const char *what) {
+    ereport(LOG, errcode_for_file_access(), errmsg("pgqueue could not %s its spill file: %m", what));
+    pg_atomic_write_u32(&database(db).lost, 1);
+}
+
+// Every list of a database: visited with the number of the lock's owner. F: bool(PageList *, LWLock *), false ends.
+template <typename F>
+void each_list(SlotNo db, F f) {
+    for (SlotNo q = 0; q < map.shared->n_queues; q++) {
+        Queue &queue = map.queues[q];
+        if (!queue.used || queue.db != db) continue;
+        for (uint32 l = pg_atomic_read_u32(&queue.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
+            LWLock *lock = namespace_lock(queue.ns);
+            // Only this process takes priorities' pages away in the middle; their chain is read under the lock.
+            for (int i = 0;; i++) {
+                PageList *list = nullptr;
+                {
+                    pg::LwLockGuard guard(lock);
+                    SlotNo p = map.lanes[l - 1].first;
+                    for (int k = 0; k < i && p >= 0; k++) p = map.priorities[p].next;
+                    if (p >= 0) list = &map.priorities[p].list;
+                }
+                if (list == nullptr) break;
+                if (!f(list, lock)) return;
+            }
+        }
+    }
+    for (PageList &list : database(db).due)
+        if (!f(&list, due_lock(db))) return;
+}
+
+uint32 take_file_slot(SlotNo db) {
+    Database &d = database(db);
+    while (d.free_dir != 0) {
+        Page *p = page(d.free_dir);
+        if (p->head < p->count) return p->slots[p->head++];
+        PageNo used = d.free_dir;
+        d.free_dir = p->next;
+        if (d.free_dir == 0) d.free_dir_last = 0;
+        give_page(used);
+    }
+    return d.file_slots++;
+}
+
+// Appends a number to a chain of directory pages. False: no memory.
+bool push_slot(PageNo *first, PageNo *last, uint32 slot) {
+    if (*last == 0 || page(*last)->count == slots_per_page) {
+        PageNo no = take_page(PageKind::Ready);
+        if (no == 0) return false;
+        if (*last != 0)
+            page(*last)->next = no;
+        else
+            *first = no;
+        *last = no;
+    }
+    Page *p = page(*last);
+    p->slots[p->count++] = slot;
+    return true;
+}
+
+// A place that is not written down as free is only lost until the next rebuild.
+void free_file_slot(SlotNo db, uint32 slot) { (void)push_slot(&database(db).free_dir, &database(db).free_dir_last, slot); }
+
+// Detaches pages from the middle of a list, lock held: those after the first two and before the last, and at most `most`. They follow what
+// is in the file already. Returns how many; their numbers in out.
+int detach_middle(PageList *list, PageNo *out, int most) {
+    bool has_file = list->spilled > 0;
+    PageNo keep = has_file ? 0 : list->front;
+    if (!has_file && (keep == 0 || page(keep)->next == 0)) return 0;
+    PageNo *first = has_file ? &list->back : &page(page(keep)->next)->next;
+    PageNo last = has_file ? list->back_last : list->front_last;
+    int n = 0;
+    PageNo no = *first;
+    while (no != 0 && no != last && n < most) {
+        out[n++] = no;
+        no = page(no)->next;
+    }
+    if (n == 0) return 0;
+    *first = no;
+    if (!has_file) {
+        // What follows the gap becomes the back.
+        list->back = no;
+        list->back_last = list->front_last;
+        list->front_last = page(keep)->next;
+        page(list->front_last)->next = 0;
+    }
+    list->moving = true;
+    return n;
+}
+
+// Writes detached pages, in order, and notes their places. Pages that could not be written are dropped, the rows are read again.
+int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
+    uint32 slots[move_most];
+    int written = 0;
+    for (; written < n; written++) {
+        slots[written] = take_file_slot(db);
+        if (!transfer(db, slots[written], page(pages[written]), true)) break;
+    }
+    if (written < n) fail(db, "write");
+    pg::LwLockGuard guard(lock);
+    for (int i = 0; i < n; i++) {
+        Page *p = page(pages[i]);
+        bool kept = i < written && push_slot(&list->dir, &list->dir_last, slots[i]);
+        if (kept)
+            list->spilled++;
+        else {
+            list->count -= p->count - p->head;
+            pg_atomic_write_u32(&database(db).lost, 1);
+        }
+        give_page(pages[i]);
+    }
+    list->moving = false;
+    if (list->spilled == 0) {
+        // Nothing is in the file after all: join the two parts.
+        if (list->front_last != 0)
+            page(list->front_last)->next = list->back;
+        else
+            list->front = list->back;
+        list->front_last = list->back_last != 0 ? list->back_last : list->front_last;
+        list->back = list->back_last = 0;
+    }
+    return written;
+}
+
+bool runs_short(const PageList *list) { return list->spilled > 0 && !list->moving && (list->front == 0 || page(list->front)->next == 0); }
+
+// Takes the place of the first page in the file; lock held.
+uint32 pop_slot(PageList *list) {
+    Page *p = page(list->dir);
+    uint32 slot = p->slots[p->head++];
+    if (p->head == p->count) {
+        PageNo used = list->dir;
+        list->dir = p->next;
+        if (list->dir == 0) list->dir_last = 0;
+        give_page(used);
+    }
+    return slot;
+}
+
+// Brings the next page of a list back. False: no page free, or trouble with the file.
+bool read_page(SlotNo db, PageList *list, LWLock *lock) {
+    PageNo no = take_page(PageKind::Ready);
+    if (no == 0) return false;
+    uint32 slot;
+    {
+        pg::LwLockGuard guard(lock);
+        slot = pop_slot(list);
+        list->moving = true;
+    }
+    bool ok = transfer(db, slot, page(no), false);
+    free_file_slot(db, slot);
+    if (!ok) fail(db, "read");
+    pg::LwLockGuard guard(lock);
+    list->spilled--;
+    list->moving = false;
+    if (ok) {
+        page(no)->next = 0;
+        if (list->front_last != 0)
+            page(list->front_last)->next = no;
+        else
+            list->front = no;
+        list->front_last = no;
+    } else {
+        give_page(no);
+    }
+    if (list->spilled == 0) {
+        if (list->front_last != 0)
+            page(list->front_last)->next = list->back;
+        else
+            list->front = list->back;
+        if (list->back_last != 0) list->front_last = list->back_last;
+        list->back = list->back_last = 0;
+    }
+    return ok;
+}
+
+}  // namespace
+
+void reset_spill_file(SlotNo db) {
+    char path[MAXPGPATH];
+    spill_path(db, path, sizeof(path));
+    (void)unlink(path);
+    give_chain(database(db).free_dir);
+    database(db).free_dir = database(db).free_dir_last = 0;
+    database(db).file_slots = 0;
+}
+
+int spill_pages(SlotNo db, uint32 target) {
+    int total = 0;
+    each_list(db, [&](PageList *list, LWLock *lock) {
+        PageNo pages[move_most];
+        while (free_pages() < target) {
+            int n;
+            {
+                pg::LwLockGuard guard(lock);
+                n = list->moving ? 0 : detach_middle(list, pages, move_most);
+            }
+            if (n == 0) break;
+            total += write_pages(db, list, lock, pages, n);
+            CHECK_FOR_INTERRUPTS();
+        }
+        return free_pages() < target;
+    });
+    return total;
+}
+
+int refill_lists(SlotNo db) {
+    int total = 0;
+    constexpr int ahead = 4;
+    each_list(db, [&](PageList *list, LWLock *lock) {
+        for (int i = 0; i < ahead; i++) {
+            bool wanted;
+            {
+                pg::LwLockGuard guard(lock);
+                wanted = i == 0 ? runs_short(list) : list->spilled > 0 && !list->moving;
+            }
+            if (!wanted || !read_page(db, list, lock)) break;
+            total++;
+        }
+        return true;
+    });
+    return total;
+}
+
+bool wants_refill(SlotNo db) {
+    if (database(db).file_slots == 0) return false;
+    bool wanted = false;
+    each_list(db, [&](PageList *list, LWLock *lock) {
+        pg::LwLockGuard guard(lock);
+        wanted = runs_short(list);
+        return !wanted;
+    });
+    return wanted;
+}
+
+}  // namespace pgqueue::dispatch

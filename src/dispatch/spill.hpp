@@ -1,0 +1,17 @@
+// Middle pages of long lists, written to a file of the database and brought back a page ahead. Only the scheduler calls this: one process
+// owns the file, which is not logged and starts empty with each rebuild. File I/O happens outside all locks, while list->moving is set.
+#pragma once
+#include "dispatch/page_list.hpp"
+
+namespace pgqueue::dispatch {
+
+// Empties the file of a database (all its lists are empty).
+void reset_spill_file(SlotNo db);
+// Writes middle pages of the longest lists until `target` pages are free or nothing is left to write. Returns pages written.
+int spill_pages(SlotNo db, uint32 target);
+// Brings pages back for every list whose front runs out. Returns pages read.
+int refill_lists(SlotNo db);
+// True when a list of this database waits for pages from the file.
+bool wants_refill(SlotNo db);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,43 @@
+#include "dispatch/wake.hpp"
+
+namespace pgqueue::dispatch {
+
+void wake_procno(int procno) {
+    if (procno >= 0 && procno < static_cast<int>(ProcGlobal->allProcCount)) SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+}
+
+void wake_launcher() { wake_procno(static_cast<int>(pg_atomic_read_u32(&map.shared->launcher_procno)) - 1); }
+
+void wake_scheduler(SlotNo db) {
+    uint32 procno = pg_atomic_read_u32(&database(db).scheduler_procno);
+    if (procno != 0)
+        wake_procno(static_cast<int>(procno) - 1);
+    else
+        wake_launcher();
+}
+
+void wake_scheduler_if_sleeping(SlotNo db) {
+    if (pg_atomic_read_u32(&database(db).sleeping) != 0 && pg_atomic_exchange_u32(&database(db).sleeping, 0) != 0) wake_scheduler(db);
+}
+
+int wake_idle_workers(SlotNo db, SlotNo role, int count) {
+    if (pg_atomic_read_u32(&database(db).idle_workers) == 0) return 0;
+    int woken = 0;
+    for (WorkerSlot &w : map.shared->workers) {
+        if (w.db != db || w.role != role) continue;
+        uint32 idle = static_cast<uint32>(WorkerState::Idle);
+        if (!pg_atomic_compare_exchange_u32(&w.state, &idle, static_cast<uint32>(WorkerState::Busy))) continue;
+        pg_atomic_fetch_sub_u32(&database(db).idle_workers, 1);
+        wake_procno(w.procno);
+        if (++woken == count) break;
+    }
+    return woken;
+}
+
+void wake_result_waiters(SlotNo db, int64 id) {
+    if (pg_atomic_read_u32(&database(db).result_waiters) == 0) return;
+    for (ResultWaiter &w : map.shared->waiters)
+        if (static_cast<int64>(pg_atomic_read_u64(&w.task_id)) == id && w.db == db) wake_procno(w.procno);
+}
+
+}  // namespace pgqueue::dispatch

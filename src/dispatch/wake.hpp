@@ -1,0 +1,18 @@
+// Latches of our processes and of those who wait. Never raises.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+void wake_procno(int procno);
+void wake_launcher();
+// The scheduler of the database, or the launcher when it has none.
+void wake_scheduler(SlotNo db);
+// Only when the scheduler has said that it wants to hear of new work.
+void wake_scheduler_if_sleeping(SlotNo db);
+// Up to `count` idle workers of the role; returns how many were woken.
+int wake_idle_workers(SlotNo db, SlotNo role, int count);
+// Everybody who waits for the result of a task.
+void wake_result_waiters(SlotNo db, int64 id);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,366 @@
+#include "dispatch/xact.hpp"
+
+#include "dispatch/page_list.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+#include <signal.h>
+
+namespace pgqueue::dispatch {
+namespace {
+
+struct TaskNote {
+    SubTransactionId sub;
+    SlotNo lane;
+    int32 priority;
+    TimestampTz due, dies;
+    TaskRef ref;
+};
+
+struct CountNote {
+    SubTransactionId sub;
+    Delta delta;
+};
+
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Wake };
+
+struct Action {
+    SubTransactionId sub;
+    ActionKind kind;
+    SlotNo slot;
+    union {
+        NamespaceConfig ns;
+        QueueConfig queue;
+        struct {
+            int64 id;
+            int32 attempt;
+            bool force;
+        } cancel;
+        int64 id;
+        struct {
+            Oid oid;
+            bool wanted;
+        } database;
+    };
+};
+
+// A growing array in TopTransactionContext. Entries of the innermost open subtransaction are always at the end.
+template <typename T>
+struct Notes {
+    T *items;
+    int count, room;
+
+    T *add() {
+        if (items == nullptr) {
+            room = 16;
+            items = static_cast<T *>(MemoryContextAlloc(TopTransactionContext, sizeof(T) * room));
+        } else if (count == room) {
+            room *= 2;
+            items = static_cast<T *>(repalloc_huge(items, sizeof(T) * static_cast<Size>(room)));
+        }
+        T *item = &items[count++];
+        item->sub = GetCurrentSubTransactionId();
+        return item;
+    }
+    void forget(SubTransactionId sub) {
+        while (count > 0 && items[count - 1].sub == sub) count--;
+    }
+    void hand_up(SubTransactionId sub, SubTransactionId parent) {
+        for (int i = count; i > 0 && items[i - 1].sub == sub; i--) items[i - 1].sub = parent;
+    }
+    void reset() {
+        items = nullptr;
+        count = room = 0;
+    }
+};
+
+constinit Notes<TaskNote> tasks{};
+constinit Notes<CountNote> counts{};
+constinit Notes<Action> actions{};
+// Pages reserved and filled at PRE_COMMIT.
+constinit PageNo task_pages = 0;
+constinit PageNo delta_pages = 0;
+constinit bool out_of_pages = false;
+constinit SlotNo my_db = -1;
+
+bool anything() { return tasks.count + counts.count + actions.count > 0; }
+
+constexpr int reserve_tries = 200;
+constexpr long reserve_nap_ms = 5;
+
+// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is accepted and repaired later.
+PageNo reserve_page(PageKind kind) {
+    for (int i = 0; !out_of_pages && i < reserve_tries; i++) {
+        PageNo no = take_page(kind);
+        if (no != 0) return no;
+        if (my_db < 0 || state_of(my_db) == DbState::Unserved) break;
+        wake_scheduler(my_db);
+        CHECK_FOR_INTERRUPTS();
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+    }
+    out_of_pages = true;
+    return 0;
+}
+
+void link_page(PageNo *chain, PageNo no) {
+    page(no)->next = *chain;
+    *chain = no;
+}
+
+// Packs ready tasks by (lane, priority) in the order noted, waiting ones with their time. The newest page is first in the chain.
+void pack_tasks() {
+    Page *open = nullptr;
+    for (int i = 0; i < tasks.count; i++) {
+        const TaskNote &t = tasks.items[i];
+        bool ready = t.due == 0;
+        bool fits = open != nullptr && (ready ? open->kind == PageKind::Ready && open->lane == t.lane && open->priority == t.priority && open->count < ready_per_page
+                                              : open->kind == PageKind::Due && open->count < due_per_page && map.queues[map.lanes[open->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns);
+        if (!fits) {
+            PageNo no = reserve_page(ready ? PageKind::Ready : PageKind::Due);
+            if (no == 0) return;
+            link_page(&task_pages, no);
+            open = page(no);
+            open->lane = t.lane;
+            open->priority = t.priority;
+        }
+        if (ready)
+            open->ready[open->count++] = t.ref;
+        else
+            open->due[open->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority};
+        if (t.dies != 0) open->min_dies = Min(open->min_dies, t.dies);
+    }
+}
+
+void pack_deltas() {
+    Page *open = nullptr;
+    for (int i = 0; i < counts.count; i++) {
+        if (open == nullptr || open->count == deltas_per_page) {
+            PageNo no = reserve_page(PageKind::Deltas);
+            if (no == 0) return;
+            link_page(&delta_pages, no);
+            open = page(no);
+            open->xid = GetTopTransactionIdIfAny();
+        }
+        open->deltas[open->count++] = counts.items[i].delta;
+    }
+}
+
+void give_reserved() {
+    give_chain(task_pages);
+    give_chain(delta_pages);
+    task_pages = delta_pages = 0;
+}
+
+void push_inbox(pg_atomic_uint32 *inbox, PageNo no) {
+    uint32 seen = pg_atomic_read_u32(inbox);
+    do
+        page(no)->next = seen;
+    while (!pg_atomic_compare_exchange_u32(inbox, &seen, no));
+}
+
+// Counts change at once; while the database is loading the scheduler decides which deltas its snapshot has seen.
+void hand_over_deltas() {
+    DbState state = state_of(my_db);
+    if (state == DbState::Ready)
+        for (int i = 0; i < counts.count; i++) apply_delta(counts.items[i].delta);
+    while (delta_pages != 0) {
+        PageNo no = delta_pages;
+        delta_pages = page(no)->next;
+        if (state == DbState::Loading)
+            push_inbox(&database(my_db).delta_inbox, no);
+        else
+            give_page(no);
+    }
+}
+
+// Pushes the task pages, oldest first, and wakes who can use them.
+void hand_over_tasks() {
+    PageNo oldest = 0;
+    while (task_pages != 0) {
+        PageNo next = page(task_pages)->next;
+        page(task_pages)->next = oldest;
+        oldest = task_pages;
+        task_pages = next;
+    }
+    if (state_of(my_db) == DbState::Unserved) {
+        bool had = oldest != 0;
+        give_chain(oldest);
+        if (had && pg_atomic_read_u32(&database(my_db).wanted) != 0) wake_launcher();
+        return;
+    }
+    bool scheduler = false;
+    while (oldest != 0) {
+        Page *p = page(oldest);
+        PageNo next = p->next;
+        SlotNo lane = p->lane;
+        int n = p->count;
+        bool ready = p->kind == PageKind::Ready;
+        int64 earliest = INT64_MAX;
+        for (int i = 0; !ready && i < n; i++) earliest = Min(earliest, p->due[i].due);
+        int64 dies = p->min_dies;
+        SlotNo role = map.lanes[lane].role;
+        push_inbox(&map.namespaces[map.queues[map.lanes[lane].queue].ns].inbox, oldest);
+        if (ready && role >= 0 && wake_idle_workers(my_db, role, n) < n) scheduler = true;
+        int64 wake_at = static_cast<int64>(pg_atomic_read_u64(&database(my_db).wake_at));
+        if (earliest < wake_at || (ready && dies < wake_at)) wake_scheduler(my_db);
+        oldest = next;
+    }
+    if (scheduler) wake_scheduler_if_sleeping(my_db);
+    if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_launcher();
+}
+
+void cancel_worker(const Action &a) {
+    WorkerSlot &w = map.shared->workers[a.slot];
+    pg_atomic_write_u32(&w.cancel_attempt, static_cast<uint32>(a.cancel.attempt));
+    pg_atomic_write_u64(&w.cancel_id, static_cast<uint64>(a.cancel.id));
+    pid_t pid = w.pid;
+    if (pid != 0) kill(pid, a.cancel.force ? SIGTERM : SIGUSR2);
+}
+
+void run_action(const Action &a) {
+    switch (a.kind) {
+        case ActionKind::Namespace: configure_namespace(a.slot, a.ns); break;
+        case ActionKind::Queue: configure_queue(a.slot, a.queue); break;
+        case ActionKind::DropQueue: drop_queue(a.slot); break;
+        case ActionKind::Cancel: cancel_worker(a); break;
+        case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
+        case ActionKind::Wake: break;
+        case ActionKind::Database: {
+            SlotNo db = find_database(a.database.oid);
+            if (db < 0) break;
+            pg_atomic_write_u32(&database(db).wanted, a.database.wanted ? 1 : 0);
+            pg_atomic_write_u32(&database(db).no_extension, a.database.wanted ? 0 : 1);
+            wake_scheduler(db);
+            wake_launcher();
+            break;
+        }
+    }
+}
+
+void forget_all() {
+    tasks.reset();
+    counts.reset();
+    actions.reset();
+    out_of_pages = false;
+}
+
+void at_commit() {
+    for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
+    if (my_db >= 0) {
+        hand_over_deltas();
+        hand_over_tasks();
+        if (out_of_pages) {
+            pg_atomic_write_u32(&database(my_db).lost, 1);
+            wake_scheduler(my_db);
+        }
+        for (int i = 0; i < actions.count; i++)
+            if (actions.items[i].kind != ActionKind::Finished) {
+                wake_scheduler(my_db);
+                break;
+            }
+    }
+    forget_all();
+}
+
+void on_xact(XactEvent event, void *) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+            if (tasks.count + counts.count > 0) {
+                pack_tasks();
+                pack_deltas();
+            }
+            break;
+        case XACT_EVENT_COMMIT:
+            if (anything()) at_commit();
+            break;
+        case XACT_EVENT_ABORT:
+            if (task_pages != 0 || delta_pages != 0) give_reserved();
+            forget_all();
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            if (anything())
+                ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
+                        errhint("Use COMMIT, or do the queue's work in a transaction of its own."));
+            break;
+        default: break;
+    }
+}
+
+void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *) {
+    if (!anything()) return;
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        tasks.forget(mine);
+        counts.forget(mine);
+        actions.forget(mine);
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        tasks.hand_up(mine, parent);
+        counts.hand_up(mine, parent);
+        actions.hand_up(mine, parent);
+    }
+}
+
+Action *add_action(ActionKind kind, SlotNo slot) {
+    my_db = find_database(MyDatabaseId);
+    Action *a = actions.add();
+    a->kind = kind;
+    a->slot = slot;
+    return a;
+}
+
+}  // namespace
+
+void apply_delta(const Delta &d) {
+    Queue &q = map.queues[d.queue];
+    if (d.from >= 0) pg_atomic_fetch_sub_u64(&q.counts[d.from], d.count);
+    if (d.to >= 0) pg_atomic_fetch_add_u64(&q.counts[d.to], d.count);
+}
+
+void note_task(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies) {
+    my_db = map.queues[map.lanes[lane].queue].db;
+    TaskNote *t = tasks.add();
+    t->lane = lane;
+    t->priority = priority;
+    t->due = due;
+    t->dies = dies;
+    t->ref = ref;
+}
+
+void note_count(SlotNo queue, int from, int to, int32 count) {
+    my_db = map.queues[queue].db;
+    if (counts.count > 0) {
+        CountNote &last = counts.items[counts.count - 1];
+        if (last.sub == GetCurrentSubTransactionId() && last.delta.queue == queue && last.delta.from == from && last.delta.to == to) {
+            last.delta.count += count;
+            return;
+        }
+    }
+    counts.add()->delta = Delta{queue, static_cast<int8>(from), static_cast<int8>(to), count};
+}
+
+int64 own_count(SlotNo queue, int status) {
+    int64 sum = 0;
+    for (int i = 0; i < counts.count; i++) {
+        const Delta &d = counts.items[i].delta;
+        if (d.queue != queue) continue;
+        if (d.from == status) sum -= d.count;
+        if (d.to == status) sum += d.count;
+    }
+    return sum;
+}
+
+void note_namespace_config(SlotNo db, const NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
+void note_queue_config(SlotNo queue, const QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
+void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
+void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
+void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
+void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
+void note_wake() { add_action(ActionKind::Wake, -1); }
+
+void register_xact_callbacks() {
+    RegisterXactCallback(on_xact, nullptr);
+    RegisterSubXactCallback(on_subxact, nullptr);
+}
+
+}  // namespace pgqueue::dispatch

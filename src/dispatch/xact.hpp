@@ -1,0 +1,31 @@
+// What a transaction will tell shared memory when it commits: tasks that become ready or wait for their time, counts by status, and actions.
+// Noted with the subtransaction; ROLLBACK TO forgets it. The callbacks neither allocate, raise nor wait: pages are reserved at PRE_COMMIT.
+#pragma once
+#include "dispatch/registry.hpp"
+
+namespace pgqueue::dispatch {
+
+// due 0: ready at once; dies 0: never.
+void note_task(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies);
+// A row changed status (from -1: created, to -1: removed).
+void note_count(SlotNo queue, int from, int to, int32 count);
+// Applies a committed change of counts.
+void apply_delta(const Delta &delta);
+// Uncommitted change that this session has made to a count (for views).
+int64 own_count(SlotNo queue, int status);
+
+void note_namespace_config(SlotNo db, const NamespaceConfig &config);
+void note_queue_config(SlotNo queue, const QueueConfig &config);
+void note_queue_drop(SlotNo queue);
+// Cancels attempt `attempt` of task id in the worker's process at commit; force: terminates the process.
+void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force);
+// Wakes those who wait for this task's result.
+void note_finished(int64 id);
+// The database should (should not) be served from the commit on.
+void note_database(Oid oid, bool wanted);
+// Something that workers were started or stopped for; wakes the scheduler.
+void note_wake();
+
+void register_xact_callbacks();
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,111 @@
+// Differences between server versions; the only file that tests PG_VERSION_NUM.
+#pragma once
+
+#if PG_VERSION_NUM < 150000
+#error "pgqueue needs PostgreSQL 15 or later"
+#endif
+
+namespace pgqueue::pg {
+
+// Heap updates report index work as a bool before 16 and as an enum since.
+#if PG_VERSION_NUM >= 160000
+using UpdateIndexes = TU_UpdateIndexes;
+inline bool needs_index_entry(UpdateIndexes u) { return u != TU_None; }
+#else
+using UpdateIndexes = bool;
+inline bool needs_index_entry(UpdateIndexes u) { return u; }
+#endif
+
+// A PGPROC is named by its number in ProcGlobal->allProcs.
+#if PG_VERSION_NUM >= 170000
+inline int my_procno() { return MyProcNumber; }
+#else
+inline int my_procno() { return MyProc->pgprocno; }
+#endif
+
+// The virtual transaction's local number; changes when the session's transaction ends.
+inline LocalTransactionId my_lxid() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
+// Runs a started query to its end, all rows to its receiver.
+inline void run_executor(QueryDesc *query) {
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, 0);
+#else
+    ExecutorRun(query, ForwardScanDirection, 0, true);
+#endif
+}
+
+// Runs a started portal to its end, all rows to the receiver.
+inline void run_portal(Portal portal, bool top_level, DestReceiver *receiver, QueryCompletion *completion) {
+#if PG_VERSION_NUM >= 180000
+    PortalRun(portal, FETCH_ALL, top_level, receiver, receiver, completion);
+#else
+    PortalRun(portal, FETCH_ALL, top_level, true, receiver, receiver, completion);
+#endif
+}
+
+// Drops the temporary replication slots of this process.
+inline void drop_temporary_slots() {
+#if PG_VERSION_NUM >= 170000
+    ReplicationSlotCleanup(false);
+#else
+    ReplicationSlotCleanup();
+#endif
+}
+
+// A background worker may be told to connect as a role that may not log in since 17.
+#if PG_VERSION_NUM >= 170000
+constexpr bool worker_may_skip_login_check = true;
+constexpr uint32 skip_login_check = BGWORKER_BYPASS_ROLELOGINCHECK;
+#else
+constexpr bool worker_may_skip_login_check = false;
+constexpr uint32 skip_login_check = 0;
+#endif
+
+// Updates a heap tuple; tells whether the new version needs index entries.
+inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait, TM_FailureData *failure, bool *needs_entry) {
+    LockTupleMode mode;
+#if PG_VERSION_NUM >= 160000
+    UpdateIndexes indexes;
+    TM_Result r = heap_update(rel, tid, tuple, cid, InvalidSnapshot, wait, failure, &mode, &indexes);
+    *needs_entry = needs_index_entry(indexes);
+#else
+    TM_Result r = heap_update(rel, tid, tuple, cid, InvalidSnapshot, wait, failure, &mode);
+    *needs_entry = !HeapTupleIsHeapOnly(tuple);
+#endif
+    return r;
+}
+
+// TRUNCATE of open, locked relations, without privilege checks and not decoded logically.
+inline void truncate_relations(List *rels, List *oids) {
+#if PG_VERSION_NUM >= 160000
+    ExecuteTruncateGuts(rels, oids, NIL, DROP_RESTRICT, false, false);
+#else
+    ExecuteTruncateGuts(rels, oids, NIL, DROP_RESTRICT, false);
+#endif
+}
+
+inline bool owns_database(Oid db) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(DatabaseRelationId, db, GetUserId());
+#else
+    return pg_database_ownercheck(db, GetUserId());
+#endif
+}
+
+// Makes a role the authenticated user of a process that is not connected yet; not a superuser as far as this call goes.
+inline void set_authenticated_user(Oid role) {
+#if PG_VERSION_NUM >= 170000
+    SetAuthenticatedUserId(role);
+#else
+    SetAuthenticatedUserId(role, false);
+#endif
+}
+
+}  // namespace pgqueue::pg

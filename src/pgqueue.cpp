@@ -1,0 +1,47 @@
+// Wires the library together: settings, shared memory, callbacks, the launcher.
+#include "pg/backend.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/running_file.hpp"
+#include "dispatch/shared.hpp"
+#include "dispatch/xact.hpp"
+#include "store/catalog.hpp"
+#include "worker/processes.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+PGDLLEXPORT void _PG_init(void);
+}
+
+namespace {
+
+constinit shmem_request_hook_type previous_request = nullptr;
+constinit shmem_startup_hook_type previous_startup = nullptr;
+
+Size dispatch_bytes() { return Size(pgqueue::config::dispatch_memory) * 1024; }
+
+void on_request() {
+    if (previous_request) previous_request();
+    pgqueue::dispatch::request_shared(dispatch_bytes());
+}
+
+void on_startup() {
+    if (previous_startup) previous_startup();
+    if (pgqueue::dispatch::attach_shared(dispatch_bytes())) pgqueue::dispatch::open_running_file();
+}
+
+}  // namespace
+
+void _PG_init(void) {
+    bool preloaded = process_shared_preload_libraries_in_progress;
+    pgqueue::config::define_settings(preloaded);
+    pgqueue::store::register_catalog_callbacks();
+    if (!preloaded || IsBinaryUpgrade) return;
+    previous_request = shmem_request_hook;
+    shmem_request_hook = on_request;
+    previous_startup = shmem_startup_hook;
+    shmem_startup_hook = on_startup;
+    pgqueue::dispatch::register_xact_callbacks();
+    pgqueue::worker::install_utility_hook();
+    pgqueue::worker::register_launcher();
+}

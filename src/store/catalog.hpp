@@ -1,0 +1,70 @@
+// Namespaces, queues, grants and roles as this process sees them: a cache over the catalog tables, loaded whole and dropped when one of
+// the tables changes (relcache invalidation, sent by the trigger config_changed). Pointers stay valid until the next call of catalog().
+#pragma once
+#include "core/backoff.hpp"
+#include "pg/backend.hpp"
+
+namespace pgqueue::store {
+
+using pgqueue::Backoff;
+enum class OnFinish { Keep, Archive, Delete };
+
+struct NamespaceInfo {
+    int32 id;
+    const char *name;
+    Oid owner;
+    int32 weight;
+    int32 max_running;  // 0 none
+    int64 max_depth;    // 0 none
+    bool paused;
+};
+
+// Intervals in microseconds; a month counts 30 days.
+struct QueueInfo {
+    int32 id, ns_id;
+    const char *name;
+    bool server;           // executor server
+    int32 priority;
+    int64 ttl;             // -1 never expires
+    int32 retries;
+    int64 retry_delay, max_retry_delay;
+    Backoff backoff;
+    double retry_jitter;
+    int64 run_limit;       // 0 none
+    int32 max_running;     // 0 none
+    int64 max_depth;       // 0 none
+    int64 retention;       // -1 for ever
+    OnFinish on_finish;
+    bool paused;
+    TimestampTz paused_until;  // 0 none
+};
+
+enum Privilege : unsigned { priv_use = 1, priv_work = 2, priv_manage = 4, priv_read = 8, priv_owner = 16, priv_monitor = 32 };
+constexpr unsigned priv_all = priv_use | priv_work | priv_manage | priv_read | priv_owner;
+
+struct RoleInfo {
+    int32 id;
+    Oid oid;
+    const char *name;
+};
+
+const NamespaceInfo *namespace_by_name(const char *name);
+const NamespaceInfo *namespace_by_id(int32 id);
+const QueueInfo *queue_by_name(int32 ns_id, const char *name);
+const QueueInfo *queue_by_id(int32 id);
+
+// The key under which tasks of a role are stored: its oid, unless a restored role has that key.
+int32 role_id_of(Oid role);
+// The role of a key now; the key itself when the dictionary does not know it yet. InvalidOid: no such role any more.
+Oid role_oid_of(int32 role_id);
+
+// What a role may do in a namespace, memberships and pgqueue_admin counted: bits of Privilege.
+unsigned privileges_of(Oid role, int32 ns_id);
+
+std::span<const NamespaceInfo> all_namespaces();
+std::span<const QueueInfo> all_queues();
+std::span<const RoleInfo> all_roles();
+
+void register_catalog_callbacks();
+
+}  // namespace pgqueue::store

@@ -1,0 +1,117 @@
+// What is in a segment, and working through the lists of its rows.
+#include "pg/guards.hpp"
+#include "store/collector.hpp"
+#include "store/find.hpp"
+#include "store/pages.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+constexpr int64 drops_per_transaction = 1000;
+constexpr int64 rows_fillfactor = 30;  // of the segments, sql/02_tables.sql
+
+void add(RefList *list, const TaskRef &ref) {
+    if (list->count == most_refs) return;
+    if (list->count == list->room) {
+        list->room = list->room == 0 ? 1024 : list->room * 2;
+        Size size = static_cast<Size>(list->room) * sizeof(TaskRef);
+        list->refs = static_cast<TaskRef *>(list->refs == nullptr ? palloc(size) : repalloc_huge(list->refs, size));
+    }
+    list->refs[list->count++] = ref;
+}
+
+void count_page(Pass *pass, const PageRows &page, Census *census) {
+    int kept = 0;
+    for (int i = 0; i < page.count; i++) {
+        TaskRow row;
+        uint32 length;
+        page_row(page, i, &row, &length);
+        Fate fate = fate_of(*pass, row);
+        if (fate == Fate::Drop) {
+            add(&census->drop, row.ref);
+            continue;
+        }
+        if (fate == Fate::Archive) {
+            add(&census->archive, row.ref);
+            continue;
+        }
+        kept++;
+        census->keep_bytes += static_cast<int64>(MAXALIGN(length) + sizeof(ItemIdData));
+        add(&census->keep, row.ref);
+    }
+    census->keep_count += kept;
+    census->gone += page.placed > kept ? page.placed - kept : 0;
+}
+
+// Deletes one garbage row; false when it is not garbage any more or somebody holds it.
+bool drop_row(Pass *pass, const TaskRef &ref) {
+    Relation rel = open_rows(ref.segment, NoLock);
+    if (rel == nullptr) return false;
+    ItemPointerData root;
+    ItemPointerSet(&root, ref.block, ref.offset);
+    Found found;
+    bool dropped = false;
+    if (find_at(rel, ref.segment, root, &found)) {
+        TaskRow row;
+        read_row(&found.tuple, found.slot, found.root, &row);
+        dropped = row.ref.id == ref.id && fate_of(*pass, row) == Fate::Drop && delete_version(found, false) == TM_Ok;
+        ReleaseBuffer(found.buffer);
+        if (dropped && pass->sink->removed != nullptr) pass->sink->removed(pass->sink->arg, row);
+    }
+    table_close(rel, NoLock);
+    return dropped;
+}
+
+}  // namespace
+
+Fate fate_of(const Pass &pass, const TaskRow &row) {
+    QueueEnd end = pass.lookup(pass.lookup_arg, row.queue_id);
+    if (!end.known) return Fate::Drop;
+    if (is_unfinished(row.status) || end.retention < 0) return Fate::Keep;
+    TimestampTz finished = row.finished_at != 0 ? row.finished_at : row.created_at;
+    if (finished > pass.at || pass.at - finished < end.retention) return Fate::Keep;
+    return end.archive ? Fate::Archive : Fate::Drop;
+}
+
+bool Census::mostly_garbage() const { return keep_bytes * 4 < pages * (BLCKSZ * rows_fillfactor / 100); }
+
+Census take_census(Pass *pass, int slot) {
+    Census census{};
+    if (!try_lock(segment_oid(slot), AccessShareLock) || !try_lock(outcome_oid(slot), AccessShareLock)) return census;
+    census.total_bytes = segment_bytes(slot);
+    Relation rel = open_rows(slot, NoLock);
+    if (rel == nullptr) return census;
+    BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+    BlockNumber end = RelationGetNumberOfBlocks(rel);
+    for (BlockNumber block = 0; block < end; block++) {
+        CHECK_FOR_INTERRUPTS();
+        PageRows page;
+        read_page(rel, slot, block, SnapshotSelf, strategy, &page);
+        count_page(pass, page, &census);
+        release_page(&page);
+    }
+    FreeAccessStrategy(strategy);
+    census.pages = end;
+    table_close(rel, NoLock);
+    census.done = true;
+    return census;
+}
+
+void drop_rows(Pass *pass, const RefList &list) {
+    for (int64 at = 0; at < list.count; at += drops_per_transaction) {
+        int64 end = Min(list.count, at + drops_per_transaction);
+        int64 dropped = 0;
+        bool ok = step(pass, "removing finished tasks", [&] {
+            if (!try_lock(segment_oid(list.refs[at].segment), RowExclusiveLock)) return false;
+            for (int64 i = at; i < end; i++) {
+                CHECK_FOR_INTERRUPTS();
+                if (drop_row(pass, list.refs[i])) dropped++;
+            }
+            return dropped > 0;
+        });
+        if (ok) pass->report.removed += dropped;
+    }
+}
+
+}  // namespace pgqueue::store

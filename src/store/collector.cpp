@@ -1,0 +1,198 @@
+// A housekeeping pass: which step is due for which segment.
+#include "store/collector.hpp"
+
+#include "pg/guards.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+constexpr int64 early_rotation_rows = 1000;  // garbage that is worth a rotation before the segment is full
+constexpr int truncation_tries = 6;
+constexpr int truncation_pause_ms = 10;
+
+// A long census is not repeated at once: looking may take a twentieth of the time.
+constinit TimestampTz next_census[segment_count] = {};
+constexpr int64 long_census = 50000;
+
+// The ring as it is now; slots that hold rows though nobody filled them (a restored dump) count as filled.
+bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
+    return step(pass, "reading the ring", [&] {
+        *ring = read_ring();
+        for (int s = 0; s < segment_count; s++) {
+            bytes[s] = 0;
+            RingRow &row = ring->slots[s];
+            if (!try_lock(segment_oid(s), AccessShareLock) || !try_lock(outcome_oid(s), AccessShareLock)) {
+                bytes[s] = -1;
+                continue;
+            }
+            bytes[s] = segment_bytes(s);
+            if (!row.current && !row.condemned && row.filled == 0) {
+                Relation rel = table_open(segment_oid(s), NoLock);
+                if (RelationGetNumberOfBlocks(rel) > 0) row.filled = 1;
+                table_close(rel, NoLock);
+            }
+        }
+        return true;
+    });
+}
+
+bool census_is_due(int slot) { return GetCurrentTimestamp() >= next_census[slot]; }
+
+// Counts a segment in a step.
+Census count(Pass *pass, int slot) {
+    Census census{};
+    MemoryContext lists = CurrentMemoryContext;
+    TimestampTz start = GetCurrentTimestamp();
+    step(pass, "counting a segment", [&] {
+        pg::MemoryScope scope(lists);
+        census = take_census(pass, slot);
+        return true;
+    });
+    int64 took = GetCurrentTimestamp() - start;
+    next_census[slot] = took > long_census ? GetCurrentTimestamp() + 20 * took : 0;
+    return census;
+}
+
+// Whether copying what is left of a full segment is worth the room.
+bool worth_collecting(const Pass &pass, const Census &census) {
+    return census.keep_count == 0 || census.mostly_garbage() ||
+           (census.keep_count < early_rotation_rows && census.total_bytes - census.pages * BLCKSZ > pass.segment_limit / 2);
+}
+
+// A full segment: collect it when that pays, else take out the garbage row by row.
+void work_filled(Pass *pass, int slot) {
+    Census census = count(pass, slot);
+    if (!census.done) return;
+    archive_rows(pass, slot, census.archive);
+    if (!worth_collecting(*pass, census)) {
+        drop_rows(pass, census.drop);
+        return;
+    }
+    if (move_rows(pass, slot, census.keep) == 0) condemn(pass, slot);
+}
+
+// The current segment: rotate early when it is mostly garbage, else take out the garbage row by row.
+void work_current(Pass *pass, int slot) {
+    Census census = count(pass, slot);
+    if (!census.done) return;
+    archive_rows(pass, slot, census.archive);
+    if (census.gone >= early_rotation_rows && census.mostly_garbage() && rotate(pass, is_old(slot))) {
+        next_census[slot] = 0;
+        return;
+    }
+    drop_rows(pass, census.drop);
+}
+
+// Runs the work of one segment with its own memory.
+void work_segment(Pass *pass, int slot, void (*work)(Pass *, int)) {
+    if (!census_is_due(slot)) return;
+    MemoryContext lists = AllocSetContextCreate(pass->keep, "pgqueue census", ALLOCSET_DEFAULT_SIZES);
+    {
+        pg::MemoryScope scope(lists);
+        work(pass, slot);
+    }
+    MemoryContextDelete(lists);
+}
+
+// Tries to truncate all condemned segments; true when one is left.
+bool truncate_all(Pass *pass) {
+    Ring ring;
+    int64 bytes[segment_count];
+    if (!look_at_ring(pass, &ring, bytes)) return false;
+    bool left = false;
+    pass->truncate_held = false;
+    pass->report.holder_xmin = InvalidTransactionId;
+    for (int s = 0; s < segment_count; s++)
+        if (ring.slots[s].condemned && !truncate_condemned(pass, s)) left = true;
+    return left;
+}
+
+// The last transactions of others end within moments as a rule: try a few times.
+void truncate_patiently(Pass *pass) {
+    for (int tries = 0; truncate_all(pass) && tries < truncation_tries; tries++) {
+        (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, truncation_pause_ms, PG_WAIT_EXTENSION);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+// Tells the owner of shared memory where new rows go: a process may have ended between a rotation and telling it.
+void tell_current(Pass *pass) {
+    Ring ring;
+    if (step(pass, "reading the ring", [&] {
+            ring = read_ring();
+            return true;
+        }) &&
+        pass->sink->current != nullptr)
+        pass->sink->current(pass->sink->arg, ring.current_of(false));
+}
+
+void run_pass(Pass *pass) {
+    Ring ring;
+    int64 bytes[segment_count];
+    tell_current(pass);
+    (void)truncate_all(pass);
+    if (!look_at_ring(pass, &ring, bytes)) return;
+    for (bool old_generation : {false, true}) {
+        int slot = ring.current_of(old_generation);
+        bool full = bytes[slot] > 0 && bytes[slot] >= pass->segment_limit;
+        if (!full || !rotate(pass, old_generation)) work_segment(pass, slot, work_current);
+    }
+    if (!look_at_ring(pass, &ring, bytes)) return;
+    for (int s = 0; s < segment_count; s++)
+        if (!ring.slots[s].current && !ring.slots[s].condemned && ring.slots[s].filled != 0 && bytes[s] >= 0) work_segment(pass, s, work_filled);
+    truncate_patiently(pass);
+}
+
+struct StepFrame {
+    StepCall fn;
+    void *arg;
+    bool committed;
+};
+
+// One collector of a database at a time, for the length of the transaction.
+bool lock_out_others() {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ring_oid(), 0, 7);
+    return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void run_frame(void *p) {
+    auto *frame = static_cast<StepFrame *>(p);
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    bool commit = lock_out_others() && frame->fn(frame->arg);
+    if (commit)
+        CommitTransactionCommand();
+    else
+        AbortCurrentTransaction();
+    frame->committed = commit;
+}
+
+}  // namespace
+
+bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
+    MemoryContext before = CurrentMemoryContext;
+    StepFrame frame{fn, arg, false};
+    pg::Outcome outcome = pg::run_then_abort_on_error_raw(run_frame, &frame, pass->keep);
+    MemoryContextSwitchTo(before);
+    if (!outcome.ok)
+        ereport(LOG, errcode(outcome.error.sqlstate), errmsg("pgqueue housekeeping failed while %s: %s", what, outcome.error.message));
+    return outcome.ok && frame.committed;
+}
+
+bool try_lock(Oid oid, LOCKMODE mode) { return ConditionalLockRelationOid(oid, mode); }
+
+CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink) {
+    MemoryContext caller = CurrentMemoryContext;
+    MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "pgqueue housekeeping", ALLOCSET_DEFAULT_SIZES);
+    Pass pass{segment_limit, at, lookup, lookup_arg, &sink, {}, keep, false, false};
+    MemoryContextSwitchTo(keep);
+    run_pass(&pass);
+    pass.report.held_back = pass.condemn_held || pass.truncate_held;
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(keep);
+    return pass.report;
+}
+
+}  // namespace pgqueue::store

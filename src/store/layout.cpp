@@ -1,0 +1,220 @@
+#include "store/layout.hpp"
+
+#include "pg/guards.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+constexpr std::size_t header_size(bool has_nulls) { return MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(row_columns) : 0)); }
+constexpr std::size_t body_alignment(int column) { return column == depends_on ? 8 : 4; }
+
+std::size_t align_up(std::size_t at, std::size_t to) { return (at + to - 1) & ~(to - 1); }
+
+// Bytes that a part takes at offset `at`, its padding included; a short header where it fits, as the server does.
+std::size_t end_of_part(const varlena *v, int column, std::size_t at) {
+    if (VARATT_IS_EXTERNAL(v) || VARATT_IS_SHORT(v)) return at + VARSIZE_ANY(v);
+    if (VARATT_CAN_MAKE_SHORT(v)) return at + VARATT_CONVERTED_SHORT_SIZE(v);
+    return align_up(at, body_alignment(column)) + VARSIZE(v);
+}
+
+// Writes a part at offset `at` of data; returns its end.
+std::size_t write_part(const varlena *v, int column, char *data, std::size_t at) {
+    if (VARATT_IS_EXTERNAL(v) || VARATT_IS_SHORT(v)) {
+        memcpy(data + at, v, VARSIZE_ANY(v));
+        return at + VARSIZE_ANY(v);
+    }
+    if (VARATT_CAN_MAKE_SHORT(v)) {
+        std::size_t size = VARATT_CONVERTED_SHORT_SIZE(v);
+        SET_VARSIZE_SHORT(data + at, size);
+        memcpy(data + at + 1, VARDATA(v), size - 1);
+        return at + size;
+    }
+    std::size_t start = align_up(at, body_alignment(column));
+    memset(data + at, 0, start - at);
+    memcpy(data + start, v, VARSIZE(v));
+    return start + VARSIZE(v);
+}
+
+// Length of an image's data; tells about NULLs, variable and toasted parts.
+std::size_t measure(const RowImage &image, bool *nulls, bool *variable, bool *external) {
+    std::size_t at = sizeof(FixedPart);
+    for (TimestampTz t : image.times)
+        if (t != 0) at += sizeof(t);
+        else *nulls = true;
+    for (int c = 0; c < body_columns; c++) {
+        const varlena *v = image.body[c];
+        if (v == nullptr) {
+            *nulls = true;
+            continue;
+        }
+        *variable = true;
+        if (VARATT_IS_EXTERNAL(v)) *external = true;
+        at = end_of_part(v, c, at);
+    }
+    return at;
+}
+
+void set_present(HeapTupleHeader t, bool nulls, int column) {
+    if (nulls) t->t_bits[column >> 3] |= static_cast<bits8>(1 << (column & 7));
+}
+
+// Fills the data area and the bitmap of NULLs.
+void fill(HeapTupleHeader t, const RowImage &image, bool nulls) {
+    char *data = reinterpret_cast<char *>(t) + t->t_hoff;
+    memcpy(data, &image.fixed, sizeof(FixedPart));
+    for (int c = 0; c < fixed_columns; c++) set_present(t, nulls, c);
+    std::size_t at = sizeof(FixedPart);
+    for (int c = 0; c < time_columns; c++) {
+        if (image.times[c] == 0) continue;
+        set_present(t, nulls, fixed_columns + c);
+        memcpy(data + at, &image.times[c], sizeof(TimestampTz));
+        at += sizeof(TimestampTz);
+    }
+    for (int c = 0; c < body_columns; c++) {
+        if (image.body[c] == nullptr) continue;
+        set_present(t, nulls, first_body_column + c);
+        at = write_part(image.body[c], c, data, at);
+    }
+}
+
+// Walks the variable parts of a tuple from `p`, the end of its times.
+void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
+    bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
+    for (int c = 0; c < body_columns; c++) {
+        image->body[c] = nullptr;
+        if (nulls && att_isnull(first_body_column + c, t->t_bits)) continue;
+        // A zero byte is padding: headers of one byte are never zero.
+        if (*p == 0 || (!VARATT_IS_1B(p))) p = reinterpret_cast<const char *>(align_up(reinterpret_cast<std::uintptr_t>(p), body_alignment(c)));
+        image->body[c] = reinterpret_cast<const varlena *>(p);
+        p += VARSIZE_ANY(p);
+    }
+}
+
+// Reads the times; returns their end.
+const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
+    bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
+    const char *p = reinterpret_cast<const char *>(t) + t->t_hoff + sizeof(FixedPart);
+    for (int c = 0; c < time_columns; c++) {
+        times[c] = 0;
+        if (nulls && att_isnull(fixed_columns + c, t->t_bits)) continue;
+        memcpy(&times[c], p, sizeof(TimestampTz));
+        p += sizeof(TimestampTz);
+    }
+    return p;
+}
+
+// Copies the changeable columns of a row into an image.
+void take_changes(const TaskRow &row, RowImage *image) {
+    FixedPart &f = image->fixed;
+    f.queue_id = row.queue_id;
+    f.status = static_cast<int16>(row.status);
+    f.flags = row.flags;
+    f.attempt = row.attempt;
+    f.uncounted = row.uncounted;
+    f.retries = row.retries;
+    f.crashes = row.crashes;
+    f.priority = row.priority;
+    f.pid = row.pid;
+    f.origin_queue_id = row.origin_queue_id;
+    f.epoch = row.epoch;
+    f.receipt = row.receipt;
+    image->times[delayed_at] = row.delayed_at;
+    image->times[dies_at] = row.dies_at;
+    image->times[started_at] = row.started_at;
+    image->times[finished_at] = row.finished_at;
+    image->times[lease_until] = row.lease_until;
+}
+
+}  // namespace
+
+HeapTuple form_row(const RowImage &image) {
+    bool nulls = false, variable = false, external = false;
+    std::size_t data = measure(image, &nulls, &variable, &external);
+    std::size_t hoff = header_size(nulls);
+    auto *tuple = static_cast<HeapTuple>(palloc(HEAPTUPLESIZE + hoff + data));
+    auto *t = reinterpret_cast<HeapTupleHeader>(reinterpret_cast<char *>(tuple) + HEAPTUPLESIZE);
+    memset(static_cast<void *>(t), 0, hoff);
+    tuple->t_len = static_cast<uint32>(hoff + data);
+    tuple->t_tableOid = InvalidOid;
+    tuple->t_data = t;
+    ItemPointerSetInvalid(&tuple->t_self);
+    ItemPointerSetInvalid(&t->t_ctid);
+    HeapTupleHeaderSetNatts(t, row_columns);
+    t->t_hoff = static_cast<uint8>(hoff);
+    t->t_infomask = static_cast<uint16>((nulls ? HEAP_HASNULL : 0) | (variable ? HEAP_HASVARWIDTH : 0) | (external ? HEAP_HASEXTERNAL : 0));
+    fill(t, image, nulls);
+    return tuple;
+}
+
+void deform_row(HeapTupleHeader tuple, RowImage *image) {
+    if (HeapTupleHeaderGetNatts(tuple) != row_columns)
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a task's row has %d columns instead of %d", HeapTupleHeaderGetNatts(tuple), row_columns));
+    image->fixed = *fixed_part(tuple);
+    deform_body(tuple, deform_times(tuple, image->times), image);
+}
+
+void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *row) {
+    const FixedPart &f = *fixed_part(tuple->t_data);
+    TimestampTz times[time_columns];
+    deform_times(tuple->t_data, times);
+    row->ref = TaskRef{f.id, ItemPointerGetBlockNumberNoCheck(&root), ItemPointerGetOffsetNumberNoCheck(&root), static_cast<uint8>(slot)};
+    row->tid = tuple->t_self;
+    row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+    row->queue_id = f.queue_id;
+    row->role_id = f.role_id;
+    row->status = static_cast<Status>(f.status);
+    row->flags = f.flags;
+    row->attempt = f.attempt;
+    row->uncounted = f.uncounted;
+    row->retries = f.retries;
+    row->crashes = f.crashes;
+    row->priority = f.priority;
+    row->pid = f.pid;
+    row->origin_queue_id = f.origin_queue_id;
+    row->epoch = f.epoch;
+    row->receipt = f.receipt;
+    row->created_at = f.created_at;
+    row->run_limit = f.run_limit;
+    row->delayed_at = times[delayed_at];
+    row->dies_at = times[dies_at];
+    row->started_at = times[started_at];
+    row->finished_at = times[finished_at];
+    row->lease_until = times[lease_until];
+    row->type = nullptr;
+    row->command = nullptr;
+    row->payload = nullptr;
+}
+
+void read_body(HeapTuple tuple, TaskRow *row) {
+    RowImage image;
+    deform_row(tuple->t_data, &image);
+    // Toast pointers may only be followed under a snapshot.
+    bool pushed = !ActiveSnapshotSet();
+    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
+    auto text_of = [](const varlena *v) { return v == nullptr ? nullptr : text_to_cstring(reinterpret_cast<const text *>(v)); };
+    row->type = text_of(image.body[type]);
+    row->command = text_of(image.body[command]);
+    row->payload = image.body[payload] == nullptr ? nullptr : reinterpret_cast<Jsonb *>(PG_DETOAST_DATUM_COPY(PointerGetDatum(image.body[payload])));
+    if (pushed) PopActiveSnapshot();
+}
+
+HeapTuple next_version(HeapTuple old, const TaskRow &row, const char *worker_name, const BodyChange *change) {
+    RowImage image;
+    deform_row(old->t_data, &image);
+    take_changes(row, &image);
+    varlena *name = nullptr;
+    if (worker_name != nullptr) {
+        name = *worker_name == '\0' ? nullptr : reinterpret_cast<varlena *>(cstring_to_text(worker_name));
+        image.body[worker] = name;
+    }
+    if (change != nullptr) {
+        if (change->set_payload) image.body[payload] = reinterpret_cast<const varlena *>(change->payload);
+        if (change->set_headers) image.body[headers] = reinterpret_cast<const varlena *>(change->headers);
+        if (change->set_group_key) image.body[group_key] = reinterpret_cast<const varlena *>(change->group_key);
+    }
+    HeapTuple tuple = form_row(image);
+    if (name != nullptr) pfree(name);
+    return tuple;
+}
+
+}  // namespace pgqueue::store

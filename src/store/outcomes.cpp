@@ -1,0 +1,135 @@
+// The ends of attempts, appended to the outcome table beside a segment. An outcome whose task is gone is garbage.
+#include "store/outcomes.hpp"
+
+#include "pg/guards.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+// Attribute numbers of pgqueue_internal.outcome_N, less one.
+enum OutcomeColumn { o_id, o_attempt, o_outcome, o_pid, o_receipt, o_started_at, o_finished_at, o_lease_until, o_worker, o_role, o_error_code, o_error,
+                     o_error_info, o_result, o_cpu_seconds, o_wal_bytes, o_row_count, outcome_columns };
+
+struct OutcomeTuple {
+    Datum values[outcome_columns];
+    bool nulls[outcome_columns];
+    void set(OutcomeColumn c, Datum d) {
+        values[c] = d;
+        nulls[c] = false;
+    }
+    void set_text(OutcomeColumn c, const char *s) {
+        if (s != nullptr) set(c, CStringGetTextDatum(s));
+    }
+    void set_time(OutcomeColumn c, TimestampTz t) {
+        if (t != 0) set(c, TimestampTzGetDatum(t));
+    }
+};
+
+void push_member(JsonbParseState **state, const char *key, const char *value) {
+    if (value == nullptr) return;
+    JsonbValue v;
+    v.type = jbvString;
+    v.val.string.val = const_cast<char *>(key);
+    v.val.string.len = static_cast<int>(strlen(key));
+    pushJsonbValue(state, WJB_KEY, &v);
+    v.val.string.val = const_cast<char *>(value);
+    v.val.string.len = static_cast<int>(strlen(value));
+    pushJsonbValue(state, WJB_VALUE, &v);
+}
+
+// {"detail":…,"hint":…,"context":…}, what there is of them; nullptr when there is nothing.
+Jsonb *error_info(const pg::ErrorReport &error) {
+    if (error.detail == nullptr && error.hint == nullptr && error.context == nullptr) return nullptr;
+    JsonbParseState *state = nullptr;
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
+    push_member(&state, "detail", error.detail);
+    push_member(&state, "hint", error.hint);
+    push_member(&state, "context", error.context);
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+}
+
+OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome) {
+    OutcomeTuple t;
+    for (bool &n : t.nulls) n = true;
+    TimestampTz end = row.finished_at != 0 ? row.finished_at : GetCurrentTimestamp();
+    t.set(o_id, Int64GetDatum(row.ref.id));
+    t.set(o_attempt, Int32GetDatum(row.attempt));
+    t.set(o_outcome, Int16GetDatum(static_cast<int16>(outcome.outcome)));
+    t.set(o_pid, Int32GetDatum(row.pid));
+    t.set(o_receipt, Int64GetDatum(row.receipt));
+    t.set(o_started_at, TimestampTzGetDatum(row.started_at != 0 ? row.started_at : end));
+    t.set(o_finished_at, TimestampTzGetDatum(end));
+    t.set_time(o_lease_until, row.lease_until);
+    t.set_text(o_worker, outcome.worker);
+    t.set_text(o_role, outcome.role);
+    if (outcome.error.sqlstate != 0) t.set_text(o_error_code, unpack_sql_state(outcome.error.sqlstate));
+    t.set_text(o_error, outcome.error.message);
+    if (Jsonb *info = error_info(outcome.error)) t.set(o_error_info, JsonbPGetDatum(info));
+    if (outcome.result != nullptr) t.set(o_result, JsonbPGetDatum(outcome.result));
+    if (outcome.cpu_seconds >= 0) t.set(o_cpu_seconds, Float8GetDatum(outcome.cpu_seconds));
+    if (outcome.wal_bytes >= 0) t.set(o_wal_bytes, Int64GetDatum(outcome.wal_bytes));
+    if (outcome.row_count >= 0) t.set(o_row_count, Int64GetDatum(outcome.row_count));
+    return t;
+}
+
+// A scan of a task's outcomes in the order of attempts.
+SysScanDesc scan_outcomes(Relation rel, Relation key, int64 id, ScanKeyData *scan_key) {
+    ScanKeyInit(scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
+    return systable_beginscan_ordered(rel, key, SnapshotSelf, 1, scan_key);
+}
+
+}  // namespace
+
+void append_outcome(const TaskRow &row, const OutcomeRow &outcome) {
+    Relation rel = open_outcomes(row.ref.segment, RowExclusiveLock);
+    if (rel == nullptr)
+        ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was removed by the housekeeper", row.ref.id));
+    pg::TempContext scratch;
+    OutcomeTuple t = make_outcome(row, outcome);
+    HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), t.values, t.nulls);
+    heap_insert(rel, tuple, GetCurrentCommandId(true), 0, nullptr);
+    Relation key = index_open(segment(row.ref.segment).outcome_key, RowExclusiveLock);
+    add_outcome_entry(key, rel, row.ref.id, row.attempt, &tuple->t_self);
+    index_close(key, NoLock);
+    table_close(rel, NoLock);
+}
+
+void trim_outcomes(const TaskRow &row, int keep) {
+    Relation rel = open_outcomes(row.ref.segment, RowExclusiveLock);
+    if (rel == nullptr) return;
+    Relation key = index_open(segment(row.ref.segment).outcome_key, AccessShareLock);
+    ScanKeyData scan_key;
+    int count = 0;
+    SysScanDesc scan = scan_outcomes(rel, key, row.ref.id, &scan_key);
+    while (HeapTupleIsValid(systable_getnext_ordered(scan, ForwardScanDirection))) count++;
+    systable_endscan_ordered(scan);
+    if (count > keep) {
+        CommandCounterIncrement();
+        scan = scan_outcomes(rel, key, row.ref.id, &scan_key);
+        HeapTuple tuple;
+        for (; count > keep && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)); count--)
+            simple_heap_delete(rel, &tuple->t_self);
+        systable_endscan_ordered(scan);
+    }
+    index_close(key, NoLock);
+    table_close(rel, NoLock);
+}
+
+void move_outcomes(int64 id, const OutcomePlace &from, const OutcomePlace &to) {
+    ScanKeyData scan_key;
+    SysScanDesc scan = scan_outcomes(from.heap, from.key, id, &scan_key);
+    HeapTuple tuple;
+    while (HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection))) {
+        bool null;
+        int32 attempt = DatumGetInt32(heap_getattr(tuple, o_attempt + 1, RelationGetDescr(from.heap), &null));
+        HeapTuple copy = heap_copytuple(tuple);
+        simple_heap_delete(from.heap, &tuple->t_self);
+        heap_insert(to.heap, copy, GetCurrentCommandId(true), 0, nullptr);
+        add_outcome_entry(to.key, to.heap, id, attempt, &copy->t_self);
+        heap_freetuple(copy);
+    }
+    systable_endscan_ordered(scan);
+}
+
+}  // namespace pgqueue::store

@@ -1,0 +1,90 @@
+// Changing and deleting rows.
+#include "pg/guards.hpp"
+#include "store/find.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+[[noreturn]] void raise_changed(const TaskRow &row) {
+    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was changed by another transaction", row.ref.id));
+}
+
+// Whether this transaction holds the version's row lock.
+bool locked_by_us(HeapTupleHeader t) {
+    return (t->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) == 0 && HEAP_XMAX_IS_LOCKED_ONLY(t->t_infomask) &&
+           TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(t));
+}
+
+// Clears dead versions off a page that has no room for another one, so that the update stays HOT. Our pin must be the only one we have there.
+void make_room(const Found &found) {
+    if (PageGetHeapFreeSpace(BufferGetPage(found.buffer)) < MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF) heap_page_prune_opt(found.rel, found.buffer);
+}
+
+// Writes the next version over the one found. False: another transaction was there first.
+bool replace_version(const Found &found, TaskRow *row, const char *worker, const BodyChange *change, bool wait) {
+    HeapTuple version = next_version(const_cast<HeapTuple>(&found.tuple), *row, worker, change);
+    TM_FailureData failure;
+    bool needs_entry = false;
+    ItemPointerData tid = row->tid;
+    // Our own lock makes the server wait only for ourselves, which it does not.
+    TM_Result r = pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), wait || locked_by_us(found.tuple.t_data), &failure, &needs_entry);
+    if (r == TM_Ok) {
+        row->tid = version->t_self;
+        row->xmin = GetCurrentTransactionId();
+        if (needs_entry) {
+            Relation key = index_open(segment(found.slot).heap_key, RowExclusiveLock);
+            add_row_entry(key, found.rel, row->ref.id, &version->t_self, true);
+            index_close(key, NoLock);
+            row->ref.block = ItemPointerGetBlockNumber(&version->t_self);
+            row->ref.offset = ItemPointerGetOffsetNumber(&version->t_self);
+        }
+    }
+    heap_freetuple(version);
+    return r == TM_Ok;
+}
+
+// Finds the version of `row` in its open segment and writes the next one.
+bool write_version(TaskRow *row, const char *worker, const BodyChange *change, bool wait) {
+    Relation rel = open_rows(row->ref.segment, RowExclusiveLock);
+    if (rel == nullptr) return false;
+    Found found;
+    bool ok = find_version(rel, *row, &found);
+    if (ok) {
+        make_room(found);
+        settle_command(found.tuple.t_data);
+        ok = replace_version(found, row, worker, change, wait);
+        ReleaseBuffer(found.buffer);
+    }
+    table_close(rel, NoLock);
+    return ok;
+}
+
+}  // namespace
+
+bool update(TaskRow *row, const char *worker, Wait wait) {
+    bool ok = write_version(row, worker, nullptr, wait == Wait::Block);
+    if (!ok && wait == Wait::Block) raise_changed(*row);
+    return ok;
+}
+
+void update_body(TaskRow *row, const BodyChange &change) {
+    if (!write_version(row, nullptr, &change, true)) raise_changed(*row);
+}
+
+TM_Result delete_version(const Found &found, bool wait) {
+    TM_FailureData failure;
+    ItemPointerData tid = found.tuple.t_self;
+    settle_command(found.tuple.t_data);
+    return heap_delete(found.rel, &tid, GetCurrentCommandId(true), InvalidSnapshot, wait || locked_by_us(found.tuple.t_data), &failure, false);
+}
+
+void remove(TaskRow *row) {
+    Relation rel = open_rows(row->ref.segment, RowExclusiveLock);
+    Found found;
+    if (rel == nullptr || !find_version(rel, *row, &found)) raise_changed(*row);
+    if (delete_version(found, true) != TM_Ok) raise_changed(*row);
+    let_go(&found, NoLock);
+}
+
+}  // namespace pgqueue::store

@@ -1,0 +1,55 @@
+// The ring of segment tables and the collector. State machine and truncation rule: docs/internals/storage.md.
+#pragma once
+#include "store/rows.hpp"
+
+namespace pgqueue::store {
+
+constexpr int ring_segments = 4;
+constexpr int old_segments = 2;
+constexpr int segment_count = ring_segments + old_segments;
+
+// Process-local choice of the segment for new rows. The owner of shared memory hands in a pointer to the shared value so that a rotation
+// reaches every process at once; until then (nullptr, or value -1) the ring table is read.
+void set_current_segment_source(const pg_atomic_uint32 *shared_current);
+
+Oid segment_oid(int slot);
+Oid outcome_oid(int slot);
+int64 segment_bytes(int slot);
+
+// What a scan hands out for each visible row; return false stops the scan.
+using ScanCallback = bool (*)(void *arg, const TaskRow &row);
+// Reads every visible row of all segments, oldest segment first, physical order inside one, under `snapshot`; no variable parts.
+// Checks for interrupts; calls between_pages(arg) after each page (may be nullptr).
+void scan(Snapshot snapshot, ScanCallback callback, void (*between_pages)(void *), void *arg);
+
+// How a finished row of a queue ends, told by the caller for each queue it knows; unknown queue: garbage at once.
+struct QueueEnd {
+    bool known;
+    int64 retention;  // microseconds after finished_at; -1 for ever
+    bool archive;
+};
+using QueueEndLookup = QueueEnd (*)(void *arg, int32 queue_id);
+
+struct CleanReport {
+    int64 removed;         // finished rows removed or archived one by one or with a segment
+    int64 archived;
+    int64 moved;           // survivors copied to the old generation
+    int truncated;         // segments truncated
+    bool held_back;        // a segment waits for an old snapshot or lock
+    TransactionId holder_xmin;
+};
+// Called for every row that clean() removes, inside the transaction that does it (for counters), and for rows that move (new place).
+struct CleanSink {
+    void *arg;
+    void (*removed)(void *arg, const TaskRow &row);
+    void (*moved)(void *arg, const TaskRow &row, const TaskRef &now_at);
+    // The segment for new rows; called at the start of a pass and after a rotation has committed: put it where the source points to.
+    void (*current)(void *arg, int slot);
+};
+
+// One housekeeping pass in transactions of its own (call outside a transaction, in a background process): rotates a full current segment,
+// removes or archives finished rows past their retention, collects segments with less than a quarter of survivors, truncates what the
+// truncation rule allows. Never waits for a row or a table lock. segment_limit: bytes at which a segment is full. at: the time to judge by.
+CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink);
+
+}  // namespace pgqueue::store

@@ -1,0 +1,152 @@
+// Rotation, condemning and truncation. The argument why truncation loses nothing is in docs/internals/storage.md.
+#include "pg/guards.hpp"
+#include "store/collector.hpp"
+#include "store/pages.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+// A slot of the generation that could take rows; -1 none.
+int free_slot(const Ring &ring, bool old_generation) {
+    for (int s = first_slot(old_generation); s < end_slot(old_generation); s++) {
+        const RingRow &row = ring.slots[s];
+        if (row.current || row.condemned || row.filled != 0 || !try_lock(segment_oid(s), AccessShareLock)) continue;
+        Relation rel = table_open(segment_oid(s), NoLock);
+        bool empty = RelationGetNumberOfBlocks(rel) == 0;
+        table_close(rel, NoLock);
+        if (empty) return s;
+    }
+    return -1;
+}
+
+// Reports every row of the locked segment as removed; false when one of them is not garbage. Counts them.
+bool remove_all(Pass *pass, int slot, int64 *removed) {
+    Relation rel = open_rows(slot, NoLock);
+    if (rel == nullptr) return false;
+    BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+    BlockNumber end = RelationGetNumberOfBlocks(rel);
+    bool garbage = true;
+    for (BlockNumber block = 0; block < end && garbage; block++) {
+        CHECK_FOR_INTERRUPTS();
+        PageRows page;
+        read_page(rel, slot, block, SnapshotSelf, strategy, &page);
+        for (int i = 0; i < page.count && garbage; i++) {
+            TaskRow row;
+            uint32 length;
+            page_row(page, i, &row, &length);
+            garbage = fate_of(*pass, row) == Fate::Drop;
+            if (garbage && pass->sink->removed != nullptr) pass->sink->removed(pass->sink->arg, row);
+            (*removed)++;
+        }
+        release_page(&page);
+    }
+    FreeAccessStrategy(strategy);
+    table_close(rel, NoLock);
+    return garbage;
+}
+
+// Locks a relation and its toast table as TRUNCATE needs it, without waiting.
+bool try_lock_for_truncate(Oid oid) {
+    if (!try_lock(oid, AccessExclusiveLock)) return false;
+    Relation rel = table_open(oid, NoLock);
+    Oid toast = rel->rd_rel->reltoastrelid;
+    table_close(rel, NoLock);
+    return !OidIsValid(toast) || try_lock(toast, AccessExclusiveLock);
+}
+
+// Gives the files of a segment back.
+void truncate_files(int slot) {
+    Relation rows = table_open(segment_oid(slot), NoLock);
+    Relation outcomes = table_open(outcome_oid(slot), NoLock);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    pg::truncate_relations(list_make2(rows, outcomes), list_make2_oid(RelationGetRelid(rows), RelationGetRelid(outcomes)));
+    PopActiveSnapshot();
+    table_close(outcomes, NoLock);
+    table_close(rows, NoLock);
+}
+
+// Whether all snapshots that are left know the segment as condemned.
+bool known_to_all(int slot, const RingRow &row, TransactionId *horizon) {
+    Relation rel = table_open(segment_oid(slot), NoLock);
+    *horizon = GetOldestNonRemovableTransactionId(rel);
+    table_close(rel, NoLock);
+    return TransactionIdPrecedes(row.xmin, *horizon);
+}
+
+// Why a truncation did not happen.
+struct Hold {
+    bool held;
+    TransactionId xmin;
+};
+
+// Truncates a condemned segment in the open transaction.
+bool try_truncate(int slot, Hold *hold) {
+    RingRow row = read_ring().slots[slot];
+    if (!row.condemned) return false;
+    hold->held = true;
+    if (!try_lock(segment_oid(slot), AccessShareLock) || !known_to_all(slot, row, &hold->xmin)) return false;
+    hold->xmin = InvalidTransactionId;
+    if (!try_lock_for_truncate(segment_oid(slot)) || !try_lock_for_truncate(outcome_oid(slot))) return false;
+    truncate_files(slot);
+    row.condemned = false;
+    row.filled = 0;
+    write_ring(slot, row);
+    hold->held = false;
+    return true;
+}
+
+}  // namespace
+
+bool rotate(Pass *pass, bool old_generation) {
+    int next = -1;
+    bool ok = step(pass, "rotating segments", [&] {
+        Ring ring = read_ring();
+        next = free_slot(ring, old_generation);
+        if (next < 0) return false;
+        int full = ring.current_of(old_generation);
+        RingRow row = ring.slots[full];
+        int32 generation = row.generation;
+        row.current = false;
+        row.filled = GetCurrentTimestamp();
+        write_ring(full, row);
+        write_ring(next, {generation + 1, true, false, 0, InvalidTransactionId});
+        return true;
+    });
+    if (ok && !old_generation && pass->sink->current != nullptr) pass->sink->current(pass->sink->arg, next);
+    return ok;
+}
+
+bool condemn(Pass *pass, int slot) {
+    int64 removed = 0;
+    bool locked = true;
+    bool ok = step(pass, "condemning a segment", [&] {
+        RingRow row = read_ring().slots[slot];
+        if (row.current || row.condemned) return false;
+        // Nobody who has written to it is still at work, and nobody writes to it until the mark is there to be seen.
+        locked = try_lock(segment_oid(slot), ShareLock) && try_lock(outcome_oid(slot), ShareLock);
+        if (!locked || !remove_all(pass, slot, &removed)) return false;
+        row.condemned = true;
+        if (row.filled == 0) row.filled = GetCurrentTimestamp();
+        write_ring(slot, row);
+        CacheInvalidateRelcacheByRelid(segment_oid(slot));
+        CacheInvalidateRelcacheByRelid(outcome_oid(slot));
+        return true;
+    });
+    if (ok) pass->report.removed += removed;
+    if (!locked) pass->condemn_held = true;
+    return ok;
+}
+
+bool truncate_condemned(Pass *pass, int slot) {
+    Hold hold{};
+    bool ok = step(pass, "truncating a segment", [&] { return try_truncate(slot, &hold); });
+    if (ok) pass->report.truncated++;
+    if (!ok && hold.held) {
+        pass->truncate_held = true;
+        pass->report.holder_xmin = hold.xmin;
+    }
+    return ok;
+}
+
+}  // namespace pgqueue::store

@@ -1,0 +1,197 @@
+#include "task/lifecycle.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/errcodes.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+// Serialization failures and deadlocks are run again uncounted this often.
+constexpr int uncounted_most = 20;
+constexpr int64 collision_wait = 10 * 1000;
+
+constexpr SlotNo none = -1;
+
+SlotNo my_database() {
+    if (!dispatch::loaded()) return none;
+    return dispatch::ensure_database(MyDatabaseId);
+}
+
+dispatch::QueueConfig config_of(const store::QueueInfo &q) { return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running}; }
+
+void note_change(const store::TaskRow &row, int from, int to) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    SlotNo slot = q ? slot_of(*q) : none;
+    if (slot >= 0 && from != to) dispatch::note_count(slot, from, to, 1);
+}
+
+double random_fraction() {
+    return static_cast<double>(pg_prng_double(&pg_global_prng_state));
+}
+
+}  // namespace
+
+SlotNo slot_of(const store::QueueInfo &queue) {
+    SlotNo db = my_database();
+    if (db < 0) return none;
+    SlotNo slot = dispatch::ensure_queue(db, queue.ns_id, queue.id);
+    if (!dispatch::map.queues[slot].configured) {
+        dispatch::configure_queue(slot, config_of(queue));
+        if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
+            dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused});
+    }
+    return slot;
+}
+
+bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
+
+SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server) {
+    SlotNo slot = slot_of(queue);
+    if (slot < 0) return none;
+    SlotNo role = in_server ? dispatch::ensure_role(dispatch::map.queues[slot].db, role_id, store::role_oid_of(role_id)) : none;
+    return dispatch::ensure_lane(slot, role);
+}
+
+void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks) {
+    if (tasks.empty()) return;
+    SlotNo slot = slot_of(queue);
+    SlotNo lanes[2] = {none, none};  // outside, server
+    TaskRef one;
+    TaskRef *refs = tasks.size() == 1 ? &one : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
+    store::insert(tasks, refs);
+    if (slot < 0) return;
+    for (std::size_t i = 0; i < tasks.size(); i++) {
+        const store::NewTask &t = tasks[i];
+        bool server = runs_in_server(queue, t.flags);
+        if (lanes[server] < 0) lanes[server] = lane_of(queue, t.role_id, server);
+        dispatch::note_task(lanes[server], t.priority, refs[i], t.delayed_at, t.dies_at);
+    }
+    dispatch::note_count(slot, -1, static_cast<int>(Status::New), static_cast<int32>(tasks.size()));
+}
+
+void hint_again(const store::TaskRow &row) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) return;
+    SlotNo lane = lane_of(*q, row.role_id, runs_in_server(*q, row.flags));
+    if (lane >= 0) dispatch::note_task(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
+}
+
+Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
+    bool collision = sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
+    if (collision && row->uncounted < uncounted_most) {
+        row->uncounted++;
+        row->delayed_at = now + static_cast<int64>(collision_wait * (1 + random_fraction()));
+        return Status::Retry;
+    }
+    int32 counted = row->attempt - row->uncounted;
+    if (counted > row->retries) return Status::Failed;
+    row->delayed_at = now;
+    if (queue != nullptr)
+        row->delayed_at += backoff_wait(queue->backoff, queue->retry_delay, counted, queue->max_retry_delay, queue->retry_jitter, random_fraction());
+    return Status::Retry;
+}
+
+bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
+    Status from = row->status;
+    const store::QueueInfo *queue = store::queue_by_id(row->queue_id);
+    row->status = end.status;
+    row->lease_until = 0;
+    bool finished = !is_unfinished(end.status);
+    row->finished_at = finished ? now : 0;
+    bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released;
+    if (!store::update(row, nullptr, wait)) return false;
+    store::OutcomeRow out{end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count};
+    if (drop)
+        store::remove(row);
+    else
+        store::append_outcome(*row, out);
+    if (!drop && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
+    note_change(*row, static_cast<int>(from), drop ? -1 : static_cast<int>(end.status));
+    if (finished)
+        dispatch::note_finished(row->ref.id);
+    else
+        hint_again(*row);
+    return true;
+}
+
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz now) {
+    Status from = row->status;
+    row->status = Status::Retained;
+    row->attempt++;
+    row->pid = MyProcPid;
+    row->epoch = dispatch::map.shared->boot_epoch;
+    row->receipt = receipt;
+    row->started_at = now;
+    row->finished_at = row->lease_until = 0;
+    if (!store::update(row, worker, store::Wait::Skip)) return false;
+    note_change(*row, static_cast<int>(from), static_cast<int>(Status::Retained));
+    return true;
+}
+
+bool give_back(store::TaskRow *row, TimestampTz) {
+    row->attempt--;
+    row->status = row->attempt == 0 ? Status::New : Status::Retry;
+    row->lease_until = 0;
+    if (!store::update(row, nullptr, store::Wait::Skip)) return false;
+    note_change(*row, static_cast<int>(Status::Retained), static_cast<int>(row->status));
+    hint_again(*row);
+    return true;
+}
+
+bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
+    row->crashes++;
+    row->uncounted++;
+    row->flags |= flag_suspect;
+    row->delayed_at = now;
+    bool quarantine = config::max_crashes > 0 && row->crashes >= config::max_crashes;
+    End end{};
+    end.outcome = quarantine ? AttemptEnd::Failed : AttemptEnd::Lost;
+    end.status = quarantine ? Status::Failed : Status::Retry;
+    end.error.sqlstate = quarantine ? err::quarantined : sqlstate;
+    end.error.message = quarantine ? psprintf("quarantined after %d crashes: %s", row->crashes, message) : message;
+    end.cpu_seconds = -1;
+    end.wal_bytes = end.row_count = -1;
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
+bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
+    Status from = row->status;
+    row->status = status;
+    row->finished_at = now;
+    if (error.message != nullptr) {
+        // Its record needs a number among the attempts.
+        row->attempt++;
+        row->uncounted++;
+        row->started_at = now;
+    }
+    if (!store::update(row, nullptr, wait)) return false;
+    if (error.message != nullptr) {
+        store::OutcomeRow out{status == Status::Cancelled ? AttemptEnd::Cancelled : status == Status::Expired ? AttemptEnd::Expired : AttemptEnd::Failed,
+                              nullptr, nullptr, error, nullptr, -1, -1, -1};
+        store::append_outcome(*row, out);
+    }
+    note_change(*row, static_cast<int>(from), static_cast<int>(status));
+    dispatch::note_finished(row->ref.id);
+    return true;
+}
+
+void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
+    Status from = row->status;
+    bool finished = !is_unfinished(from);
+    row->status = row->attempt == 0 ? Status::New : Status::Retry;
+    row->delayed_at = due;
+    if (finished) {
+        row->uncounted = row->attempt;
+        row->crashes = 0;
+        row->flags &= static_cast<int16>(~flag_suspect);
+        row->finished_at = 0;
+        row->dies_at = queue.ttl > 0 ? (due != 0 ? due : now) + queue.ttl : 0;
+    }
+    store::update(row, nullptr, store::Wait::Block);
+    note_change(*row, static_cast<int>(from), static_cast<int>(row->status));
+    hint_again(*row);
+}
+
+}  // namespace pgqueue::task

@@ -1,0 +1,55 @@
+// A task's life: each transition changes the row (store) and notes for the commit what shared memory has to know (dispatch).
+// All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
+#pragma once
+#include "dispatch/shared.hpp"
+#include "store/catalog.hpp"
+#include "store/rows.hpp"
+
+namespace pgqueue::task {
+
+using dispatch::SlotNo;
+
+// The dispatcher's entry of a queue in this database, configured when it was new; -1 while shared memory or the database is not served at all.
+SlotNo slot_of(const store::QueueInfo &queue);
+// The lane for tasks of a queue: of the role when the server runs them, else of outside workers. -1 as above.
+SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server);
+
+bool runs_in_server(const store::QueueInfo &queue, int16 flags);
+
+// Inserts tasks of one queue and hands their hints to the commit.
+void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);
+
+// The row goes back to the ready lists or the due heap at commit; status is new or retry already.
+void hint_again(const store::TaskRow &row);
+
+// Writes the row with its new status; counts, waiters and outcome follow. False: somebody else was faster (Wait::Skip only).
+struct End {
+    AttemptEnd outcome;
+    Status status;          // new status of the task
+    pg::ErrorReport error;
+    Jsonb *result;
+    const char *worker, *role;
+    double cpu_seconds;     // < 0 unknown
+    int64 wal_bytes, row_count;
+};
+bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
+
+// What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
+Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
+
+// A waiting task becomes retained by this process. False: somebody else was faster.
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz now);
+
+// A retained task is given back as if it had never been taken: its attempt is not counted, it is ready at once.
+bool give_back(store::TaskRow *row, TimestampTz now);
+
+// A retained task whose process ended while it ran: not counted as a try, but as a crash; quarantined after pgqueue.max_crashes of them.
+bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
+
+// A waiting task ends without an attempt (cancelled, expired, failed because its role is gone).
+bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
+
+// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun).
+void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
+
+}  // namespace pgqueue::task

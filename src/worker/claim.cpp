@@ -1,0 +1,113 @@
+// From popped hints to rows that are ours.
+#include "worker/runner.hpp"
+
+#include "dispatch/due.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/error.hpp"
+#include "pg/guards.hpp"
+#include "store/catalog.hpp"
+#include "task/lifecycle.hpp"
+
+namespace pgqueue::worker::runner {
+namespace {
+
+using dispatch::Hold;
+using dispatch::HoldState;
+using dispatch::map;
+
+enum class Verdict { Ours, Gone, Later };
+
+// The one suspect that may run now is the worker's that holds this mark.
+bool take_suspect_turn() {
+    pg_atomic_uint32 *turn = &dispatch::database(my_slot().db).suspect_running;
+    uint32 nobody = 0;
+    uint32 me = static_cast<uint32>(self.slot + 1);
+    return pg_atomic_read_u32(turn) == me || pg_atomic_compare_exchange_u32(turn, &nobody, me);
+}
+
+constexpr int64 suspect_wait = 100 * 1000;
+
+// Puts a task that may not run yet into the due heap.
+void put_off(const store::TaskRow &row, const Hold &h, TimestampTz until) {
+    SlotNo lane = dispatch::ensure_lane(h.queue, my_slot().role);
+    if (!dispatch::add_due(my_slot().db, {until, row.dies_at, row.ref, lane, row.priority})) pg_atomic_write_u32(&dispatch::database(my_slot().db).lost, 1);
+    dispatch::wake_scheduler(my_slot().db);
+}
+
+// Looks at one row and, when it may run, makes it retained.
+Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
+    if (!store::fetch(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
+    if (row->queue_id != map.queues[h->queue].queue_id || row->role_id != map.roles[my_slot().role].role_id) return Verdict::Gone;
+    if (row->delayed_at > now) {
+        put_off(*row, *h, row->delayed_at);
+        return Verdict::Later;
+    }
+    if (row->dies_at != 0 && row->dies_at <= now) {
+        task::end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
+        return Verdict::Gone;
+    }
+    if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
+        put_off(*row, *h, now + suspect_wait);
+        return Verdict::Later;
+    }
+    return task::retain(row, self.name, h->receipt, now) ? Verdict::Ours : Verdict::Gone;
+}
+
+// The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.
+int64 run_limit_of(const store::TaskRow &row) {
+    if (row.run_limit >= 0) return row.run_limit;
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    return q ? q->run_limit : 0;
+}
+
+}  // namespace
+
+int claim(Claimed *out) {
+    dispatch::WorkerSlot &w = my_slot();
+    int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
+    Verdict verdicts[dispatch::max_batch];
+    int64 receipt = 0;
+    while (receipt == 0)
+        if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
+    for (int i = 0; i < n; i++) w.holds[i].receipt = receipt;
+    int before = synchronous_commit;
+    synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
+    SetCurrentStatementStartTimestamp();
+    pg::Outcome done = pg::run_in_transaction(
+        [&] {
+            pg::MemoryScope scope(self.batch);
+            TimestampTz now = GetCurrentTimestamp();
+            for (int i = 0; i < n; i++) {
+                out[i].hold = i;
+                verdicts[i] = claim_one(&w.holds[i], &out[i].row, now);
+                w.holds[i].attempt = out[i].row.attempt;
+                if (verdicts[i] == Verdict::Ours) out[i].run_limit = run_limit_of(out[i].row);
+            }
+        },
+        self.batch);
+    synchronous_commit = before;
+    if (!done.ok) ereport(LOG, errmsg("pgqueue worker could not claim tasks: %s", done.error.message));
+    int ours = 0;
+    for (int i = 0; i < n; i++) {
+        Hold &h = w.holds[i];
+        if (done.ok && verdicts[i] == Verdict::Ours) {
+            out[ours] = out[i];
+            ours++;
+            pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Claimed));
+            continue;
+        }
+        // After a failed claim the tasks go back, a moment later so that a lasting trouble does not spin.
+        if (!done.ok) {
+            SlotNo lane = dispatch::ensure_lane(h.queue, w.role);
+            dispatch::add_due(w.db, {GetCurrentTimestamp() + int64(USECS_PER_SEC), 0, h.ref, lane, 100});
+            dispatch::wake_scheduler(w.db);
+        }
+        pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
+        dispatch::end_running(h.queue, 1);
+    }
+    return ours;
+}
+
+}  // namespace pgqueue::worker::runner

@@ -1,0 +1,129 @@
+// The session of a worker: connected as the role of its tasks, and back to that state after each of them.
+#include "worker/executor/executor.hpp"
+
+namespace pgqueue::executor {
+namespace {
+
+// Who the session is after connect(), and what the tasks since then have touched.
+struct Session {
+    Oid session_user;
+    Oid current_role;     // of SET ROLE, when the role's settings have one; else invalid
+    bool temp_namespace;  // a committed transaction used the session's temporary schema since it was last emptied
+};
+constinit Session session{};
+
+// Notes at commit what reset_session() must look at; deferred triggers have run by then.
+void note_touched(XactEvent event, void *) {
+    if (event == XACT_EVENT_PRE_COMMIT && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)) session.temp_namespace = true;
+}
+
+// Applies the settings of role and database, the nearest first, as the start of a session does.
+void apply_settings(Oid database, Oid role) {
+    Relation settings = table_open(DbRoleSettingRelationId, AccessShareLock);
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
+    ApplySetting(snapshot, database, role, settings, PGC_S_DATABASE_USER);
+    ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
+    ApplySetting(snapshot, database, InvalidOid, settings, PGC_S_DATABASE);
+    ApplySetting(snapshot, InvalidOid, InvalidOid, settings, PGC_S_GLOBAL);
+    UnregisterSnapshot(snapshot);
+    table_close(settings, AccessShareLock);
+}
+
+// Raises FATAL unless the database takes connections; the connection of a role that may not log in passed that check by.
+void require_open_database(Oid database) {
+    HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+    if (!HeapTupleIsValid(tuple)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("database %u does not exist", database));
+    const bool open = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datallowconn;
+    ReleaseSysCache(tuple);
+    if (!open) {
+        ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("database \"%s\" is not currently accepting connections", get_database_name(database)));
+    }
+}
+
+// Makes the setting session_authorization and the superuser flag of the session those of the role in the catalog.
+void confirm_session_user(Oid role) {
+    char *name = GetUserNameFromId(role, true);
+    if (name == nullptr) {
+        ereport(FATAL, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("role with OID %u does not exist", role));
+    }
+    SetConfigOption("session_authorization", name, PGC_BACKEND, PGC_S_OVERRIDE);
+}
+
+// Connects as a role that may not log in, on servers that cannot be told to skip the check. It goes the way of the server's own
+// parallel workers: authenticated and session user are the role before the connection, which then takes them as they are. So nothing
+// ever runs as another role, and activity view and settings are those of the role. Whether the role is a superuser is not known yet:
+// it is not for SET SESSION AUTHORIZATION, and for all other purposes as pg_authid says.
+void connect_without_login(Oid database, Oid role) {
+    InitializingParallelWorker = true;
+    pg::set_authenticated_user(role);
+    SetSessionAuthorization(role, false);
+    BackgroundWorkerInitializeConnectionByOid(database, role, BGWORKER_BYPASS_ALLOWCONN);
+    InitializingParallelWorker = false;
+    StartTransactionCommand();
+    confirm_session_user(role);
+    // Once more: while the flag was set a role among the settings was not taken.
+    apply_settings(database, role);
+    CommitTransactionCommand();
+}
+
+// Ends effects that only the end of a session would end otherwise: replication origin and temporary replication slots.
+void reset_replication() {
+    if (replorigin_session_origin != InvalidRepOriginId) {
+        replorigin_session_reset();
+        replorigin_session_origin = InvalidRepOriginId;
+        replorigin_session_origin_lsn = InvalidXLogRecPtr;
+        replorigin_session_origin_timestamp = 0;
+    }
+    if (max_replication_slots > 0) pg::drop_temporary_slots();
+}
+
+// Becomes the session's role again after SET ROLE or SET SESSION AUTHORIZATION. Needs no catalog: the values were checked at connect.
+void reset_role() {
+    if (GetSessionUserId() == session.session_user && GetCurrentRoleId() == session.current_role) return;
+    SetConfigOption("session_authorization", nullptr, PGC_USERSET, PGC_S_SESSION);
+    SetConfigOption("role", nullptr, PGC_USERSET, PGC_S_SESSION);
+}
+
+// Empties the temporary schema when a task has used it. Nobody waits for this to be durable: a crash empties it as well.
+void reset_temporary_objects() {
+    if (!session.temp_namespace) return;
+    StartTransactionCommand();
+    set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+    ResetTempTableNamespace();
+    CommitTransactionCommand();
+    session.temp_namespace = false;
+}
+
+}  // namespace
+
+void connect(Oid database, Oid role, bool can_login) {
+    if (can_login) {
+        BackgroundWorkerInitializeConnectionByOid(database, role, 0);
+    } else if (pg::worker_may_skip_login_check) {
+        BackgroundWorkerInitializeConnectionByOid(database, role, pg::skip_login_check | BGWORKER_BYPASS_ALLOWCONN);
+    } else {
+        connect_without_login(database, role);
+    }
+    StartTransactionCommand();
+    if (!can_login) require_open_database(database);
+    process_session_preload_libraries();
+    CommitTransactionCommand();
+    session = {GetSessionUserId(), GetCurrentRoleId(), false};
+    RegisterXactCallback(note_touched, nullptr);
+}
+
+void reset_session() {
+    debug_query_string = nullptr;
+    // Cursors first: closing one may run code of the user's.
+    PortalHashTableDeleteAll();
+    DropAllPreparedStatements();
+    reset_role();
+    ResetAllOptions();
+    ResetSequenceCaches();
+    LockReleaseAll(USER_LOCKMETHOD, true);
+    reset_replication();
+    reset_temporary_objects();
+}
+
+}  // namespace pgqueue::executor

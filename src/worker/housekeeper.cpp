@@ -1,0 +1,77 @@
+// One pass of the collector of segments, in a process of its own so that no due time waits for it. What it removes and moves is told to the
+// dispatcher with the transactions that do it.
+#include "worker/processes.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+#include "dispatch/xact.hpp"
+#include "store/catalog.hpp"
+#include "store/segments.hpp"
+#include "task/lifecycle.hpp"
+
+namespace pgqueue::worker {
+namespace {
+
+constinit SlotNo my_db = -1;
+
+void at_exit(int, Datum) {
+    uint32 me = static_cast<uint32>(MyProcPid);
+    pg_atomic_compare_exchange_u32(&dispatch::database(my_db).housekeeper_pid, &me, 0);
+    dispatch::wake_scheduler(my_db);
+}
+
+store::QueueEnd queue_end(void *, int32 queue_id) {
+    const store::QueueInfo *q = store::queue_by_id(queue_id);
+    if (q == nullptr) return {false, 0, false};
+    return {true, q->retention, q->on_finish == store::OnFinish::Archive};
+}
+
+void on_removed(void *, const store::TaskRow &row) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    SlotNo slot = q ? task::slot_of(*q) : -1;
+    if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
+}
+
+// The hint in memory points to the old place; a look-up there falls back to the primary key, so nothing has to be told.
+void on_moved(void *, const store::TaskRow &, const TaskRef &) {}
+
+void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_db).current_segment, static_cast<uint32>(slot)); }
+
+void run_pass(int64 limit, TimestampTz at) {
+    store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
+    store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
+    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_held_back, report.held_back ? 1 : 0);
+    ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
+                                    report.archived, report.moved, report.truncated));
+}
+
+}  // namespace
+
+void housekeep(SlotNo db, int64 limit, TimestampTz at) {
+    my_db = db;
+    before_shmem_exit(at_exit, Datum(0));
+    pg_atomic_write_u32(&dispatch::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
+    BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
+    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    pgstat_report_appname("pgqueue housekeeper");
+    run_pass(limit > 0 ? limit : int64(config::segment_size) * 1024, at != 0 ? at : GetCurrentTimestamp());
+}
+
+}  // namespace pgqueue::worker
+
+// Entry of the housekeeper; the argument is the number of its database's entry, bgw_extra two int64: limit in bytes and time, 0 the usual.
+extern "C" PGDLLEXPORT void pgqueue_housekeeper_main(Datum arg);
+
+void pgqueue_housekeeper_main(Datum arg) {
+    using namespace pgqueue::worker;
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    int64 parameters[2];
+    memcpy(parameters, MyBgworkerEntry->bgw_extra, sizeof(parameters));
+    housekeep(DatumGetInt32(arg), parameters[0], parameters[1]);
+    proc_exit(0);
+}

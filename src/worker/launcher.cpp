@@ -1,0 +1,132 @@
+// The one static process. Knows which databases want a scheduler and keeps one running in each; looks into new databases by starting a
+// scheduler there, which leaves at once when it finds no extension. Reads shared catalogs only, so no bad database can hurt it.
+#include "worker/processes.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+#include <signal.h>
+
+namespace pgqueue::worker {
+namespace {
+
+using dispatch::Database;
+using dispatch::database;
+using dispatch::map;
+
+// What this process remembers about a scheduler that it started.
+struct Started {
+    uint32 generation;
+    BackgroundWorkerHandle *handle;
+    TimestampTz at;        // start, or when the next try is allowed
+    int failures;          // in a row
+};
+
+constinit Started started[dispatch::max_databases] = {};
+constexpr int64 first_wait = 200 * 1000;
+constexpr int64 longest_wait = 30 * int64(USECS_PER_SEC);
+constexpr int64 healthy_after = 10 * int64(USECS_PER_SEC);
+
+void at_exit(int, Datum) { pg_atomic_write_u32(&map.shared->launcher_procno, 0); }
+
+// Makes an entry for every database that takes connections and forgets those that are gone.
+void read_databases() {
+    bool seen[dispatch::max_databases] = {};
+    StartTransactionCommand();
+    {
+        pg::RelationRef rel(DatabaseRelationId, AccessShareLock);
+        pg::ActiveSnapshot snapshot;
+        TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
+        while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
+            auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
+            if (!form->datallowconn || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
+            bool known = dispatch::find_database(form->oid) >= 0;
+            SlotNo db = dispatch::ensure_database(form->oid);
+            if (db < 0) {
+                ereport(LOG, errmsg("pgqueue serves at most %d databases, \"%s\" is left out", dispatch::max_databases, NameStr(form->datname)));
+                continue;
+            }
+            seen[db] = true;
+            // Unknown: look inside once.
+            if (!known) pg_atomic_write_u32(&database(db).wanted, 1);
+        }
+        table_endscan(scan);
+    }
+    CommitTransactionCommand();
+    for (SlotNo db = 0; db < dispatch::max_databases; db++) {
+        Database &d = database(db);
+        if (!d.used || seen[db]) continue;
+        pid_t pid = static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid));
+        if (pid != 0)
+            kill(pid, SIGTERM);  // its entry goes with the next look
+        else if (pg_atomic_read_u32(&d.blocked_by) == 0)
+            dispatch::drop_database(db);
+    }
+}
+
+int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), longest_wait); }
+
+// Starts the scheduler of a database that wants one. Returns when to look again.
+TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
+    Database &d = database(db);
+    Started &s = started[db];
+    uint32 generation = pg_atomic_read_u32(&d.generation);
+    if (s.generation != generation) s = Started{generation, nullptr, 0, 0};
+    if (pg_atomic_read_u32(&d.scheduler_pid) != 0) {
+        if (s.failures > 0 && now - s.at > healthy_after) s.failures = 0;
+        return never;
+    }
+    if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
+    // One that left by itself comes back at its deadline, or when somebody woke us for new work.
+    if (s.handle != nullptr) {
+        pid_t pid;
+        BgwHandleStatus status = GetBackgroundWorkerPid(s.handle, &pid);
+        if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now + first_wait;
+        pfree(s.handle);
+        s.handle = nullptr;
+        s.failures = now - s.at < healthy_after ? s.failures + 1 : 0;
+        s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
+    }
+    if (s.at > now) return s.at;
+    if (start_scheduler(db, &s.handle)) {
+        s.at = now;
+        return now + first_wait;
+    }
+    s.handle = nullptr;
+    d.no_slot_since = d.no_slot_since == 0 ? now : d.no_slot_since;
+    s.at = now + int64(USECS_PER_SEC);
+    return s.at;
+}
+
+}  // namespace
+}  // namespace pgqueue::worker
+
+// Entry of the launcher.
+extern "C" PGDLLEXPORT void pgqueue_launcher_main(Datum);
+
+void pgqueue_launcher_main(Datum) {
+    using namespace pgqueue;
+    using namespace pgqueue::worker;
+    begin_process(at_exit, Datum(0));
+    BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
+    MemoryContextSwitchTo(TopMemoryContext);
+    pg_atomic_write_u32(&map.shared->launcher_procno, static_cast<uint32>(pg::my_procno() + 1));
+    pgstat_report_appname("pgqueue launcher");
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        reload_if_asked();
+        SetCurrentStatementStartTimestamp();
+        read_databases();
+        TimestampTz now = GetCurrentTimestamp();
+        TimestampTz next = never;
+        for (SlotNo db = 0; db < dispatch::max_databases; db++)
+            if (database(db).used) next = Min(next, keep_scheduler(db, now));
+        pgstat_report_activity(STATE_IDLE, nullptr);
+        int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);
+        long ms = next == never ? -1 : Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next));
+        (void)WaitLatch(MyLatch, events, ms, PG_WAIT_EXTENSION);
+        ResetLatch(MyLatch);
+    }
+}

@@ -1,0 +1,27 @@
+// The processes of pgqueue and how they are started. States: README.md beside this file.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::worker {
+
+using dispatch::SlotNo;
+
+constexpr TimestampTz never = INT64_MAX;
+
+// In _PG_init, preloaded: the one static process.
+void register_launcher();
+
+// Handles of dynamic processes; false when no process slot is free. Never raises for that.
+bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
+bool start_worker(SlotNo worker, bool can_login, BackgroundWorkerHandle **handle);
+bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
+
+// What every process of ours does first: signals, shared exit callback order, application of pending settings.
+void begin_process(void (*at_exit)(int, Datum), Datum arg);
+// Reloads the configuration when it was asked for.
+void reload_if_asked();
+
+// Lets our processes leave a database for a command that needs it alone, and keeps them out until that command's transaction ends.
+void install_utility_hook();
+
+}  // namespace pgqueue::worker

@@ -1,0 +1,169 @@
+// Runs one claimed task and writes its end: released in the task's own transaction, anything else in a second one.
+#include "worker/runner.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/running_file.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/errcodes.hpp"
+#include "pg/error.hpp"
+#include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
+#include "store/catalog.hpp"
+#include "task/lifecycle.hpp"
+#include "worker/executor/executor.hpp"
+
+namespace pgqueue::worker::runner {
+namespace {
+
+using dispatch::Hold;
+using dispatch::HoldState;
+
+// What a run left for the record.
+struct Record {
+    executor::Result result;
+    executor::Costs costs;
+    bool ran_outside;  // its effects and its release did not commit together
+};
+
+// Our claim on the row as it is now; raises when somebody has taken it from us.
+void fetch_ours(const Claimed &c, store::TaskRow *row) {
+    if (!store::fetch(c.row.ref, false, row) || row->status != Status::Retained || row->receipt != c.row.receipt)
+        ereport(ERROR, errcode(err::receipt_not_valid), errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
+}
+
+task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
+    task::End end{};
+    end.outcome = outcome;
+    end.status = status;
+    end.worker = self.name;
+    end.role = self.role;
+    end.cpu_seconds = config::track_costs ? record.costs.cpu_seconds : -1;
+    end.wal_bytes = config::track_costs ? record.costs.wal_bytes : -1;
+    end.row_count = -1;
+    return end;
+}
+
+// The command and the release, one transaction (unless the command itself commits).
+void run_and_release(Claimed *c, Record *record) {
+    executor::Parsed parsed = executor::parse(c->row.command);
+    bool switched = false;
+    record->result = executor::run(parsed, self.task, &switched);
+    record->ran_outside = switched;
+    PGQUEUE_TESTPOINT("worker-ran");
+    if (config::track_costs) record->costs = executor::costs_since_mark();
+    store::TaskRow row;
+    fetch_ours(*c, &row);
+    if (switched) row.flags |= flag_top_level;
+    task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
+    end.result = record->result.json;
+    end.row_count = record->result.rows;
+    task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
+}
+
+// The end of an attempt that did not succeed.
+struct Failure {
+    Stop stop;
+    pg::ErrorReport error;
+};
+
+void write_failure(const Claimed &c, const Failure &f, const Record &record) {
+    store::TaskRow row;
+    fetch_ours(c, &row);
+    TimestampTz now = GetCurrentTimestamp();
+    task::End end = end_of(AttemptEnd::Failed, Status::Failed, record);
+    end.error = f.error;
+    switch (f.stop) {
+        case Stop::Cancelled:
+            end.outcome = AttemptEnd::Cancelled;
+            end.status = Status::Cancelled;
+            break;
+        case Stop::Expired:
+            end.outcome = AttemptEnd::Expired;
+            end.status = Status::Expired;
+            end.error.sqlstate = err::expired_while_running;
+            end.error.message = "the task expired while it ran";
+            break;
+        case Stop::RunLimit:
+            end.error.sqlstate = err::run_limit;
+            end.error.message = "the task ran longer than its run limit";
+            end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), err::run_limit, now);
+            break;
+        case Stop::None: end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now); break;
+    }
+    if (record.ran_outside) row.flags |= flag_top_level;
+    task::end_attempt(&row, end, now, store::Wait::Block);
+}
+
+// The time limit of this attempt: the shorter one of run limit and ttl, in microseconds; 0 none.
+int64 limit_of(const Claimed &c, Stop *at_limit) {
+    *at_limit = Stop::RunLimit;
+    if (c.row.dies_at == 0) return c.run_limit;
+    int64 left = Max(c.row.dies_at - GetCurrentTimestamp(), 1);
+    if (c.run_limit > 0 && c.run_limit < left) return c.run_limit;
+    *at_limit = Stop::Expired;
+    return left;
+}
+
+void log_event(const Claimed &c, const char *event, const Failure *f, int64 micros) {
+    if (config::log_tasks == config::log_none || (config::log_tasks == config::log_failed && f == nullptr)) return;
+    ereport(LOG, errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT " us%s%s", event, c.row.ref.id,
+                        c.row.type ? c.row.type : "sql", c.row.priority, c.row.attempt, micros, f ? " error=" : "", f ? f->error.message : ""),
+            errhidestmt(true), errhidecontext(true));
+}
+
+// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on.
+void record_failure(const Claimed &c, const Failure &f, const Record &record) {
+    for (int i = 0; i < 5; i++) {
+        pg::Outcome out = pg::run_in_transaction([&] { write_failure(c, f, record); }, self.task);
+        if (out.ok || out.error.sqlstate == err::receipt_not_valid) return;
+        ereport(LOG, errmsg("pgqueue worker could not record the failure of task " INT64_FORMAT ": %s", c.row.ref.id, out.error.message));
+    }
+    // The scheduler recovers what an ended worker held.
+    ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue worker gives up, its task is put back"));
+}
+
+}  // namespace
+
+void run(Claimed *c) {
+    dispatch::WorkerSlot &w = my_slot();
+    Hold &h = w.holds[c->hold];
+    uint32 claimed = static_cast<uint32>(HoldState::Claimed);
+    if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
+    TimestampTz start = GetCurrentTimestamp();
+    pg_atomic_write_u64(&w.started, static_cast<uint64>(start));
+    Record record{};
+    Stop at_limit;
+    pg::Outcome out;
+    SetCurrentStatementStartTimestamp();
+    dispatch::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
+    if (config::track_costs) executor::mark_costs();
+    out = pg::run_then_abort_on_error(
+        [&] {
+            StartTransactionCommand();
+            int64 limit = limit_of(*c, &at_limit);
+            arm(c->row.ref.id, c->row.attempt, limit, at_limit);
+            run_and_release(c, &record);
+            CommitTransactionCommand();
+        },
+        self.task);
+    Failure failure{stop_reason(), out.error};
+    disarm();
+    if (!out.ok) {
+        if (config::track_costs) record.costs = executor::costs_since_mark();
+        PGQUEUE_TESTPOINT("worker-failed");
+        record_failure(*c, failure, record);
+    }
+    dispatch::clear_running(self.slot);
+    pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
+    dispatch::end_running(h.queue, 1);
+    pg_atomic_uint32 *turn = &dispatch::database(w.db).suspect_running;
+    if (pg_atomic_read_u32(turn) == static_cast<uint32>(self.slot + 1)) pg_atomic_write_u32(turn, 0);
+    int64 micros = GetCurrentTimestamp() - start;
+    self.mean_run_us += (static_cast<double>(micros) - self.mean_run_us) / 8;
+    log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
+    executor::reset_session();
+    MemoryContextReset(self.task);
+}
+
+}  // namespace pgqueue::worker::runner

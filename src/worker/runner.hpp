@@ -1,0 +1,40 @@
+// One worker process: bound to a database and a role, it claims and runs tasks one after another.
+#pragma once
+#include "store/rows.hpp"
+#include "worker/processes.hpp"
+
+namespace pgqueue::worker::runner {
+
+struct Self {
+    SlotNo slot;
+    MemoryContext batch;   // reset for each batch of claimed tasks
+    MemoryContext task;    // reset for each task
+    char name[64];         // shown as worker of its tasks
+    char role[NAMEDATALEN];
+    double mean_run_us;    // moving average of run times
+};
+extern Self self;
+
+inline dispatch::WorkerSlot &my_slot() { return dispatch::map.shared->workers[self.slot]; }
+
+// A claimed task, in the batch's memory.
+struct Claimed {
+    int hold;
+    int64 run_limit;  // microseconds, 0 none
+    store::TaskRow row;
+};
+
+// Claims what the slot's holds name, in one transaction; returns how many may run. The others are released or put where they belong.
+int claim(Claimed *out);
+
+// Runs one claimed task and writes its end.
+void run(Claimed *claimed);
+
+// Why the command that runs now was interrupted.
+enum class Stop { None, Cancelled, RunLimit, Expired };
+Stop stop_reason();
+void arm(int64 id, int32 attempt, int64 limit_us, Stop at_limit);
+void disarm();
+void install_interrupts();
+
+}  // namespace pgqueue::worker::runner

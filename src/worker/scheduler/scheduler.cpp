@@ -1,0 +1,173 @@
+#include "worker/scheduler/scheduler.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/running_file.hpp"
+#include "dispatch/spill.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/error.hpp"
+#include "pg/guards.hpp"
+#include "store/identity.hpp"
+#include "store/segments.hpp"
+
+namespace pgqueue::worker::scheduler {
+
+constinit Self self{-1, nullptr, nullptr};
+
+using dispatch::DbState;
+
+bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
+    SetCurrentStatementStartTimestamp();
+    pg::Outcome out = pg::run_in_transaction_raw(fn, arg, self.scratch);
+    if (!out.ok) ereport(LOG, errmsg("pgqueue scheduler could not %s: %s", what, out.error.message), out.error.detail ? errdetail_internal("%s", out.error.detail) : 0);
+    return out.ok;
+}
+
+namespace {
+
+void at_exit(int, Datum) {
+    if (self.db < 0) return;
+    dispatch::Database &d = my_db();
+    if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
+    pg_atomic_write_u32(&d.scheduler_procno, 0);
+    pg_atomic_write_u32(&d.sleeping, 0);
+    pg_atomic_write_u32(&d.scheduler_pid, 0);
+    dispatch::wake_launcher();
+}
+
+// Is there a pgqueue of our version in this database? Also says whether the data belongs here.
+enum class Found { No, OtherVersion, Foreign, Ours };
+
+Found look_inside() {
+    if (!OidIsValid(get_extension_oid("pgqueue", true))) return Found::No;
+    store::Identity id = store::read_identity();
+    if (id.schema_version != store::schema_version) return Found::OtherVersion;
+    return id.ours ? Found::Ours : Found::Foreign;
+}
+
+Found probe() {
+    Found found = Found::No;
+    transact("read its database", [&found] { found = look_inside(); });
+    return found;
+}
+
+// Leaves for good; the launcher starts another one when the database wants it.
+[[noreturn]] void leave() {
+    proc_exit(0);
+}
+
+// Takes up the database: identity, memory from rows.
+void take_over() {
+    Found found = probe();
+    if (found == Found::Foreign && config::adopt_on_start) {
+        transact("adopt its database", [] { store::adopt(); });
+        found = probe();
+    }
+    dispatch::Database &d = my_db();
+    pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
+    pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
+    if (found != Found::Ours) {
+        pg_atomic_write_u32(&d.wanted, 0);
+        pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+        if (found == Found::Foreign)
+            ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
+                    errhint("Run SELECT pgqueue.adopt() there to start them."));
+        leave();
+    }
+    store::set_current_segment_source(&d.current_segment);
+    if (dispatch::state_of(self.db) != DbState::Ready) rebuild();
+}
+
+// True while the process has a reason to stay.
+bool should_stay() {
+    dispatch::Database &d = my_db();
+    return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
+}
+
+// Everything there is to do now; returns when to look again.
+TimestampTz turn() {
+    dispatch::Database &d = my_db();
+    TimestampTz now = GetCurrentTimestamp();
+    if (has_late_deltas()) apply_late_deltas();
+    if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
+    recover_workers(now);
+    dispatch::drain_inboxes(self.db);
+    TimestampTz next = move_due(now);
+    next = Min(next, expire(now));
+    if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
+    if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
+    if (pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2) rebuild();
+    next = Min(next, resume_paused(now));
+    write_roles();
+    next = Min(next, staff(now));
+    return Min(next, housekeeping(now));
+}
+
+void sleep_until(TimestampTz next) {
+    dispatch::Database &d = my_db();
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
+    pg_atomic_write_u32(&d.sleeping, 1);
+    pg_memory_barrier();
+    // New work that came before the flag was set woke nobody.
+    bool work = false;
+    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) work = work || pg_atomic_read_u32(&dispatch::map.namespaces[d.ns[i]].inbox) != 0;
+    int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
+    long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    (void)WaitLatch(MyLatch, events, ms, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    pg_atomic_write_u32(&d.sleeping, 0);
+}
+
+}  // namespace
+
+[[noreturn]] void run() {
+    self.lasting = AllocSetContextCreate(TopMemoryContext, "pgqueue scheduler", ALLOCSET_DEFAULT_SIZES);
+    self.scratch = AllocSetContextCreate(TopMemoryContext, "pgqueue scheduler turn", ALLOCSET_DEFAULT_SIZES);
+    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    pgstat_report_appname("pgqueue scheduler");
+    MemoryContextSwitchTo(self.scratch);
+    take_over();
+    while (should_stay()) {
+        CHECK_FOR_INTERRUPTS();
+        reload_if_asked();
+        AcceptInvalidationMessages();
+        TimestampTz next = turn();
+        MemoryContextReset(self.scratch);
+        sleep_until(next);
+    }
+    pg_atomic_write_u32(&my_db().state, static_cast<uint32>(DbState::Unserved));
+    leave();
+}
+
+// Claims the entry of the database for this process; false when another scheduler has it.
+bool begin(SlotNo db) {
+    uint32 nobody = 0;
+    if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).scheduler_pid, &nobody, static_cast<uint32>(MyProcPid))) return false;
+    self.db = db;
+    return true;
+}
+
+void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uint32>(pg::my_procno() + 1)); }
+
+void exit_callback(int code, Datum arg) { at_exit(code, arg); }
+
+}  // namespace pgqueue::worker::scheduler
+
+// Entry of a scheduler; the argument is the number of its database's entry.
+extern "C" PGDLLEXPORT void pgqueue_scheduler_main(Datum arg);
+
+void pgqueue_scheduler_main(Datum arg) {
+    using namespace pgqueue;
+    using namespace pgqueue::worker;
+    SlotNo db = DatumGetInt32(arg);
+    begin_process(scheduler::exit_callback, Datum(0));
+    if (!dispatch::database(db).used || !scheduler::begin(db)) proc_exit(0);
+    BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
+    scheduler::announce();
+    scheduler::run();
+}

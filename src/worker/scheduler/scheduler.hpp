@@ -1,0 +1,50 @@
+// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes commits without waiting
+// for the disk. Each duty returns when it wants to run again at the latest (`never`: only when woken).
+#pragma once
+#include "store/rows.hpp"
+#include "worker/processes.hpp"
+
+namespace pgqueue::worker::scheduler {
+
+struct Self {
+    SlotNo db;
+    MemoryContext scratch;  // reset each turn
+    MemoryContext lasting;  // lives as long as the process
+};
+extern Self self;
+
+inline dispatch::Database &my_db() { return dispatch::database(self.db); }
+
+// One transaction of the scheduler; a failure is logged and told.
+bool in_transaction(const char *what, void (*fn)(void *), void *arg);
+template <typename F>
+bool transact(const char *what, F &&fn) {
+    return in_transaction(what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
+}
+
+// rebuild.cpp: memory from rows, by one scan under one snapshot.
+void rebuild();
+void apply_late_deltas();
+bool has_late_deltas();
+
+// configure.cpp: copies of the configuration, and the dictionary of roles.
+void load_configuration();
+TimestampTz resume_paused(TimestampTz now);
+void write_roles();
+
+// due.cpp: tasks whose time has come; ready tasks that are too old.
+TimestampTz move_due(TimestampTz now);
+TimestampTz expire(TimestampTz now);
+
+// recover.cpp: what ended workers held; what a slow worker has not begun.
+void recover_workers(TimestampTz now);
+
+// staff.cpp: starts and retires workers.
+TimestampTz staff(TimestampTz now);
+int live_workers();
+void note_worker_gone(SlotNo worker);
+
+// housekeeping.cpp: when the housekeeper runs.
+TimestampTz housekeeping(TimestampTz now);
+
+}  // namespace pgqueue::worker::scheduler

@@ -1,0 +1,160 @@
+#include "worker/runner.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/running_file.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
+#include "store/segments.hpp"
+#include "worker/executor/executor.hpp"
+
+namespace pgqueue::worker::runner {
+
+constinit Self self{};
+
+using dispatch::WorkerState;
+
+namespace {
+
+void set_state(WorkerState s) { pg_atomic_write_u32(&my_slot().state, static_cast<uint32>(s)); }
+void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(GetCurrentTimestamp())); }
+
+// Whatever happens to this process, its transaction ends first, then the scheduler takes over what it held.
+void at_exit(int, Datum) {
+    AbortOutOfAnyTransaction();
+    dispatch::clear_running(self.slot);
+    dispatch::WorkerSlot &w = my_slot();
+    pg_atomic_uint32 *turn = &dispatch::database(w.db).suspect_running;
+    uint32 me = static_cast<uint32>(self.slot + 1);
+    pg_atomic_compare_exchange_u32(turn, &me, 0);
+    // One that never came up is found by the scheduler, which then waits before the next try.
+    if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting) return;
+    uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
+    if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&dispatch::database(w.db).idle_workers, 1);
+    dispatch::wake_scheduler(w.db);
+}
+
+// How many tasks to take at once: one, unless tasks are so short that claiming costs more than they do.
+int batch_size() {
+    constexpr double short_task_us = 500, batch_us = 4000;
+    if (self.mean_run_us <= 0 || self.mean_run_us > short_task_us) return 1;
+    int most = Min(static_cast<int>(batch_us / self.mean_run_us), dispatch::max_batch);
+    int64 workers = Max(pg_atomic_read_u32(&dispatch::map.roles[my_slot().role].workers), 1u);
+    int64 share = dispatch::ready_for_role(my_slot().role) / workers;
+    return Max(1, static_cast<int>(Min(int64(most), share)));
+}
+
+// Work that nobody is there for: the scheduler may want to start another worker.
+void tell_of_more_work() {
+    if (dispatch::ready_for_role(my_slot().role) > 0) dispatch::wake_scheduler_if_sleeping(my_slot().db);
+}
+
+bool work_once() {
+    if (dispatch::pop_for_worker(self.slot, batch_size()) == 0) return false;
+    tell_of_more_work();
+    dispatch::WorkerSlot &w = my_slot();
+    auto *claimed = static_cast<Claimed *>(MemoryContextAlloc(self.batch, sizeof(Claimed) * dispatch::max_batch));
+    PGQUEUE_TESTPOINT("worker-popped");
+    int n = claim(claimed);
+    PGQUEUE_TESTPOINT("worker-claimed");
+    for (int i = 0; i < n; i++) {
+        run(&claimed[i]);
+        CHECK_FOR_INTERRUPTS();
+    }
+    pg_atomic_write_u32(&w.n_holds, 0);
+    MemoryContextReset(self.batch);
+    return true;
+}
+
+// Says that this worker is free; then looks once more, because a commit may have come just before.
+bool become_idle() {
+    touch();
+    set_state(WorkerState::Idle);
+    pg_atomic_fetch_add_u32(&dispatch::database(my_slot().db).idle_workers, 1);
+    pg_memory_barrier();
+    return true;
+}
+
+// Takes this worker out of the idle ones; false when somebody did that to give it work.
+bool stop_idling(WorkerState to) {
+    uint32 idle = static_cast<uint32>(WorkerState::Idle);
+    if (!pg_atomic_compare_exchange_u32(&my_slot().state, &idle, static_cast<uint32>(to))) return false;
+    pg_atomic_fetch_sub_u32(&dispatch::database(my_slot().db).idle_workers, 1);
+    return true;
+}
+
+bool asked_to_leave() {
+    dispatch::Database &d = dispatch::database(my_slot().db);
+    return pg_atomic_read_u32(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
+           pg_atomic_read_u32(&d.wanted) == 0;
+}
+
+// Sleeps until there may be work. False: idle for too long.
+bool wait_for_work() {
+    become_idle();
+    if (dispatch::ready_for_role(my_slot().role) > 0 || asked_to_leave()) {
+        stop_idling(WorkerState::Busy);
+        return true;
+    }
+    dispatch::drain_inboxes(my_slot().db);
+    if (dispatch::ready_for_role(my_slot().role) > 0) {
+        stop_idling(WorkerState::Busy);
+        return true;
+    }
+    pgstat_report_activity(STATE_IDLE, nullptr);
+    int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(config::worker_idle_timeout, 1), PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+    bool timed_out = (events & WL_TIMEOUT) != 0;
+    return !(stop_idling(WorkerState::Busy) && timed_out);
+}
+
+void set_up() {
+    self.batch = AllocSetContextCreate(TopMemoryContext, "pgqueue claimed tasks", ALLOCSET_DEFAULT_SIZES);
+    self.task = AllocSetContextCreate(TopMemoryContext, "pgqueue task", ALLOCSET_DEFAULT_SIZES);
+    snprintf(self.name, sizeof(self.name), "server/%d", MyProcPid);
+    StartTransactionCommand();
+    strlcpy(self.role, GetUserNameFromId(GetSessionUserId(), false), sizeof(self.role));
+    CommitTransactionCommand();
+    install_interrupts();
+    store::set_current_segment_source(&dispatch::database(my_slot().db).current_segment);
+    pgstat_report_appname("pgqueue worker");
+}
+
+}  // namespace
+
+void serve(bool can_login) {
+    dispatch::WorkerSlot &w = my_slot();
+    w.pid = MyProcPid;
+    w.procno = pg::my_procno();
+    executor::connect(dispatch::database(w.db).oid, dispatch::map.roles[w.role].oid, can_login);
+    set_up();
+    pg_atomic_write_u64(&w.joined, static_cast<uint64>(GetCurrentTimestamp()));
+    touch();
+    set_state(WorkerState::Busy);
+    dispatch::wake_scheduler(w.db);
+    while (!asked_to_leave()) {
+        CHECK_FOR_INTERRUPTS();
+        reload_if_asked();
+        MemoryContextSwitchTo(self.task);
+        if (work_once()) continue;
+        touch();
+        if (!wait_for_work()) break;
+    }
+}
+
+void exit_callback(int code, Datum arg) { at_exit(code, arg); }
+
+}  // namespace pgqueue::worker::runner
+
+// Entry of a worker; the argument is the number of its slot.
+extern "C" PGDLLEXPORT void pgqueue_worker_main(Datum arg);
+
+void pgqueue_worker_main(Datum arg) {
+    using namespace pgqueue::worker;
+    runner::self.slot = DatumGetInt32(arg);
+    bool can_login = MyBgworkerEntry->bgw_extra[0] != 0;
+    begin_process(runner::exit_callback, Datum(0));
+    runner::serve(can_login);
+    proc_exit(0);
+}

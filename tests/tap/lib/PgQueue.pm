@@ -1,0 +1,179 @@
+package PgQueue;
+# Nodes with pgqueue preloaded, waiting by condition, kills and a clock that tests can move.
+use strict;
+use warnings;
+use Exporter 'import';
+use File::Basename qw(basename);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock);
+
+# Makes, starts and returns a node whose database postgres has the extension.
+#   conf       further lines of postgresql.conf
+#   preload    0: without the library (then without the extension too)
+#   extension  0: do not create the extension
+#   start      0: only initialise
+#   streaming  1: may have standbys
+#   clock      1: its wall clock can be moved with set_clock
+sub new_node
+{
+    my ($name, %opts) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    $node->init(allows_streaming => $opts{streaming} ? 1 : 0);
+    $node->append_conf('postgresql.conf', join("\n", configuration(), $opts{conf} // '', ''));
+    $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\n") if $opts{preload} // 1;
+    with_clock($node) if $opts{clock};
+    return $node unless $opts{start} // 1;
+    $node->start;
+    $node->safe_psql('postgres', 'CREATE EXTENSION pgqueue') if ($opts{extension} // 1) && ($opts{preload} // 1);
+    return $node;
+}
+
+# The settings of every node. PostgreSQL::Test::Cluster switches restart_after_crash off; recovery is what we test.
+sub configuration
+{
+    return (
+        'fsync = off',
+        'max_worker_processes = 16',
+        'restart_after_crash = on',
+        'log_min_messages = debug1',
+        'log_statement = all',
+        "log_line_prefix = '%m [%p] %b %d: '",
+    );
+}
+
+sub default_timeout { return $PostgreSQL::Test::Utils::timeout_default // 180; }
+
+# Calls code until it returns true; returns that value, or nothing at the timeout (in seconds).
+sub wait_until
+{
+    my ($code, $timeout) = @_;
+    my $end = time() + ($timeout // default_timeout());
+    while (1)
+    {
+        my $value = $code->();
+        return $value if $value;
+        return if time() > $end;
+        sleep 0.05;
+    }
+}
+
+# Waits until a query gives the expected text; an error (the server restarts) counts as another value.
+sub wait_for
+{
+    my ($node, $db, $sql, $expected, $timeout) = @_;
+    my ($out, $err);
+    my $reached = wait_until(
+        sub {
+            $err = '';
+            my $rc = $node->psql($db, $sql, stdout => \$out, stderr => \$err, timeout => 60, timed_out => \my $late);
+            return defined $rc && $rc == 0 && defined $out && $out eq $expected;
+        },
+        $timeout);
+    diag("waited in vain for: $sql\nexpected: $expected\nlast:     " . ($out // '') . ($err ? "\nerror:    $err" : ''))
+      unless $reached;
+    return $reached ? 1 : 0;
+}
+
+# Waits until the server takes connections.
+sub wait_up { my ($node, $timeout) = @_; return wait_for($node, 'postgres', 'SELECT 1', '1', $timeout); }
+
+# The processes of a backend type, oldest first; of one database when it is given.
+sub pids_of
+{
+    my ($node, $type, $db) = @_;
+    my $where = defined $db ? " AND datname = '$db'" : '';
+    my $out = $node->safe_psql('postgres',
+        "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = '$type'$where ORDER BY backend_start");
+    return split(/\n/, $out);
+}
+
+# Waits for a process of the type and returns its pid.
+sub pid_of
+{
+    my ($node, $type, $db, $timeout) = @_;
+    my $pid = wait_until(sub { (pids_of($node, $type, $db))[0] }, $timeout);
+    diag("no process '$type' came") unless $pid;
+    return $pid;
+}
+
+# A process is gone when it left the process table; a zombie still holds its place there.
+sub gone { my ($pid) = @_; return !-e "/proc/$pid"; }
+
+# Sends SIGKILL and waits for the end. The server restarts all processes: call wait_up before the next query.
+sub kill9
+{
+    my ($node, $pid) = @_;
+    die "no process to kill" unless $pid;
+    kill('KILL', $pid) or die "cannot kill $pid: $!";
+    wait_until(sub { gone($pid) }) or die "process $pid survived SIGKILL";
+    return;
+}
+
+# Ends one server process as pg_terminate_backend does and waits for its end.
+sub terminate
+{
+    my ($node, $pid, $timeout) = @_;
+    $node->safe_psql('postgres', "SELECT pg_catalog.pg_terminate_backend($pid)");
+    return wait_until(sub { gone($pid) }, $timeout);
+}
+
+# Kills the postmaster and waits until it and its children are gone, so that the node can be started again.
+sub kill9_postmaster
+{
+    my ($node) = @_;
+    my ($postmaster) = split(/\n/, slurp_file($node->data_dir . '/postmaster.pid'));
+    my @children = split(/\s+/, slurp_file("/proc/$postmaster/task/$postmaster/children"));
+    $node->kill9;
+    for my $pid ($postmaster, @children)
+    {
+        wait_until(sub { gone($pid) }) or die "process $pid outlives the postmaster";
+    }
+    return;
+}
+
+# Moves the wall clock of a node made with clock => 1: seconds ahead of the real time, negative ones behind it.
+sub set_clock
+{
+    my ($node, $seconds) = @_;
+    my $file = $node->{pgqueue_clock} or die 'the node was made without clock => 1';
+    # Written in place: the processes have it mapped.
+    open(my $out, '+<:raw', $file) or die "$file: $!";
+    syswrite($out, pack('q', int($seconds * 1_000_000))) == 8 or die "$file: $!";
+    close($out);
+    return;
+}
+
+# Lets every start of the node preload the clock shim.
+sub with_clock
+{
+    my ($node) = @_;
+    my $file = $node->basedir . '/clock';
+    open(my $out, '>:raw', $file) or die "$file: $!";
+    print $out pack('q', 0);
+    close($out);
+    $node->{pgqueue_clock} = $file;
+    $ENV{CLOCK_SHIM} or die 'CLOCK_SHIM must name the library; tests/run builds it';
+    bless $node, 'PgQueue::ClockNode';
+    return;
+}
+
+package PgQueue::ClockNode;
+our @ISA = ('PostgreSQL::Test::Cluster');
+
+for my $method (qw(start restart))
+{
+    no strict 'refs';
+    *$method = sub {
+        my ($self, @args) = @_;
+        local $ENV{LD_PRELOAD} = $ENV{CLOCK_SHIM};
+        local $ENV{CLOCK_SHIM_FILE} = $self->{pgqueue_clock};
+        my $super = "SUPER::$method";
+        return $self->$super(@args);
+    };
+}
+
+1;
