@@ -73,7 +73,7 @@ $$;
 -- The present name of a role; the stored one when the role is gone.
 CREATE FUNCTION pgqueue_internal.role_name(role oid, stored text) RETURNS text
 LANGUAGE sql STABLE PARALLEL RESTRICTED
-RETURN coalesce((SELECT a.rolname::text FROM pg_catalog.pg_roles a WHERE a.oid = role_name.role), stored);
+RETURN coalesce((SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = role_name.role), stored);
 
 -- Whether a role has the rights of another, which may be gone.
 CREATE FUNCTION pgqueue_internal.is_member(role oid, granted oid) RETURNS boolean
@@ -133,13 +133,13 @@ FROM (
 CREATE VIEW pgqueue_internal.creator AS
 SELECT k.id, k.name, pgqueue_internal.is_mine(k.id) AS mine
 FROM (
-    SELECT r.id, coalesce(a.rolname::text, r.name) AS name
+    SELECT r.id, coalesce(a.rolname::text COLLATE "default", r.name) AS name
     FROM pgqueue_internal.role r
     LEFT JOIN pg_catalog.pg_roles a ON a.oid = r.oid
     UNION ALL
     SELECT o.id, o.name
     FROM (
-        SELECT (CASE WHEN a.oid::bigint < 2147483648 THEN a.oid::bigint ELSE a.oid::bigint - 4294967296 END)::integer AS id, a.rolname::text AS name
+        SELECT (CASE WHEN a.oid::bigint < 2147483648 THEN a.oid::bigint ELSE a.oid::bigint - 4294967296 END)::integer AS id, a.rolname::text COLLATE "default" AS name
         FROM pg_catalog.pg_roles a
     ) o
     WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = o.id)

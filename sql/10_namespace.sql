@@ -18,7 +18,7 @@ COMMENT ON COLUMN pgqueue.namespace.created_at IS 'created';
 
 -- Owners see every grant of theirs, others those to their own roles.
 CREATE VIEW pgqueue.namespace_grant WITH (security_barrier) AS
-SELECT n.name AS namespace, CASE WHEN g.role = 0 THEN 'public' ELSE a.rolname::text END AS role, g.privilege,
+SELECT n.name AS namespace, CASE WHEN g.role = 0 THEN 'public' ELSE a.rolname::text COLLATE "default" END AS role, g.privilege,
     pgqueue_internal.role_name(g.grantor, g.grantor_name) AS grantor, g.granted_at
 FROM pgqueue_internal.namespace_grant g
 JOIN pgqueue_internal.visible n ON n.id = g.namespace_id

@@ -60,12 +60,12 @@ RETURN CASE priority WHEN 10 THEN 'high' WHEN 100 THEN 'default' WHEN 1000 THEN 
 COMMENT ON FUNCTION pgqueue.priority_name IS
 'the reverse of priority_value; else unknown';
 
--- INSERT creates a task as the role that inserts.
+-- INSERT creates a task as the role that inserts. dies_at is given to create_task as a ttl, so without delayed_at it comes out later by the
+-- time of the call.
 CREATE FUNCTION pgqueue_internal.task_insert() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     column_name text;
-    given timestamptz := NEW.dies_at;
     ttl interval;
 BEGIN
     IF num_nonnulls(NEW.id, NEW.status, NEW.role, NEW.attempt, NEW.created_at, NEW.started_at, NEW.finished_at, NEW.worker, NEW.pid,
@@ -78,19 +78,14 @@ BEGIN
         LIMIT 1;
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name);
     END IF;
-    IF given IS NOT NULL THEN
-        ttl := make_interval(secs => extract(epoch FROM given - coalesce(NEW.delayed_at, clock_timestamp())));
+    IF NEW.dies_at IS NOT NULL THEN
+        ttl := make_interval(secs => extract(epoch FROM NEW.dies_at - coalesce(NEW.delayed_at, clock_timestamp())));
     END IF;
     NEW.id := pgqueue.create_task(queue => NEW.queue, payload => NEW.payload, type => NEW.type, command => NEW.command,
         priority => NEW.priority, delayed_at => NEW.delayed_at, ttl => ttl, retries => NEW.retries, dedup_key => NEW.dedup_key,
         group_key => NEW.group_key, batch_key => NEW.batch_key, depends_on => NEW.depends_on, headers => NEW.headers,
         namespace => NEW.namespace);
     SELECT t.* INTO NEW FROM pgqueue.task t WHERE t.id = NEW.id;
-    IF NEW.dies_at <> given THEN
-        -- ttl counts from the moment of the call, a little later than the one above.
-        UPDATE pgqueue.task t SET dies_at = given WHERE t.id = NEW.id;
-        NEW.dies_at := given;
-    END IF;
     RETURN NEW;
 END
 $$;

@@ -73,8 +73,8 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     owned_queue(row, text_arg(fcinfo, 3), false);
-    // A running task does not lock its row until its end, so this does not wait for it.
-    lock_task(id, &row);
+    // A task that runs is only told; its row is left to its worker.
+    if (row.status != Status::Retained) lock_task(id, &row);
     if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
     if (row.status == Status::Retained) {
         dispatch::SlotNo worker = worker_of(row);

@@ -66,7 +66,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     dispatch::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
     wait_until(GetCurrentTimestamp() + int64(USECS_PER_SEC), [db] {
-        for (dispatch::SlotNo r = 0; r < dispatch::map.shared->n_roles; r++)
+        for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++)
             if (dispatch::map.roles[r].used && dispatch::map.roles[r].db == db && pg_atomic_read_u32(&dispatch::map.roles[r].workers) == 0 &&
                 dispatch::ready_for_role(r) > 0)
                 return false;

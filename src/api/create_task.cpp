@@ -131,7 +131,7 @@ void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int6
                 errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", depth, q.max_depth), errhint("Try again later, or raise max_depth."));
     if (ns.max_depth <= 0) return;
     int64 all = 0;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_queues; i++)
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++)
         if (dispatch::map.queues[i].used && dispatch::map.queues[i].ns == dispatch::map.queues[slot].ns) all += unfinished(i);
     if (all + more > ns.max_depth)
         ereport(ERROR, errcode(err::queue_full), errmsg("namespace \"%s\" is full", ns.name),

@@ -74,7 +74,7 @@ PGQ_FUNCTION(pgqueue_internal_queue_counts) {
         count_rows(rows);
         return Datum(0);
     }
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_queues; i++) {
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
         dispatch::Queue &q = dispatch::map.queues[i];
         if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
         for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + dispatch::own_count(i, s));
@@ -157,7 +157,7 @@ void put_database_problems(const RowSink &rows, dispatch::SlotNo no) {
         put_problem(rows, {"warning", "memory_full", "the dispatcher's shared memory was full, tasks are read again from the rows", "Raise pgqueue.dispatch_memory.", 0, 0, 0});
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put_problem(rows, {"warning", "disabled", "workers were stopped by stop_workers()", "SELECT pgqueue.ensure_workers();", 0, 0, 0});
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_queues; i++) {
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
         dispatch::Queue &q = dispatch::map.queues[i];
         if (q.used && q.db == no && pg_atomic_read_u32(&q.dropped) == 0 && q.paused && pg_atomic_read_u64(&q.hinted) > 0)
             put_problem(rows, {"warning", "queue_paused", "the queue is paused and has waiting tasks", "SELECT pgqueue.resume_queue('…');", q.queue_id, 0, 0});

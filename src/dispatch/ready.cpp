@@ -345,7 +345,7 @@ namespace {
 
 template <typename F>
 void each_queue(SlotNo db, F f) {
-    for (SlotNo q = 0; q < map.shared->n_queues; q++)
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
         if (map.queues[q].used && map.queues[q].db == db) f(q);
 }
 

@@ -146,7 +146,7 @@ void drop_database(SlotNo db) {
     clear_due(db);
     give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     pg::LwLockGuard lock(registry_lock());
-    for (SlotNo q = 0; q < map.shared->n_queues; q++)
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
         if (map.queues[q].used && map.queues[q].db == db) free_queue_locked(q);
     for (SlotNo i = 0; i < map.shared->used_sources; i++)
         if (map.sources[i].ns >= 0 && map.namespaces[map.sources[i].ns].db == db) map.sources[i].ns = -1;
@@ -155,7 +155,7 @@ void drop_database(SlotNo db) {
             give_chain(pg_atomic_exchange_u32(&map.namespaces[n].inbox, 0));
             map.namespaces[n].used = false;
         }
-    for (SlotNo r = 0; r < map.shared->n_roles; r++)
+    for (SlotNo r = 0; r < map.shared->used_roles; r++)
         if (map.roles[r].used && map.roles[r].db == db) map.roles[r].used = false;
     d.used = false;
 }
@@ -204,6 +204,7 @@ SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
         made = find_queue_locked(db, queue_id);
         for (SlotNo q = 0; made < 0 && q < map.shared->n_queues; q++) {
             if (map.queues[q].used) continue;
+            map.shared->used_queues = Max(map.shared->used_queues, q + 1);
             init_queue(&map.queues[q], db, ns, queue_id);
             SlotNo *head = hash_head(db, queue_id);
             map.queues[q].next_hash = *head;
@@ -216,12 +217,12 @@ SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
 }
 
 SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
-    for (SlotNo r = 0; r < map.shared->n_roles; r++)
+    for (SlotNo r = 0; r < map.shared->used_roles; r++)
         if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) return r;
     SlotNo made = -1;
     {
         pg::LwLockGuard lock(registry_lock());
-        for (SlotNo r = 0; r < map.shared->n_roles; r++)
+        for (SlotNo r = 0; r < map.shared->used_roles; r++)
             if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) made = r;
         for (SlotNo r = 0; made < 0 && r < map.shared->n_roles; r++) {
             Role &e = map.roles[r];
@@ -232,6 +233,7 @@ SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
             e.oid = oid;
             pg_write_barrier();
             e.used = true;
+            map.shared->used_roles = Max(map.shared->used_roles, r + 1);
             made = r;
         }
     }
@@ -288,7 +290,7 @@ void drop_queue(SlotNo queue) {
 }
 
 void empty_dropped_queues(SlotNo db) {
-    for (SlotNo no = 0; no < map.shared->n_queues; no++) {
+    for (SlotNo no = 0; no < map.shared->used_queues; no++) {
         Queue &q = map.queues[no];
         if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) == 0) continue;
         pg::LwLockGuard lock(namespace_lock(q.ns));
@@ -299,7 +301,7 @@ void empty_dropped_queues(SlotNo db) {
 
 void free_dropped_queues(SlotNo db) {
     pg::LwLockGuard lock(registry_lock());
-    for (SlotNo q = 0; q < map.shared->n_queues; q++)
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
         if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0) free_queue_locked(q);
 }
 

@@ -165,6 +165,8 @@ struct Database {
     pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
     pg_atomic_uint32 no_extension;   // the probe found no extension here
     pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
+    pg_atomic_uint32 parked;         // its scheduler left because nothing was due; back at wake_at, or when called
+    pg_atomic_uint32 cleaning_timer; // the scheduler will look whether cleaning is worth it
     pg_atomic_uint32 stopped;        // stop_workers: no worker starts until ensure_workers
     pg_atomic_uint32 scheduler_pid;
     pg_atomic_uint32 scheduler_procno;  // + 1
@@ -240,7 +242,7 @@ struct Shared {
     pg_atomic_uint64 free_page;     // tag << 32 | PageNo
     pg_atomic_uint32 free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
-    int32 used_sources;             // registry lock
+    int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
     pg_atomic_uint64 free_lane;     // tag << 32 | SlotNo + 1
     pg_atomic_uint64 free_priority;
     Database databases[max_databases];

@@ -34,7 +34,7 @@ void fail(SlotNo db, const char *what) {
 // Every list of a database: visited with the number of the lock's owner. F: bool(PageList *, LWLock *), false ends.
 template <typename F>
 void each_list(SlotNo db, F f) {
-    for (SlotNo q = 0; q < map.shared->n_queues; q++) {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         Queue &queue = map.queues[q];
         if (!queue.used || queue.db != db) continue;
         for (uint32 l = pg_atomic_read_u32(&queue.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {

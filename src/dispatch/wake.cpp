@@ -10,10 +10,12 @@ void wake_launcher() { wake_procno(static_cast<int>(pg_atomic_read_u32(&map.shar
 
 void wake_scheduler(SlotNo db) {
     uint32 procno = pg_atomic_read_u32(&database(db).scheduler_procno);
-    if (procno != 0)
+    if (procno != 0) {
         wake_procno(static_cast<int>(procno) - 1);
-    else
-        wake_launcher();
+        return;
+    }
+    pg_atomic_write_u32(&database(db).parked, 0);
+    wake_launcher();
 }
 
 void wake_scheduler_if_sleeping(SlotNo db) {

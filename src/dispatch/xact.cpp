@@ -163,8 +163,13 @@ void push_inbox(pg_atomic_uint32 *inbox, PageNo no) {
 // Counts change at once; while the database is loading the scheduler decides which deltas its snapshot has seen.
 void hand_over_deltas() {
     DbState state = state_of(my_db);
-    if (state == DbState::Ready)
-        for (int i = 0; i < counts.count; i++) apply_delta(counts.items[i].delta);
+    bool finished = false;
+    for (int i = 0; i < counts.count; i++) {
+        if (state == DbState::Ready) apply_delta(counts.items[i].delta);
+        finished = finished || counts.items[i].delta.to >= static_cast<int>(Status::Released);
+    }
+    // The first finished task after a quiet time has the scheduler think of cleaning again.
+    if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0) wake_scheduler(my_db);
     while (delta_pages != 0) {
         PageNo no = delta_pages;
         delta_pages = page(no)->next;
@@ -208,7 +213,7 @@ void hand_over_tasks() {
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(my_db);
-    if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_launcher();
+    if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_scheduler(my_db);
 }
 
 void cancel_worker(const Action &a) {

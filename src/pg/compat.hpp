@@ -68,6 +68,20 @@ constexpr bool worker_may_skip_login_check = false;
 constexpr uint32 skip_login_check = 0;
 #endif
 
+// Whether heap_multi_insert adds the pages it needs in one go.
+constexpr bool extends_in_bulk = PG_VERSION_NUM >= 160000;
+
+// Path of the first file of a relation, in the current memory context.
+inline char *relation_path(Relation rel) {
+#if PG_VERSION_NUM >= 180000
+    return pstrdup(relpathperm(rel->rd_locator, MAIN_FORKNUM).str);
+#elif PG_VERSION_NUM >= 160000
+    return relpathperm(rel->rd_locator, MAIN_FORKNUM);
+#else
+    return relpathperm(rel->rd_node, MAIN_FORKNUM);
+#endif
+}
+
 // Updates a heap tuple; tells whether the new version needs index entries.
 inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait, TM_FailureData *failure, bool *needs_entry) {
     LockTupleMode mode;

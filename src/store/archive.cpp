@@ -50,6 +50,7 @@ char *archive_statement(int slot) {
 
 // Copies the rows into the archive; raises when one is missing.
 void copy_to_archive(int slot, Datum *ids, int count) {
+    pg::ActiveSnapshot snapshot;
     pg::SpiSession spi;
     Oid types[] = {INT8ARRAYOID};
     Datum values[] = {PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};

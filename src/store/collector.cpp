@@ -161,6 +161,9 @@ void run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
+    // Whatever the defaults of the database say.
+    XactIsoLevel = XACT_READ_COMMITTED;
+    XactReadOnly = false;
     bool commit = lock_out_others() && frame->fn(frame->arg);
     if (commit)
         CommitTransactionCommand();

@@ -68,6 +68,7 @@ Ring read_ring(Oid oid) {
 }
 
 void write_ring(int slot, const RingRow &row) {
+    pg::ActiveSnapshot snapshot;
     pg::SpiSession spi;
     Oid types[] = {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID};
     Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current), TimestampTzGetDatum(row.filled),

@@ -44,6 +44,7 @@ HeapTuple form_task(const NewTask &task) {
     f.queue_id = task.queue_id;
     f.role_id = task.role_id;
     f.status = static_cast<int16>(Status::New);
+    f.flags = task.flags;
     f.retries = task.retries;
     f.priority = task.priority;
     f.created_at = task.created_at;
@@ -134,7 +135,7 @@ void insert_pass(const Target &target, std::span<const NewTask> tasks, TaskRef *
     TupleTableSlot **slots = empty_slots(target.heap, count);
     // The slots own the tuples, else the server would copy each.
     for (int i = 0; i < count; i++) ExecStoreHeapTuple(form_task(tasks[static_cast<std::size_t>(i)]), slots[i], true);
-    if (count >= rows_worth_new_pages)
+    if (!pg::extends_in_bulk && count >= rows_worth_new_pages)
         insert_on_new_pages(target.heap, slots, count, bulk);
     else
         heap_multi_insert(target.heap, slots, count, GetCurrentCommandId(true), 0, bulk);

@@ -134,12 +134,14 @@ bool has_block(Relation rel, int slot, BlockNumber block) {
     return block < known.blocks[slot];
 }
 
+int ring_current() { return read_ring().current_of(false); }
+
 int current_slot() {
     if (shared_current != nullptr) {
         uint32 slot = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(shared_current));
         if (slot < ring_segments) return static_cast<int>(slot);
     }
-    return read_ring().current_of(false);
+    return ring_current();
 }
 
 int64 relation_blocks(Relation rel) {

@@ -12,6 +12,9 @@ constexpr int segment_count = ring_segments + old_segments;
 // reaches every process at once; until then (nullptr, or value -1) the ring table is read.
 void set_current_segment_source(const pg_atomic_uint32 *shared_current);
 
+// The segment for new rows as the ring table says.
+int ring_current();
+
 Oid segment_oid(int slot);
 Oid outcome_oid(int slot);
 int64 segment_bytes(int slot);

@@ -4,6 +4,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -15,8 +16,14 @@ constexpr int64 collision_wait = 10 * 1000;
 constexpr SlotNo none = -1;
 
 SlotNo my_database() {
+    static constinit bool told_store = false;
     if (!dispatch::loaded()) return none;
-    return dispatch::ensure_database(MyDatabaseId);
+    SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (db >= 0 && !told_store) {
+        store::set_current_segment_source(&dispatch::database(db).current_segment);
+        told_store = true;
+    }
+    return db;
 }
 
 dispatch::QueueConfig config_of(const store::QueueInfo &q) { return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running}; }

@@ -79,6 +79,10 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         return never;
     }
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
+    if (pg_atomic_read_u32(&d.parked) != 0) {
+        TimestampTz back = static_cast<TimestampTz>(pg_atomic_read_u64(&d.wake_at));
+        if (back > now) return back;
+    }
     // One that left by itself comes back at its deadline, or when somebody woke us for new work.
     if (s.handle != nullptr) {
         pid_t pid;

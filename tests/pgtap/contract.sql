@@ -119,6 +119,9 @@ SELECT set_eq($$
     'columns of views: names, types, order (C08)');
 SELECT is_empty($$SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind = 'v'
     AND NOT coalesce(c.reloptions, '{}') @> '{security_barrier=true}'$$, 'views are security barriers');
+SELECT is_empty($$SELECT c.oid::regclass, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind = 'v' AND a.atttypid = 'text'::regtype AND a.attcollation <> 'pg_catalog.default'::regcollation$$,
+    'every text column can be compared: it has the default collation');
 SELECT set_eq($$
     SELECT c.relname::text, string_agg(CASE WHEN t.tgtype & 4 <> 0 THEN 'I' WHEN t.tgtype & 16 <> 0 THEN 'U' WHEN t.tgtype & 8 <> 0 THEN 'D' END, ''
         ORDER BY CASE WHEN t.tgtype & 4 <> 0 THEN 1 WHEN t.tgtype & 16 <> 0 THEN 2 ELSE 3 END)

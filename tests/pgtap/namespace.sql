@@ -82,7 +82,8 @@ SELECT throws_ok($$UPDATE pgqueue.namespace SET weight = 5000 WHERE namespace = 
 SELECT throws_ok($$UPDATE pgqueue.namespace SET created_at = now() WHERE namespace = 'w3'$$, '0A000', NULL, 'UPDATE of created_at');
 SELECT throws_ok($$UPDATE pgqueue.namespace SET weight = 5 WHERE namespace = 'pgqueue'$$, '42939', NULL, 'UPDATE of the system namespace');
 SELECT throws_ok($$DELETE FROM pgqueue.namespace WHERE namespace = 'b'$$, '2BP01', NULL, 'DELETE of one with queues');
-SELECT results_eq($$DELETE FROM pgqueue.namespace WHERE namespace IN ('web', 'w3') RETURNING namespace$$, $$VALUES ('web'), ('w3')$$, 'DELETE');
+SELECT results_eq($$DELETE FROM pgqueue.namespace WHERE namespace = 'w3' RETURNING namespace, max_depth$$, $$VALUES ('w3', 9::bigint)$$, 'DELETE');
+SELECT is_empty($$SELECT FROM pgqueue.namespace WHERE namespace = 'w3'$$, 'it is gone');
 SELECT throws_ok($$SELECT pgqueue.create_queue('q', namespace => 'pgqueue')$$, '42939', NULL, 'nobody''s queues in the system namespace (C37)');
 
 -- Times come from the server, with time zone (K16).

@@ -130,6 +130,8 @@ FROM (VALUES ('use', 'tap_use use 1'), ('work', ''), ('manage', 'tap_use use 1, 
     ('admin', 'tap_use use 1, tap_manage manage 1')) v (who, sees);
 SELECT is(pg_temp.seen_by('tap_' || who, 'SELECT string_agg(role || '' '' || privilege, '', '' ORDER BY role, privilege) FROM pgqueue.namespace_grant'), sees, 'grants for ' || who)
 FROM (VALUES ('owner', 'tap_manage manage, tap_manage use, tap_read read, tap_use use, tap_work work'), ('read', 'tap_read read'), ('nothing', ''), ('member', 'tap_use use')) v (who, sees);
+SELECT is(pg_temp.seen_by('tap_' || who, 'SELECT count(*) >= 0 FROM pgqueue.worker') || pg_temp.seen_by('tap_' || who, 'SELECT count(*) >= 0 FROM pgqueue.health'), 'truetrue', 'worker and health can be read by ' || who)
+FROM unnest('{use,work,manage,read,owner,monitor,nothing,member,admin}'::text[]) who;
 SELECT throws_ok('SET LOCAL ROLE tap_outsider; SELECT * FROM pgqueue.task', '42501', NULL, 'who is no pgqueue_user reads nothing');
 RESET ROLE;
 

@@ -73,7 +73,7 @@ void load_configuration() {
 TimestampTz resume_paused(TimestampTz now) {
     TimestampTz next = never;
     bool due = false;
-    for (SlotNo q = 0; q < map.shared->n_queues; q++) {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         const dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db || !queue.paused || queue.paused_until == 0) continue;
         if (queue.paused_until <= now)
@@ -96,14 +96,14 @@ void write_roles() {
         watching = true;
     }
     bool new_role = false;
-    for (SlotNo r = 0; r < map.shared->n_roles; r++)
+    for (SlotNo r = 0; r < map.shared->used_roles; r++)
         new_role = new_role || (map.roles[r].used && map.roles[r].db == self.db && !map.roles[r].recorded);
     if (!new_role && !look_at_roles) return;
     bool refresh = look_at_roles;
     look_at_roles = false;
     transact("write the dictionary of roles", [refresh] {
         pg::ActiveSnapshot snapshot;
-        for (SlotNo r = 0; r < map.shared->n_roles; r++) {
+        for (SlotNo r = 0; r < map.shared->used_roles; r++) {
             dispatch::Role &role = map.roles[r];
             if (!role.used || role.db != self.db) continue;
             if (refresh || !role.recorded) write_role(role);

@@ -159,7 +159,7 @@ void give_back_orphan(const Orphan &o) {
 }
 
 void publish_counts() {
-    for (SlotNo q = 0; q < map.shared->n_queues; q++) {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
         for (int s = 0; s < status_count; s++) pg_atomic_write_u64(&queue.counts[s], static_cast<uint64>(scan.counts[int64(q) * status_count + s]));

@@ -52,6 +52,8 @@ Found probe() {
     return found;
 }
 
+constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
+
 // Leaves for good; the launcher starts another one when the database wants it.
 [[noreturn]] void leave() {
     proc_exit(0);
@@ -65,6 +67,7 @@ void take_over() {
         found = probe();
     }
     dispatch::Database &d = my_db();
+    pg_atomic_write_u32(&d.parked, 0);
     pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
     if (found != Found::Ours) {
@@ -75,7 +78,7 @@ void take_over() {
                     errhint("Run SELECT pgqueue.adopt() there to start them."));
         leave();
     }
-    store::set_current_segment_source(&d.current_segment);
+    transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
     if (dispatch::state_of(self.db) != DbState::Ready) rebuild();
 }
 
@@ -83,6 +86,24 @@ void take_over() {
 bool should_stay() {
     dispatch::Database &d = my_db();
     return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
+}
+
+// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
+// another scheduler at the deadline, or when a commit calls for one.
+bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
+    if (live_workers() > 0 || next < now + park_after) {
+        *quiet_since = 0;
+        return false;
+    }
+    if (*quiet_since == 0) *quiet_since = now;
+    return now - *quiet_since >= park_after;
+}
+
+[[noreturn]] void park(TimestampTz next) {
+    dispatch::Database &d = my_db();
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
+    pg_atomic_write_u32(&d.parked, 1);
+    leave();
 }
 
 // Everything there is to do now; returns when to look again.
@@ -132,13 +153,16 @@ void sleep_until(TimestampTz next) {
     pgstat_report_appname("pgqueue scheduler");
     MemoryContextSwitchTo(self.scratch);
     take_over();
+    TimestampTz quiet_since = 0;
     while (should_stay()) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         AcceptInvalidationMessages();
         TimestampTz next = turn();
         MemoryContextReset(self.scratch);
-        sleep_until(next);
+        TimestampTz now = GetCurrentTimestamp();
+        if (may_park(now, next, &quiet_since)) park(next);
+        sleep_until(quiet_since != 0 ? Min(next, quiet_since + park_after) : next);
     }
     pg_atomic_write_u32(&my_db().state, static_cast<uint32>(DbState::Unserved));
     leave();

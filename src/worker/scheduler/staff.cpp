@@ -241,7 +241,7 @@ TimestampTz staff(TimestampTz now) {
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) return never;
     bool short_of_slots = false;
-    for (SlotNo r = 0; r < map.shared->n_roles; r++) {
+    for (SlotNo r = 0; r < map.shared->used_roles; r++) {
         if (!map.roles[r].used || map.roles[r].db != self.db) continue;
         if (staff_role(r, now, &short_of_slots)) retire_one(r, now);
     }
