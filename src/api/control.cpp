@@ -38,7 +38,7 @@ template <typename F>
 bool wait_until(TimestampTz end, F done) {
     while (!done()) {
         if (GetCurrentTimestamp() >= end) return false;
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, pg::wait_event("PgqueueWorkersEnd"));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
     }

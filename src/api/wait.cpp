@@ -99,7 +99,7 @@ void wait_until(int64 id, const char *ns, TimestampTz end, MemoryContext keep, A
         long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, 3600L * 1000);
         // Without a place among the waiters nobody wakes us: look again now and then.
         if (waiting_as == nullptr) ms = Min(ms, 100L);
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event("PgqueueResult"));
         CHECK_FOR_INTERRUPTS();
     }
 }

@@ -97,7 +97,7 @@ PageNo reserve_page(PageKind kind) {
         if (my_db < 0 || state_of(my_db) == DbState::Unserved) break;
         wake_scheduler(my_db);
         CHECK_FOR_INTERRUPTS();
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, pg::wait_event("PgqueueCommitMemory"));
         ResetLatch(MyLatch);
     }
     out_of_pages = true;

@@ -105,6 +105,16 @@ inline void truncate_relations(List *rels, List *oids) {
 #endif
 }
 
+// A wait event of our own by name; servers before 17 show the general one of extensions.
+inline uint32 wait_event(const char *name) {
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    (void)name;
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
 inline bool owns_database(Oid db) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(DatabaseRelationId, db, GetUserId());

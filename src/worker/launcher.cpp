@@ -130,7 +130,7 @@ void pgqueue_launcher_main(Datum) {
         pgstat_report_activity(STATE_IDLE, nullptr);
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);
         long ms = next == never ? -1 : Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next));
-        (void)WaitLatch(MyLatch, events, ms, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueLauncher"));
         ResetLatch(MyLatch);
     }
 }

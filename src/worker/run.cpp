@@ -47,14 +47,13 @@ task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
 // The command and the release, one transaction (unless the command itself commits).
 void run_and_release(Claimed *c, Record *record) {
     executor::Parsed parsed = executor::parse(c->row.command);
-    bool switched = false;
-    record->result = executor::run(parsed, self.task, &switched);
-    record->ran_outside = switched;
+    // Set also when the command raises after a commit of its own.
+    record->result = executor::run(parsed, self.task, &record->ran_outside);
     PGQUEUE_TESTPOINT("worker-ran");
     if (config::track_costs) record->costs = executor::costs_since_mark();
     store::TaskRow row;
     fetch_ours(*c, &row);
-    if (switched) row.flags |= flag_top_level;
+    if (record->ran_outside) row.flags |= flag_top_level;
     task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
     end.result = record->result.json;
     end.row_count = record->result.rows;

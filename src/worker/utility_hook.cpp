@@ -82,7 +82,7 @@ void clear_database(const char *name) {
     for (int i = 0; i < 100 && someone_there(db); i++) {
         send_away(db);
         CHECK_FOR_INTERRUPTS();
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 20, PG_WAIT_EXTENSION);
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 20, pg::wait_event("PgqueueLeaveDatabase"));
         ResetLatch(MyLatch);
     }
 }

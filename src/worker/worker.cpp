@@ -103,7 +103,7 @@ bool wait_for_work() {
         return true;
     }
     pgstat_report_activity(STATE_IDLE, nullptr);
-    int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(config::worker_idle_timeout, 1), PG_WAIT_EXTENSION);
+    int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(config::worker_idle_timeout, 1), pg::wait_event("PgqueueWorkerIdle"));
     ResetLatch(MyLatch);
     bool timed_out = (events & WL_TIMEOUT) != 0;
     return !(stop_idling(WorkerState::Busy) && timed_out);

@@ -23,8 +23,7 @@ void push_key(JsonbParseState **state, std::string_view key) {
 }
 
 // The bytes that the values of a row take once they are no longer compressed.
-Size row_size(const TupleTableSlot *slot) {
-    const TupleDesc columns = slot->tts_tupleDescriptor;
+Size row_size(const TupleTableSlot *slot, const TupleDesc columns) {
     Size total = 0;
     for (int i = 0; i < columns->natts; ++i) {
         if (!slot->tts_isnull[i] && TupleDescAttr(columns, i)->attlen == -1) total += toast_raw_datum_size(slot->tts_values[i]);
@@ -36,9 +35,9 @@ Size row_size(const TupleTableSlot *slot) {
 void keep_row(FirstRow *first, TupleTableSlot *slot) {
     slot_getallattrs(slot);
     MemoryContext const previous = MemoryContextSwitchTo(first->memory);
-    const TupleDesc columns = slot->tts_tupleDescriptor;
+    const TupleDesc columns = first->columns;
     pushJsonbValue(&first->json, WJB_BEGIN_OBJECT, nullptr);
-    if (row_size(slot) <= largest_first_row) {
+    if (row_size(slot, columns) <= largest_first_row) {
         push_key(&first->json, "first");
         pushJsonbValue(&first->json, WJB_BEGIN_OBJECT, nullptr);
         for (int i = 0; i < columns->natts; ++i) {
@@ -52,13 +51,17 @@ void keep_row(FirstRow *first, TupleTableSlot *slot) {
     MemoryContextSwitchTo(previous);
 }
 
+// Called before the rows of a statement.
+void startup(DestReceiver *self, int, TupleDesc columns) { reinterpret_cast<FirstRow *>(self)->columns = columns; }
+
+// Called with each row; true asks for the next one.
 bool receive(TupleTableSlot *slot, DestReceiver *self) {
     auto *first = reinterpret_cast<FirstRow *>(self);
     if (first->json == nullptr) keep_row(first, slot);
     return true;
 }
 
-void startup(DestReceiver *, int, TupleDesc) {}
+// Called after the rows and at the end of the receiver: what is kept goes with its memory context.
 void finish(DestReceiver *) {}
 
 // The tag as a client would see it, in `keep`.
@@ -74,7 +77,7 @@ const char *completion_tag(const QueryCompletion &completion, MemoryContext keep
 }  // namespace
 
 FirstRow first_row_receiver(MemoryContext memory) {
-    return {{receive, startup, finish, finish, DestNone}, memory, nullptr};
+    return {{receive, startup, finish, finish, DestNone}, memory, nullptr, nullptr};
 }
 
 Result make_result(FirstRow &first, const QueryCompletion &completion, MemoryContext keep) {

@@ -8,6 +8,7 @@ namespace pgqueue::executor {
 struct FirstRow {
     DestReceiver base;
     MemoryContext memory;   // of what is kept; must live until make_result()
+    TupleDesc columns;      // of the rows that come; a row's own descriptor may lack the names
     JsonbParseState *json;  // the result object; opened with the first row, nullptr before
 };
 static_assert(std::is_standard_layout_v<FirstRow>);

@@ -136,7 +136,7 @@ void sleep_until(TimestampTz next) {
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
     pgstat_report_activity(STATE_IDLE, nullptr);
-    (void)WaitLatch(MyLatch, events, ms, PG_WAIT_EXTENSION);
+    (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
     pg_atomic_write_u32(&d.sleeping, 0);
 }
