@@ -16,9 +16,18 @@ bool locked_by_us(HeapTupleHeader t) {
            TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(t));
 }
 
-// Clears dead versions off a page that has no room for another one, so that the update stays HOT. Our pin must be the only one we have there.
-void make_room(const Found &found) {
-    if (PageGetHeapFreeSpace(BufferGetPage(found.buffer)) < MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF) heap_page_prune_opt(found.rel, found.buffer);
+bool has_room(const Found &found) {
+    return PageGetHeapFreeSpace(BufferGetPage(found.buffer)) >= MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF;
+}
+
+// Pins the version of `row`. Clears dead versions off a page that has no room for another one, so that the update stays HOT; that moves tuples within
+// the page, so the version is looked up again. Nobody else can prune while we have the pin.
+bool pin_for_update(Relation rel, const TaskRow &row, Found *found) {
+    if (!find_version(rel, row, found)) return false;
+    if (has_room(*found)) return true;
+    heap_page_prune_opt(rel, found->buffer);
+    ReleaseBuffer(found->buffer);
+    return find_version(rel, row, found);
 }
 
 // Writes the next version over the one found. False: another transaction was there first.
@@ -49,9 +58,8 @@ bool write_version(TaskRow *row, const char *worker, const BodyChange *change, b
     Relation rel = open_rows(row->ref.segment, RowExclusiveLock);
     if (rel == nullptr) return false;
     Found found;
-    bool ok = find_version(rel, *row, &found);
+    bool ok = pin_for_update(rel, *row, &found);
     if (ok) {
-        make_room(found);
         settle_command(found.tuple.t_data);
         ok = replace_version(found, row, worker, change, wait);
         ReleaseBuffer(found.buffer);

@@ -52,6 +52,7 @@ Found probe() {
     return found;
 }
 
+constexpr int64 deaf_for = 10 * 1000;
 constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 // Leaves for good; the launcher starts another one when the database wants it.
@@ -125,20 +126,22 @@ TimestampTz turn() {
     return Min(next, housekeeping(now));
 }
 
-void sleep_until(TimestampTz next) {
+// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then. Returns whether new work
+// woke it.
+bool sleep_until(TimestampTz next, bool deaf) {
     dispatch::Database &d = my_db();
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
-    pg_atomic_write_u32(&d.sleeping, 1);
+    pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
     pg_memory_barrier();
     // New work that came before the flag was set woke nobody.
     bool work = false;
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) work = work || pg_atomic_read_u32(&dispatch::map.namespaces[d.ns[i]].inbox) != 0;
+    for (uint32 i = 0; !deaf && i < pg_atomic_read_u32(&d.namespaces); i++) work = work || pg_atomic_read_u32(&dispatch::map.namespaces[d.ns[i]].inbox) != 0;
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
     pgstat_report_activity(STATE_IDLE, nullptr);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
-    pg_atomic_write_u32(&d.sleeping, 0);
+    return pg_atomic_exchange_u32(&d.sleeping, 0) == 0 && !deaf;
 }
 
 }  // namespace
@@ -154,6 +157,7 @@ void sleep_until(TimestampTz next) {
     MemoryContextSwitchTo(self.scratch);
     take_over();
     TimestampTz quiet_since = 0;
+    bool new_work = false;
     while (should_stay()) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
@@ -162,7 +166,9 @@ void sleep_until(TimestampTz next) {
         MemoryContextReset(self.scratch);
         TimestampTz now = GetCurrentTimestamp();
         if (may_park(now, next, &quiet_since)) park(next);
-        sleep_until(quiet_since != 0 ? Min(next, quiet_since + park_after) : next);
+        bool deaf = new_work && !started_workers();
+        if (quiet_since != 0) next = Min(next, quiet_since + park_after);
+        new_work = sleep_until(deaf ? Min(next, now + deaf_for) : next, deaf);
     }
     pg_atomic_write_u32(&my_db().state, static_cast<uint32>(DbState::Unserved));
     leave();

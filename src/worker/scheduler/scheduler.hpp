@@ -41,6 +41,7 @@ void recover_workers(TimestampTz now);
 
 // staff.cpp: starts and retires workers.
 TimestampTz staff(TimestampTz now);
+bool started_workers();  // in the last call of staff()
 int live_workers();
 void note_worker_gone(SlotNo worker);
 

@@ -34,6 +34,7 @@ struct Refusal {
     int failures;
 };
 constinit Refusal refusals[64] = {};
+constinit int started = 0;
 
 Refusal *refusal_of(SlotNo role, bool make) {
     Refusal *free = nullptr;
@@ -113,6 +114,7 @@ Started start_one(SlotNo role, bool login) {
         return Started::NoSlot;
     }
     handles[no] = {map.shared->workers[no].generation, handle};
+    started++;
     return Started::Yes;
 }
 
@@ -236,7 +238,10 @@ int live_workers() {
     return n;
 }
 
+bool started_workers() { return started > 0; }
+
 TimestampTz staff(TimestampTz now) {
+    started = 0;
     reap_unborn(now);
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) return never;
