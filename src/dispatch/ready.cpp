@@ -1,6 +1,7 @@
 #include "dispatch/ready.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/expiry.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
@@ -61,13 +62,6 @@ PageList *list_for(SlotNo no, int32 priority) {
     p.next = *link;
     *link = made;
     return &p.list;
-}
-
-void note_dies(SlotNo db, int64 dies) {
-    pg_atomic_uint64 *least = &database(db).min_dies;
-    uint64 seen = pg_atomic_read_u64(least);
-    while (dies < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(dies))) {
-    }
 }
 
 void lose(SlotNo db) { pg_atomic_write_u32(&database(db).lost, 1); }
@@ -371,50 +365,5 @@ void clear_ready(SlotNo db) {
     });
     pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
 }
-
-namespace {
-
-constexpr int64 look_again = 1000 * 1000;
-
-// Copies the entries of pages whose time is over; such a page is looked at again a second later, when something is still in it.
-int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int64 *least) {
-    int n = 0;
-    for (PageNo no = first; no != 0; no = page(no)->next) {
-        Page *p = page(no);
-        if (p->head == p->count) continue;
-        if (p->min_dies <= now && n + (p->count - p->head) <= most) {
-            for (int i = p->head; i < p->count; i++) out[n++] = p->ready[i];
-            p->min_dies = now + look_again;
-        }
-        *least = Min(*least, p->min_dies);
-    }
-    return n;
-}
-
-}  // namespace
-
-int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
-    int n = 0;
-    pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
-    each_queue(db, [&](SlotNo no) {
-        Queue &q = map.queues[no];
-        pg::LwLockGuard lock(namespace_lock(q.ns));
-        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-            for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next) {
-                PageList &list = map.priorities[p].list;
-                if (list.min_dies <= now) {
-                    int64 least = INT64_MAX;
-                    n += expired_of_chain(list.front, now, out + n, most - n, &least);
-                    n += expired_of_chain(list.back, now, out + n, most - n, &least);
-                    if (list.spilled > 0 || list.moving) least = Min(least, now + look_again);
-                    list.min_dies = least;
-                }
-                if (list.min_dies != INT64_MAX) note_dies(db, list.min_dies);
-            }
-    });
-    return n;
-}
-
-int64 next_expiry(SlotNo db) { return static_cast<int64>(pg_atomic_read_u64(&database(db).min_dies)); }
 
 }  // namespace pgqueue::dispatch

@@ -31,9 +31,4 @@ void revise_namespace_locked(SlotNo ns);
 // Empties all ready lists of a database (rebuild).
 void clear_ready(SlotNo db);
 
-// Visits lists whose earliest dies_at is over: copies up to `most` refs of them to out. The caller looks at the rows.
-int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most);
-// Earliest dies_at of anything ready in the database, INT64_MAX none.
-int64 next_expiry(SlotNo db);
-
 }  // namespace pgqueue::dispatch

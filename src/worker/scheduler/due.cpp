@@ -2,6 +2,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/expiry.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "store/catalog.hpp"
