@@ -42,6 +42,7 @@ const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_na
 // Locks the row of a task, waiting for whoever holds it.
 void lock_task(int64 id, store::TaskRow *row) {
     if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
+    task::touch(*row);
 }
 
 // The worker that runs this attempt; -1 none.

@@ -58,6 +58,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()));
     if (row.command == nullptr)
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
+    task::touch(row);
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;

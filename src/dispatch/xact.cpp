@@ -1,5 +1,7 @@
 #include "dispatch/xact.hpp"
 
+#include "dispatch/due.hpp"
+#include "dispatch/notes.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -45,46 +47,18 @@ struct Action {
     };
 };
 
-// A growing array in TopTransactionContext. Entries of the innermost open subtransaction are always at the end.
-template <typename T>
-struct Notes {
-    T *items;
-    int count, room;
-
-    T *add() {
-        if (items == nullptr) {
-            room = 16;
-            items = static_cast<T *>(MemoryContextAlloc(TopTransactionContext, sizeof(T) * room));
-        } else if (count == room) {
-            room *= 2;
-            items = static_cast<T *>(repalloc_huge(items, sizeof(T) * static_cast<Size>(room)));
-        }
-        T *item = &items[count++];
-        item->sub = GetCurrentSubTransactionId();
-        return item;
-    }
-    void forget(SubTransactionId sub) {
-        while (count > 0 && items[count - 1].sub == sub) count--;
-    }
-    void hand_up(SubTransactionId sub, SubTransactionId parent) {
-        for (int i = count; i > 0 && items[i - 1].sub == sub; i--) items[i - 1].sub = parent;
-    }
-    void reset() {
-        items = nullptr;
-        count = room = 0;
-    }
-};
-
 constinit Notes<TaskNote> tasks{};
 constinit Notes<CountNote> counts{};
 constinit Notes<Action> actions{};
+// Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped them.
+constinit Notes<TaskNote> touched{};
 // Pages reserved and filled at PRE_COMMIT.
 constinit PageNo task_pages = 0;
 constinit PageNo delta_pages = 0;
 constinit bool out_of_pages = false;
 constinit SlotNo my_db = -1;
 
-bool anything() { return tasks.count + counts.count + actions.count > 0; }
+bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0; }
 
 constexpr int reserve_tries = 200;
 constexpr long reserve_nap_ms = 5;
@@ -244,7 +218,22 @@ void run_action(const Action &a) {
     }
 }
 
+// Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
+void bring_back(SubTransactionId sub) {
+    bool any = false;
+    for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub); touched.count--) {
+        const TaskNote &t = touched.items[touched.count - 1];
+        SlotNo db = map.queues[map.lanes[t.lane].queue].db;
+        if (state_of(db) == DbState::Unserved) continue;
+        bool ok = t.due != 0 ? add_due(db, {t.due, t.dies, t.ref, t.lane, t.priority}) : add_ready(t.lane, t.priority, t.ref, t.dies);
+        if (!ok) pg_atomic_write_u32(&database(db).lost, 1);
+        any = true;
+    }
+    if (any && my_db >= 0) wake_scheduler(my_db);
+}
+
 void forget_all() {
+    touched.reset();
     tasks.reset();
     counts.reset();
     actions.reset();
@@ -282,6 +271,7 @@ void on_xact(XactEvent event, void *) {
             break;
         case XACT_EVENT_ABORT:
             if (task_pages != 0 || delta_pages != 0) give_reserved();
+            bring_back(InvalidSubTransactionId);
             forget_all();
             break;
         case XACT_EVENT_PRE_PREPARE:
@@ -296,10 +286,12 @@ void on_xact(XactEvent event, void *) {
 void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *) {
     if (!anything()) return;
     if (event == SUBXACT_EVENT_ABORT_SUB) {
+        bring_back(mine);
         tasks.forget(mine);
         counts.forget(mine);
         actions.forget(mine);
     } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        touched.hand_up(mine, parent);
         tasks.hand_up(mine, parent);
         counts.hand_up(mine, parent);
         actions.hand_up(mine, parent);
@@ -330,6 +322,13 @@ void note_task(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due,
     t->due = due;
     t->dies = dies;
     t->ref = ref;
+}
+
+void note_touched(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies) {
+    my_db = map.queues[map.lanes[lane].queue].db;
+    TaskNote *t = touched.add();
+    SubTransactionId sub = t->sub;
+    *t = TaskNote{sub, lane, priority, due, dies, ref};
 }
 
 void note_count(SlotNo queue, int from, int to, int32 count) {

@@ -85,6 +85,12 @@ void hint_again(const store::TaskRow &row) {
     if (lane >= 0) dispatch::note_task(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
 }
 
+void touch(const store::TaskRow &row) {
+    const store::QueueInfo *q = is_waiting(row.status) ? store::queue_by_id(row.queue_id) : nullptr;
+    SlotNo lane = q ? lane_of(*q, row.role_id, runs_in_server(*q, row.flags)) : none;
+    if (lane >= 0) dispatch::note_touched(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
+}
+
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
     bool collision = sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
     if (collision && row->uncounted < uncounted_most) {

@@ -22,6 +22,9 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
 // The row goes back to the ready lists or the due heap at commit; status is new or retry already.
 void hint_again(const store::TaskRow &row);
 
+// The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
+void touch(const store::TaskRow &row);
+
 // Writes the row with its new status; counts, waiters and outcome follow. False: somebody else was faster (Wait::Skip only).
 struct End {
     AttemptEnd outcome;

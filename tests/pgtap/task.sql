@@ -48,7 +48,6 @@ SELECT pgqueue.create_task('emails', '{}', ttl => '0') AS id \gset
 SELECT results_eq(format('SELECT dies_at FROM pgqueue.task WHERE id = %s', :id), 'VALUES (NULL::timestamptz)', 'ttl 0: no end');
 
 -- Many at once.
-SELECT is((SELECT array_agg(t.payload ORDER BY m.n) FROM ROWS FROM (pgqueue.create_tasks('emails', ARRAY['1', '2', '3']::jsonb[])) WITH ORDINALITY m (id, n) JOIN pgqueue.task t ON false), NULL, 'create_tasks');
 CREATE TEMP TABLE made AS SELECT m.id, m.n FROM pgqueue.create_tasks('emails', ARRAY['10', '20', '30']::jsonb[], priority => 3) WITH ORDINALITY m (id, n);
 SELECT results_eq('SELECT m.n, t.payload, t.priority FROM made m JOIN pgqueue.task t USING (id) ORDER BY m.n', $$VALUES (1::bigint, '10'::jsonb, 3), (2, '20', 3), (3, '30', 3)$$, 'ids in the order of the array');
 SELECT is_empty($$SELECT pgqueue.create_tasks('emails', '{}'::jsonb[])$$, 'an empty array: nothing');
@@ -101,7 +100,7 @@ SELECT throws_ok($$UPDATE pgqueue.task SET queue = 'nosuch' WHERE queue = 'forev
 SELECT throws_ok($$UPDATE pgqueue.task SET retries = -1 WHERE queue = 'forever'$$, '22023', NULL, 'retries out of range');
 
 -- Waiting is for those outside a transaction.
-SELECT throws_ok(format($$DO 'BEGIN CALL pgqueue.wait_for_result(%s, ''0''); END'$$, :id), '25001', NULL, 'wait_for_result in a transaction block that has written');
+SELECT throws_ok(format($$DO 'DECLARE s text; r jsonb; e text; BEGIN CALL pgqueue.wait_for_result(%s, ''0'', NULL, s, r, e); END'$$, :id), '25001', NULL, 'wait_for_result in a transaction block that has written');
 
 SELECT * FROM finish();
 ROLLBACK;
