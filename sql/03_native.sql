@@ -60,6 +60,16 @@ CREATE FUNCTION pgqueue_internal.current_task_id() RETURNS bigint
 CREATE FUNCTION pgqueue_internal.queue_counts() RETURNS TABLE (queue_id integer, status smallint, count bigint)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_queue_counts';
 
+-- What the outcomes of a task in a segment say: the result of an attempt, and message, SQLSTATE and the rest of the last failed one.
+CREATE FUNCTION pgqueue_internal.outcome_result(slot integer, id bigint, attempt integer) RETURNS jsonb
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_result';
+CREATE FUNCTION pgqueue_internal.outcome_error(slot integer, id bigint) RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error';
+CREATE FUNCTION pgqueue_internal.outcome_error_code(slot integer, id bigint) RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_code';
+CREATE FUNCTION pgqueue_internal.outcome_error_info(slot integer, id bigint) RETURNS jsonb
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_info';
+
 -- Live workers of this database, whosoever.
 CREATE FUNCTION pgqueue_internal.workers() RETURNS TABLE (worker text, kind text, pid integer, role_id integer, queue_id integer,
     task_id bigint, attempt integer, state text, since timestamptz, lease_until timestamptz, cpu_seconds double precision,

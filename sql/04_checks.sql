@@ -128,25 +128,6 @@ FROM (
     OFFSET 0
 ) n;
 
--- The roles that created tasks by the key in a task's row, with their present names; mine: one of the calling role's. The key of a role
--- is its oid, unless the dictionary says otherwise.
-CREATE VIEW pgqueue_internal.creator AS
-SELECT k.id, k.name, pgqueue_internal.is_mine(k.id) AS mine
-FROM (
-    SELECT r.id, coalesce(a.rolname::text COLLATE "default", r.name) AS name
-    FROM pgqueue_internal.role r
-    LEFT JOIN pg_catalog.pg_roles a ON a.oid = r.oid
-    UNION ALL
-    SELECT o.id, o.name
-    FROM (
-        SELECT (CASE WHEN a.oid::bigint < 2147483648 THEN a.oid::bigint ELSE a.oid::bigint - 4294967296 END)::integer AS id, a.rolname::text COLLATE "default" AS name
-        FROM pg_catalog.pg_roles a
-    ) o
-    WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = o.id)
-    OFFSET 0
-) k
-OFFSET 0;
-
 CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.role
     FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.namespace

@@ -1,13 +1,22 @@
 -- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
--- they are selected.
+-- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
+-- creator: the present name of the role that created it. The key of a role is its oid, unless the dictionary says otherwise.
 CREATE VIEW pgqueue_internal.segment AS
-SELECT 0 AS slot, s.* FROM pgqueue_internal.segment_0 s
-UNION ALL SELECT 1, s.* FROM pgqueue_internal.segment_1 s
-UNION ALL SELECT 2, s.* FROM pgqueue_internal.segment_2 s
-UNION ALL SELECT 3, s.* FROM pgqueue_internal.segment_3 s
-UNION ALL SELECT 4, s.* FROM pgqueue_internal.segment_4 s
-UNION ALL SELECT 5, s.* FROM pgqueue_internal.segment_5 s;
+SELECT t.*,
+    coalesce(
+        (SELECT coalesce(a.rolname::text COLLATE "default", d.name)
+         FROM pgqueue_internal.role d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.oid WHERE d.id = t.role_id),
+        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = (t.role_id::bigint & 4294967295)::oid)) AS creator
+FROM (
+    SELECT 0 AS slot, s.* FROM pgqueue_internal.segment_0 s
+    UNION ALL SELECT 1, s.* FROM pgqueue_internal.segment_1 s
+    UNION ALL SELECT 2, s.* FROM pgqueue_internal.segment_2 s
+    UNION ALL SELECT 3, s.* FROM pgqueue_internal.segment_3 s
+    UNION ALL SELECT 4, s.* FROM pgqueue_internal.segment_4 s
+    UNION ALL SELECT 5, s.* FROM pgqueue_internal.segment_5 s
+) t
+JOIN pgqueue_internal.ring r ON r.slot = t.slot AND NOT r.condemned;
 
 CREATE VIEW pgqueue_internal.outcome AS
 SELECT 0 AS slot, o.* FROM pgqueue_internal.outcome_0 o
@@ -21,30 +30,25 @@ CREATE VIEW pgqueue.task WITH (security_barrier) AS
 SELECT t.id, n.name AS namespace, q.name AS queue,
     (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[t.status + 1] AS status,
     t.type, t.command,
-    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN t.payload END AS payload,
-    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN t.headers END AS headers,
-    t.priority, c.name AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id)) THEN t.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id)) THEN t.headers END AS headers,
+    t.priority, t.creator AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
     t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,
     CASE WHEN t.status = 2 THEN nullif(t.pid, 0) END AS pid,
     CASE WHEN t.status = 2 AND n.receipts THEN nullif(t.receipt, 0) END AS receipt,
     CASE WHEN t.status = 2 THEN t.lease_until END AS lease_until,
-    CASE WHEN n.bodies OR (n.own_tasks AND c.mine) THEN
-        (SELECT o.result FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
-    END AS result,
-    (SELECT o.error FROM pgqueue_internal.outcome o
-     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error,
-    (SELECT o.error_code FROM pgqueue_internal.outcome o
-     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error_code,
-    (SELECT o.error_info FROM pgqueue_internal.outcome o
-     WHERE o.slot = t.slot AND o.id = t.id AND o.error_code IS NOT NULL ORDER BY o.attempt DESC LIMIT 1) AS error_info,
+    CASE WHEN (n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))) AND t.attempt > 0 THEN
+        pgqueue_internal.outcome_result(t.slot, t.id, t.attempt) END AS result,
+    pgqueue_internal.outcome_error(t.slot, t.id) AS error,
+    pgqueue_internal.outcome_error_code(t.slot, t.id) AS error_code,
+    pgqueue_internal.outcome_error_info(t.slot, t.id) AS error_info,
     CASE WHEN t.attempt > 0 THEN t.flags & 1 = 0 AND (t.command IS NOT NULL OR q.executor = 'server') END AS transactional,
     t.ticker,
     (SELECT f.name FROM pgqueue_internal.queue f WHERE f.id = t.origin_queue_id) AS origin_queue
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-LEFT JOIN pgqueue_internal.creator c ON c.id = t.role_id
-WHERE n.all_tasks OR (n.own_tasks AND c.mine);
+WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id));
 COMMENT ON VIEW pgqueue.task IS 'one row for each task that is not archived';
 COMMENT ON COLUMN pgqueue.task.id IS 'unique in the database';
 COMMENT ON COLUMN pgqueue.task.namespace IS 'namespace';
@@ -81,17 +85,17 @@ COMMENT ON COLUMN pgqueue.task.origin_queue IS 'queue it failed in, when in a de
 
 CREATE VIEW pgqueue.task_archive WITH (security_barrier) AS
 SELECT a.id, n.name AS namespace, a.queue, a.status, a.type, a.command,
-    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.payload END AS payload,
-    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.headers END AS headers,
+    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.headers END AS headers,
     a.priority, a.role, a.attempt, a.retries, a.group_key, a.dedup_key, a.batch_key, a.depends_on,
     a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
     NULL::integer AS pid, NULL::bigint AS receipt, NULL::timestamptz AS lease_until,
-    CASE WHEN n.bodies OR (n.own_tasks AND m.mine) THEN a.result END AS result,
+    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.result END AS result,
     a.error, a.error_code, a.error_info, a.transactional, a.ticker, a.origin_queue, a.archived_at
 FROM pgqueue_internal.archive a
 JOIN pgqueue_internal.visible n ON n.id = a.namespace_id
-LEFT JOIN (SELECT DISTINCT c.name, true AS mine FROM pgqueue_internal.creator c WHERE c.mine) m ON m.name = a.role
-WHERE n.all_tasks OR (n.own_tasks AND m.mine);
+LEFT JOIN pg_catalog.pg_roles x ON x.rolname = a.role
+WHERE n.all_tasks OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE'));
 
 -- The columns of task with the same comments.
 DO $make$

@@ -9,14 +9,13 @@ SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-LEFT JOIN pgqueue_internal.creator c ON c.id = t.role_id
 CROSS JOIN LATERAL (
     SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until, o.outcome::integer AS outcome,
         o.error, o.error_code, o.error_info, o.cpu_seconds, o.wal_bytes, o.row_count
     FROM pgqueue_internal.outcome o
     WHERE o.slot = t.slot AND o.id = t.id AND o.attempt > 0
     UNION ALL
-    SELECT t.attempt, t.receipt, t.worker, CASE WHEN t.epoch <> 0 THEN c.name END, t.pid, t.started_at,
+    SELECT t.attempt, t.receipt, t.worker, CASE WHEN t.epoch <> 0 THEN t.creator END, t.pid, t.started_at,
         CASE WHEN t.status <> 2 THEN t.finished_at END,
         t.lease_until,
         CASE t.status WHEN 0 THEN 2 WHEN 1 THEN 3 WHEN 3 THEN 0 WHEN 4 THEN 1 WHEN 5 THEN 5 WHEN 6 THEN 4 END,
@@ -24,7 +23,7 @@ CROSS JOIN LATERAL (
     WHERE t.attempt > 0
         AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
 ) e
-WHERE n.all_tasks OR (n.own_tasks AND c.mine);
+WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id));
 COMMENT ON VIEW pgqueue.task_attempt IS 'one row for each attempt, live ones too; the last 10 of a task are kept';
 COMMENT ON COLUMN pgqueue.task_attempt.task_id IS 'task';
 COMMENT ON COLUMN pgqueue.task_attempt.namespace IS 'namespace';

@@ -1,14 +1,18 @@
 -- Workers and health.
 
 CREATE VIEW pgqueue.worker WITH (security_barrier) AS
-SELECT w.worker, w.kind, w.pid, c.name AS role, n.name AS namespace, q.name AS queue, w.task_id, t.type, t.command, w.attempt, w.state,
+SELECT w.worker, w.kind, w.pid,
+    coalesce(
+        (SELECT coalesce(a.rolname::text COLLATE "default", d.name)
+         FROM pgqueue_internal.role d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.oid WHERE d.id = w.role_id),
+        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = (w.role_id::bigint & 4294967295)::oid)) AS role,
+    n.name AS namespace, q.name AS queue, w.task_id, t.type, t.command, w.attempt, w.state,
     w.since, w.lease_until, w.cpu_seconds, w.progress, w.progress_note,
     CASE WHEN w.state = 'running' AND w.progress > 0 AND w.progress <= 1
          THEN w.since + (clock_timestamp() - w.since) / w.progress END AS ends_at
 FROM pgqueue_internal.workers() w
 LEFT JOIN pgqueue_internal.queue q ON q.id = w.queue_id
 LEFT JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-LEFT JOIN pgqueue_internal.creator c ON c.id = w.role_id
 LEFT JOIN LATERAL (SELECT s.type, s.command FROM pgqueue_internal.segment s WHERE s.id = w.task_id LIMIT 1) t ON true
 WHERE CASE WHEN w.queue_id IS NOT NULL THEN n.statistics
            ELSE EXISTS (SELECT FROM pg_catalog.pg_roles a

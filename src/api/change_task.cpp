@@ -3,7 +3,7 @@
 
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
-#include "task/lifecycle.hpp"
+#include "task/outside.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -74,12 +74,16 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     owned_queue(row, text_arg(fcinfo, 3), false);
-    // A task that runs is only told; its row is left to its worker.
-    if (row.status != Status::Retained) lock_task(id, &row);
+    // A task that runs in the server is only told; its row is left to its worker.
+    if (row.status != Status::Retained || worker_of(row) < 0) lock_task(id, &row);
     if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
     if (row.status == Status::Retained) {
         dispatch::SlotNo worker = worker_of(row);
-        if (worker >= 0) dispatch::note_cancel(worker, id, row.attempt, force);
+        if (worker >= 0) {
+            dispatch::note_cancel(worker, id, row.attempt, force);
+            PG_RETURN_DATUM(status_text(row.status));
+        }
+        task::cancel_held(&row, reason);
         PG_RETURN_DATUM(status_text(row.status));
     }
     pg::ErrorReport error;

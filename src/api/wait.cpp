@@ -1,5 +1,6 @@
 // CALL wait_for_result: sleeps on a latch, holds no snapshot and no lock while it waits.
 #include "api/call.hpp"
+#include "api/waiting.hpp"
 
 #include "dispatch/registry.hpp"
 #include "pg/guards.hpp"
@@ -68,15 +69,6 @@ void at_exit(int, Datum) {
     waiting_as = nullptr;
 }
 
-void check_context(FunctionCallInfo fcinfo) {
-    bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
-    if (atomic || IsTransactionBlock())
-        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("wait_for_result cannot wait inside a transaction block or a function"),
-                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself; clients that cannot use LISTEN."));
-    if (IsolationUsesXactSnapshot())
-        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("wait_for_result cannot wait in a transaction with isolation level REPEATABLE READ or above"));
-}
-
 Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_result returns a row"));
@@ -95,12 +87,7 @@ void wait_until(int64 id, const char *ns, TimestampTz end, MemoryContext keep, A
         if (!read_answer(id, ns, keep, answer)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
         TimestampTz now = GetCurrentTimestamp();
         if (answer->finished || now >= end) return;
-        SPI_commit();
-        long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, 3600L * 1000);
-        // Without a place among the waiters nobody wakes us: look again now and then.
-        if (waiting_as == nullptr) ms = Min(ms, 100L);
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event("PgqueueResult"));
-        CHECK_FOR_INTERRUPTS();
+        sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueResult");
     }
 }
 
@@ -110,13 +97,13 @@ PGQ_FUNCTION(pgqueue_wait_for_result) {
     static constinit bool registered = false;
     check_call("wait_for_result", false);
     not_null(fcinfo, a_id, "id");
-    check_context(fcinfo);
+    check_may_wait(fcinfo, "wait_for_result");
     int64 id = PG_GETARG_INT64(a_id);
-    int64 micros = PG_ARGISNULL(a_timeout) ? int64(60) * USECS_PER_SEC : micros_of(PG_GETARG_INTERVAL_P(a_timeout));
+    int64 micros = wait_time(fcinfo, a_timeout);
     char *ns = text_arg(fcinfo, a_namespace);
     MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
     ns = ns ? MemoryContextStrdup(keep, ns) : nullptr;
-    TimestampTz end = GetCurrentTimestamp() + Max(micros, 0);
+    TimestampTz end = GetCurrentTimestamp() + micros;
     Answer answer{};
     if (!registered) {
         before_shmem_exit(at_exit, Datum(0));

@@ -13,6 +13,7 @@ constinit bool adopt_on_start = false;
 constinit int dispatch_memory = 64 * 1024;
 constinit int segment_size = 256 * 1024;
 constinit int attempt_history = 10;
+constinit int notify_interval = 10;
 constinit bool track_costs = true;
 constinit int log_tasks = log_failed;
 
@@ -60,6 +61,7 @@ void define_ints(bool preloaded) {
         {"pgqueue.max_crashes", "Crashes of worker or server after which a task is quarantined; 0 is never.", &max_crashes, 0, 1000, PGC_SIGHUP, 0},
         {"pgqueue.segment_size", "A segment of tasks is rotated at this size.", &segment_size, 1024, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
         {"pgqueue.attempt_history", "Attempts kept for each task.", &attempt_history, 0, 1000, PGC_SIGHUP, 0},
+        {"pgqueue.notify_interval", "At most one NOTIFY for a queue in this time; -1 is none.", &notify_interval, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
         {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2, PGC_POSTMASTER, GUC_UNIT_KB},
     };
     for (const IntSetting &s : all)

@@ -15,6 +15,7 @@ extern bool adopt_on_start;
 extern int dispatch_memory;        // kB
 extern int segment_size;           // kB
 extern int attempt_history;
+extern int notify_interval;        // ms, -1: none
 extern bool track_costs;
 extern int log_tasks;              // LogTasks
 

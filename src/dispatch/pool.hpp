@@ -17,7 +17,9 @@ inline uint32 low_water() { return map.shared->pages / 4; }
 
 SlotNo take_lane();
 SlotNo take_priority();
+SlotNo take_lease();
 void give_lane(SlotNo no);
+void give_lease(SlotNo no);
 void give_priority(SlotNo no);
 
 void init_pools();

@@ -11,7 +11,7 @@ namespace {
 
 void activate_locked(SlotNo no) {
     Lane &lane = map.lanes[no];
-    if (lane.active || lane.source < 0) return;
+    if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
     if (pg_atomic_read_u64(&source.ready) == 0) ns.pass = Max(ns.pass, database(ns.db).virtual_time);
@@ -46,6 +46,10 @@ void change_count_locked(SlotNo no, int64 by) {
     pg_atomic_fetch_add_u64(&q.hinted, by);
     if (lane.active) pg_atomic_fetch_add_u64(&map.sources[lane.source].ready, by);
     if (lane.count > 0 && !lane.active && may_run(q)) activate_locked(no);
+    if (by > 0 && lane.role < 0 && pg_atomic_read_u32(&q.news) == 0) {
+        pg_atomic_write_u32(&q.news, 1);
+        pg_atomic_write_u32(&database(q.db).news, 1);
+    }
     if (lane.count == 0) deactivate_locked(no);
 }
 
@@ -140,6 +144,28 @@ bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
     return true;
 }
 
+SlotNo outside_lane(SlotNo queue) {
+    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        if (map.lanes[l - 1].role < 0) return static_cast<SlotNo>(l - 1);
+    return -1;
+}
+
+bool return_ready(SlotNo no, int32 priority, const TaskRef &ref, int64 dies) {
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[no].queue].ns));
+    PageList *list = list_for(no, priority);
+    Page *front = list != nullptr && list->front != 0 ? page(list->front) : nullptr;
+    if (front == nullptr || front->head == 0) return add_ready_locked(no, priority, ref, dies);
+    front->ready[--front->head] = ref;
+    list->count++;
+    if (dies != 0) {
+        front->min_dies = Min(front->min_dies, dies);
+        list->min_dies = Min(list->min_dies, dies);
+        note_dies(map.queues[map.lanes[no].queue].db, dies);
+    }
+    change_count_locked(no, 1);
+    return true;
+}
+
 bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns));
     return add_ready_locked(lane, priority, ref, dies);
@@ -176,27 +202,26 @@ int32 room_or_block(int32 most, pg_atomic_uint32 *running, pg_atomic_uint32 *blo
     return n;
 }
 
-// The active lane of a source whose head is the best: priority, then age. A lane that waits for pages from the file is left out.
+// Makes `no` the best lane when its head is better: smaller priority, then the older task. A lane that waits for pages from the file is
+// left out.
+void consider(SlotNo no, SlotNo db, SlotNo *best, PriorityList **list, Page **front) {
+    PriorityList *p = nullptr;
+    Page *f = nullptr;
+    Take t = best_list(&map.lanes[no], &p, &f);
+    if (t == Take::InFile) wake_scheduler(db);
+    if (t != Take::Got) return;
+    bool better = *best < 0 || p->priority < (*list)->priority ||
+                  (p->priority == (*list)->priority && f->ready[f->head].id < (*front)->ready[(*front)->head].id);
+    if (!better) return;
+    *best = no;
+    *list = p;
+    *front = f;
+}
+
+// The best active lane of a source.
 SlotNo best_lane(Source *source, PriorityList **list, Page **front) {
     SlotNo best = -1;
-    for (SlotNo l = source->first_active; l >= 0;) {
-        SlotNo next = map.lanes[l].next_active;
-        PriorityList *p = nullptr;
-        Page *f = nullptr;
-        Take t = best_list(&map.lanes[l], &p, &f);
-        if (t == Take::InFile) {
-            wake_scheduler(map.namespaces[source->ns].db);
-        } else if (t == Take::Got) {
-            bool better = best < 0 || p->priority < (*list)->priority ||
-                          (p->priority == (*list)->priority && f->ready[f->head].id < (*front)->ready[(*front)->head].id);
-            if (better) {
-                best = l;
-                *list = p;
-                *front = f;
-            }
-        }
-        l = next;
-    }
+    for (SlotNo l = source->first_active; l >= 0; l = map.lanes[l].next_active) consider(l, map.namespaces[source->ns].db, &best, list, front);
     return best;
 }
 
@@ -268,6 +293,65 @@ int pop_for_worker(SlotNo worker, int most) {
         after = best_pass;
         after_no = best;
     }
+}
+
+namespace {
+
+// The best active lane among those of some queues, or of all.
+SlotNo best_outside_lane(SlotNo ns, std::span<const SlotNo> queues, PriorityList **list, Page **front) {
+    uint32 s = pg_atomic_read_u32(&map.namespaces[ns].outside_source);
+    if (s == 0) return -1;
+    if (queues.empty()) return best_lane(&map.sources[s - 1], list, front);
+    SlotNo best = -1;
+    for (SlotNo q : queues) {
+        SlotNo lane = outside_lane(q);
+        if (lane < 0 || !map.lanes[lane].active) continue;
+        consider(lane, map.namespaces[ns].db, &best, list, front);
+    }
+    return best;
+}
+
+}  // namespace
+
+int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int most) {
+    Namespace &ns = map.namespaces[no];
+    pg::LwLockGuard lock(namespace_lock(no));
+    drain_inbox_locked(no);
+    if (ns.paused) return 0;
+    most = Min(most, room_or_block(ns.max_running, &ns.running, &ns.blocked));
+    int total = 0;
+    while (total < most) {
+        PriorityList *list = nullptr;
+        Page *front = nullptr;
+        SlotNo lane = best_outside_lane(no, queues, &list, &front);
+        if (lane < 0) break;
+        Queue &q = map.queues[map.lanes[lane].queue];
+        int n = Min(most - total, room_or_block(q.max_running, &q.running, &q.blocked));
+        if (n == 0) {
+            revise_queue_locked(map.lanes[lane].queue);
+            continue;
+        }
+        n = Min(n, front->count - front->head);
+        // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
+        bool alone = queues.size() == 1 || (queues.empty() && map.lanes[lane].prev_active < 0 && map.lanes[lane].next_active < 0);
+        if (!alone) n = 1;
+        for (int i = 0; i < n; i++) out[total++] = {front->ready[front->head++], map.lanes[lane].queue, list->priority};
+        list->list.count -= n;
+        pg_atomic_fetch_add_u32(&q.running, static_cast<uint32>(n));
+        pg_atomic_fetch_add_u32(&ns.running, static_cast<uint32>(n));
+        change_count_locked(lane, -n);
+    }
+    return total;
+}
+
+bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
+    Namespace &ns = map.namespaces[no];
+    pg::LwLockGuard lock(namespace_lock(no));
+    drain_inbox_locked(no);
+    if (ns.paused || room(ns.max_running, &ns.running) == 0) return false;
+    PriorityList *list = nullptr;
+    Page *front = nullptr;
+    return best_outside_lane(no, queues, &list, &front) >= 0;
 }
 
 int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {

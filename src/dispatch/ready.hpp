@@ -11,12 +11,27 @@ void drain_inboxes(SlotNo db);
 
 // Appends a task to its lane; takes the namespace's lock. False: no memory (the caller notes the loss).
 bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
+// As add_ready, but first in its list when the place that it was popped from is still free.
+bool return_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
+// The lane of a queue for outside workers; -1 none.
+SlotNo outside_lane(SlotNo queue);
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
 
 // Pops up to `most` tasks of one queue for a worker of `role` in its database, best first: fair between namespaces, best priority inside,
 // oldest inside that; reserves running counts of queue and namespace for each. Notes them in the worker's holds before the lock goes.
 // Returns how many. 0: nothing that may run.
 int pop_for_worker(SlotNo worker, int most);
+// A task popped for an outside worker; its running counts are reserved.
+struct Popped {
+    TaskRef ref;
+    SlotNo queue;
+    int32 priority;
+};
+// Pops up to `most` tasks of some queues of a namespace (empty: of all) for an outside worker, best priority first, then oldest.
+int pop_for_outside(SlotNo ns, std::span<const SlotNo> queues, Popped *out, int most);
+// Would pop_for_outside find something?
+bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);
+
 // Pops tasks of a role for the scheduler itself, without limits or reservations.
 int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
 // Tasks of the role that could run now (limits of single queues not counted).

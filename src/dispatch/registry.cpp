@@ -1,6 +1,7 @@
 #include "dispatch/registry.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "pg/guards.hpp"
@@ -62,10 +63,11 @@ void free_queue_locked(SlotNo no) {
     q.used = false;
 }
 
+// The source of a role in a namespace, made when missing; registry lock held. -1: no room.
 SlotNo make_source(SlotNo ns, SlotNo role) {
     Shared *s = map.shared;
-    Role &r = map.roles[role];
-    for (uint32 i = pg_atomic_read_u32(&r.first_source); i != 0;) {
+    pg_atomic_uint32 *chain = role >= 0 ? &map.roles[role].first_source : &map.namespaces[ns].outside_source;
+    for (uint32 i = pg_atomic_read_u32(chain); i != 0;) {
         Source &src = map.sources[i - 1];
         if (src.ns == ns) return static_cast<SlotNo>(i - 1);
         i = static_cast<uint32>(src.next_of_role + 1);
@@ -82,17 +84,17 @@ SlotNo make_source(SlotNo ns, SlotNo role) {
     src.role = role;
     src.first_active = -1;
     pg_atomic_init_u64(&src.ready, 0);
-    src.next_of_role = static_cast<SlotNo>(pg_atomic_read_u32(&r.first_source)) - 1;
+    src.next_of_role = static_cast<SlotNo>(pg_atomic_read_u32(chain)) - 1;
     pg_write_barrier();
-    pg_atomic_write_u32(&r.first_source, static_cast<uint32>(no + 1));
+    pg_atomic_write_u32(chain, static_cast<uint32>(no + 1));
     return no;
 }
 
 // Makes the lane of a role in a queue and publishes it; registry lock held. -1: no room.
 SlotNo make_lane(SlotNo queue, SlotNo role) {
     Queue &q = map.queues[queue];
-    SlotNo source = role >= 0 ? make_source(q.ns, role) : -1;
-    if (role >= 0 && source < 0) return -1;
+    SlotNo source = make_source(q.ns, role);
+    if (source < 0) return -1;
     SlotNo made = take_lane();
     if (made < 0) return -1;
     Lane &lane = map.lanes[made];
@@ -129,6 +131,7 @@ SlotNo ensure_database(Oid oid) {
         pg_atomic_init_u32(&d.generation, generation + 1);
         pg_atomic_init_u32(&d.current_segment, UINT32_MAX);
         pg_atomic_init_u64(&d.min_dies, static_cast<uint64>(INT64_MAX));
+        pg_atomic_init_u64(&d.min_lease, static_cast<uint64>(INT64_MAX));
         pg_atomic_init_u64(&d.wake_at, static_cast<uint64>(INT64_MAX));
         init_due(i);
         d.oid = oid;
@@ -144,6 +147,7 @@ void drop_database(SlotNo db) {
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
     clear_ready(db);
     clear_due(db);
+    clear_leases(db);
     give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     pg::LwLockGuard lock(registry_lock());
     for (SlotNo q = 0; q < map.shared->used_queues; q++)

@@ -12,7 +12,7 @@ constexpr const char *tranche = "pgqueue";
 
 // How many of each fixed entry a block of this size holds. Entries take about a fifth, pages the rest.
 struct Capacity {
-    int32 namespaces, queues, lanes, priorities, sources, roles, hash;
+    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash;
     uint32 pages;
 };
 
@@ -26,10 +26,14 @@ Capacity capacity_for(Size memory) {
     c.priorities = scaled(32768, 256);
     c.sources = scaled(8192, 64);
     c.roles = scaled(2048, 32);
+    c.leases = scaled(65536, 1024);
+    c.lease_hash = 1;
+    while (c.lease_hash < c.leases) c.lease_hash *= 2;
     c.hash = 1;
     while (c.hash < c.queues * 2) c.hash *= 2;
     Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities +
-                 sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(SlotNo) * c.hash;
+                 sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(Lease) * c.leases +
+                 sizeof(SlotNo) * (c.hash + c.lease_hash);
     c.pages = static_cast<uint32>(Max((memory > fixed ? memory - fixed : 0) / page_bytes, Size(64)));
     return c;
 }
@@ -49,6 +53,8 @@ Size lay_out(const Capacity &c, char *base) {
     char *priorities = part(sizeof(PriorityList) * c.priorities);
     char *sources = part(sizeof(Source) * c.sources);
     char *roles = part(sizeof(Role) * c.roles);
+    char *leases = part(sizeof(Lease) * c.leases);
+    char *lease_hash = part(sizeof(SlotNo) * c.lease_hash);
     char *hash = part(sizeof(SlotNo) * c.hash);
     at = TYPEALIGN(page_bytes, at);
     char *pages = part(page_bytes * (Size(c.pages) + 1));
@@ -62,6 +68,9 @@ Size lay_out(const Capacity &c, char *base) {
         map.roles = reinterpret_cast<Role *>(roles);
         map.queue_hash = reinterpret_cast<SlotNo *>(hash);
         map.hash_size = c.hash;
+        map.leases = reinterpret_cast<Lease *>(leases);
+        map.lease_hash = reinterpret_cast<SlotNo *>(lease_hash);
+        map.lease_hash_size = c.lease_hash;
         map.pages = pages;
     }
     return at;
@@ -79,6 +88,9 @@ void init_block(const Capacity &c) {
     s->n_priorities = c.priorities;
     s->n_sources = c.sources;
     s->n_roles = c.roles;
+    s->n_leases = c.leases;
+    MemSet(map.leases, 0, sizeof(Lease) * c.leases);
+    for (int i = 0; i < map.lease_hash_size; i++) map.lease_hash[i] = -1;
     MemSet(map.namespaces, 0, sizeof(Namespace) * c.namespaces);
     MemSet(map.queues, 0, sizeof(Queue) * c.queues);
     MemSet(map.lanes, 0, sizeof(Lane) * c.lanes);

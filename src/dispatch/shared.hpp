@@ -4,6 +4,7 @@
 //   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys need no lock
 //   namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed partitions)
 //   due       the due heap of a database (fixed partitions)
+//   lease     the leases of outside workers, by task id (fixed partitions)
 //   workers   WorkerSlot allocation
 // Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
 #pragma once
@@ -19,6 +20,8 @@ using SlotNo = int32;   // index of a fixed array, -1 none
 constexpr int max_databases = 64;
 constexpr int namespace_locks = 64;
 constexpr int due_locks = 16;
+constexpr int lease_locks = 16;
+constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
 constexpr int max_batch = 32;  // most tasks that one worker holds at once
@@ -96,7 +99,7 @@ struct Lane {
     int64 count;             // ready entries
 };
 
-// The lanes of one role in one namespace that have work and are not held back.
+// The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
 struct Source {
     SlotNo ns, role;         // immutable
     SlotNo next_of_role;     // immutable, -1 end
@@ -131,6 +134,7 @@ struct Queue {
     pg_atomic_uint32 running;   // retained by server workers
     pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
     pg_atomic_uint64 counts[status_count];  // rows by status, int64 as two's complement
+    pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
     pg_atomic_uint64 hinted;    // entries in ready lists and due heap
 };
 
@@ -138,6 +142,7 @@ struct Namespace {
     bool used;
     SlotNo db;               // immutable
     int32 ns_id;             // immutable
+    pg_atomic_uint32 outside_source;  // SlotNo + 1 of the lanes for outside workers, published when complete
     pg_atomic_uint32 inbox;  // pages handed over, newest first
     int32 weight;
     int32 max_running;       // 0 none
@@ -172,6 +177,10 @@ struct Database {
     pg_atomic_uint32 scheduler_procno;  // + 1
     pg_atomic_uint32 housekeeper_pid;
     pg_atomic_uint32 sleeping;       // scheduler sleeps and wants to hear of new work
+    pg_atomic_uint64 min_lease;      // lower bound of the ends of leases, INT64_MAX none
+    pg_atomic_uint32 task_waiters;
+    pg_atomic_uint32 news;           // a queue's `news` was set
+    pg_atomic_uint32 listened;       // somebody has used LISTEN for one of our channels since the server started
     pg_atomic_uint64 min_dies;       // lower bound of dies_at over ready tasks, INT64_MAX none
     pg_atomic_uint64 wake_at;        // TimestampTz of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
@@ -195,7 +204,7 @@ struct Database {
     pg_atomic_uint32 clean_asked;    // somebody wants a pass now
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who holds the cleaning back, 0 unknown
-    int64 start_failures;
+    uint32 rebuilds;                 // since the server started
     TimestampTz no_slot_since;       // a worker could not be started for lack of a process slot, 0 none
 };
 
@@ -228,6 +237,33 @@ struct WorkerSlot {
     Hold holds[max_batch];
 };
 
+// A task that an outside worker holds. Lease lock of its id.
+struct Lease {
+    int64 id;              // 0 free
+    int64 receipt;
+    TaskRef ref;
+    SlotNo db, queue;
+    int32 priority;
+    int32 attempt;
+    TimestampTz until;     // end of the lease, 0: ends with its session only
+    pid_t session;         // process that retained it
+    bool bound;            // ends with that process
+    bool ended;            // its session is gone
+    SlotNo next;           // in the hash chain, or free list
+};
+
+// Somebody who sleeps until a queue has a ready task. Written by its owner before `state` says Waiting.
+enum class WaitState : uint32 { Free, Filling, Waiting, Woken };
+constexpr int waited_queues = 32;
+
+struct TaskWaiter {
+    pg_atomic_uint32 state;  // WaitState
+    SlotNo db, ns;
+    int32 n_queues;          // 0: any queue of the namespace
+    SlotNo queues[waited_queues];
+    int procno;
+};
+
 struct ResultWaiter {
     pg_atomic_uint64 task_id;  // 0 free
     SlotNo db;
@@ -248,6 +284,9 @@ struct Shared {
     Database databases[max_databases];
     WorkerSlot workers[max_workers];
     ResultWaiter waiters[max_result_waiters];
+    TaskWaiter task_waiters[max_task_waiters];
+    int32 n_leases;
+    pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
 };
 
 // Process-local addresses into the block; null while the library is not preloaded.
@@ -259,6 +298,9 @@ struct Map {
     PriorityList *priorities;
     Source *sources;
     Role *roles;
+    Lease *leases;
+    SlotNo *lease_hash;
+    int32 lease_hash_size;
     SlotNo *queue_hash;
     int32 hash_size;
     char *pages;
@@ -272,7 +314,9 @@ inline LWLock *registry_lock() { return &map.locks[0].lock; }
 inline LWLock *workers_lock() { return &map.locks[1].lock; }
 inline LWLock *due_lock(SlotNo db) { return &map.locks[2 + db % due_locks].lock; }
 inline LWLock *namespace_lock(SlotNo ns) { return &map.locks[2 + due_locks + ns % namespace_locks].lock; }
-constexpr int lock_count = 2 + due_locks + namespace_locks;
+inline int lease_part(int64 id) { return static_cast<int>(static_cast<uint64>(id) % lease_locks); }
+inline LWLock *lease_lock(int64 id) { return &map.locks[2 + due_locks + namespace_locks + lease_part(id)].lock; }
+constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks;
 
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
 inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }

@@ -2,6 +2,7 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/notes.hpp"
+#include "dispatch/outside.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -58,7 +59,7 @@ constinit PageNo delta_pages = 0;
 constinit bool out_of_pages = false;
 constinit SlotNo my_db = -1;
 
-bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0; }
+bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0 || any_holds(); }
 
 constexpr int reserve_tries = 200;
 constexpr long reserve_nap_ms = 5;
@@ -181,6 +182,10 @@ void hand_over_tasks() {
         int64 dies = p->min_dies;
         SlotNo role = map.lanes[lane].role;
         push_inbox(&map.namespaces[map.queues[map.lanes[lane].queue].ns].inbox, oldest);
+        if (ready && role < 0) {
+            wake_task_waiters(map.lanes[lane].queue, n);
+            scheduler = true;
+        }
         if (ready && role >= 0 && wake_idle_workers(my_db, role, n) < n) scheduler = true;
         int64 wake_at = static_cast<int64>(pg_atomic_read_u64(&database(my_db).wake_at));
         if (earliest < wake_at || (ready && dies < wake_at)) wake_scheduler(my_db);
@@ -233,6 +238,7 @@ void bring_back(SubTransactionId sub) {
 }
 
 void forget_all() {
+    forget_holds();
     touched.reset();
     tasks.reset();
     counts.reset();
@@ -243,6 +249,7 @@ void forget_all() {
 void at_commit() {
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
     if (my_db >= 0) {
+        commit_holds(my_db);
         hand_over_deltas();
         hand_over_tasks();
         if (out_of_pages) {
@@ -271,6 +278,7 @@ void on_xact(XactEvent event, void *) {
             break;
         case XACT_EVENT_ABORT:
             if (task_pages != 0 || delta_pages != 0) give_reserved();
+            abort_holds(InvalidSubTransactionId);
             bring_back(InvalidSubTransactionId);
             forget_all();
             break;
@@ -286,11 +294,13 @@ void on_xact(XactEvent event, void *) {
 void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *) {
     if (!anything()) return;
     if (event == SUBXACT_EVENT_ABORT_SUB) {
+        abort_holds(mine);
         bring_back(mine);
         tasks.forget(mine);
         counts.forget(mine);
         actions.forget(mine);
     } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        hand_up_holds(mine, parent);
         touched.hand_up(mine, parent);
         tasks.hand_up(mine, parent);
         counts.hand_up(mine, parent);

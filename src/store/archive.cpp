@@ -32,7 +32,8 @@ char *archive_statement(int slot) {
                          status_words[static_cast<std::size_t>(i)].data());
     appendStringInfo(&s,
                      " END, t.type, t.command, t.payload, t.headers, t.priority,"
-                     " COALESCE(r.name, pg_catalog.pg_get_userbyid(t.role_id::pg_catalog.oid)::pg_catalog.text), t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
+                     " COALESCE(r.name, pg_catalog.pg_get_userbyid(t.role_id::pg_catalog.oid)::pg_catalog.text),"
+                     " t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
                      " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, e.error_code, e.error_info,"
                      " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name"
                      " FROM pgqueue_internal.segment_%d t"

@@ -137,6 +137,7 @@ void read_queue(const RowReader &r) {
     q->max_retry_delay = r.interval(q_max_retry_delay, USECS_PER_DAY);
     q->backoff = backoff_of(r.string(q_backoff));
     q->retry_jitter = r.number(q_retry_jitter);
+    q->lease = r.interval(q_lease, 0);
     q->run_limit = r.interval(q_run_limit, 0);
     q->max_running = static_cast<int32>(r.integer(q_max_running));
     q->max_depth = r.integer(q_max_depth);
@@ -185,9 +186,10 @@ void load_table(Oid oid, void (*reader)(const RowReader &)) {
 
 void load() {
     constexpr void (*readers[4])(const RowReader &) = {read_namespace, read_queue, read_grant, read_role};
-    if (context == nullptr) context = AllocSetContextCreate(CacheMemoryContext, "pgqueue catalog", ALLOCSET_DEFAULT_SIZES);
-    MemoryContextReset(context);
+    // Callers up the stack may still look at the old cache: it goes with the transaction.
+    if (context != nullptr) MemoryContextSetParent(context, TopTransactionContext);
     cache = nullptr;
+    context = AllocSetContextCreate(CacheMemoryContext, "pgqueue catalog", ALLOCSET_DEFAULT_SIZES);
     pg::MemoryScope scope(context);
     stale = false;
     Cache *fresh = static_cast<Cache *>(palloc0(sizeof(Cache)));

@@ -1,5 +1,6 @@
 // Namespaces, queues, grants and roles as this process sees them: a cache over the catalog tables, loaded whole and dropped when one of
-// the tables changes (relcache invalidation, sent by the trigger config_changed). Pointers stay valid until the next call of catalog().
+// the tables changes (relcache invalidation, sent by the trigger config_changed). Pointers stay valid until the
+// transaction ends.
 #pragma once
 #include "core/backoff.hpp"
 #include "pg/backend.hpp"
@@ -30,6 +31,7 @@ struct QueueInfo {
     int64 retry_delay, max_retry_delay;
     Backoff backoff;
     double retry_jitter;
+    int64 lease;
     int64 run_limit;       // 0 none
     int32 max_running;     // 0 none
     int64 max_depth;       // 0 none

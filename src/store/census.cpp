@@ -11,6 +11,7 @@ namespace {
 constexpr int64 drops_per_transaction = 1000;
 constexpr int64 rows_fillfactor = 30;  // of the segments, sql/02_tables.sql
 
+// Appends to a list that has room left.
 void add(RefList *list, const TaskRef &ref) {
     if (list->count == most_refs) return;
     if (list->count == list->room) {
@@ -21,6 +22,7 @@ void add(RefList *list, const TaskRef &ref) {
     list->refs[list->count++] = ref;
 }
 
+// Counts the rows of a page.
 void count_page(Pass *pass, const PageRows &page, Census *census) {
     int kept = 0;
     for (int i = 0; i < page.count; i++) {

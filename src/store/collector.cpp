@@ -37,6 +37,7 @@ bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
     });
 }
 
+// Whether the segment may be counted again.
 bool census_is_due(int slot) { return GetCurrentTimestamp() >= next_census[slot]; }
 
 // Counts a segment in a step.
@@ -127,6 +128,7 @@ void tell_current(Pass *pass) {
         pass->sink->current(pass->sink->arg, ring.current_of(false));
 }
 
+// The steps of a pass in their order.
 void run_pass(Pass *pass) {
     Ring ring;
     int64 bytes[segment_count];
@@ -157,6 +159,7 @@ bool lock_out_others() {
     return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+// A step inside its transaction.
 void run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
     SetCurrentStatementStartTimestamp();

@@ -5,9 +5,12 @@
 namespace pgqueue::store {
 namespace {
 
+// Bytes before the data.
 constexpr std::size_t header_size(bool has_nulls) { return MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(row_columns) : 0)); }
+// What a part with a long header is aligned to.
 constexpr std::size_t body_alignment(int column) { return column == depends_on ? 8 : 4; }
 
+// The next multiple of a power of two.
 std::size_t align_up(std::size_t at, std::size_t to) { return (at + to - 1) & ~(to - 1); }
 
 // Bytes that a part takes at offset `at`, its padding included; a short header where it fits, as the server does.
@@ -54,6 +57,7 @@ std::size_t measure(const RowImage &image, bool *nulls, bool *variable, bool *ex
     return at;
 }
 
+// Marks a column as not NULL.
 void set_present(HeapTupleHeader t, bool nulls, int column) {
     if (nulls) t->t_bits[column >> 3] |= static_cast<bits8>(1 << (column & 7));
 }
@@ -148,7 +152,8 @@ HeapTuple form_row(const RowImage &image) {
 
 void deform_row(HeapTupleHeader tuple, RowImage *image) {
     if (HeapTupleHeaderGetNatts(tuple) != row_columns)
-        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("a task's row has %d columns instead of %d", HeapTupleHeaderGetNatts(tuple), row_columns));
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+                errmsg("a task's row has %d columns instead of %d", HeapTupleHeaderGetNatts(tuple), row_columns));
     image->fixed = *fixed_part(tuple);
     deform_body(tuple, deform_times(tuple, image->times), image);
 }
@@ -181,8 +186,9 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->finished_at = times[finished_at];
     row->lease_until = times[lease_until];
     row->type = nullptr;
+    row->group_key = nullptr;
     row->command = nullptr;
-    row->payload = nullptr;
+    row->payload = row->headers = nullptr;
 }
 
 void read_body(HeapTuple tuple, TaskRow *row) {
@@ -194,7 +200,10 @@ void read_body(HeapTuple tuple, TaskRow *row) {
     auto text_of = [](const varlena *v) { return v == nullptr ? nullptr : text_to_cstring(reinterpret_cast<const text *>(v)); };
     row->type = text_of(image.body[type]);
     row->command = text_of(image.body[command]);
-    row->payload = image.body[payload] == nullptr ? nullptr : reinterpret_cast<Jsonb *>(PG_DETOAST_DATUM_COPY(PointerGetDatum(image.body[payload])));
+    auto json_of = [](const varlena *v) { return v == nullptr ? nullptr : reinterpret_cast<Jsonb *>(PG_DETOAST_DATUM_COPY(PointerGetDatum(v))); };
+    row->group_key = text_of(image.body[group_key]);
+    row->payload = json_of(image.body[payload]);
+    row->headers = json_of(image.body[headers]);
     if (pushed) PopActiveSnapshot();
 }
 

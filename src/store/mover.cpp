@@ -28,6 +28,7 @@ bool open_side(int slot, Side *side) {
     return true;
 }
 
+// Closes the tables; the locks stay.
 void close_side(const Side &side) {
     index_close(side.outcomes.key, NoLock);
     index_close(side.rows_key, NoLock);

@@ -8,8 +8,10 @@ namespace pgqueue::store {
 namespace {
 
 // Attribute numbers of pgqueue_internal.outcome_N, less one.
-enum OutcomeColumn { o_id, o_attempt, o_outcome, o_pid, o_receipt, o_started_at, o_finished_at, o_lease_until, o_worker, o_role, o_error_code, o_error,
-                     o_error_info, o_result, o_cpu_seconds, o_wal_bytes, o_row_count, outcome_columns };
+enum OutcomeColumn {
+    o_id, o_attempt, o_outcome, o_pid, o_receipt, o_started_at, o_finished_at, o_lease_until, o_worker, o_role, o_error_code, o_error, o_error_info,
+    o_result, o_cpu_seconds, o_wal_bytes, o_row_count, outcome_columns
+};
 
 struct OutcomeTuple {
     Datum values[outcome_columns];
@@ -26,6 +28,7 @@ struct OutcomeTuple {
     }
 };
 
+// Adds a member that is given.
 void push_member(JsonbParseState **state, const char *key, const char *value) {
     if (value == nullptr) return;
     JsonbValue v;
@@ -49,6 +52,7 @@ Jsonb *error_info(const pg::ErrorReport &error) {
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
+// The columns of an attempt's end.
 OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome) {
     OutcomeTuple t;
     for (bool &n : t.nulls) n = true;

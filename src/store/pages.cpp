@@ -9,6 +9,7 @@ bool is_root(Page page, ItemId item) {
     return !ItemIdIsNormal(item) || !HeapTupleHeaderIsHeapOnly(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
 }
 
+// Points at the version at an offset.
 void fill_tuple(const PageRows &page, OffsetNumber offset, HeapTupleData *tuple) {
     ItemId item = PageGetItemId(BufferGetPage(page.buffer), offset);
     tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(BufferGetPage(page.buffer), item));

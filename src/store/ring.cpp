@@ -71,13 +71,15 @@ void write_ring(int slot, const RingRow &row) {
     pg::ActiveSnapshot snapshot;
     pg::SpiSession spi;
     Oid types[] = {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID};
-    Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current), TimestampTzGetDatum(row.filled),
-                      BoolGetDatum(row.condemned)};
+    Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current),
+                      TimestampTzGetDatum(row.filled), BoolGetDatum(row.condemned)};
     const char nulls[] = {' ', ' ', ' ', row.filled == 0 ? 'n' : ' ', ' ', '\0'};
     int rc = SPI_execute_with_args(
-        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 WHERE slot OPERATOR(pg_catalog.=) $1", 5, types,
-        values, nulls, false, 0);
-    if (rc != SPI_OK_UPDATE || SPI_processed != 1) ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("segment %d has no row in pgqueue_internal.ring", slot));
+        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5"
+        " WHERE slot OPERATOR(pg_catalog.=) $1",
+        5, types, values, nulls, false, 0);
+    if (rc != SPI_OK_UPDATE || SPI_processed != 1)
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("segment %d has no row in pgqueue_internal.ring", slot));
 }
 
 }  // namespace pgqueue::store

@@ -60,8 +60,10 @@ struct TaskRow {
     TimestampTz finished_at;  // 0 none
     TimestampTz lease_until;  // 0 none
     char *type;
+    char *group_key;
     char *command;
     Jsonb *payload;
+    Jsonb *headers;
 };
 
 // The end of an attempt, appended beside the segment.

@@ -3,6 +3,7 @@
 #include "store/layout.hpp"
 #include "store/relations.hpp"
 #include "store/reserve.hpp"
+#include "store/ring.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -20,17 +21,22 @@ struct Target {
 // Opens the current segment. A rotation may come between the choice and the lock: then the lock is given back and the choice made again, so that
 // after a rotation nobody who did not hold the lock before inserts into the old segment.
 Target open_current() {
+    bool ask_ring = false;
     for (;;) {
-        int slot = current_slot();
+        int slot = ask_ring ? read_ring().current_of(false) : current_slot();
         Relation heap = open_rows(slot, RowExclusiveLock);
         if (heap != nullptr) {
-            if (current_slot() == slot) return {slot, heap, index_open(segment(slot).heap_key, RowExclusiveLock)};
+            int now = ask_ring ? read_ring().current_of(false) : current_slot();
+            if (now == slot) return {slot, heap, index_open(segment(slot).heap_key, RowExclusiveLock)};
             table_close(heap, RowExclusiveLock);
         }
+        // Shared memory may name a condemned segment for a moment, when two collectors tell it in the wrong order.
+        ask_ring = heap == nullptr;
         CHECK_FOR_INTERRUPTS();
     }
 }
 
+// Closes the segment; the lock stays.
 void close_target(const Target &target) {
     index_close(target.key, NoLock);
     table_close(target.heap, NoLock);
@@ -64,10 +70,12 @@ HeapTuple form_task(const NewTask &task) {
     return form_row(image);
 }
 
+// Where a new row is.
 TaskRef place_of(int64 id, const ItemPointerData &tid, int slot) {
     return {id, ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid), static_cast<uint8>(slot)};
 }
 
+// Inserts a single task.
 void insert_one(const Target &target, const NewTask &task, TaskRef *ref) {
     HeapTuple tuple = form_task(task);
     heap_insert(target.heap, tuple, GetCurrentCommandId(true), 0, nullptr);

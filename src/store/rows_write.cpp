@@ -6,6 +6,7 @@
 namespace pgqueue::store {
 namespace {
 
+// The row is not as its lock promised.
 [[noreturn]] void raise_changed(const TaskRow &row) {
     ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was changed by another transaction", row.ref.id));
 }
@@ -16,6 +17,7 @@ bool locked_by_us(HeapTupleHeader t) {
            TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(t));
 }
 
+// Whether the page takes another version of the row.
 bool has_room(const Found &found) {
     return PageGetHeapFreeSpace(BufferGetPage(found.buffer)) >= MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF;
 }
@@ -37,7 +39,8 @@ bool replace_version(const Found &found, TaskRow *row, const char *worker, const
     bool needs_entry = false;
     ItemPointerData tid = row->tid;
     // Our own lock makes the server wait only for ourselves, which it does not.
-    TM_Result r = pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), wait || locked_by_us(found.tuple.t_data), &failure, &needs_entry);
+    bool may_wait = wait || locked_by_us(found.tuple.t_data);
+    TM_Result r = pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), may_wait, &failure, &needs_entry);
     if (r == TM_Ok) {
         row->tid = version->t_self;
         row->xmin = GetCurrentTransactionId();

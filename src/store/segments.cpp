@@ -24,6 +24,7 @@ constinit const pg_atomic_uint32 *shared_current = nullptr;
 constinit IndexInfo *row_key_info = nullptr;
 constinit IndexInfo *outcome_key_info = nullptr;
 
+// Whether an invalidation of this relation concerns us.
 bool is_ours(Oid oid) {
     if (oid == InvalidOid || oid == known.ring || oid == known.sequence) return true;
     for (const SegmentOids &s : known.segments)
@@ -31,10 +32,12 @@ bool is_ours(Oid oid) {
     return false;
 }
 
+// Called for each relation that changed anywhere in the database.
 void relation_changed(Datum, Oid oid) {
     if (is_ours(oid)) invalidations++;
 }
 
+// Oid of a numbered relation; raises when it does not exist.
 Oid relation_named(Oid schema, const char *format, int number) {
     char name[NAMEDATALEN];
     snprintf(name, sizeof(name), format, number);
@@ -54,16 +57,18 @@ void load() {
     known.ring = relation_named(schema, "ring", 0);
     known.sequence = relation_named(schema, "task_id", 0);
     for (int s = 0; s < segment_count; s++) {
-        known.segments[s] = {relation_named(schema, "segment_%d", s), relation_named(schema, "segment_%d_pkey", s), relation_named(schema, "outcome_%d", s),
-                             relation_named(schema, "outcome_%d_pkey", s)};
+        known.segments[s] = {relation_named(schema, "segment_%d", s), relation_named(schema, "segment_%d_pkey", s),
+                             relation_named(schema, "outcome_%d", s), relation_named(schema, "outcome_%d_pkey", s)};
         known.blocks[s] = 0;
     }
     Ring ring = read_ring(known.ring);
     for (int s = 0; s < segment_count; s++) known.condemned[s] = ring.slots[s].condemned;
 }
 
+// Whether nothing changed since the names were resolved.
 bool is_fresh() { return known.loaded == invalidations; }
 
+// Resolves the names again after a change.
 void refresh() {
     if (is_fresh()) return;
     if (!callbacks_registered) {

@@ -116,11 +116,12 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released;
     if (!store::update(row, nullptr, wait)) return false;
     store::OutcomeRow out{end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count};
+    bool told = !end.only_if_told || end.result != nullptr || end.error.message != nullptr;
     if (drop)
         store::remove(row);
-    else
+    else if (told)
         store::append_outcome(*row, out);
-    if (!drop && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
+    if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
     note_change(*row, static_cast<int>(from), drop ? -1 : static_cast<int>(end.status));
     if (finished)
         dispatch::note_finished(row->ref.id);
@@ -129,15 +130,17 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     return true;
 }
 
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz now) {
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now) {
     Status from = row->status;
     row->status = Status::Retained;
     row->attempt++;
     row->pid = MyProcPid;
-    row->epoch = dispatch::map.shared->boot_epoch;
+    // What ends with a process of this server is free after a restart; a lease by time holds over it.
+    row->epoch = lease_until == 0 ? dispatch::map.shared->boot_epoch : 0;
     row->receipt = receipt;
     row->started_at = now;
-    row->finished_at = row->lease_until = 0;
+    row->finished_at = 0;
+    row->lease_until = lease_until;
     if (!store::update(row, worker, store::Wait::Skip)) return false;
     note_change(*row, static_cast<int>(from), static_cast<int>(Status::Retained));
     return true;

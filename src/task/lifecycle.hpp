@@ -34,14 +34,15 @@ struct End {
     const char *worker, *role;
     double cpu_seconds;     // < 0 unknown
     int64 wal_bytes, row_count;
+    bool only_if_told;      // no outcome row when there is neither result nor error: the task's row says all
 };
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
 // What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
 
-// A waiting task becomes retained by this process. False: somebody else was faster.
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz now);
+// A waiting task becomes retained by this process. False: somebody else was faster. lease_until 0: it ends with this process.
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now);
 
 // A retained task is given back as if it had never been taken: its attempt is not counted, it is ready at once.
 bool give_back(store::TaskRow *row, TimestampTz now);

@@ -7,6 +7,7 @@
 #include "dispatch/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 
@@ -52,7 +53,7 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
         put_off(*row, *h, now + suspect_wait);
         return Verdict::Later;
     }
-    return task::retain(row, self.name, h->receipt, now) ? Verdict::Ours : Verdict::Gone;
+    return task::retain(row, self.name, h->receipt, 0, now) ? Verdict::Ours : Verdict::Gone;
 }
 
 // The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.
@@ -85,6 +86,7 @@ int claim(Claimed *out) {
                 w.holds[i].attempt = out[i].row.attempt;
                 if (verdicts[i] == Verdict::Ours) out[i].run_limit = run_limit_of(out[i].row);
             }
+            PGQUEUE_TESTPOINT("worker-claiming");
         },
         self.batch);
     synchronous_commit = before;

@@ -58,6 +58,7 @@ void run_and_release(Claimed *c, Record *record) {
     end.result = record->result.json;
     end.row_count = record->result.rows;
     task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
+    PGQUEUE_TESTPOINT("worker-releasing");
 }
 
 // The end of an attempt that did not succeed.
@@ -92,6 +93,7 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     }
     if (record.ran_outside) row.flags |= flag_top_level;
     task::end_attempt(&row, end, now, store::Wait::Block);
+    PGQUEUE_TESTPOINT("worker-recording");
 }
 
 // The time limit of this attempt: the shorter one of run limit and ttl, in microseconds; 0 none.

@@ -107,6 +107,13 @@ void at_exit(int, Datum) {
     dispatch::wake_launcher();
 }
 
+// NOTIFY is sent only while somebody may listen.
+void note_listen(const char *channel) {
+    if (strncmp(channel, "pgqueue_", 8) != 0) return;
+    SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (db >= 0) pg_atomic_write_u32(&dispatch::database(db).listened, 1);
+}
+
 void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
                 DestReceiver *dest, QueryCompletion *qc) {
     static constinit bool registered = false;
@@ -118,6 +125,7 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         registered = true;
         clear_database(name);
     }
+    if (dispatch::loaded() && IsA(node, ListenStmt)) note_listen(reinterpret_cast<ListenStmt *>(node)->conditionname);
     if (permitted && (IsA(node, CreatedbStmt) || IsA(node, DropdbStmt))) look_at_databases = true;
     if (previous_utility)
         previous_utility(stmt, query, read_only, context, params, env, dest, qc);

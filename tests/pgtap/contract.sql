@@ -5,12 +5,10 @@
 BEGIN;
 CREATE TEMP TABLE later (kind text, name text);
 INSERT INTO later
-SELECT 'functions', unnest('{clean_queue,purge_queue,redrive,next_task,next_tasks,release_task,release_tasks,fail_task,fail_tasks,extend_task,
-    extend_tasks,snooze_task,snooze_tasks,progress,why,create_handler,delete_handler,create_ticker,update_ticker,delete_ticker,get_ticker,
+SELECT 'functions', unnest('{clean_queue,purge_queue,redrive,progress,why,create_handler,delete_handler,create_ticker,update_ticker,delete_ticker,get_ticker,
     next_ticker,fire_ticker,cron_next,cron_valid,import_pg_cron,prometheus,reset_stats,fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
     create_sharded_queue}'::text[])
-UNION ALL SELECT 'procedures', 'wait_for_task'
-UNION ALL SELECT 'types', unnest('{retained_task,task_result,task_lease,reason}'::text[])
+UNION ALL SELECT 'types', unnest('{reason}'::text[])
 UNION ALL SELECT 'views', unnest('{handler,ticker,ticker_run,queue_stat,type_stat,worker_stat,stat_history,slow_task,metric,top}'::text[]);
 
 -- The contract as rows, and the catalog in the same shape.

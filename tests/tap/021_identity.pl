@@ -156,7 +156,7 @@ for my $role (qw(alice nolo))
         "$kind: nothing of this ran as anybody else");
     my $expected = join ',', sort map { ("$_ refused", "$_ refused again") }
       ('deferred trigger', 'event trigger', 'held cursor', 'procedure', 'procedure after commit');
-    is(sql(q{SELECT string_agg(DISTINCT at, ',' ORDER BY at COLLATE "C") FROM log WHERE at LIKE '%refused%'}), $expected,
+    is(sql(q{SELECT string_agg(at, ',' ORDER BY at COLLATE "C") FROM (SELECT DISTINCT at FROM log WHERE at LIKE '%refused%') a}), $expected,
         "$kind: and all of it tried");
     is(row_of($role, $identity), $home, "$kind: the role is still itself");
 }
@@ -188,7 +188,7 @@ $id = task_of('gone', 'SELECT 1');
 my $other = task_of('alice', 'SELECT 1');
 sql(q{DROP OWNED BY gone; DROP ROLE gone; SELECT pgqueue.resume_queue('q')});
 is(finish($id), 'failed 42704', 'the task of a dropped role fails');
-is(finish($other), 'released', 'the others go on');
+ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $other", 'released', 10), 'the others go on, at once');
 
 # Names that shadow ours in the schema of a user change nothing.
 sql(q{DROP EVENT TRIGGER made; CREATE SCHEMA alice AUTHORIZATION alice; SET ROLE alice;

@@ -3,6 +3,7 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
+#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "store/catalog.hpp"
@@ -31,7 +32,10 @@ TimestampTz move_due(TimestampTz now) {
             const dispatch::DueEntry &e = batch[i];
             if (!dispatch::add_ready(e.lane, e.priority, e.ref, e.dies)) pg_atomic_write_u32(&my_db().lost, 1);
             SlotNo role = dispatch::map.lanes[e.lane].role;
-            if (role >= 0) dispatch::wake_idle_workers(self.db, role, 1);
+            if (role >= 0)
+                dispatch::wake_idle_workers(self.db, role, 1);
+            else
+                dispatch::wake_task_waiters(dispatch::map.lanes[e.lane].queue, 1);
         }
     }
     return dispatch::next_due(self.db);

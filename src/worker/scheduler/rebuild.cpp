@@ -5,6 +5,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/due.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -14,6 +15,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
@@ -116,6 +118,18 @@ bool place(const store::TaskRow &row) {
     return true;
 }
 
+// A lease of an outside worker. After a restart it holds from now on for its full length: extensions may have been lost.
+void restore_lease(const store::TaskRow &row) {
+    dispatch::Lease lease;
+    if (dispatch::find_lease(row.ref.id, &lease) || !dispatch::reserve_leases(1)) return;
+    TimestampTz until = row.lease_until;
+    if (my_db().rebuilds == 0 && until != 0) until = GetCurrentTimestamp() + Max(until - row.started_at, 1);
+    if (row.dies_at != 0) until = Min(until, row.dies_at);
+    dispatch::add_lease({scan.last_queue, row.ref, row.receipt, row.priority, row.attempt, until, false});
+    pg_atomic_fetch_add_u32(&map.queues[scan.last_queue].running, 1);
+    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[scan.last_queue].ns].running, 1);
+}
+
 void make_room() {
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
 }
@@ -131,6 +145,8 @@ bool on_row(void *, const store::TaskRow &row) {
             make_room();
             pg_atomic_write_u32(&my_db().lost, 1);
         }
+    } else if (row.status == Status::Retained && row.epoch == 0) {
+        restore_lease(row);
     } else if (row.status == Status::Retained && row.epoch != 0 && row.epoch != map.shared->boot_epoch) {
         add_orphan(row);
     }
@@ -179,6 +195,7 @@ void scan_rows() {
     scan.snapshot = RegisterSnapshot(GetLatestSnapshot());
     remember_snapshot(scan.snapshot);
     load_configuration();
+    PGQUEUE_TESTPOINT("scheduler-rebuild");
     store::scan(scan.snapshot, on_row, between_pages, nullptr);
     UnregisterSnapshot(scan.snapshot);
 }
@@ -207,6 +224,7 @@ void rebuild() {
     apply_late_deltas();
     for (int i = 0; i < scan.n_orphans; i++) give_back_orphan(scan.orphans[i]);
     dispatch::clear_executed(MyDatabaseId);
+    d.rebuilds++;
     if (scan.orphans) pfree(scan.orphans);
     pfree(scan.counts);
     scan.orphans = nullptr;

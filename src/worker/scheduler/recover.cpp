@@ -5,6 +5,7 @@
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/errcodes.hpp"
+#include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 
@@ -63,7 +64,10 @@ void recover_ended(SlotNo no) {
         if (was == HoldState::None) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
         Lost lost{h, was, cancelled};
-        if (!transact("give back the task of an ended worker", [&lost] { put_back(lost); })) pg_atomic_write_u32(&my_db().lost, 1);
+        if (!transact("give back the task of an ended worker", [&lost] {
+                put_back(lost);
+                PGQUEUE_TESTPOINT("scheduler-recovering");
+            })) pg_atomic_write_u32(&my_db().lost, 1);
         release_hold(&h);
     }
     dispatch::clear_running(no);

@@ -117,6 +117,9 @@ TimestampTz turn() {
     dispatch::drain_inboxes(self.db);
     TimestampTz next = move_due(now);
     next = Min(next, expire(now));
+    next = Min(next, end_leases(now));
+    wake_waiters();
+    next = Min(next, notify_listeners(now));
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
     if (pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2) rebuild();

@@ -36,6 +36,11 @@ void write_roles();
 TimestampTz move_due(TimestampTz now);
 TimestampTz expire(TimestampTz now);
 
+// leases.cpp: outside workers.
+TimestampTz end_leases(TimestampTz now);
+void wake_waiters();
+TimestampTz notify_listeners(TimestampTz now);
+
 // recover.cpp: what ended workers held; what a slow worker has not begun.
 void recover_workers(TimestampTz now);
 

@@ -4,12 +4,14 @@ use strict;
 use warnings;
 use Exporter 'import';
 use File::Basename qw(basename);
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock);
+our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
+  session hold_point pid_at);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -147,6 +149,24 @@ sub set_clock
     return;
 }
 
+# A psql that stays connected: $s->query($sql) returns the unaligned output, $s->send($sql) does not wait, $s->close ends it.
+sub session { my ($node, $db) = @_; return PgQueue::Session->new($node, $db // 'postgres'); }
+
+# Lets every process of ours stop at a test point until the session ends or unlocks.
+sub hold_point { my ($session, $point) = @_; $session->query("SELECT pg_advisory_lock(28785, hashtext('$point'))"); return; }
+
+# Waits until a process stands at a test point and returns its pid (in scalar context: the first one's).
+sub pid_at
+{
+    my ($node, $db, $point, $timeout) = @_;
+    my $sql = "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid = 28785 AND objsubid = 2 AND NOT granted
+               AND objid = (hashtext('$point')::int8 & 4294967295)::oid ORDER BY pid";
+    my @pids;
+    wait_until(sub { @pids = split(/\n/, $node->safe_psql($db, $sql)); return scalar @pids; }, $timeout);
+    diag("nobody came to $point") unless @pids;
+    return wantarray ? @pids : $pids[0];
+}
+
 # Lets every start of the node preload the clock shim.
 sub with_clock
 {
@@ -160,6 +180,58 @@ sub with_clock
     bless $node, 'PgQueue::ClockNode';
     return;
 }
+
+package PgQueue::Session;
+use Time::HiRes ();
+
+sub new
+{
+    my ($class, $node, $db) = @_;
+    my $self = bless {in => '', out => '', err => '', marks => 0}, $class;
+    my @psql = ('psql', '-XqAt', '-v', 'ON_ERROR_STOP=0', '-d', $node->connstr($db), '-f', '-');
+    $self->{run} = IPC::Run::start(\@psql, '<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err},
+        IPC::Run::timer(PgQueue::default_timeout()));
+    return $self;
+}
+
+sub send
+{
+    my ($self, $sql) = @_;
+    $self->{in} .= "$sql;\n";
+    $self->{run}->pump_nb;
+    return;
+}
+
+# What the session printed up to now, after everything that was sent is done; errors begin with ERROR.
+sub query
+{
+    my ($self, $sql) = @_;
+    my $mark = 'mark-' . ++$self->{marks};
+    $self->{in} .= "$sql;\n\\echo $mark\n\\warn $mark\n";
+    my $end = Time::HiRes::time() + PgQueue::default_timeout();
+    until ($self->{out} =~ /^$mark$/m && $self->{err} =~ /$mark$/m)
+    {
+        die "the session is gone: $self->{err}" unless $self->{run}->pumpable;
+        die "no answer to: $sql" if Time::HiRes::time() > $end;
+        $self->{run}->pump;
+    }
+    my ($out, $err) = ($self->{out}, $self->{err});
+    $self->{out} = $self->{err} = '';
+    s/^$mark\n//m for $out, $err;
+    $err =~ s/^.*?ERROR:/ERROR:/ms;
+    chomp(my $text = $out . $err);
+    return $text;
+}
+
+# Ends the session, also one whose server is gone.
+sub close
+{
+    my ($self) = @_;
+    eval { $self->{run}->kill_kill(grace => 1); 1 } or return;
+    return;
+}
+
+sub DESTROY { my ($self) = @_; local ($@, $?); $self->close; return; }
 
 package PgQueue::ClockNode;
 our @ISA = ('PostgreSQL::Test::Cluster');

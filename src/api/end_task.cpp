@@ -1,0 +1,211 @@
+// release, fail, extend and snooze, of one task and of many: whoever has the receipt ends the attempt.
+#include "api/call.hpp"
+
+#include "dispatch/lease.hpp"
+#include "pg/errcodes.hpp"
+#include "task/outside.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+// The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
+bool hold_for_caller(int64 id, bool receipt_given, int64 receipt, const char *ns_name, bool skip_lost, store::TaskRow *row) {
+    if (!receipt_given) {
+        dispatch::Lease lease;
+        bool mine = dispatch::find_lease(id, &lease) && lease.session == MyProcPid;
+        receipt = mine ? lease.receipt : 0;
+    }
+    task::Held held = task::hold(id, receipt, row);
+    const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
+    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
+    if (ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) ns = nullptr;
+    if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {
+        if (may(ns->id, store::priv_all)) require(*ns, store::priv_work);
+        ns = nullptr;
+    }
+    if (held == task::Held::Yes && ns != nullptr) return true;
+    if (skip_lost) return false;
+    if (ns == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id), errhint("It may have been cleaned away, or belong to another namespace."));
+    if (held == task::Held::Cancelled)
+        ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", id), errhint("Stop working on it."));
+    ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", id),
+            errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).", word(row->status).data()),
+            receipt_given ? errhint("Retain it again with next_task.") : errhint("Give the receipt that next_task returned."));
+    pg_unreachable();
+}
+
+Datum status_datum(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }
+
+int64 id_of(FunctionCallInfo fcinfo) {
+    not_null(fcinfo, 0, "id");
+    return PG_GETARG_INT64(0);
+}
+
+int64 optional_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
+    if (PG_ARGISNULL(i)) return none;
+    int64 micros = micros_of(PG_GETARG_INTERVAL_P(i));
+    if (micros < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", argument));
+    return micros;
+}
+
+bool flag(FunctionCallInfo fcinfo, int i) { return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i); }
+
+struct Items {
+    Datum *values;
+    bool *nulls;
+    int count;
+    bool given;
+};
+
+Items items_of(FunctionCallInfo fcinfo, int i, Oid type, bool null_ok, const char *argument) {
+    Items a{};
+    if (PG_ARGISNULL(i)) return a;
+    bool is_id = type == INT8OID;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(i), type, is_id ? 8 : -1, is_id, is_id ? TYPALIGN_DOUBLE : TYPALIGN_INT, &a.values, &a.nulls, &a.count);
+    for (int k = 0; k < a.count && !null_ok; k++)
+        if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
+    a.given = true;
+    return a;
+}
+
+void same_length(const Items &ids, const Items &other, const char *argument, bool one_for_all) {
+    if (!other.given || other.count == ids.count || (one_for_all && other.count == 1)) return;
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ids and %s have unequal lengths", argument),
+            errdetail("There are %d ids and %d %s.", ids.count, other.count, argument));
+}
+
+// The arrays that all plural functions begin with: ids and receipts.
+struct Batch {
+    Items ids, receipts;
+    const char *ns;
+    bool skip_lost;
+    ReturnSetInfo *info;
+
+    int64 id(int i) const { return DatumGetInt64(ids.values[i]); }
+    bool hold(int i, store::TaskRow *row) const {
+        int64 receipt = receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0;
+        return hold_for_caller(id(i), receipts.given, receipt, ns, skip_lost, row);
+    }
+    void put(int i, bool isnull, Datum value) const {
+        Datum values[2] = {ids.values[i], value};
+        bool nulls[2] = {false, isnull};
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+};
+
+Batch open_batch(FunctionCallInfo fcinfo, int skip_arg, int ns_arg) {
+    not_null(fcinfo, 0, "ids");
+    Batch b{};
+    b.ids = items_of(fcinfo, 0, INT8OID, false, "ids");
+    b.receipts = items_of(fcinfo, 1, INT8OID, false, "receipts");
+    same_length(b.ids, b.receipts, "receipts", true);
+    b.skip_lost = flag(fcinfo, skip_arg);
+    b.ns = text_arg(fcinfo, ns_arg);
+    InitMaterializedSRF(fcinfo, 0);
+    b.info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    return b;
+}
+
+// Does fn with the row of each task; answers with its status.
+template <typename F>
+Datum each_of(const Batch &b, F fn) {
+    for (int i = 0; i < b.ids.count; i++) {
+        store::TaskRow row;
+        if (!b.hold(i, &row)) {
+            b.put(i, true, Datum(0));
+            continue;
+        }
+        fn(i, &row);
+        b.put(i, false, status_datum(row.status));
+        CHECK_FOR_INTERRUPTS();
+    }
+    return Datum(0);
+}
+
+Jsonb *json_item(const Items &items, int i) { return items.given && !items.nulls[i] ? DatumGetJsonbP(items.values[i]) : nullptr; }
+
+void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) {
+    hold_for_caller(id_of(fcinfo), !PG_ARGISNULL(1), PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), text_arg(fcinfo, ns_arg), false, row);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_release_task) {
+    check_call("release_task", true);
+    store::TaskRow row;
+    hold_one(fcinfo, 3, &row);
+    task::release(&row, PG_ARGISNULL(2) ? nullptr : PG_GETARG_JSONB_P(2));
+    PG_RETURN_DATUM(status_datum(row.status));
+}
+
+PGQ_FUNCTION(pgqueue_release_tasks) {
+    check_call("release_tasks", true);
+    Items results = items_of(fcinfo, 2, JSONBOID, true, "results");
+    Batch b = open_batch(fcinfo, 3, 4);
+    same_length(b.ids, results, "results", false);
+    return each_of(b, [&results](int i, store::TaskRow *row) { task::release(row, json_item(results, i)); });
+}
+
+PGQ_FUNCTION(pgqueue_fail_task) {
+    check_call("fail_task", true);
+    store::TaskRow row;
+    int64 retry_in = optional_interval(fcinfo, 3, "retry_in", -1);
+    hold_one(fcinfo, 6, &row);
+    task::fail(&row, {text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5)});
+    PG_RETURN_DATUM(status_datum(row.status));
+}
+
+PGQ_FUNCTION(pgqueue_fail_tasks) {
+    check_call("fail_tasks", true);
+    Items errors = items_of(fcinfo, 2, TEXTOID, true, "errors");
+    int64 retry_in = optional_interval(fcinfo, 3, "retry_in", -1);
+    bool final = flag(fcinfo, 4);
+    Items results = items_of(fcinfo, 5, JSONBOID, true, "results");
+    Batch b = open_batch(fcinfo, 6, 7);
+    same_length(b.ids, errors, "errors", true);
+    same_length(b.ids, results, "results", false);
+    return each_of(b, [&](int i, store::TaskRow *row) {
+        int e = errors.count == 1 ? 0 : i;
+        const char *error = errors.given && !errors.nulls[e] ? TextDatumGetCString(errors.values[e]) : nullptr;
+        task::fail(row, {error, retry_in, final, json_item(results, i)});
+    });
+}
+
+PGQ_FUNCTION(pgqueue_extend_task) {
+    check_call("extend_task", true);
+    store::TaskRow row;
+    int64 lease = optional_interval(fcinfo, 2, "lease", 0);
+    hold_one(fcinfo, 3, &row);
+    PG_RETURN_TIMESTAMPTZ(task::extend(&row, lease));
+}
+
+PGQ_FUNCTION(pgqueue_extend_tasks) {
+    check_call("extend_tasks", true);
+    int64 lease = optional_interval(fcinfo, 2, "lease", 0);
+    Batch b = open_batch(fcinfo, 3, 4);
+    for (int i = 0; i < b.ids.count; i++) {
+        store::TaskRow row;
+        bool held = b.hold(i, &row);
+        b.put(i, !held, held ? TimestampTzGetDatum(task::extend(&row, lease)) : Datum(0));
+    }
+    return Datum(0);
+}
+
+PGQ_FUNCTION(pgqueue_snooze_task) {
+    check_call("snooze_task", true);
+    store::TaskRow row;
+    int64 delay = optional_interval(fcinfo, 2, "delay", 0);
+    hold_one(fcinfo, 3, &row);
+    task::snooze(&row, delay);
+    PG_RETURN_DATUM(status_datum(row.status));
+}
+
+PGQ_FUNCTION(pgqueue_snooze_tasks) {
+    check_call("snooze_tasks", true);
+    int64 delay = optional_interval(fcinfo, 2, "delay", 0);
+    Batch b = open_batch(fcinfo, 3, 4);
+    return each_of(b, [delay](int, store::TaskRow *row) { task::snooze(row, delay); });
+}

@@ -1,0 +1,163 @@
+// next_task and next_tasks: work for an outside worker.
+#include "api/call.hpp"
+#include "api/outside.hpp"
+
+#include "dispatch/outside.hpp"
+#include "task/outside.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace pgqueue::api {
+
+std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names) {
+    if (names == nullptr) return {};
+    Datum *items;
+    bool *nulls;
+    int n;
+    deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
+    if (n == 0) return {};
+    auto *slots = static_cast<dispatch::SlotNo *>(palloc(sizeof(dispatch::SlotNo) * static_cast<Size>(n)));
+    int32 ns_id = ns.id;
+    for (int i = 0; i < n; i++) {
+        if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"queues\" must not contain NULL"));
+        slots[i] = task::slot_of(find_queue(*store::namespace_by_id(ns_id), TextDatumGetCString(items[i])));
+    }
+    return {slots, static_cast<std::size_t>(n)};
+}
+
+dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
+    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));
+    return dispatch::ensure_namespace(db, ns.id);
+}
+
+}  // namespace pgqueue::api
+
+namespace {
+
+constinit bool exit_callback_registered = false;
+
+void at_exit(int, Datum) { dispatch::end_session_leases(); }
+
+struct Take {
+    const char *worker;
+    std::span<const dispatch::SlotNo> queues;
+    dispatch::SlotNo ns;
+    int64 lease;
+    bool bound;
+    int most;
+};
+
+// Names shown in the rows that are handed out.
+const char *queue_name(int32 id) {
+    const store::QueueInfo *q = store::queue_by_id(id);
+    return q ? q->name : "";
+}
+
+void put_task(ReturnSetInfo *info, const store::TaskRow &t, int64 receipt, const char *ns) {
+    Datum values[13] = {};
+    bool nulls[13] = {};
+    auto text_at = [&](int i, const char *s) {
+        nulls[i] = s == nullptr;
+        if (s != nullptr) values[i] = CStringGetTextDatum(s);
+    };
+    auto json_at = [&](int i, Jsonb *j) {
+        nulls[i] = j == nullptr;
+        if (j != nullptr) values[i] = JsonbPGetDatum(j);
+    };
+    auto time_at = [&](int i, TimestampTz at) {
+        nulls[i] = at == 0;
+        values[i] = TimestampTzGetDatum(at);
+    };
+    values[0] = Int64GetDatum(t.ref.id);
+    values[1] = Int64GetDatum(receipt);
+    values[2] = Int32GetDatum(t.attempt);
+    text_at(3, ns);
+    text_at(4, queue_name(t.queue_id));
+    text_at(5, t.type);
+    json_at(6, t.payload);
+    json_at(7, t.headers);
+    values[8] = Int32GetDatum(t.priority);
+    text_at(9, t.group_key);
+    time_at(10, t.created_at);
+    time_at(11, t.dies_at);
+    time_at(12, t.lease_until);
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+int64 new_receipt() {
+    int64 receipt = 0;
+    while (receipt == 0)
+        if (!pg_strong_random(&receipt, sizeof(receipt))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
+    return receipt;
+}
+
+void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    if (t.bound && !exit_callback_registered) {
+        before_shmem_exit(at_exit, Datum(0));
+        exit_callback_registered = true;
+    }
+    int64 receipt = new_receipt();
+    auto *rows = static_cast<store::TaskRow *>(palloc(sizeof(store::TaskRow) * static_cast<Size>(t.most)));
+    int n = task::take({t.ns, t.queues, t.worker, receipt, t.lease, t.bound}, rows, t.most);
+    for (int i = 0; i < n; i++) put_task(info, rows[i], receipt, ns_name);
+}
+
+const char *worker_arg(FunctionCallInfo fcinfo) {
+    not_null(fcinfo, 0, "worker");
+    char *worker = text_arg(fcinfo, 0);
+    if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that tells workers apart."));
+    return worker;
+}
+
+// lease: NULL the queue's, zero only the session.
+int64 lease_arg(FunctionCallInfo fcinfo, int i, bool bound) {
+    if (PG_ARGISNULL(i)) return -1;
+    int64 lease = micros_of(PG_GETARG_INTERVAL_P(i));
+    if (lease < 0 || (lease == 0 && !bound))
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be positive"), errhint("Leave it out for the queue's lease, or use session_bound => true."));
+    return lease;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_next_task) {
+    check_call("next_task", true);
+    Take t{};
+    t.worker = worker_arg(fcinfo);
+    const store::NamespaceInfo &ns = find_namespace(text_arg(fcinfo, 4));
+    require(ns, store::priv_work);
+    char *ns_name = pstrdup(ns.name);
+    t.bound = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+    t.lease = lease_arg(fcinfo, 2, t.bound);
+    t.ns = namespace_slot(ns);
+    if (!PG_ARGISNULL(1)) {
+        auto *slot = static_cast<dispatch::SlotNo *>(palloc(sizeof(dispatch::SlotNo)));
+        *slot = task::slot_of(find_queue(ns, text_arg(fcinfo, 1)));
+        t.queues = {slot, 1};
+    }
+    t.most = 1;
+    take_and_return(fcinfo, t, ns_name);
+    return Datum(0);
+}
+
+PGQ_FUNCTION(pgqueue_next_tasks) {
+    check_call("next_tasks", true);
+    Take t{};
+    t.worker = worker_arg(fcinfo);
+    const store::NamespaceInfo &ns = find_namespace(text_arg(fcinfo, 5));
+    require(ns, store::priv_work);
+    char *ns_name = pstrdup(ns.name);
+    t.most = PG_ARGISNULL(2) ? 1 : PG_GETARG_INT32(2);
+    if (t.most < 1 || t.most > 10000)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for argument \"max_tasks\"", t.most), errhint("Valid range: 1 to 10000."));
+    t.bound = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
+    t.lease = lease_arg(fcinfo, 3, t.bound);
+    t.ns = namespace_slot(ns);
+    t.queues = queue_slots(ns, PG_ARGISNULL(1) ? nullptr : PG_GETARG_ARRAYTYPE_P(1));
+    take_and_return(fcinfo, t, ns_name);
+    return Datum(0);
+}

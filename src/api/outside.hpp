@@ -1,0 +1,13 @@
+// Shared by the functions of outside workers.
+#pragma once
+#include "dispatch/registry.hpp"
+#include "store/catalog.hpp"
+
+namespace pgqueue::api {
+
+// Slots of the named queues of a namespace; a NULL or empty array names all. Unknown names are errors.
+std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names);
+// The dispatcher's entry of a namespace.
+dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns);
+
+}  // namespace pgqueue::api

@@ -1,0 +1,30 @@
+#include "api/waiting.hpp"
+
+#include "api/call.hpp"
+
+namespace pgqueue::api {
+
+void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
+    bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
+    if (atomic || IsTransactionBlock())
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s cannot wait inside a transaction block or a function", procedure),
+                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself; clients that cannot use LISTEN."));
+    if (IsolationUsesXactSnapshot())
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                errmsg("%s cannot wait in a transaction with isolation level REPEATABLE READ or above", procedure));
+}
+
+int64 wait_time(FunctionCallInfo fcinfo, int arg) {
+    if (PG_ARGISNULL(arg)) return int64(60) * USECS_PER_SEC;
+    return Max(micros_of(PG_GETARG_INTERVAL_P(arg)), 0);
+}
+
+void sleep_outside_transaction(TimestampTz now, TimestampTz end, bool registered, const char *event) {
+    constexpr long longest_ms = 3600L * 1000, unregistered_ms = 100;
+    SPI_commit();
+    long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, registered ? longest_ms : unregistered_ms);
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event(event));
+    CHECK_FOR_INTERRUPTS();
+}
+
+}  // namespace pgqueue::api

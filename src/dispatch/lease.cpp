@@ -1,0 +1,154 @@
+#include "dispatch/lease.hpp"
+
+#include "dispatch/pool.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+// Entries taken for the statement that runs now, a chain through `next`.
+constinit SlotNo reserved = -1;
+constinit int n_reserved = 0;
+// Bound leases that this session was given: an exit without any need not search.
+constinit bool has_bound = false;
+
+SlotNo *chain_of(int64 id) {
+    return &map.lease_hash[murmurhash32(static_cast<uint32>(id) ^ static_cast<uint32>(static_cast<uint64>(id) >> 32)) / lease_locks * lease_locks %
+                               static_cast<uint32>(map.lease_hash_size) +
+                           static_cast<uint32>(lease_part(id))];
+}
+
+void note_end(SlotNo db, int64 until) {
+    pg_atomic_uint64 *least = &database(db).min_lease;
+    uint64 seen = pg_atomic_read_u64(least);
+    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
+    }
+}
+
+Lease *find_locked(int64 id) {
+    for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
+        if (map.leases[l].id == id) return &map.leases[l];
+    return nullptr;
+}
+
+}  // namespace
+
+bool reserve_leases(int count) {
+    while (n_reserved < count) {
+        SlotNo l = take_lease();
+        if (l < 0) return false;
+        map.leases[l].next = reserved;
+        reserved = l;
+        n_reserved++;
+    }
+    return true;
+}
+
+void unreserve_leases() {
+    while (reserved >= 0) {
+        SlotNo next = map.leases[reserved].next;
+        give_lease(reserved);
+        reserved = next;
+    }
+    n_reserved = 0;
+}
+
+void add_lease(const LeaseRequest &r) {
+    SlotNo no = reserved;
+    Lease &l = map.leases[no];
+    reserved = l.next;
+    n_reserved--;
+    SlotNo db = map.queues[r.queue].db;
+    {
+        pg::LwLockGuard lock(lease_lock(r.ref.id));
+        SlotNo *chain = chain_of(r.ref.id);
+        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.priority, r.attempt, r.until, MyProcPid, r.bound, false, *chain};
+        *chain = no;
+    }
+    has_bound = has_bound || r.bound;
+    if (r.until != 0) note_end(db, r.until);
+}
+
+bool find_lease(int64 id, Lease *out) {
+    pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
+    Lease *l = find_locked(id);
+    if (l != nullptr) *out = *l;
+    return l != nullptr;
+}
+
+bool drop_lease(int64 id, int64 receipt) {
+    SlotNo gone = -1;
+    {
+        pg::LwLockGuard lock(lease_lock(id));
+        for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
+            Lease &l = map.leases[*link];
+            if (l.id != id) continue;
+            if (l.receipt != receipt) break;
+            gone = *link;
+            *link = l.next;
+            l.id = 0;
+            break;
+        }
+    }
+    if (gone >= 0) give_lease(gone);
+    return gone >= 0;
+}
+
+bool move_lease(int64 id, int64 receipt, TimestampTz until) {
+    pg::LwLockGuard lock(lease_lock(id));
+    Lease *l = find_locked(id);
+    if (l == nullptr || l->receipt != receipt) return false;
+    l->until = until;
+    if (until != 0) note_end(l->db, until);
+    return true;
+}
+
+void end_session_leases() {
+    if (!loaded() || !has_bound) return;
+    has_bound = false;
+    SlotNo db = -1;
+    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+        Lease &l = map.leases[i];
+        if (l.id == 0 || l.session != MyProcPid || !l.bound) continue;
+        pg::LwLockGuard lock(lease_lock(l.id));
+        if (l.id != 0 && l.session == MyProcPid) {
+            l.ended = true;
+            db = l.db;
+        }
+    }
+    if (db < 0) return;
+    note_end(db, 1);
+    wake_scheduler(db);
+}
+
+int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most) {
+    int n = 0;
+    pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
+    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+        int64 id = map.leases[i].id;
+        if (id == 0) continue;
+        pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
+        Lease &l = map.leases[i];
+        if (l.id != id || l.db != db) continue;
+        bool over = l.ended || (l.until != 0 && l.until <= now);
+        if (over && n < most)
+            out[n++] = l;
+        else if (over)
+            note_end(db, now);
+        else if (l.until != 0)
+            note_end(db, l.until);
+    }
+    return n;
+}
+
+int64 next_lease_end(SlotNo db) { return static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease)); }
+
+void clear_leases(SlotNo db) {
+    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+        Lease l = map.leases[i];
+        if (l.id != 0 && l.db == db) drop_lease(l.id, l.receipt);
+    }
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,35 @@
+// Leases of outside workers: which tasks are held, until when, by which session. The row says the same; this is what makes release fast and
+// lets a lease end at its moment.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+// A lease about to be given. false: no memory, the task must not be handed out.
+struct LeaseRequest {
+    SlotNo queue;
+    TaskRef ref;
+    int64 receipt;
+    int32 priority, attempt;
+    TimestampTz until;  // 0: with the session only
+    bool bound;
+};
+bool reserve_leases(int count);   // takes entries for this process, false: not that many
+void unreserve_leases();          // gives those back that were not used
+void add_lease(const LeaseRequest &request);  // uses a reserved entry
+
+// Copies the lease of a task. False: none.
+bool find_lease(int64 id, Lease *out);
+// Ends it in memory; false: not there, or with another receipt.
+bool drop_lease(int64 id, int64 receipt);
+bool move_lease(int64 id, int64 receipt, TimestampTz until);
+
+// This session is going: marks its bound leases as ended and wakes the scheduler.
+void end_session_leases();
+
+// Copies up to `most` leases of the database that have ended at `now`; notes when the next one ends.
+int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most);
+int64 next_lease_end(SlotNo db);
+void clear_leases(SlotNo db);
+
+}  // namespace pgqueue::dispatch

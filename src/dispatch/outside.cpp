@@ -1,0 +1,120 @@
+#include "dispatch/outside.hpp"
+
+#include "dispatch/notes.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+enum class Kind { Retained, Over, Extended };
+
+struct HoldNote {
+    SubTransactionId sub;
+    Kind kind;
+    SlotNo queue;
+    int32 priority;
+    int64 receipt;
+    TaskRef ref;
+    TimestampTz dies;   // Retained
+    TimestampTz until;  // Retained, Extended: end of the lease, 0 with the session
+};
+
+constinit Notes<HoldNote> holds{};
+
+HoldNote *add_note(Kind kind, SlotNo queue, int64 receipt, const TaskRef &ref, int32 priority, TimestampTz dies, TimestampTz until) {
+    HoldNote *n = holds.add();
+    SubTransactionId sub = n->sub;
+    *n = HoldNote{sub, kind, queue, priority, receipt, ref, dies, until};
+    return n;
+}
+
+// As if the task had never been taken; it is first in line again when its place is still free.
+void give_back(const HoldNote &n) {
+    if (!drop_lease(n.ref.id, n.receipt)) return;
+    SlotNo db = map.queues[n.queue].db;
+    SlotNo lane = outside_lane(n.queue);
+    if (lane >= 0 && state_of(db) != DbState::Unserved && !return_ready(lane, n.priority, n.ref, n.dies)) pg_atomic_write_u32(&database(db).lost, 1);
+    end_running(n.queue, 1);
+    wake_task_waiters(n.queue, 1);
+}
+
+bool waits_for(const TaskWaiter &w, SlotNo queue) {
+    if (w.ns != map.queues[queue].ns) return false;
+    for (int i = 0; i < w.n_queues; i++)
+        if (w.queues[i] == queue) return true;
+    return w.n_queues == 0;
+}
+
+}  // namespace
+
+void note_retained(const LeaseRequest &lease, TimestampTz dies) {
+    add_lease(lease);
+    add_note(Kind::Retained, lease.queue, lease.receipt, lease.ref, lease.priority, dies, lease.until);
+}
+
+void note_lease_over(int64 id, int64 receipt, SlotNo queue) { add_note(Kind::Over, queue, receipt, TaskRef{id, 0, 0, 0}, 0, 0, 0); }
+
+void note_extended(int64 id, int64 receipt, TimestampTz until) { add_note(Kind::Extended, -1, receipt, TaskRef{id, 0, 0, 0}, 0, 0, until); }
+
+bool any_holds() { return holds.count > 0; }
+void forget_holds() { holds.reset(); }
+void hand_up_holds(SubTransactionId sub, SubTransactionId parent) { holds.hand_up(sub, parent); }
+
+void commit_holds(SlotNo db) {
+    int64 earliest = INT64_MAX;
+    for (int i = 0; i < holds.count; i++) {
+        const HoldNote &n = holds.items[i];
+        if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.until);
+        if (n.until != 0) earliest = Min(earliest, n.until);
+        if (n.kind == Kind::Over && drop_lease(n.ref.id, n.receipt)) end_running(n.queue, 1);
+    }
+    if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
+    forget_holds();
+}
+
+void abort_holds(SubTransactionId sub) {
+    for (; holds.count > 0 && (sub == InvalidSubTransactionId || holds.items[holds.count - 1].sub == sub); holds.count--) {
+        const HoldNote &n = holds.items[holds.count - 1];
+        if (n.kind == Kind::Retained) give_back(n);
+    }
+}
+
+void wake_task_waiters(SlotNo queue, int count) {
+    SlotNo db = map.queues[queue].db;
+    if (pg_atomic_read_u32(&database(db).task_waiters) == 0) return;
+    for (TaskWaiter &w : map.shared->task_waiters) {
+        if (count <= 0) return;
+        if (static_cast<WaitState>(pg_atomic_read_u32(&w.state)) != WaitState::Waiting || w.db != db || !waits_for(w, queue)) continue;
+        uint32 waiting = static_cast<uint32>(WaitState::Waiting);
+        if (!pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(WaitState::Woken))) continue;
+        wake_procno(w.procno);
+        count--;
+    }
+}
+
+TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
+    for (TaskWaiter &w : map.shared->task_waiters) {
+        uint32 free = static_cast<uint32>(WaitState::Free);
+        if (!pg_atomic_compare_exchange_u32(&w.state, &free, static_cast<uint32>(WaitState::Filling))) continue;
+        w.db = map.namespaces[ns].db;
+        w.ns = ns;
+        w.procno = pg::my_procno();
+        // More queues than there is room for: any of the namespace, the waiter looks at its own when it wakes.
+        w.n_queues = queues.size() <= waited_queues ? static_cast<int32>(queues.size()) : 0;
+        for (int i = 0; i < w.n_queues; i++) w.queues[i] = queues[static_cast<std::size_t>(i)];
+        pg_memory_barrier();
+        pg_atomic_write_u32(&w.state, static_cast<uint32>(WaitState::Waiting));
+        pg_atomic_fetch_add_u32(&database(w.db).task_waiters, 1);
+        return &w;
+    }
+    return nullptr;
+}
+
+void end_wait(TaskWaiter *waiter) {
+    pg_atomic_fetch_sub_u32(&database(waiter->db).task_waiters, 1);
+    pg_atomic_write_u32(&waiter->state, static_cast<uint32>(WaitState::Free));
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,28 @@
+// What a transaction does with tasks of outside workers, told to shared memory at its end: a retain that is rolled back gives the task back at
+// once, a finished task frees its lease and its place under the limits with the commit.
+#pragma once
+#include "dispatch/lease.hpp"
+
+namespace pgqueue::dispatch {
+
+// Gives the lease (an entry must be reserved) and takes it back, with a hint, if the (sub)transaction aborts.
+void note_retained(const LeaseRequest &lease, TimestampTz dies);
+// At commit the lease ends in memory and the running counts go down.
+void note_lease_over(int64 id, int64 receipt, SlotNo queue);
+// At commit the lease ends later.
+void note_extended(int64 id, int64 receipt, TimestampTz until);
+
+// For the transaction callbacks (xact.cpp). Neither raises.
+void commit_holds(SlotNo db);
+void abort_holds(SubTransactionId sub);  // invalid: all
+void hand_up_holds(SubTransactionId sub, SubTransactionId parent);
+bool any_holds();
+void forget_holds();
+
+// Wakes those who wait for a task of this queue, at most `count`.
+void wake_task_waiters(SlotNo queue, int count);
+// Registers this process as waiter; nullptr: no place.
+TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues);
+void end_wait(TaskWaiter *waiter);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,42 @@
+// Tasks in the hands of outside workers: taken with a lease, ended by whoever has the receipt.
+#pragma once
+#include "dispatch/lease.hpp"
+#include "task/lifecycle.hpp"
+
+namespace pgqueue::task {
+
+struct TakeRequest {
+    SlotNo ns;
+    std::span<const SlotNo> queues;  // empty: any of the namespace
+    const char *worker;
+    int64 receipt;
+    int64 lease;          // microseconds, -1 the queue's, 0 none (bound to the session)
+    bool session_bound;
+};
+// Takes up to `most` tasks; rows with their bodies, in the current memory context. Returns how many.
+int take(const TakeRequest &request, store::TaskRow *out, int most);
+
+// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not.
+enum class Held { Yes, Lost, Cancelled, Unknown };
+Held hold(int64 id, int64 receipt, store::TaskRow *row);
+
+// Ends of an attempt; row comes from hold(). All note the end of the lease for the commit.
+void release(store::TaskRow *row, Jsonb *result);
+struct FailRequest {
+    const char *error;
+    int64 retry_in;  // microseconds, -1 by the queue's back-off
+    bool final;
+    Jsonb *result;
+};
+void fail(store::TaskRow *row, const FailRequest &request);
+void snooze(store::TaskRow *row, int64 delay);
+// The lease ends at `until` (not after dies_at); returns when.
+TimestampTz extend(store::TaskRow *row, int64 lease);
+
+// Held outside: cancelled at once, the holder is told at its next call.
+void cancel_held(store::TaskRow *row, const char *reason);
+
+// The scheduler's: the lease of this attempt is over. False: the row is in somebody's hands, look again later.
+bool lease_over(const dispatch::Lease &lease, TimestampTz now);
+
+}  // namespace pgqueue::task

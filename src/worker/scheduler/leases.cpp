@@ -1,0 +1,80 @@
+// Leases of outside workers that end, and those who wait for tasks.
+#include "worker/scheduler/scheduler.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/lease.hpp"
+#include "dispatch/outside.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/wake.hpp"
+#include "store/catalog.hpp"
+#include "task/outside.hpp"
+
+namespace pgqueue::worker::scheduler {
+namespace {
+
+using dispatch::map;
+
+constexpr int batch = 256;
+constexpr int64 look_again = 20 * 1000;
+
+}  // namespace
+
+TimestampTz end_leases(TimestampTz now) {
+    auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * batch));
+    while (dispatch::next_lease_end(self.db) <= now) {
+        int n = dispatch::collect_ended(self.db, now, ended, batch);
+        if (n == 0) break;
+        bool all = true;
+        bool ok = transact("end leases", [ended, n, now, &all] {
+            for (int i = 0; i < n; i++) all = task::lease_over(ended[i], now) && all;
+        });
+        // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
+        if (!ok || !all) return now + look_again;
+        if (n < batch) break;
+    }
+    return dispatch::next_lease_end(self.db);
+}
+
+void wake_waiters() {
+    if (pg_atomic_read_u32(&my_db().task_waiters) == 0) return;
+    for (dispatch::TaskWaiter &w : map.shared->task_waiters) {
+        if (static_cast<dispatch::WaitState>(pg_atomic_read_u32(&w.state)) != dispatch::WaitState::Waiting || w.db != self.db) continue;
+        if (!dispatch::ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
+        uint32 waiting = static_cast<uint32>(dispatch::WaitState::Waiting);
+        if (pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(dispatch::WaitState::Woken))) dispatch::wake_procno(w.procno);
+    }
+}
+
+namespace {
+
+constinit TimestampTz last_notify = 0;
+
+// One NOTIFY for each queue that got ready tasks for outside workers since the last time.
+void notify_queues() {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
+        dispatch::Queue &queue = map.queues[q];
+        if (!queue.used || queue.db != self.db || pg_atomic_exchange_u32(&queue.news, 0) == 0) continue;
+        const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
+        const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
+        if (ns == nullptr) continue;
+        char channel[NAMEDATALEN];
+        snprintf(channel, sizeof(channel), "pgqueue_%s", ns->name);
+        Async_Notify(channel, info->name);
+    }
+}
+
+}  // namespace
+
+TimestampTz notify_listeners(TimestampTz now) {
+    dispatch::Database &d = my_db();
+    if (config::notify_interval < 0 || pg_atomic_read_u32(&d.listened) == 0 || pg_atomic_read_u32(&d.news) == 0) return never;
+    TimestampTz next = last_notify + int64(config::notify_interval) * 1000;
+    if (now < next) return next;
+    last_notify = now;
+    pg_atomic_write_u32(&d.news, 0);
+    pg_memory_barrier();
+    transact("notify listeners", [] { notify_queues(); });
+    return never;
+}
+
+}  // namespace pgqueue::worker::scheduler

@@ -1,0 +1,68 @@
+-- Messages with SQLSTATE, detail and hint of wrong calls.
+\set SHOW_CONTEXT never
+CREATE FUNCTION pg_temp.try(statement text) RETURNS TABLE (sqlstate text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    sqlstate := '00000';
+    RETURN NEXT;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS sqlstate = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN NEXT;
+END
+$$;
+SELECT pgqueue.create_queue('q') IS NOT NULL AS made;
+\x on
+SELECT s.statement, e.* FROM unnest(ARRAY[
+    $$SELECT pgqueue.create_namespace('pgqueue')$$,
+    $$SELECT pgqueue.create_namespace('a b')$$,
+    $$SELECT pgqueue.create_namespace(NULL)$$,
+    $$SELECT pgqueue.create_namespace('n', weight => 0)$$,
+    $$SELECT pgqueue.update_namespace('default')$$,
+    $$SELECT pgqueue.update_namespace('nosuch', weight => 1)$$,
+    $$SELECT pgqueue.update_namespace('default', owner => 'nosuch')$$,
+    $$SELECT pgqueue.delete_namespace('default')$$,
+    $$SELECT pgqueue.grant_namespace('default', 'fly', 'pgqueue_user')$$,
+    $$SELECT pgqueue.grant_namespace('default', 'use', 'nosuch')$$,
+    $$SELECT pgqueue.create_queue('1x')$$,
+    $$SELECT pgqueue.create_queue(NULL)$$,
+    $$SELECT pgqueue.create_queue('q', backoff => 'never')$$,
+    $$SELECT pgqueue.create_queue('q', retries => 40000)$$,
+    $$SELECT pgqueue.create_queue('q', lease => '0')$$,
+    $$SELECT pgqueue.create_queue('q', rate_limit => 5)$$,
+    $$SELECT pgqueue.create_queue('q', namespace => 'nosuch')$$,
+    $$SELECT pgqueue.create_queue('q', namespace => 'pgqueue')$$,
+    $$SELECT pgqueue.update_queue('q')$$,
+    $$SELECT pgqueue.update_queue('nosuch', ttl => '1 h')$$,
+    $$INSERT INTO pgqueue.queue (queue) VALUES ('q')$$,
+    $$UPDATE pgqueue.queue SET created_at = now() WHERE queue = 'q'$$,
+    $$SELECT pgqueue.create_task('nosuch', '{}')$$,
+    $$SELECT pgqueue.create_task('q')$$,
+    $$SELECT pgqueue.create_task('q', type => 't', command => 'SELECT 1')$$,
+    $$SELECT pgqueue.create_task('q', '{}', delayed_at => '2000-01-01')$$,
+    $$SELECT pgqueue.create_task('q', '{}', on_conflict => 'maybe')$$,
+    $$SELECT pgqueue.cancel_task(-1)$$,
+    $$SELECT pgqueue.get_task(NULL)$$,
+    $$INSERT INTO pgqueue.task (queue, payload, status) VALUES ('q', '{}', 'failed')$$,
+    $$SELECT pgqueue.priority_value('urgent')$$]) s (statement), pg_temp.try(s.statement) e;
+\x off
+-- A read-only transaction.
+BEGIN READ ONLY;
+SELECT pgqueue.create_task('q', '{}');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT pgqueue.create_queue('q2');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT queue FROM pgqueue.queue WHERE queue = 'q';
+ROLLBACK;
+-- PREPARE TRANSACTION after work on tasks.
+BEGIN;
+SELECT pgqueue.create_task('q', '{}') IS NOT NULL AS made;
+PREPARE TRANSACTION 'pgqueue';
+SELECT count(*) FROM pgqueue.task WHERE queue = 'q';
+-- A procedure that waits, in a transaction block.
+BEGIN;
+SELECT pgqueue.create_task('q', '{}') AS id \gset
+CALL pgqueue.wait_for_result(:id, '0');
+ROLLBACK;
+SELECT queue FROM pgqueue.delete_queue('q');
