@@ -80,6 +80,16 @@ void clear_running(SlotNo worker) {
     if (file != nullptr) file->running[worker].id = 0;
 }
 
+bool next_executed(Oid database, int *at, RunningTask *task) {
+    while (*at < static_cast<int>(lengthof(file->executed))) {
+        const RunningTask &e = file->executed[(*at)++];
+        if (e.id == 0 || e.database != database) continue;
+        *task = e;
+        return true;
+    }
+    return false;
+}
+
 bool was_executing(Oid database, int64 id, int32 attempt) {
     for (const RunningTask &e : file->executed)
         if (e.id == id && e.database == database && e.attempt == attempt) return true;

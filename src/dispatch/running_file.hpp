@@ -18,6 +18,8 @@ struct RunningTask {
 void open_running_file();
 void mark_running(SlotNo worker, int64 id, int32 attempt, bool suspect);
 void clear_running(SlotNo worker);
+// The tasks of a database that were executing when the server crashed, one for each call with the same `at`, which begins at 0.
+bool next_executed(Oid database, int *at, RunningTask *task);
 // Was this attempt executing when the server crashed?
 bool was_executing(Oid database, int64 id, int32 attempt);
 // The suspects of a database have been charged.

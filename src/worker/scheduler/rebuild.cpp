@@ -208,6 +208,7 @@ void apply_late_deltas() { take_deltas(dispatch::apply_delta); }
 
 void rebuild() {
     dispatch::Database &d = my_db();
+    charge_executed();
     pg_atomic_write_u32(&d.lost, 0);
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Loading));
     pg_memory_barrier();

@@ -86,7 +86,32 @@ void take_back(WorkerSlot *w) {
     }
 }
 
+// Charges one task that was executing when the server crashed. Its claim may be lost with the crash: it was committed without waiting for the
+// disk; then the row looks as if nobody had begun that attempt.
+void charge(const dispatch::RunningTask &t) {
+    store::TaskRow row;
+    if (store::lock_by_id(t.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+    TimestampTz now = GetCurrentTimestamp();
+    if (is_waiting(row.status) && row.attempt < t.attempt) {
+        row.uncounted += t.attempt - row.attempt - 1;
+        row.attempt = t.attempt;
+        row.started_at = now;
+    } else if (row.status != Status::Retained || row.attempt != t.attempt || row.epoch == map.shared->boot_epoch) {
+        return;
+    }
+    task::charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
+}
+
 }  // namespace
+
+void charge_executed() {
+    // On disk before it runs again, else a task that crashes the server at once would never be charged.
+    int before = synchronous_commit;
+    synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
+    dispatch::RunningTask t;
+    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) transact("charge a task that ran when the server crashed", [&t] { charge(t); });
+    synchronous_commit = before;
+}
 
 void recover_workers(TimestampTz) {
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {

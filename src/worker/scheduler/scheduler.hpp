@@ -43,6 +43,7 @@ TimestampTz notify_listeners(TimestampTz now);
 
 // recover.cpp: what ended workers held; what a slow worker has not begun.
 void recover_workers(TimestampTz now);
+void charge_executed();  // before the rebuild: what ran when the server crashed
 
 // staff.cpp: starts and retires workers.
 TimestampTz staff(TimestampTz now);

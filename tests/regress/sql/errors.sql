@@ -1,16 +1,14 @@
 -- Messages with SQLSTATE, detail and hint of wrong calls.
 \set SHOW_CONTEXT never
-CREATE FUNCTION pg_temp.try(statement text) RETURNS TABLE (sqlstate text, message text, detail text, hint text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.try(statement text, OUT code text, OUT message text, OUT detail text, OUT hint text) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;
-    sqlstate := '00000';
-    RETURN NEXT;
+    code := '00000';
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS sqlstate = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-    RETURN NEXT;
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 END
 $$;
-SELECT pgqueue.create_queue('q') IS NOT NULL AS made;
+SELECT queue FROM pgqueue.create_queue('q');
 \x on
 SELECT s.statement, e.* FROM unnest(ARRAY[
     $$SELECT pgqueue.create_namespace('pgqueue')$$,

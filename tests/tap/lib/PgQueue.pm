@@ -209,7 +209,7 @@ sub query
     my $mark = 'mark-' . ++$self->{marks};
     $self->{in} .= "$sql;\n\\echo $mark\n\\warn $mark\n";
     my $end = Time::HiRes::time() + PgQueue::default_timeout();
-    until ($self->{out} =~ /^$mark$/m && $self->{err} =~ /$mark$/m)
+    until ($self->{out} =~ /^$mark\n/m && $self->{err} =~ /^$mark\n/m)
     {
         die "the session is gone: $self->{err}" unless $self->{run}->pumpable;
         die "no answer to: $sql" if Time::HiRes::time() > $end;
