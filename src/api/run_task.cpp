@@ -4,7 +4,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/error.hpp"
 #include "task/lifecycle.hpp"
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

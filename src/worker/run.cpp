@@ -11,7 +11,7 @@
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

@@ -7,7 +7,7 @@
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "store/segments.hpp"
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 

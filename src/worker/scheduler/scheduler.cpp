@@ -110,6 +110,9 @@ bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
 // Everything there is to do now; returns when to look again.
 TimestampTz turn() {
     dispatch::Database &d = my_db();
+    // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never));
+    pg_memory_barrier();
     TimestampTz now = GetCurrentTimestamp();
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();

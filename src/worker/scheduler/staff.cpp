@@ -199,6 +199,8 @@ bool staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
         fail_without_role(no);
         return false;
     }
+    // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
+    if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
     if (refusal != nullptr && refusal->until > now) {
         *short_of_slots = true;

@@ -1,7 +1,7 @@
 // Runs the statements of a command one after the other, as the simple query protocol does.
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 #include "pg/guards.hpp"
-#include "worker/executor/result.hpp"
+#include "executor/result.hpp"
 
 namespace pgqueue::executor {
 namespace {
