@@ -7,8 +7,6 @@ DECLARE
     setting text;
 BEGIN
     setting := CASE
-        WHEN q.rate_limit IS NOT NULL THEN 'rate_limit'
-        WHEN q.rate_burst <> 1 THEN 'rate_burst'
         WHEN q.group_max_running <> 1 THEN 'group_max_running'
         WHEN q.group_rate_limit IS NOT NULL THEN 'group_rate_limit'
         WHEN q.group_policy <> 'hold' THEN 'group_policy'

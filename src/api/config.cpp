@@ -23,7 +23,7 @@ void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
     dispatch::SlotNo slot = task::slot_of(*q);
-    if (slot >= 0) dispatch::note_queue_config(slot, {q->id, q->ns_id, q->paused, q->paused_until, q->max_running});
+    if (slot >= 0) dispatch::note_queue_config(slot, task::config_of(*q));
 }
 
 void note_namespace(int32 ns_id) {

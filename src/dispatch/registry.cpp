@@ -279,6 +279,13 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     q.max_running = config.max_running;
     q.paused = config.paused;
     q.paused_until = config.paused_until;
+    // A new bucket is full, a changed one keeps what fits.
+    if (!q.configured || q.rate <= 0) q.tokens = config.burst;
+    q.rate = config.rate;
+    q.burst = config.burst;
+    q.tokens = Min(q.tokens, static_cast<double>(q.burst));
+    if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
+    q.throttled_until = 0;
     q.configured = true;
     revise_queue_locked(queue);
 }

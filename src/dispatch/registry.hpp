@@ -23,6 +23,8 @@ struct QueueConfig {
     bool paused;
     TimestampTz paused_until;  // 0 none
     int32 max_running;         // 0 none
+    double rate;               // starts a second, 0 none
+    int32 burst;
 };
 
 // All raise 53200 when the fixed tables are full.

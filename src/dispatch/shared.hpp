@@ -130,7 +130,12 @@ struct Queue {
     bool paused;
     int32 max_running;       // 0 none
     TimestampTz paused_until;
-    // state
+    double rate;             // starts a second, 0 no limit
+    int32 burst;
+    // state, namespace lock
+    double tokens;
+    TimestampTz refilled_at;
+    TimestampTz throttled_until;  // no token before, 0 not throttled; the scheduler takes it away
     pg_atomic_uint32 running;   // retained by server workers
     pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
     pg_atomic_uint64 counts[status_count];  // rows by status, int64 as two's complement

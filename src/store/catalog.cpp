@@ -140,6 +140,9 @@ void read_queue(const RowReader &r) {
     q->lease = r.interval(q_lease, 0);
     q->run_limit = r.interval(q_run_limit, 0);
     q->max_running = static_cast<int32>(r.integer(q_max_running));
+    q->rate_limit = r.number(q_rate_limit);
+    q->rate_burst = static_cast<int32>(r.integer(q_rate_burst, 1));
+    q->dead_letter = r.string(q_dead_letter);
     q->max_depth = r.integer(q_max_depth);
     q->retention = retention_of(r.interval(q_retention, -1), q->ttl);
     q->on_finish = on_finish_of(r.string(q_on_finish));

@@ -26,8 +26,6 @@ SlotNo my_database() {
     return db;
 }
 
-dispatch::QueueConfig config_of(const store::QueueInfo &q) { return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running}; }
-
 void note_change(const store::TaskRow &row, int from, int to) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     SlotNo slot = q ? slot_of(*q) : none;
@@ -39,6 +37,10 @@ double random_fraction() {
 }
 
 }  // namespace
+
+dispatch::QueueConfig config_of(const store::QueueInfo &q) {
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst};
+}
 
 SlotNo slot_of(const store::QueueInfo &queue) {
     SlotNo db = my_database();

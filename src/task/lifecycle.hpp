@@ -1,13 +1,16 @@
 // A task's life: each transition changes the row (store) and notes for the commit what shared memory has to know (dispatch).
 // All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "dispatch/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {
 
 using dispatch::SlotNo;
+
+// What the dispatcher has to know of a queue.
+dispatch::QueueConfig config_of(const store::QueueInfo &queue);
 
 // The dispatcher's entry of a queue in this database, configured when it was new; -1 while shared memory or the database is not served at all.
 SlotNo slot_of(const store::QueueInfo &queue);

@@ -57,7 +57,7 @@ void load_configuration() {
     auto load = [] {
         for (const store::QueueInfo &q : store::all_queues()) {
             SlotNo slot = task::slot_of(q);
-            dispatch::configure_queue(slot, {q.id, q.ns_id, q.paused, q.paused_until, q.max_running});
+            dispatch::configure_queue(slot, task::config_of(q));
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {
             dispatch::ensure_namespace(self.db, n.id);

@@ -118,7 +118,7 @@ TimestampTz turn() {
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
     recover_workers(now);
     dispatch::drain_inboxes(self.db);
-    TimestampTz next = move_due(now);
+    TimestampTz next = Min(move_due(now), dispatch::end_throttles(self.db, now));
     next = Min(next, expire(now));
     next = Min(next, end_leases(now));
     wake_waiters();
