@@ -11,7 +11,6 @@ BEGIN
         WHEN q.group_rate_limit IS NOT NULL THEN 'group_rate_limit'
         WHEN q.group_policy <> 'hold' THEN 'group_policy'
         WHEN q.aging IS NOT NULL THEN 'aging'
-        WHEN q.dead_letter IS NOT NULL THEN 'dead_letter'
         WHEN q.group_commit <> 1 THEN 'group_commit'
         WHEN q.forward_to IS NOT NULL THEN 'forward_to'
     END;
@@ -50,6 +49,23 @@ BEGIN
 END
 $$;
 
+-- Raises unless the dead-letter queue is another queue of the same namespace.
+CREATE FUNCTION pgqueue_internal.check_dead_letter(q pgqueue_internal.queue) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF q.dead_letter IS NULL THEN
+        RETURN;
+    END IF;
+    IF q.dead_letter = q.name THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a queue cannot be its own dead-letter queue';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('dead-letter queue "%s" does not exist', q.dead_letter),
+            HINT = 'Create it first, in the same namespace.';
+    END IF;
+END
+$$;
+
 -- The row as it is stored: what is NULL and cannot be none has its default, zero and '' are NULL where they mean none.
 -- Raises for what is wrong.
 CREATE FUNCTION pgqueue_internal.checked_queue(q pgqueue_internal.queue) RETURNS pgqueue_internal.queue
@@ -85,6 +101,7 @@ BEGIN
         q.paused_until := NULL;
     END IF;
     PERFORM pgqueue_internal.check_supported(q);
+    PERFORM pgqueue_internal.check_dead_letter(q);
     RETURN q;
 END
 $$;

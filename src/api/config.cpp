@@ -52,7 +52,9 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
     if (dispatch::loaded() && strcmp(table, "queue") == 0) {
         int32 id = int_column(data, tuple, "id");
-        gone ? note_queue_gone(id) : note_queue(id);
+        int32 before = int_column(data, data->tg_trigtuple, "id");
+        if (gone || before != id) note_queue_gone(before);
+        if (!gone) note_queue(id);
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
         note_namespace(int_column(data, tuple, "id"));
     }

@@ -1,6 +1,7 @@
 #include "dispatch/lease.hpp"
 
 #include "dispatch/pool.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -78,7 +79,7 @@ bool find_lease(int64 id, Lease *out) {
 }
 
 bool drop_lease(int64 id, int64 receipt) {
-    SlotNo gone = -1;
+    SlotNo gone = -1, queue = -1;
     {
         pg::LwLockGuard lock(lease_lock(id));
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
@@ -86,13 +87,16 @@ bool drop_lease(int64 id, int64 receipt) {
             if (l.id != id) continue;
             if (l.receipt != receipt) break;
             gone = *link;
+            queue = l.queue;
             *link = l.next;
             l.id = 0;
             break;
         }
     }
-    if (gone >= 0) give_lease(gone);
-    return gone >= 0;
+    if (gone < 0) return false;
+    give_lease(gone);
+    end_running(queue, 1);
+    return true;
 }
 
 bool move_lease(int64 id, int64 receipt, TimestampTz until) {

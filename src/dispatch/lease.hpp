@@ -20,7 +20,7 @@ void add_lease(const LeaseRequest &request);  // uses a reserved entry
 
 // Copies the lease of a task. False: none.
 bool find_lease(int64 id, Lease *out);
-// Ends it in memory; false: not there, or with another receipt.
+// Ends it in memory and gives its place under the limits back; false: not there, or with another receipt.
 bool drop_lease(int64 id, int64 receipt);
 bool move_lease(int64 id, int64 receipt, TimestampTz until);
 

@@ -26,11 +26,13 @@ SlotNo my_database() {
     return db;
 }
 
-void note_change(const store::TaskRow &row, int from, int to) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+void note_change_of(int32 queue_id, int from, int to) {
+    const store::QueueInfo *q = store::queue_by_id(queue_id);
     SlotNo slot = q ? slot_of(*q) : none;
     if (slot >= 0 && from != to) dispatch::note_count(slot, from, to, 1);
 }
+
+void note_change(const store::TaskRow &row, int from, int to) { note_change_of(row.queue_id, from, to); }
 
 double random_fraction() {
     return static_cast<double>(pg_prng_double(&pg_global_prng_state));
@@ -108,6 +110,29 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
     return Status::Retry;
 }
 
+namespace {
+
+// A task that failed for good moves to the dead-letter queue of its queue: the same row, with the queue that it came from.
+void move_to_dead_letter(store::TaskRow *row, const store::QueueInfo *queue) {
+    if (queue == nullptr || queue->dead_letter == nullptr) return;
+    const store::QueueInfo *to = store::queue_by_name(queue->ns_id, queue->dead_letter);
+    if (to == nullptr || to->id == queue->id) return;
+    row->origin_queue_id = row->queue_id;
+    row->queue_id = to->id;
+}
+
+// A count leaves one queue and appears in another one, or the same.
+void note_move(int32 from_queue, int from, int32 to_queue, int to) {
+    if (from_queue == to_queue) {
+        note_change_of(to_queue, from, to);
+        return;
+    }
+    note_change_of(from_queue, from, -1);
+    note_change_of(to_queue, -1, to);
+}
+
+}  // namespace
+
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
     Status from = row->status;
     const store::QueueInfo *queue = store::queue_by_id(row->queue_id);
@@ -115,6 +140,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     row->lease_until = 0;
     bool finished = !is_unfinished(end.status);
     row->finished_at = finished ? now : 0;
+    int32 from_queue = row->queue_id;
+    if (end.status == Status::Failed) move_to_dead_letter(row, queue);
     bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released;
     if (!store::update(row, nullptr, wait)) return false;
     store::OutcomeRow out{end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count};
@@ -124,7 +151,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     else if (told)
         store::append_outcome(*row, out);
     if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
-    note_change(*row, static_cast<int>(from), drop ? -1 : static_cast<int>(end.status));
+    note_move(from_queue, static_cast<int>(from), row->queue_id, drop ? -1 : static_cast<int>(end.status));
     if (finished)
         dispatch::note_finished(row->ref.id);
     else
@@ -197,7 +224,10 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
 
 void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
     Status from = row->status;
+    int32 from_queue = row->queue_id;
     bool finished = !is_unfinished(from);
+    row->queue_id = queue.id;
+    if (from_queue != queue.id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
     if (finished) {
@@ -208,7 +238,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
         row->dies_at = queue.ttl > 0 ? (due != 0 ? due : now) + queue.ttl : 0;
     }
     store::update(row, nullptr, store::Wait::Block);
-    note_change(*row, static_cast<int>(from), static_cast<int>(row->status));
+    note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));
     hint_again(*row);
 }
 

@@ -56,7 +56,8 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
 // A waiting task ends without an attempt (cancelled, expired, failed because its role is gone).
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
 
-// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun).
+// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun). It goes on in `queue`, which is
+// another one than before when it comes back from a dead-letter queue.
 void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
 
 }  // namespace pgqueue::task

@@ -89,11 +89,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
 namespace {
 
 // The lease and the place under the limits go with the commit.
-void over(const store::TaskRow &row) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    SlotNo slot = q ? slot_of(*q) : -1;
-    if (slot >= 0) dispatch::note_lease_over(row.ref.id, row.receipt, slot);
-}
+void over(const store::TaskRow &row) { dispatch::note_lease_over(row.ref.id, row.receipt); }
 
 End plain_end(AttemptEnd outcome, Status status) {
     End end{};
@@ -157,7 +153,7 @@ bool lease_over(const dispatch::Lease &lease, TimestampTz now) {
     if (locked == store::Locked::Held) return false;
     if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != lease.receipt) {
         // The row says that the attempt is over: only memory is behind.
-        if (dispatch::drop_lease(lease.id, lease.receipt)) dispatch::end_running(lease.queue, 1);
+        dispatch::drop_lease(lease.id, lease.receipt);
         return true;
     }
     if (!session_gone && row.lease_until > now) return true;  // extended by a transaction that has just ended

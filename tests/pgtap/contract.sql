@@ -5,7 +5,7 @@
 BEGIN;
 CREATE TEMP TABLE later (kind text, name text);
 INSERT INTO later
-SELECT 'functions', unnest('{clean_queue,purge_queue,redrive,progress,why,create_handler,delete_handler,create_ticker,update_ticker,delete_ticker,get_ticker,
+SELECT 'functions', unnest('{progress,why,create_handler,delete_handler,create_ticker,update_ticker,delete_ticker,get_ticker,
     next_ticker,fire_ticker,cron_next,cron_valid,import_pg_cron,prometheus,reset_stats,fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
     create_sharded_queue}'::text[])
 UNION ALL SELECT 'types', unnest('{reason}'::text[])

@@ -68,9 +68,11 @@ sub all_well
 sub attempts_right
 {
     my ($what, $least, $most) = @_;
-    is(sql(q{SELECT string_agg(format('%s %s: attempt %s, lost %s', t.id, t.status, t.attempt, a.lost), E'\n')
-             FROM pgqueue.task t LEFT JOIN LATERAL (SELECT count(*) AS lost FROM pgqueue.task_attempt a
-                 WHERE a.task_id = t.id AND a.outcome = 'lost' AND a.error_code IN ('PQ102', '57P01')) a ON true
+    is(sql(q{SELECT string_agg(format('%s %s: attempt %s, %s', t.id, t.status, t.attempt, a.ends), E'\n')
+             FROM pgqueue.task t LEFT JOIN LATERAL (
+                 SELECT count(*) FILTER (WHERE a.outcome = 'lost' AND a.error_code IN ('PQ102', '57P01')) AS lost,
+                     string_agg(concat_ws(' ', a.attempt, a.outcome, a.error_code), ', ' ORDER BY a.attempt) AS ends
+                 FROM pgqueue.task_attempt a WHERE a.task_id = t.id) a ON true
              WHERE t.attempt - a.lost <> CASE t.status WHEN 'failed' THEN 3 ELSE 1 END}), '', "A43: $what: attempts are counted");
     my $lost = sql(q{SELECT count(*) FROM pgqueue.task_attempt WHERE outcome = 'lost'});
     cmp_ok($lost, '>=', $least, "A43: $what: what ran is charged");
