@@ -173,6 +173,7 @@ struct Database {
     pg_atomic_uint32 generation;     // of this entry
     pg_atomic_uint32 held;           // 1: not adopted
     pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
+    pg_atomic_uint32 left;           // its last scheduler left by itself: no failure
     pg_atomic_uint32 no_extension;   // the probe found no extension here
     pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
     pg_atomic_uint32 parked;         // its scheduler left because nothing was due; back at wake_at, or when called
@@ -214,6 +215,8 @@ struct Database {
 };
 
 enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
+// Why a worker ended: by itself (its task broke it, or it left), with the server, or because somebody told it to.
+enum class EndedBy : uint32 { Itself, Shutdown, Order };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.
@@ -232,6 +235,7 @@ struct WorkerSlot {
     pid_t pid;
     int procno;
     pg_atomic_uint32 leave;     // asked to end after its task
+    pg_atomic_uint32 ended_by;  // EndedBy, written at its end
     pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
     pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
     pg_atomic_uint32 cancel_attempt;

@@ -180,7 +180,8 @@ Oid table_oid(const char *name) { return get_relname_relid(name, get_namespace_o
 
 void load_table(Oid oid, void (*reader)(const RowReader &)) {
     pg::RelationRef rel(oid, AccessShareLock);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    // A catalog snapshot: fresh, and to be had in parallel mode too.
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(oid));
     TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) reader(RowReader{tuple, RelationGetDescr(static_cast<Relation>(rel))});
     table_endscan(scan);

@@ -201,6 +201,21 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
+bool charge_terminated(store::TaskRow *row, TimestampTz now) {
+    const char *message = "the worker process was terminated by administrator command";
+    if (row->uncounted >= uncounted_most) return charge_crash(row, ERRCODE_ADMIN_SHUTDOWN, message, now);
+    row->uncounted++;
+    row->delayed_at = now;
+    End end{};
+    end.outcome = AttemptEnd::Lost;
+    end.status = Status::Retry;
+    end.error.sqlstate = ERRCODE_ADMIN_SHUTDOWN;
+    end.error.message = message;
+    end.cpu_seconds = -1;
+    end.wal_bytes = end.row_count = -1;
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
     Status from = row->status;
     row->status = status;

@@ -90,7 +90,8 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now + first_wait;
         pfree(s.handle);
         s.handle = nullptr;
-        s.failures = now - s.at < healthy_after ? s.failures + 1 : 0;
+        bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
+        s.failures = !left && now - s.at < healthy_after ? s.failures + 1 : 0;
         s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
     }
     if (s.at > now) return s.at;

@@ -30,6 +30,7 @@ void at_exit(int, Datum) {
     pg_atomic_compare_exchange_u32(turn, &me, 0);
     // One that never came up is found by the scheduler, which then waits before the next try.
     if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting) return;
+    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(ended_by()));
     uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
     if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&dispatch::database(w.db).idle_workers, 1);
     dispatch::wake_scheduler(w.db);

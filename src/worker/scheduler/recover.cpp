@@ -22,6 +22,7 @@ struct Lost {
     Hold hold;
     HoldState was;
     bool cancelled;
+    dispatch::EndedBy by;
 };
 
 // Puts one task back into its place: what had not begun is as if never taken, what ran is charged, what was cancelled is over.
@@ -44,7 +45,9 @@ void put_back(const Lost &l) {
         end.cpu_seconds = -1;
         end.wal_bytes = end.row_count = -1;
         task::end_attempt(&row, end, now, store::Wait::Skip);
-    } else if (l.was == HoldState::Running) {
+    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Order) {
+        task::charge_terminated(&row, now);
+    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
     } else {
         task::give_back(&row, now);
@@ -63,7 +66,7 @@ void recover_ended(SlotNo no) {
         HoldState was = static_cast<HoldState>(pg_atomic_read_u32(&h.state));
         if (was == HoldState::None) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
-        Lost lost{h, was, cancelled};
+        Lost lost{h, was, cancelled, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by))};
         if (!transact("give back the task of an ended worker", [&lost] {
                 put_back(lost);
                 PGQUEUE_TESTPOINT("scheduler-recovering");
@@ -80,7 +83,7 @@ void take_back(WorkerSlot *w) {
         Hold &h = w->holds[i];
         uint32 claimed = static_cast<uint32>(HoldState::Claimed);
         if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Taken))) continue;
-        Lost lost{h, HoldState::Claimed, false};
+        Lost lost{h, HoldState::Claimed, false, dispatch::EndedBy::Itself};
         if (!transact("take back a task that has not begun", [&lost] { put_back(lost); })) pg_atomic_write_u32(&my_db().lost, 1);
         dispatch::end_running(h.queue, 1);
     }

@@ -26,10 +26,14 @@ bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
 
 namespace {
 
+constinit bool busy = false;  // in the middle of a turn
+
 void at_exit(int, Datum) {
     if (self.db < 0) return;
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
+    // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
+    if (busy) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u32(&d.scheduler_pid, 0);
@@ -57,6 +61,7 @@ constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 // Leaves for good; the launcher starts another one when the database wants it.
 [[noreturn]] void leave() {
+    pg_atomic_write_u32(&my_db().left, 1);
     proc_exit(0);
 }
 
@@ -168,7 +173,9 @@ bool sleep_until(TimestampTz next, bool deaf) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         AcceptInvalidationMessages();
+        busy = true;
         TimestampTz next = turn();
+        busy = false;
         MemoryContextReset(self.scratch);
         TimestampTz now = GetCurrentTimestamp();
         if (may_park(now, next, &quiet_since)) park(next);

@@ -68,6 +68,7 @@ SlotNo take_slot(SlotNo role) {
         w.pid = 0;
         w.procno = -1;
         pg_atomic_write_u32(&w.leave, 0);
+        pg_atomic_write_u32(&w.ended_by, 0);
         pg_atomic_write_u32(&w.giving_back, 0);
         pg_atomic_write_u64(&w.cancel_id, 0);
         pg_atomic_write_u32(&w.n_holds, 0);
