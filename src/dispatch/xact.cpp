@@ -216,6 +216,11 @@ void run_action(const Action &a) {
             if (db < 0) break;
             pg_atomic_write_u32(&database(db).wanted, a.database.wanted ? 1 : 0);
             pg_atomic_write_u32(&database(db).no_extension, a.database.wanted ? 0 : 1);
+            if (!a.database.wanted) {
+                // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
+                pg_atomic_write_u32(&database(db).current_segment, UINT32_MAX);
+                pg_atomic_write_u32(&database(db).lost, 1);
+            }
             wake_scheduler(db);
             wake_launcher();
             break;

@@ -1,5 +1,7 @@
 #include "worker/processes.hpp"
 
+#include "pg/guards.hpp"
+
 namespace pgqueue::worker {
 namespace {
 
@@ -50,6 +52,15 @@ bool start_worker(SlotNo slot, bool can_login, BackgroundWorkerHandle **handle) 
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
     BackgroundWorker w = describe(housekeeper, Int32GetDatum(db));
     return RegisterDynamicBackgroundWorker(&w, handle);
+}
+
+void free_worker_slot(SlotNo no) {
+    dispatch::WorkerSlot &w = dispatch::map.shared->workers[no];
+    pg_atomic_fetch_sub_u32(&dispatch::map.roles[w.role].workers, 1);
+    pg_atomic_fetch_sub_u32(&dispatch::map.shared->total_workers, 1);
+    pg::LwLockGuard lock(dispatch::workers_lock());
+    w.db = w.role = -1;
+    pg_atomic_write_u32(&w.state, static_cast<uint32>(dispatch::WorkerState::Free));
 }
 
 void begin_process(void (*at_exit)(int, Datum), Datum arg) {

@@ -16,6 +16,9 @@ bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
+// The place of a worker that is gone, for another one.
+void free_worker_slot(SlotNo worker);
+
 // What every process of ours does first: signals, shared exit callback order, application of pending settings.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
 // Reloads the configuration when it was asked for.

@@ -158,8 +158,6 @@ void run(Claimed *c) {
     dispatch::clear_running(self.slot);
     pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
     dispatch::end_running(h.queue, 1);
-    pg_atomic_uint32 *turn = &dispatch::database(w.db).suspect_running;
-    if (pg_atomic_read_u32(turn) == static_cast<uint32>(self.slot + 1)) pg_atomic_write_u32(turn, 0);
     int64 micros = GetCurrentTimestamp() - start;
     self.mean_run_us += (static_cast<double>(micros) - self.mean_run_us) / 8;
     log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);

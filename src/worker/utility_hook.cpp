@@ -75,7 +75,7 @@ void send_away(SlotNo db) {
 void clear_database(const char *name) {
     Oid oid = get_database_oid(name, true);
     SlotNo db = OidIsValid(oid) ? dispatch::find_database(oid) : -1;
-    if (db < 0 || oid == MyDatabaseId) return;
+    if (db < 0) return;
     uint32 nobody = 0;
     if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).blocked_by, &nobody, static_cast<uint32>(MyProcPid))) return;
     blocked_db = db;

@@ -54,7 +54,22 @@ bool reserve_worker() {
     return false;
 }
 
-void unreserve_worker() { pg_atomic_fetch_sub_u32(&map.shared->total_workers, 1); }
+
+// The limit has become smaller: workers beyond it end after their task, idle ones first.
+void retire_surplus() {
+    int64 surplus = int64(pg_atomic_read_u32(&map.shared->total_workers)) - config::max_workers();
+    if (surplus <= 0) return;
+    for (WorkerSlot &w : map.shared->workers)
+        surplus -= static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0;
+    for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
+        for (WorkerSlot &w : map.shared->workers) {
+            if (surplus <= 0) return;
+            if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != wanted || pg_atomic_exchange_u32(&w.leave, 1) != 0) continue;
+            dispatch::wake_procno(w.procno);
+            surplus--;
+        }
+    }
+}
 
 // A free slot, marked as starting for the role. -1: none.
 SlotNo take_slot(SlotNo role) {
@@ -79,15 +94,6 @@ SlotNo take_slot(SlotNo role) {
     return -1;
 }
 
-void free_slot(SlotNo no) {
-    WorkerSlot &w = map.shared->workers[no];
-    pg_atomic_fetch_sub_u32(&map.roles[w.role].workers, 1);
-    unreserve_worker();
-    pg::LwLockGuard lock(dispatch::workers_lock());
-    w.db = w.role = -1;
-    pg_atomic_write_u32(&w.state, static_cast<uint32>(WorkerState::Free));
-}
-
 bool can_login(Oid oid) {
     HeapTuple t = SearchSysCache1(AUTHOID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(t)) return false;
@@ -104,14 +110,14 @@ Started start_one(SlotNo role, bool login) {
     if (!reserve_worker()) return Started::NoSlot;
     SlotNo no = take_slot(role);
     if (no < 0) {
-        unreserve_worker();
+        pg_atomic_fetch_sub_u32(&map.shared->total_workers, 1);
         return Started::NoSlot;
     }
     pg_atomic_fetch_add_u32(&r.workers, 1);
     BackgroundWorkerHandle *handle = nullptr;
     pg::MemoryScope scope(self.lasting);
     if (!start_worker(no, login, &handle)) {
-        free_slot(no);
+        free_worker_slot(no);
         return Started::NoSlot;
     }
     handles[no] = {map.shared->workers[no].generation, handle};
@@ -228,7 +234,7 @@ void note_worker_gone(SlotNo no) {
     handles[no].handle = nullptr;
     if (static_cast<WorkerState>(pg_atomic_read_u32(&map.shared->workers[no].state)) == WorkerState::Ended)
         if (Refusal *r = refusal_of(map.shared->workers[no].role, false)) r->failures = 0;
-    free_slot(no);
+    free_worker_slot(no);
     // Other databases may be waiting for the place.
     for (SlotNo db = 0; db < dispatch::max_databases; db++)
         if (dispatch::database(db).used && dispatch::database(db).no_slot_since != 0 && db != self.db) dispatch::wake_scheduler(db);
@@ -246,6 +252,7 @@ bool started_workers() { return started > 0; }
 TimestampTz staff(TimestampTz now) {
     started = 0;
     reap_unborn(now);
+    retire_surplus();
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) return never;
     bool short_of_slots = false;
