@@ -10,7 +10,6 @@ BEGIN
         WHEN q.group_max_running <> 1 THEN 'group_max_running'
         WHEN q.group_rate_limit IS NOT NULL THEN 'group_rate_limit'
         WHEN q.group_policy <> 'hold' THEN 'group_policy'
-        WHEN q.aging IS NOT NULL THEN 'aging'
         WHEN q.group_commit <> 1 THEN 'group_commit'
         WHEN q.forward_to IS NOT NULL THEN 'forward_to'
     END;

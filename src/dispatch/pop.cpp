@@ -8,40 +8,54 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// The first list of a lane with something in it. Lists are only taken apart by the scheduler, which may be at work on them without the lock.
-Take best_list(Lane *lane, PriorityList **out, Page **front) {
-    for (SlotNo no = lane->first; no >= 0; no = map.priorities[no].next) {
-        PriorityList *p = &map.priorities[no];
-        if (p->list.count == 0) continue;
-        Take t = front_page(&p->list, front);
+// The head of a lane that may be taken next. rank: its priority, less what it has gained by waiting.
+struct Candidate {
+    SlotNo lane = -1;
+    PriorityList *list = nullptr;
+    Page *front = nullptr;
+    int64 rank = 0;
+
+    int64 id() const { return front->ready[front->head].id; }
+    bool before(const Candidate &other) const { return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id()); }
+};
+
+// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Lists are only taken apart by the
+// scheduler, which may be at work on them without the lock; one that waits for pages from the file holds its lane up.
+Take best_list(SlotNo no, Candidate *best) {
+    int64 aging = map.queues[map.lanes[no].queue].aging;
+    TimestampTz now = aging > 0 ? GetCurrentTimestamp() : 0;
+    for (SlotNo l = map.lanes[no].first; l >= 0; l = map.priorities[l].next) {
+        Candidate c{no, &map.priorities[l], nullptr, map.priorities[l].priority};
+        if (c.list->list.count == 0) continue;
+        Take t = front_page(&c.list->list, &c.front);
+        if (t == Take::InFile) return t;
         if (t == Take::Empty) continue;
-        *out = p;
-        return t;
+        if (aging > 0) c.rank -= Max(now - c.front->since, 0) / aging;
+        if (c.before(*best)) *best = c;
+        if (aging <= 0) break;
     }
-    return Take::Empty;
+    return best->lane == no ? Take::Got : Take::Empty;
 }
 
-// Makes `no` the best lane when its head is better: smaller priority, then the older task. A lane that waits for pages from the file is
-// left out.
-void consider(SlotNo no, SlotNo db, SlotNo *best, PriorityList **list, Page **front) {
-    PriorityList *p = nullptr;
-    Page *f = nullptr;
-    Take t = best_list(&map.lanes[no], &p, &f);
+// Makes the head of a lane the best one when it is better.
+void consider(SlotNo no, SlotNo db, Candidate *best) {
+    Candidate c;
+    Take t = best_list(no, &c);
     if (t == Take::InFile) wake_scheduler(db);
-    if (t != Take::Got) return;
-    bool better = *best < 0 || p->priority < (*list)->priority ||
-                  (p->priority == (*list)->priority && f->ready[f->head].id < (*front)->ready[(*front)->head].id);
-    if (!better) return;
-    *best = no;
-    *list = p;
-    *front = f;
+    if (t == Take::Got && c.before(*best)) *best = c;
 }
 
-// The best active lane of a source.
-SlotNo best_lane(Source *source, PriorityList **list, Page **front) {
-    SlotNo best = -1;
-    for (SlotNo l = source->first_active; l >= 0; l = map.lanes[l].next_active) consider(l, map.namespaces[source->ns].db, &best, list, front);
+// The best head of the active lanes of a source.
+Candidate best_lane(const Source &source) {
+    Candidate best;
+    for (SlotNo l = source.first_active; l >= 0; l = map.lanes[l].next_active) consider(l, map.namespaces[source.ns].db, &best);
     return best;
+}
+
+// Takes n entries off the head of a lane.
+void take_off(const Candidate &c, int n) {
+    c.list->list.count -= n;
+    change_count_locked(c.lane, -n);
 }
 
 // Pops from one source under its namespace's lock, within the limits.
@@ -50,30 +64,28 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
     if (ns.paused) return 0;
     most = room_of_namespace(&ns, most);
     while (most > 0) {
-        PriorityList *list = nullptr;
-        Page *front = nullptr;
-        SlotNo no = best_lane(source, &list, &front);
-        if (no < 0) return 0;
-        Queue &q = map.queues[map.lanes[no].queue];
+        Candidate c = best_lane(*source);
+        if (c.lane < 0) return 0;
+        SlotNo queue = map.lanes[c.lane].queue;
+        Queue &q = map.queues[queue];
         int n = room_of_queue(&q, most);
         if (n == 0) {
-            revise_queue_locked(map.lanes[no].queue);
+            revise_queue_locked(queue);
             continue;
         }
-        n = Min(n, front->count - front->head);
+        n = Min(n, c.front->count - c.front->head);
         for (int i = 0; i < n; i++) {
             Hold &h = w->holds[i];
-            h.ref = front->ready[front->head++];
-            h.queue = map.lanes[no].queue;
+            h.ref = c.front->ready[c.front->head++];
+            h.queue = queue;
             h.attempt = 0;
             h.receipt = 0;
             pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Popped));
         }
         pg_write_barrier();
         pg_atomic_write_u32(&w->n_holds, static_cast<uint32>(n));
-        list->list.count -= n;
         reserve(&q, &ns, n);
-        change_count_locked(no, -n);
+        take_off(c, n);
         database(ns.db).virtual_time = ns.pass;
         ns.pass += share_unit * static_cast<uint64>(n) / static_cast<uint64>(ns.weight > 0 ? ns.weight : 1);
         return n;
@@ -116,15 +128,15 @@ int pop_for_worker(SlotNo worker, int most) {
 namespace {
 
 // The best active lane among those of some queues, or of all.
-SlotNo best_outside_lane(SlotNo ns, std::span<const SlotNo> queues, PriorityList **list, Page **front) {
+Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
+    Candidate best;
     uint32 s = pg_atomic_read_u32(&map.namespaces[ns].outside_source);
-    if (s == 0) return -1;
-    if (queues.empty()) return best_lane(&map.sources[s - 1], list, front);
-    SlotNo best = -1;
+    if (s == 0) return best;
+    if (queues.empty()) return best_lane(map.sources[s - 1]);
     for (SlotNo q : queues) {
         SlotNo lane = outside_lane(q);
         if (lane < 0 || !map.lanes[lane].active) continue;
-        consider(lane, map.namespaces[ns].db, &best, list, front);
+        consider(lane, map.namespaces[ns].db, &best);
     }
     return best;
 }
@@ -139,24 +151,22 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int 
     most = room_of_namespace(&ns, most);
     int total = 0;
     while (total < most) {
-        PriorityList *list = nullptr;
-        Page *front = nullptr;
-        SlotNo lane = best_outside_lane(no, queues, &list, &front);
-        if (lane < 0) break;
-        Queue &q = map.queues[map.lanes[lane].queue];
+        Candidate c = best_outside_lane(no, queues);
+        if (c.lane < 0) break;
+        const Lane &lane = map.lanes[c.lane];
+        Queue &q = map.queues[lane.queue];
         int n = room_of_queue(&q, most - total);
         if (n == 0) {
-            revise_queue_locked(map.lanes[lane].queue);
+            revise_queue_locked(lane.queue);
             continue;
         }
-        n = Min(n, front->count - front->head);
+        n = Min(n, c.front->count - c.front->head);
         // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
-        bool alone = queues.size() == 1 || (queues.empty() && map.lanes[lane].prev_active < 0 && map.lanes[lane].next_active < 0);
+        bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
         if (!alone) n = 1;
-        for (int i = 0; i < n; i++) out[total++] = {front->ready[front->head++], map.lanes[lane].queue, list->priority};
-        list->list.count -= n;
+        for (int i = 0; i < n; i++) out[total++] = {c.front->ready[c.front->head++], lane.queue, c.list->priority};
         reserve(&q, &ns, n);
-        change_count_locked(lane, -n);
+        take_off(c, n);
     }
     return total;
 }
@@ -166,9 +176,7 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
     if (ns.paused || !has_room(ns)) return false;
-    PriorityList *list = nullptr;
-    Page *front = nullptr;
-    return best_outside_lane(no, queues, &list, &front) >= 0;
+    return best_outside_lane(no, queues).lane >= 0;
 }
 
 int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
@@ -177,14 +185,11 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
         Source &s = map.sources[i - 1];
         if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
         pg::LwLockGuard lock(namespace_lock(s.ns));
-        PriorityList *list = nullptr;
-        Page *front = nullptr;
-        SlotNo lane = best_lane(&s, &list, &front);
-        if (lane < 0) continue;
-        int n = Min(most, front->count - front->head);
-        for (int k = 0; k < n; k++) out[k] = front->ready[front->head++];
-        list->list.count -= n;
-        change_count_locked(lane, -n);
+        Candidate c = best_lane(s);
+        if (c.lane < 0) continue;
+        int n = Min(most, c.front->count - c.front->head);
+        for (int k = 0; k < n; k++) out[k] = c.front->ready[c.front->head++];
+        take_off(c, n);
         return n;
     }
     return 0;

@@ -283,6 +283,7 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     if (!q.configured || q.rate <= 0) q.tokens = config.burst;
     q.rate = config.rate;
     q.burst = config.burst;
+    q.aging = config.aging;
     q.tokens = Min(q.tokens, static_cast<double>(q.burst));
     if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
     q.throttled_until = 0;

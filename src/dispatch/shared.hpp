@@ -57,6 +57,7 @@ struct Page {
     SlotNo lane;        // of a hand-over of tasks
     int32 priority;
     int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
+    TimestampTz since;  // when its first entry became ready (for aging)
     union {
         TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
         DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
@@ -132,6 +133,7 @@ struct Queue {
     TimestampTz paused_until;
     double rate;             // starts a second, 0 no limit
     int32 burst;
+    int64 aging;             // microseconds of waiting that are worth one priority step, 0 none
     // state, namespace lock
     double tokens;
     TimestampTz refilled_at;

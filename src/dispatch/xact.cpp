@@ -99,6 +99,7 @@ void pack_tasks() {
             open = page(no);
             open->lane = t.lane;
             open->priority = t.priority;
+            open->since = GetCurrentTimestamp();
         }
         if (ready)
             open->ready[open->count++] = t.ref;

@@ -142,6 +142,7 @@ void read_queue(const RowReader &r) {
     q->max_running = static_cast<int32>(r.integer(q_max_running));
     q->rate_limit = r.number(q_rate_limit);
     q->rate_burst = static_cast<int32>(r.integer(q_rate_burst, 1));
+    q->aging = r.interval(q_aging, 0);
     q->dead_letter = r.string(q_dead_letter);
     q->max_depth = r.integer(q_max_depth);
     q->retention = retention_of(r.interval(q_retention, -1), q->ttl);

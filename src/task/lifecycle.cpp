@@ -41,7 +41,7 @@ double random_fraction() {
 }  // namespace
 
 dispatch::QueueConfig config_of(const store::QueueInfo &q) {
-    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst};
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging};
 }
 
 SlotNo slot_of(const store::QueueInfo &queue) {

@@ -76,7 +76,7 @@ INSERT INTO wrong VALUES ('executor', $$'nobody'$$, '22023'), ('ttl', $$'-1 s'$$
     ('group_rate_limit', '-1', '22023'), ('group_policy', $$'wait'$$, '22023'), ('aging', $$'-1 s'$$, '22023'), ('retention', $$'-1 s'$$, '22023'), ('on_finish', $$'burn'$$, '22023'), ('group_commit', '0', '22023'),
     ('group_commit', '33', '22023'),
     -- Settings that take effect with a later version.
-    ('group_max_running', '2', '0A000'), ('group_rate_limit', '1', '0A000'), ('group_policy', $$'pass'$$, '0A000'), ('aging', $$'1 h'$$, '0A000'),
+    ('group_max_running', '2', '0A000'), ('group_rate_limit', '1', '0A000'), ('group_policy', $$'pass'$$, '0A000'),
     ('dead_letter', $$'nosuch'$$, '42704'), ('group_commit', '2', '0A000'), ('forward_to', $$'eu'$$, '0A000');
 SELECT throws_ok(format('SELECT pgqueue.%s(%L, %I => %s)', function, 'mails', name, given), code, NULL, format('%s: %s = %s is refused', function, name, given))
 FROM wrong, unnest('{create_queue,update_queue}'::text[]) function;
