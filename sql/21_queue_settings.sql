@@ -110,7 +110,9 @@ CREATE FUNCTION pgqueue_internal.store_queue(changed pgqueue_internal.queue) RET
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     q pgqueue_internal.queue := pgqueue_internal.checked_queue(changed);
+    old_name text;
 BEGIN
+    SELECT s.name INTO old_name FROM pgqueue_internal.queue s WHERE s.id = q.id;
     UPDATE pgqueue_internal.queue s
     SET (name, description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit,
          max_running, max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish,
@@ -120,6 +122,10 @@ BEGIN
          q.group_policy, q.aging, q.retention, q.on_finish, q.dead_letter, q.group_commit, q.forward_to, q.paused, q.paused_reason,
          q.paused_until)
     WHERE s.id = q.id AND s IS DISTINCT FROM q;
+    -- Queues that name it as their dead-letter queue follow.
+    IF old_name <> q.name THEN
+        UPDATE pgqueue_internal.queue s SET dead_letter = q.name WHERE s.namespace_id = q.namespace_id AND s.dead_letter = old_name;
+    END IF;
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name);
 END
