@@ -55,6 +55,9 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         int32 before = int_column(data, data->tg_trigtuple, "id");
         if (gone || before != id) note_queue_gone(before);
         if (!gone) note_queue(id);
+    } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
+        // A restore, or adopt(): whose data this is has to be asked again.
+        dispatch::note_identity_change();
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
         note_namespace(int_column(data, tuple, "id"));
     }

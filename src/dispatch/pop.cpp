@@ -97,6 +97,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
 
 int pop_for_worker(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
+    if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
     Role &role = map.roles[w.role];
     drain_inboxes(w.db);
     uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
@@ -145,6 +146,7 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
 
 int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int most) {
     Namespace &ns = map.namespaces[no];
+    if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0) return 0;
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
     if (ns.paused) return 0;

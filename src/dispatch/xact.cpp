@@ -26,7 +26,7 @@ struct CountNote {
     Delta delta;
 };
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Wake };
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake };
 
 struct Action {
     SubTransactionId sub;
@@ -204,6 +204,15 @@ void cancel_worker(const Action &a) {
     if (pid != 0) kill(pid, a.cancel.force ? SIGTERM : SIGUSR2);
 }
 
+// No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
+void look_at_identity() {
+    if (my_db < 0) return;
+    pg_atomic_write_u32(&database(my_db).identity_changed, 1);
+    pg_atomic_write_u32(&database(my_db).wanted, 1);
+    wake_scheduler(my_db);
+    wake_launcher();
+}
+
 void run_action(const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace: configure_namespace(a.slot, a.ns); break;
@@ -212,6 +221,7 @@ void run_action(const Action &a) {
         case ActionKind::Cancel: cancel_worker(a); break;
         case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
         case ActionKind::Wake: break;
+        case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
             if (db < 0) break;
@@ -376,6 +386,7 @@ void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
+void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

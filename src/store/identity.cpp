@@ -40,6 +40,9 @@ void adopt() {
     const char *const statements[] = {
         "DELETE FROM pgqueue_internal.identity",
         insert,
+        // A key that the dictionary does not know is an oid of the old cluster: here it may be somebody else's.
+        "INSERT INTO pgqueue_internal.role (id, oid, name) SELECT DISTINCT s.role_id, NULL::pg_catalog.oid, 'role ' || s.role_id "
+        "FROM pgqueue_internal.segment s WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = s.role_id)",
         "UPDATE pgqueue_internal.role r SET oid = (SELECT a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = r.name)",
         "UPDATE pgqueue_internal.namespace n SET owner = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = n.owner_name",
         "DELETE FROM pgqueue_internal.namespace_grant g WHERE g.role <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.rolname = g.role_name)",

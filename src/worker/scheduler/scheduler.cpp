@@ -65,27 +65,37 @@ constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
     proc_exit(0);
 }
 
-// Takes up the database: identity, memory from rows.
-void take_over() {
+void say_held() {
+    ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
+            errhint("Run SELECT pgqueue.adopt() there to start them."));
+}
+
+// Asks whose data this is; leaves when it is not ours to run.
+void check_identity() {
     Found found = probe();
     if (found == Found::Foreign && config::adopt_on_start) {
         transact("adopt its database", [] { store::adopt(); });
         found = probe();
     }
     dispatch::Database &d = my_db();
-    pg_atomic_write_u32(&d.parked, 0);
     pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
-    if (found != Found::Ours) {
-        pg_atomic_write_u32(&d.wanted, 0);
-        pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
-        if (found == Found::Foreign)
-            ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
-                    errhint("Run SELECT pgqueue.adopt() there to start them."));
-        leave();
-    }
+    if (found == Found::Ours) return;
+    pg_atomic_write_u32(&d.wanted, 0);
+    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (found == Found::Foreign) transact("name its database", [] { say_held(); });
+    dismiss_workers();
+    leave();
+}
+
+// Takes up the database: identity, memory from rows.
+void take_over() {
+    dispatch::Database &d = my_db();
+    pg_atomic_write_u32(&d.parked, 0);
+    bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
+    check_identity();
     transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
-    if (dispatch::state_of(self.db) != DbState::Ready) rebuild();
+    if (changed || dispatch::state_of(self.db) != DbState::Ready) rebuild();
 }
 
 // True while the process has a reason to stay.
@@ -119,6 +129,11 @@ TimestampTz turn() {
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never));
     pg_memory_barrier();
     TimestampTz now = GetCurrentTimestamp();
+    if (pg_atomic_read_u32(&d.identity_changed) != 0) {
+        check_identity();
+        pg_atomic_write_u32(&d.identity_changed, 0);
+        rebuild();
+    }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
     recover_workers(now);

@@ -48,6 +48,7 @@ void charge_executed();  // before the rebuild: what ran when the server crashed
 // staff.cpp: starts and retires workers.
 TimestampTz staff(TimestampTz now);
 bool started_workers();  // in the last call of staff()
+void dismiss_workers();  // asks all to leave; what they run they may end
 int live_workers();
 void note_worker_gone(SlotNo worker);
 

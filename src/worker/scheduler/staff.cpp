@@ -240,6 +240,14 @@ void note_worker_gone(SlotNo no) {
         if (dispatch::database(db).used && dispatch::database(db).no_slot_since != 0 && db != self.db) dispatch::wake_scheduler(db);
 }
 
+void dismiss_workers() {
+    for (WorkerSlot &w : map.shared->workers) {
+        if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Free) continue;
+        pg_atomic_write_u32(&w.leave, 1);
+        dispatch::wake_procno(w.procno);
+    }
+}
+
 int live_workers() {
     int n = 0;
     for (WorkerSlot &w : map.shared->workers)
