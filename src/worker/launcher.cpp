@@ -44,6 +44,8 @@ bool workers_gone(SlotNo db) {
             gone = false;
             pg_atomic_write_u32(&w.leave, 1);
             dispatch::wake_procno(w.procno);
+            // Without the extension even a task that runs is over.
+            if (w.pid != 0 && pg_atomic_read_u32(&database(db).no_extension) != 0) kill(w.pid, SIGTERM);
             continue;
         }
         for (uint32 h = 0; h < pg_atomic_read_u32(&w.n_holds); h++)
@@ -89,6 +91,14 @@ void read_databases() {
     }
 }
 
+// No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
+void make_room(SlotNo for_db, TimestampTz now) {
+    pg_atomic_write_u32(&database(for_db).starving, 1);
+    for (SlotNo db = 0; db < dispatch::max_databases; db++)
+        if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
+    retire_worker(-1, true, now);
+}
+
 int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), longest_wait); }
 
 // Starts the scheduler of a database that wants one. Returns when to look again.
@@ -125,7 +135,8 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
     }
     s.handle = nullptr;
     d.no_slot_since = d.no_slot_since == 0 ? now : d.no_slot_since;
-    s.at = now + int64(USECS_PER_SEC);
+    make_room(db, now);
+    s.at = now + turn_length;
     return s.at;
 }
 

@@ -82,6 +82,7 @@ void check_identity() {
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
     if (found == Found::Ours) return;
     pg_atomic_write_u32(&d.wanted, 0);
+    pg_atomic_write_u32(&d.starving, 0);
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
     if (found == Found::Foreign) transact("name its database", [] { say_held(); });
     dismiss_workers();
@@ -107,6 +108,7 @@ bool should_stay() {
 // Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
 // another scheduler at the deadline, or when a commit calls for one.
 bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
+    if (live_workers() == 0 && next > now + int64(USECS_PER_SEC) && is_needed_elsewhere()) return true;
     if (live_workers() > 0 || next < now + park_after) {
         *quiet_since = 0;
         return false;
@@ -136,9 +138,9 @@ TimestampTz turn() {
     }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
-    recover_workers(now);
+    TimestampTz next = recover_workers(now);
     dispatch::drain_inboxes(self.db);
-    TimestampTz next = Min(move_due(now), dispatch::end_throttles(self.db, now));
+    next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, expire(now));
     next = Min(next, end_leases(now));
     wake_waiters();
@@ -194,6 +196,7 @@ bool sleep_until(TimestampTz next, bool deaf) {
         MemoryContextReset(self.scratch);
         TimestampTz now = GetCurrentTimestamp();
         if (may_park(now, next, &quiet_since)) park(next);
+        if (should_yield(now)) park(now + int64(USECS_PER_SEC));
         bool deaf = new_work && !started_workers();
         if (quiet_since != 0) next = Min(next, quiet_since + park_after);
         new_work = sleep_until(deaf ? Min(next, now + deaf_for) : next, deaf);

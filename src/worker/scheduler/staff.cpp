@@ -18,7 +18,6 @@ using dispatch::WorkerSlot;
 using dispatch::WorkerState;
 
 constexpr int64 look_again = int64(USECS_PER_SEC);
-constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
 constexpr int64 start_backoff = 250 * 1000;
 
 struct Handle {
@@ -156,28 +155,6 @@ Demand demand_of(SlotNo role) {
     return d;
 }
 
-// Makes room for a role that waits: the longest idle worker goes, else the role with most workers gives up one after its task.
-void retire_one(SlotNo for_role, TimestampTz now) {
-    WorkerSlot *idle = nullptr, *busy = nullptr;
-    uint32 most = 0;
-    for (WorkerSlot &w : map.shared->workers) {
-        WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db < 0 || w.role == for_role || pg_atomic_read_u32(&w.leave) != 0) continue;
-        int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
-        if (s == WorkerState::Idle && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
-        if (s != WorkerState::Busy) continue;
-        uint32 workers = pg_atomic_read_u32(&map.roles[w.role].workers);
-        if (workers > most && (workers > 1 || now - static_cast<int64>(pg_atomic_read_u64(&w.joined)) > turn_length)) {
-            most = workers;
-            busy = &w;
-        }
-    }
-    WorkerSlot *victim = idle != nullptr ? idle : busy;
-    if (victim == nullptr) return;
-    pg_atomic_write_u32(&victim->leave, 1);
-    dispatch::wake_procno(victim->procno);
-}
-
 // Tasks of a role that does not exist any more fail at once.
 void fail_without_role(SlotNo role) {
     TaskRef refs[dispatch::max_batch];
@@ -198,33 +175,51 @@ void fail_without_role(SlotNo role) {
     }
 }
 
-// Starts what one role needs. True: it still lacks a worker altogether.
-bool staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
+// Another database cannot have its first process: places that become free are for it.
+bool others_starve() {
+    for (SlotNo db = 0; db < dispatch::max_databases; db++)
+        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).starving) != 0) return true;
+    return false;
+}
+
+// How a role is served after an attempt to start what it needs.
+enum class Served { Well, Short, NotAtAll };
+
+// Starts what one role needs.
+Served staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
     Demand d = demand_of(no);
-    if (d.ready <= 0) return false;
+    if (d.ready <= 0) return Served::Well;
     if (map.roles[no].missing) {
         fail_without_role(no);
-        return false;
+        return Served::Well;
     }
     // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
     if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
     if (refusal != nullptr && refusal->until > now) {
         *short_of_slots = true;
-        return false;
+        return Served::Well;
     }
     bool login = false;
     transact("look at a role", [&login, no] { login = can_login(map.roles[no].oid); });
     for (int64 want = d.ready - d.idle; want > 0; want--) {
-        Started s = start_one(no, login);
+        Started s = d.live > 0 && others_starve() ? Started::NoSlot : start_one(no, login);
         if (s == Started::Yes) {
             d.live++;
             continue;
         }
-        *short_of_slots = s == Started::NoSlot;
-        break;
+        if (s == Started::Limit) return Served::Well;
+        *short_of_slots = true;
+        return d.live == 0 ? Served::NotAtAll : Served::Short;
     }
-    return d.live == 0;
+    return Served::Well;
+}
+
+// Tells whether this database has no process at all for its work; those of others that do nothing then make room.
+void note_starving(bool starving) {
+    pg_atomic_write_u32(&my_db().starving, starving ? 1 : 0);
+    for (SlotNo db = 0; starving && db < dispatch::max_databases; db++)
+        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
 }
 
 }  // namespace
@@ -255,6 +250,19 @@ int live_workers() {
     return n;
 }
 
+bool is_needed_elsewhere() { return others_starve(); }
+
+// Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
+bool should_yield(TimestampTz now) {
+    dispatch::Database &d = my_db();
+    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0 || now - d.no_slot_since < look_again) return false;
+    for (SlotNo db = 0; db < self.db; db++) {
+        dispatch::Database &other = dispatch::database(db);
+        if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;
+    }
+    return false;
+}
+
 bool started_workers() { return started > 0; }
 
 TimestampTz staff(TimestampTz now) {
@@ -262,12 +270,18 @@ TimestampTz staff(TimestampTz now) {
     reap_unborn(now);
     retire_surplus();
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) return never;
-    bool short_of_slots = false;
+    if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) {
+        note_starving(false);
+        return never;
+    }
+    bool short_of_slots = false, starving = false;
     for (SlotNo r = 0; r < map.shared->used_roles; r++) {
         if (!map.roles[r].used || map.roles[r].db != self.db) continue;
-        if (staff_role(r, now, &short_of_slots)) retire_one(r, now);
+        Served served = staff_role(r, now, &short_of_slots);
+        if (served != Served::Well) retire_worker(r, served == Served::NotAtAll, now);
+        starving = starving || served == Served::NotAtAll;
     }
+    note_starving(starving && live_workers() == 0);
     if (!short_of_slots)
         d.no_slot_since = 0;
     else if (d.no_slot_since == 0)
