@@ -13,7 +13,7 @@ void activate_locked(SlotNo no) {
     if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
-    if (pg_atomic_read_u64(&source.ready) == 0) ns.pass = Max(ns.pass, database(ns.db).virtual_time);
+    if (pg_atomic_read_u64(&source.ready) == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).virtual_time);
     lane.prev_active = -1;
     lane.next_active = source.first_active;
     if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;
@@ -149,11 +149,38 @@ SlotNo outside_lane(SlotNo queue) {
     return -1;
 }
 
+namespace {
+
+// The front page of a list with a free place before its first entry; null: none can be had.
+Page *page_with_place_before(PageList *list) {
+    if (list == nullptr || list->front == 0 || list->moving) return nullptr;
+    Page *front = page(list->front);
+    if (front->head > 0) return front;
+    if (front->count < ready_per_page) {
+        memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
+        if (front->count == 0) front->since = GetCurrentTimestamp();
+        front->head++;
+        front->count++;
+        return front;
+    }
+    PageNo no = take_page(PageKind::Ready);
+    if (no == 0) return nullptr;
+    Page *p = page(no);
+    p->head = p->count = 1;
+    p->since = front->since;
+    p->next = list->front;
+    list->front = no;
+    return p;
+}
+
+}  // namespace
+
 bool return_ready(SlotNo no, int32 priority, const TaskRef &ref, int64 dies) {
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[no].queue].ns));
+    if (pg_atomic_read_u32(&map.queues[map.lanes[no].queue].dropped) != 0) return true;
     PageList *list = list_for(no, priority);
-    Page *front = list != nullptr && list->front != 0 ? page(list->front) : nullptr;
-    if (front == nullptr || front->head == 0) return add_ready_locked(no, priority, ref, dies);
+    Page *front = page_with_place_before(list);
+    if (front == nullptr) return add_ready_locked(no, priority, ref, dies);
     front->ready[--front->head] = ref;
     list->count++;
     if (dies != 0) {

@@ -20,13 +20,6 @@ SlotNo *chain_of(int64 id) {
                            static_cast<uint32>(lease_part(id))];
 }
 
-void note_end(SlotNo db, int64 until) {
-    pg_atomic_uint64 *least = &database(db).min_lease;
-    uint64 seen = pg_atomic_read_u64(least);
-    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
-    }
-}
-
 Lease *find_locked(int64 id) {
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
         if (map.leases[l].id == id) return &map.leases[l];
@@ -34,6 +27,13 @@ Lease *find_locked(int64 id) {
 }
 
 }  // namespace
+
+void note_lease_end(SlotNo db, int64 until) {
+    pg_atomic_uint64 *least = &database(db).min_lease;
+    uint64 seen = pg_atomic_read_u64(least);
+    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
+    }
+}
 
 bool reserve_leases(int count) {
     while (n_reserved < count) {
@@ -68,7 +68,7 @@ void add_lease(const LeaseRequest &r) {
         *chain = no;
     }
     has_bound = has_bound || r.bound;
-    if (r.until != 0) note_end(db, r.until);
+    if (r.until != 0) note_lease_end(db, r.until);
 }
 
 bool find_lease(int64 id, Lease *out) {
@@ -104,7 +104,7 @@ bool move_lease(int64 id, int64 receipt, TimestampTz until) {
     Lease *l = find_locked(id);
     if (l == nullptr || l->receipt != receipt) return false;
     l->until = until;
-    if (until != 0) note_end(l->db, until);
+    if (until != 0) note_lease_end(l->db, until);
     return true;
 }
 
@@ -122,7 +122,7 @@ void end_session_leases() {
         }
     }
     if (db < 0) return;
-    note_end(db, 1);
+    note_lease_end(db, 1);
     wake_scheduler(db);
 }
 
@@ -139,9 +139,9 @@ int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most) {
         if (over && n < most)
             out[n++] = l;
         else if (over)
-            note_end(db, now);
+            note_lease_end(db, now);
         else if (l.until != 0)
-            note_end(db, l.until);
+            note_lease_end(db, l.until);
     }
     return n;
 }

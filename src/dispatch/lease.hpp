@@ -30,6 +30,8 @@ void end_session_leases();
 // Copies up to `most` leases of the database that have ended at `now`; notes when the next one ends.
 int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most);
 int64 next_lease_end(SlotNo db);
+// A lease ends then, or is to be looked at then.
+void note_lease_end(SlotNo db, int64 until);
 void clear_leases(SlotNo db);
 
 }  // namespace pgqueue::dispatch

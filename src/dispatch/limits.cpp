@@ -86,6 +86,15 @@ void end_running(SlotNo queue, uint32 count) {
     if (look) wake_scheduler(q.db);
 }
 
+void unreserve(SlotNo queue) {
+    Queue &q = map.queues[queue];
+    if (q.rate > 0) {
+        pg::LwLockGuard lock(namespace_lock(q.ns));
+        q.tokens = Min(q.tokens + 1, static_cast<double>(q.burst));
+    }
+    end_running(queue, 1);
+}
+
 int64 end_throttles(SlotNo db, TimestampTz now) {
     int64 next = INT64_MAX;
     for (SlotNo no = 0; no < map.shared->used_queues; no++) {

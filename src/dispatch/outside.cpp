@@ -32,11 +32,9 @@ HoldNote *add_note(Kind kind, SlotNo queue, int64 receipt, const TaskRef &ref, i
 
 // As if the task had never been taken; it is first in line again when its place is still free.
 void give_back(const HoldNote &n) {
-    if (!drop_lease(n.ref.id, n.receipt)) return;
-    SlotNo db = map.queues[n.queue].db;
-    SlotNo lane = outside_lane(n.queue);
-    if (lane >= 0 && state_of(db) != DbState::Unserved && !return_ready(lane, n.priority, n.ref, n.dies)) pg_atomic_write_u32(&database(db).lost, 1);
-    wake_task_waiters(n.queue, 1);
+    // The scheduler may have ended the lease between the abort and this; the hint is missing then as well.
+    (void)drop_lease(n.ref.id, n.receipt);
+    put_back(n.queue, n.priority, n.ref, n.dies);
 }
 
 bool waits_for(const TaskWaiter &w, SlotNo queue) {
@@ -47,6 +45,15 @@ bool waits_for(const TaskWaiter &w, SlotNo queue) {
 }
 
 }  // namespace
+
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies) {
+    SlotNo db = map.queues[queue].db;
+    SlotNo lane = outside_lane(queue);
+    if (lane < 0 || state_of(db) == DbState::Unserved) return;
+    if (!return_ready(lane, priority, ref, dies)) pg_atomic_write_u32(&database(db).lost, 1);
+    wake_task_waiters(queue, 1);
+    wake_scheduler(db);
+}
 
 void note_retained(const LeaseRequest &lease, TimestampTz dies) {
     add_lease(lease);

@@ -12,6 +12,9 @@ void note_lease_over(int64 id, int64 receipt);
 // At commit the lease ends later.
 void note_extended(int64 id, int64 receipt, TimestampTz until);
 
+// A popped task is first in line again, when its place is still free. Does not raise.
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies);
+
 // For the transaction callbacks (xact.cpp). Neither raises.
 void commit_holds(SlotNo db);
 void abort_holds(SubTransactionId sub);  // invalid: all

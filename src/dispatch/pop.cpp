@@ -87,7 +87,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
         reserve(&q, &ns, n);
         take_off(c, n);
         database(ns.db).virtual_time = ns.pass;
-        ns.pass += share_unit * static_cast<uint64>(n) / static_cast<uint64>(ns.weight > 0 ? ns.weight : 1);
+        ns.pass += share_step(static_cast<uint64>(n), ns.weight);
         return n;
     }
     return 0;

@@ -314,7 +314,8 @@ void empty_dropped_queues(SlotNo db) {
 void free_dropped_queues(SlotNo db) {
     pg::LwLockGuard lock(registry_lock());
     for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0) free_queue_locked(q);
+        if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0 && pg_atomic_read_u32(&map.queues[q].running) == 0)
+            free_queue_locked(q);
 }
 
 }  // namespace pgqueue::dispatch

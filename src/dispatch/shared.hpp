@@ -8,6 +8,8 @@
 //   workers   WorkerSlot allocation
 // Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
 #pragma once
+#include "core/due_order.hpp"
+#include "core/fair_share.hpp"
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
 #include "pg/backend.hpp"
@@ -158,15 +160,12 @@ struct Namespace {
     pg_atomic_uint32 blocked;
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
 };
-constexpr uint64 share_unit = 1000 * 1000;
 
 enum class DbState : uint32 {
     Unserved,  // no scheduler has taken it: nothing is handed over, rows wait
     Loading,   // being rebuilt: hand-overs carry their deltas
     Ready,
 };
-
-constexpr int due_buckets = 65;
 
 struct Database {
     bool used;
@@ -196,6 +195,7 @@ struct Database {
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
     pg_atomic_uint32 reload;         // configuration changed
+    pg_atomic_uint32 roles_changed;  // a role was renamed or dropped
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;

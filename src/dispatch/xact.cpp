@@ -263,6 +263,7 @@ void forget_all() {
 }
 
 void at_commit() {
+    if (any_holds()) my_db = find_database(MyDatabaseId);
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
     if (my_db >= 0) {
         commit_holds(my_db);

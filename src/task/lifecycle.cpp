@@ -159,13 +159,13 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     return true;
 }
 
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now) {
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now) {
     Status from = row->status;
     row->status = Status::Retained;
     row->attempt++;
     row->pid = MyProcPid;
     // What ends with a process of this server is free after a restart; a lease by time holds over it.
-    row->epoch = lease_until == 0 ? dispatch::map.shared->boot_epoch : 0;
+    row->epoch = bound ? dispatch::map.shared->boot_epoch : 0;
     row->receipt = receipt;
     row->started_at = now;
     row->finished_at = 0;

@@ -44,8 +44,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
 // What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
 
-// A waiting task becomes retained by this process. False: somebody else was faster. lease_until 0: it ends with this process.
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now);
+// A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 
 // A retained task is given back as if it had never been taken: its attempt is not counted, it is ready at once.
 bool give_back(store::TaskRow *row, TimestampTz now);

@@ -98,6 +98,7 @@ void write_roles() {
     bool new_role = false;
     for (SlotNo r = 0; r < map.shared->used_roles; r++)
         new_role = new_role || (map.roles[r].used && map.roles[r].db == self.db && !map.roles[r].recorded);
+    if (pg_atomic_exchange_u32(&my_db().roles_changed, 0) != 0) look_at_roles = true;
     if (!new_role && !look_at_roles) return;
     bool refresh = look_at_roles;
     look_at_roles = false;
