@@ -63,7 +63,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
     TimestampTz now = GetCurrentTimestamp();
-    task::retain(&row, "run_task", receipt, 0, now);
+    task::retain(&row, "run_task", receipt, 0, true, now);
     InlineRun run{row.command, store::role_oid_of(row.role_id), {}, CurrentMemoryContext};
     int64 outer = running_inline;
     running_inline = id;
