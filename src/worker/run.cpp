@@ -47,6 +47,8 @@ task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
 
 // The command and the release, one transaction (unless the command itself commits).
 void run_and_release(Claimed *c, Record *record) {
+    if (c->row.command == nullptr)
+        ereport(ERROR, errcode(err::handler_not_found), errmsg("handler not found for task %s", c->row.type ? c->row.type : "without type"));
     executor::Parsed parsed = executor::parse(c->row.command);
     // Set also when the command raises after a commit of its own.
     record->result = executor::run(parsed, self.task, &record->ran_outside);
