@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
