@@ -21,6 +21,11 @@ bool hold_for_caller(int64 id, bool receipt_given, int64 receipt, const char *ns
     bool was_mine = !receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
     const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
+    if (q == nullptr && held != task::Held::Unknown) {
+        // While we waited for the row its queue was purged and has a new key.
+        AcceptInvalidationMessages();
+        q = store::queue_by_id(row->queue_id);
+    }
     const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
     if (ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) ns = nullptr;
     if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {

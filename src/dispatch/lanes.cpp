@@ -85,12 +85,12 @@ void take_over_ready(SlotNo db, PageNo no) {
         append_page(list, no);
     } else {
         int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
-        for (int i = p->head; i < p->count; i++)
-            if (!push_ready(list, p->ready[i], dies)) {
-                lose(db);
-                n--;
-            }
-        give_page(no);
+        while (p->head < p->count && push_ready(list, p->ready[p->head], dies)) p->head++;
+        // Without another page the rest stays in its own.
+        if (p->head < p->count)
+            append_page(list, no);
+        else
+            give_page(no);
     }
     if (n > 0) change_count_locked(lane, n);
 }

@@ -175,6 +175,7 @@ struct Database {
     pg_atomic_uint32 held;           // 1: not adopted
     pg_atomic_uint32 identity_changed;  // nothing starts until the scheduler has asked whose data this is
     pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
+    pg_atomic_uint32 looked;         // the launcher has had a look inside taken
     pg_atomic_uint32 starving;       // work waits and no process slot was free for a first process
     pg_atomic_uint32 left;           // its last scheduler left by itself: no failure
     pg_atomic_uint32 no_extension;   // the probe found no extension here

@@ -70,11 +70,14 @@ uint32 take_file_slot(SlotNo db) {
     return d.file_slots++;
 }
 
-// Appends a number to a chain of directory pages. False: no memory.
-bool push_slot(PageNo *first, PageNo *last, uint32 slot) {
+// Appends a number to a chain of directory pages. A further page is taken from the pool, or is `spare`, which is 0 then. False: no memory.
+bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
     if (*last == 0 || page(*last)->count == slots_per_page) {
-        PageNo no = take_page(PageKind::Ready);
+        PageNo no = spare != nullptr ? *spare : take_page(PageKind::Ready);
         if (no == 0) return false;
+        if (spare != nullptr) *spare = 0;
+        page(no)->next = 0;
+        page(no)->head = page(no)->count = 0;
         if (*last != 0)
             page(*last)->next = no;
         else
@@ -87,7 +90,7 @@ bool push_slot(PageNo *first, PageNo *last, uint32 slot) {
 }
 
 // A place that is not written down as free is only lost until the next rebuild.
-void free_file_slot(SlotNo db, uint32 slot) { (void)push_slot(&database(db).free_dir, &database(db).free_dir_last, slot); }
+void free_file_slot(SlotNo db, uint32 slot) { (void)push_slot(&database(db).free_dir, &database(db).free_dir_last, slot, nullptr); }
 
 // Detaches pages from the middle of a list, lock held: those after the first two and before the last, and at most `most`. They follow what
 // is in the file already. Returns how many; their numbers in out.
@@ -128,14 +131,15 @@ int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
     pg::LwLockGuard guard(lock);
     for (int i = 0; i < n; i++) {
         Page *p = page(pages[i]);
-        bool kept = i < written && push_slot(&list->dir, &list->dir_last, slots[i]);
-        if (kept)
+        int entries = p->count - p->head;
+        // Spilling begins when memory is short: the page that was written serves as the directory's page.
+        if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i]))
             list->spilled++;
         else {
-            list->count -= p->count - p->head;
+            list->count -= entries;
             pg_atomic_write_u32(&database(db).lost, 1);
         }
-        give_page(pages[i]);
+        if (pages[i] != 0) give_page(pages[i]);
     }
     list->moving = false;
     if (list->spilled == 0) {

@@ -225,6 +225,7 @@ void run_action(const Action &a) {
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
             if (db < 0) break;
+            if (a.database.wanted) pg_atomic_exchange_u32(&database(db).identity_changed, 1);
             pg_atomic_write_u32(&database(db).wanted, a.database.wanted ? 1 : 0);
             pg_atomic_write_u32(&database(db).no_extension, a.database.wanted ? 0 : 1);
             if (!a.database.wanted) {

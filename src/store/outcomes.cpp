@@ -53,10 +53,9 @@ Jsonb *error_info(const pg::ErrorReport &error) {
 }
 
 // The columns of an attempt's end.
-OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome) {
+OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end) {
     OutcomeTuple t;
     for (bool &n : t.nulls) n = true;
-    TimestampTz end = row.finished_at != 0 ? row.finished_at : GetCurrentTimestamp();
     t.set(o_id, Int64GetDatum(row.ref.id));
     t.set(o_attempt, Int32GetDatum(row.attempt));
     t.set(o_outcome, Int16GetDatum(static_cast<int16>(outcome.outcome)));
@@ -85,12 +84,12 @@ SysScanDesc scan_outcomes(Relation rel, Relation key, int64 id, ScanKeyData *sca
 
 }  // namespace
 
-void append_outcome(const TaskRow &row, const OutcomeRow &outcome) {
+void append_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end) {
     Relation rel = open_outcomes(row.ref.segment, RowExclusiveLock);
     if (rel == nullptr)
         ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was removed by the housekeeper", row.ref.id));
     pg::TempContext scratch;
-    OutcomeTuple t = make_outcome(row, outcome);
+    OutcomeTuple t = make_outcome(row, outcome, end);
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), t.values, t.nulls);
     heap_insert(rel, tuple, GetCurrentCommandId(true), 0, nullptr);
     Relation key = index_open(segment(row.ref.segment).outcome_key, RowExclusiveLock);

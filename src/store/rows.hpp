@@ -115,8 +115,8 @@ void update_body(TaskRow *row, const BodyChange &change);
 // Deletes the row (locked or own before).
 void remove(TaskRow *row);
 
-// Appends the end of row's current attempt to the outcome table of its segment.
-void append_outcome(const TaskRow &row, const OutcomeRow &outcome);
+// Appends the end (and its time) of row's current attempt to the outcome table of its segment.
+void append_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end);
 // Drops the oldest ended attempts of the task beyond `keep`.
 void trim_outcomes(const TaskRow &row, int keep);
 

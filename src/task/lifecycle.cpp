@@ -150,7 +150,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     if (drop)
         store::remove(row);
     else if (told)
-        store::append_outcome(*row, out);
+        store::append_outcome(*row, out, now);
     if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
     note_move(from_queue, static_cast<int>(from), row->queue_id, drop ? -1 : static_cast<int>(end.status));
     if (finished)
@@ -243,7 +243,7 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
     if (error.message != nullptr) {
         store::OutcomeRow out{status == Status::Cancelled ? AttemptEnd::Cancelled : status == Status::Expired ? AttemptEnd::Expired : AttemptEnd::Failed,
                               nullptr, nullptr, error, nullptr, -1, -1, -1};
-        store::append_outcome(*row, out);
+        store::append_outcome(*row, out, now);
     }
     note_change(*row, static_cast<int>(from), static_cast<int>(status));
     dispatch::note_finished(row->ref.id);

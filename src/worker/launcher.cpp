@@ -67,15 +67,14 @@ void read_databases() {
         while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
             auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
             if (!form->datallowconn || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
-            bool known = dispatch::find_database(form->oid) >= 0;
             SlotNo db = dispatch::ensure_database(form->oid);
             if (db < 0) {
                 ereport(LOG, errmsg("pgqueue serves at most %d databases, \"%s\" is left out", dispatch::max_databases, NameStr(form->datname)));
                 continue;
             }
             seen[db] = true;
-            // Unknown: look inside once.
-            if (!known) pg_atomic_write_u32(&database(db).wanted, 1);
+            // Look inside once; a session there may have made the entry.
+            if (pg_atomic_exchange_u32(&database(db).looked, 1) == 0) pg_atomic_write_u32(&database(db).wanted, 1);
         }
         table_endscan(scan);
     }

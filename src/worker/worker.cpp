@@ -68,6 +68,7 @@ bool work_once() {
         run(&claimed[i]);
         CHECK_FOR_INTERRUPTS();
     }
+    pg_atomic_write_u32(&w.giving_back, 0);
     pg_atomic_write_u32(&w.n_holds, 0);
     end_suspect_turn();
     MemoryContextReset(self.batch);

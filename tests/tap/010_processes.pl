@@ -134,6 +134,15 @@ for my $db (sort keys %ids)
     is(scalar(() = pids_of($node, 'pgqueue scheduler', $db)), 1, "K04: $db has its scheduler");
 }
 
+set(q{pgqueue.databases = 'postgres, two'});
+ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = 'three' AND backend_type LIKE 'pgqueue%'", '0', 20),
+    'pgqueue.databases: our processes leave the others');
+$id = task('three', 'SELECT 1');
+status('two', task('two', 'SELECT 1'), 'released');
+is(in_db('three', "SELECT status FROM pgqueue.task WHERE id = $id"), 'new', 'pgqueue.databases: there tasks wait');
+set(q{pgqueue.databases = ''});
+ok(status('three', $id, 'released'), 'pgqueue.databases: until it is served again');
+
 # How long a statement on databases takes, which waits five seconds for processes that do not leave.
 sub quick
 {
@@ -309,5 +318,9 @@ set('pgqueue.max_workers = 4');
 ok(status('postgres', $id, 'released'), 'A01: preloaded again: nothing is lost, the task runs');
 in_db('bare', q{SELECT pgqueue.create_queue('q')});
 ok(status('bare', task('bare', 'SELECT 1'), 'released'), 'A01: and the extension that was made without works');
+# Three databases with work, and process slots for a launcher and three more: they take turns.
+for my $db ('postgres', 'two', 'bare') { in_db($db, q{SELECT pgqueue.create_task('q', command => 'SELECT pg_sleep(0.01)') FROM generate_series(1, 10)}) }
+ok(wait_for($node, $_, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 60), "A31: three databases and three slots: the tasks of $_ end")
+    for 'postgres', 'two', 'bare';
 $node->stop;
 done_testing();

@@ -16,7 +16,8 @@ sub enabled { my ($on) = @_; sql("ALTER SYSTEM SET pgqueue.enabled = $on"); $nod
 # Waits until the load is in full swing.
 sub under_way
 {
-    fill(240, 0.004);
+    my ($seconds) = @_;
+    fill(240, $seconds // 0.004);
     return wait_for($node, 'postgres', q{SELECT count(*) >= 20 FROM pgqueue.task WHERE status = 'released'}, 't', 30);
 }
 
@@ -78,8 +79,8 @@ for my $signal ('TERM', 'KILL')
 {
     my $holder = session($node);
     hold_point($holder, 'scheduler-recovering');
-    under_way();
-    my ($worker) = split(/\n/, sql('SELECT pid FROM pgqueue.worker WHERE task_id IS NOT NULL')) or die 'nobody works';
+    under_way(0.02);
+    my ($worker) = wait_until(sub { (split(/\n/, sql('SELECT pid FROM pgqueue.worker WHERE task_id IS NOT NULL')))[0] }, 30) or die 'nobody works';
     terminate($node, $worker, 10);
     my $pid = pid_at($node, 'postgres', 'scheduler-recovering', 30) or BAIL_OUT('no recovery');
     $signal eq 'TERM' ? ok(terminate($node, $pid, 10), 'SIGTERM of the scheduler in a recovery: it ends') : kill9($node, $pid);

@@ -1,6 +1,7 @@
 // What ended workers held, and what a worker that is busy with a long task has not begun.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "config/settings.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
@@ -95,10 +96,18 @@ bool recover_ended(SlotNo no) {
 // Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and what it has begun by now.
 bool take_back_one(Hold *h, task::Place *place) {
     store::TaskRow row;
-    if (store::lock(h->ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.receipt != h->receipt) return false;
+    // While we hold the row of a retained task it cannot end, so its hold is not used again for another one.
+    if (store::lock(h->ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.receipt != h->receipt) return false;
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     if (!pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken))) return false;
     return task::give_back(&row, place);
+}
+
+// Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its tasks keep their order
+// by staying where they are; the wish stays noted.
+bool could_share(const WorkerSlot &w) {
+    if (pg_atomic_read_u32(&map.roles[w.role].workers) > 1) return true;
+    return config::max_workers_per_role != 1 && pg_atomic_read_u32(&map.shared->total_workers) < static_cast<uint32>(config::max_workers());
 }
 
 // Takes back what a worker has not begun while its present task goes on.
@@ -107,10 +116,11 @@ void take_back(WorkerSlot *w) {
         Hold &h = w->holds[i];
         if (static_cast<HoldState>(pg_atomic_read_u32(&h.state)) != HoldState::Claimed) continue;
         bool taken = false;
+        SlotNo queue = h.queue;  // once taken, the worker may go on and use its holds again
         task::Place place;
         bool ok = transact("take back a task that has not begun", [&] { taken = take_back_one(&h, &place); });
         if (ok) task::take_place(place);
-        if (taken) dispatch::end_running(h.queue, 1);
+        if (taken) dispatch::end_running(queue, 1);
         if (!ok && static_cast<HoldState>(pg_atomic_read_u32(&h.state)) == HoldState::Taken) pg_atomic_write_u32(&my_db().lost, 1);
     }
 }
@@ -150,7 +160,10 @@ TimestampTz recover_workers(TimestampTz now) {
         if (w.db != self.db) continue;
         WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
         if (state == WorkerState::Ended && !recover_ended(i)) next = now + look_again;
-        if (state == WorkerState::Busy && pg_atomic_exchange_u32(&w.giving_back, 0) != 0) take_back(&w);
+        if (state == WorkerState::Busy && pg_atomic_read_u32(&w.giving_back) != 0 && could_share(w)) {
+            pg_atomic_write_u32(&w.giving_back, 0);
+            take_back(&w);
+        }
     }
     return next;
 }

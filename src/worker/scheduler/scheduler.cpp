@@ -84,6 +84,9 @@ void check_identity() {
     pg_atomic_write_u32(&d.wanted, 0);
     pg_atomic_write_u32(&d.starving, 0);
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    pg_memory_barrier();
+    // The extension was made while we looked: the next scheduler finds it.
+    if (pg_atomic_read_u32(&d.identity_changed) != 0) pg_atomic_write_u32(&d.wanted, 1);
     if (found == Found::Foreign) transact("name its database", [] { say_held(); });
     dismiss_workers();
     leave();
