@@ -3,6 +3,7 @@
 #include "dispatch/due.hpp"
 #include "dispatch/notes.hpp"
 #include "dispatch/outside.hpp"
+#include "dispatch/pack.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -12,19 +13,6 @@
 
 namespace pgqueue::dispatch {
 namespace {
-
-struct TaskNote {
-    SubTransactionId sub;
-    SlotNo lane;
-    int32 priority;
-    TimestampTz due, dies;
-    TaskRef ref;
-};
-
-struct CountNote {
-    SubTransactionId sub;
-    Delta delta;
-};
 
 enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake };
 
@@ -53,80 +41,15 @@ constinit Notes<CountNote> counts{};
 constinit Notes<Action> actions{};
 // Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped them.
 constinit Notes<TaskNote> touched{};
-// Pages reserved and filled at PRE_COMMIT.
-constinit PageNo task_pages = 0;
-constinit PageNo delta_pages = 0;
-constinit bool out_of_pages = false;
+constinit Packed packed{};
 constinit SlotNo my_db = -1;
 
 bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0 || any_holds(); }
 
-constexpr int reserve_tries = 200;
-constexpr long reserve_nap_ms = 5;
-
-// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is accepted and repaired later.
-PageNo reserve_page(PageKind kind) {
-    for (int i = 0; !out_of_pages && i < reserve_tries; i++) {
-        PageNo no = take_page(kind);
-        if (no != 0) return no;
-        if (my_db < 0 || state_of(my_db) == DbState::Unserved) break;
-        wake_scheduler(my_db);
-        CHECK_FOR_INTERRUPTS();
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, pg::wait_event("PgqueueCommitMemory"));
-        ResetLatch(MyLatch);
-    }
-    out_of_pages = true;
-    return 0;
-}
-
-void link_page(PageNo *chain, PageNo no) {
-    page(no)->next = *chain;
-    *chain = no;
-}
-
-// Packs ready tasks by (lane, priority) in the order noted, waiting ones with their time. The newest page is first in the chain.
-void pack_tasks() {
-    Page *open = nullptr;
-    for (int i = 0; i < tasks.count; i++) {
-        const TaskNote &t = tasks.items[i];
-        bool ready = t.due == 0;
-        bool fits = open != nullptr && (ready ? open->kind == PageKind::Ready && open->lane == t.lane && open->priority == t.priority && open->count < ready_per_page
-                                              : open->kind == PageKind::Due && open->count < due_per_page && map.queues[map.lanes[open->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns);
-        if (!fits) {
-            PageNo no = reserve_page(ready ? PageKind::Ready : PageKind::Due);
-            if (no == 0) return;
-            link_page(&task_pages, no);
-            open = page(no);
-            open->lane = t.lane;
-            open->priority = t.priority;
-            open->since = GetCurrentTimestamp();
-        }
-        if (ready)
-            open->ready[open->count++] = t.ref;
-        else
-            open->due[open->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority};
-        if (t.dies != 0) open->min_dies = Min(open->min_dies, t.dies);
-    }
-}
-
-void pack_deltas() {
-    Page *open = nullptr;
-    for (int i = 0; i < counts.count; i++) {
-        if (open == nullptr || open->count == deltas_per_page) {
-            PageNo no = reserve_page(PageKind::Deltas);
-            if (no == 0) return;
-            link_page(&delta_pages, no);
-            open = page(no);
-            open->xid = GetTopTransactionIdIfAny();
-        }
-        open->deltas[open->count++] = counts.items[i].delta;
-    }
-}
-
 void give_reserved() {
-    give_chain(task_pages);
-    give_chain(delta_pages);
-    task_pages = delta_pages = 0;
+    give_chain(packed.tasks);
+    give_chain(packed.deltas);
+    packed.tasks = packed.deltas = 0;
 }
 
 void push_inbox(pg_atomic_uint32 *inbox, PageNo no) {
@@ -146,9 +69,9 @@ void hand_over_deltas() {
     }
     // The first finished task after a quiet time has the scheduler think of cleaning again.
     if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0) wake_scheduler(my_db);
-    while (delta_pages != 0) {
-        PageNo no = delta_pages;
-        delta_pages = page(no)->next;
+    while (packed.deltas != 0) {
+        PageNo no = packed.deltas;
+        packed.deltas = page(no)->next;
         if (state == DbState::Loading)
             push_inbox(&database(my_db).delta_inbox, no);
         else
@@ -159,11 +82,11 @@ void hand_over_deltas() {
 // Pushes the task pages, oldest first, and wakes who can use them.
 void hand_over_tasks() {
     PageNo oldest = 0;
-    while (task_pages != 0) {
-        PageNo next = page(task_pages)->next;
-        page(task_pages)->next = oldest;
-        oldest = task_pages;
-        task_pages = next;
+    while (packed.tasks != 0) {
+        PageNo next = page(packed.tasks)->next;
+        page(packed.tasks)->next = oldest;
+        oldest = packed.tasks;
+        packed.tasks = next;
     }
     if (state_of(my_db) == DbState::Unserved) {
         bool had = oldest != 0;
@@ -260,7 +183,7 @@ void forget_all() {
     tasks.reset();
     counts.reset();
     actions.reset();
-    out_of_pages = false;
+    packed.out_of_pages = false;
 }
 
 void at_commit() {
@@ -270,7 +193,7 @@ void at_commit() {
         commit_holds(my_db);
         hand_over_deltas();
         hand_over_tasks();
-        if (out_of_pages) {
+        if (packed.out_of_pages) {
             pg_atomic_write_u32(&database(my_db).lost, 1);
             wake_scheduler(my_db);
         }
@@ -287,8 +210,7 @@ void on_xact(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
             if (tasks.count + counts.count > 0) {
-                pack_tasks();
-                pack_deltas();
+                pack(my_db, tasks, counts, &packed);
             }
             break;
         case XACT_EVENT_COMMIT:
@@ -296,7 +218,7 @@ void on_xact(XactEvent event, void *) {
             anything() ? at_commit() : forget_all();
             break;
         case XACT_EVENT_ABORT:
-            if (task_pages != 0 || delta_pages != 0) give_reserved();
+            if (packed.tasks != 0 || packed.deltas != 0) give_reserved();
             abort_holds(InvalidSubTransactionId);
             bring_back(InvalidSubTransactionId);
             forget_all();

@@ -1,0 +1,88 @@
+#include "dispatch/pack.hpp"
+
+#include "dispatch/pool.hpp"
+#include "dispatch/wake.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+constexpr int reserve_tries = 200;
+constexpr long reserve_nap_ms = 5;
+
+// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is accepted and repaired later.
+PageNo reserve_page(SlotNo db, PageKind kind, Packed *out) {
+    for (int i = 0; !out->out_of_pages && i < reserve_tries; i++) {
+        PageNo no = take_page(kind);
+        if (no != 0) return no;
+        if (db < 0 || state_of(db) == DbState::Unserved) break;
+        wake_scheduler(db);
+        CHECK_FOR_INTERRUPTS();
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, pg::wait_event("PgqueueCommitMemory"));
+        ResetLatch(MyLatch);
+    }
+    out->out_of_pages = true;
+    return 0;
+}
+
+void link_page(PageNo *chain, PageNo no) {
+    page(no)->next = *chain;
+    *chain = no;
+}
+
+// Whether an open page takes one more task: ready ones by lane and priority, waiting ones (with their time) by namespace.
+bool fits(const Page *p, const TaskNote &t) {
+    if (p == nullptr) return false;
+    if (t.due == 0) return p->kind == PageKind::Ready && p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
+    return p->kind == PageKind::Due && p->count < due_per_page && map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
+}
+
+// Packs tasks in the order noted. The newest page is first in the chain; a few are open at once, for those who take turns between queues.
+void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
+    constexpr int open_most = 16;
+    Page *open[open_most] = {};
+    int at = 0, turn = 0;
+    for (int i = 0; i < tasks.count; i++) {
+        const TaskNote &t = tasks.items[i];
+        if (!fits(open[at], t))
+            for (at = 0; at < open_most && !fits(open[at], t);) at++;
+        if (at == open_most) {
+            PageNo no = reserve_page(db, t.due == 0 ? PageKind::Ready : PageKind::Due, out);
+            if (no == 0) return;
+            link_page(&out->tasks, no);
+            at = turn++ % open_most;
+            open[at] = page(no);
+            open[at]->lane = t.lane;
+            open[at]->priority = t.priority;
+            open[at]->since = GetCurrentTimestamp();
+        }
+        Page *p = open[at];
+        if (t.due == 0)
+            p->ready[p->count++] = t.ref;
+        else
+            p->due[p->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority};
+        if (t.dies != 0) p->min_dies = Min(p->min_dies, t.dies);
+    }
+}
+
+void pack_deltas(SlotNo db, const Notes<CountNote> &counts, Packed *out) {
+    Page *open = nullptr;
+    for (int i = 0; i < counts.count; i++) {
+        if (open == nullptr || open->count == deltas_per_page) {
+            PageNo no = reserve_page(db, PageKind::Deltas, out);
+            if (no == 0) return;
+            link_page(&out->deltas, no);
+            open = page(no);
+            open->xid = GetTopTransactionIdIfAny();
+        }
+        open->deltas[open->count++] = counts.items[i].delta;
+    }
+}
+
+}  // namespace
+
+void pack(SlotNo db, const Notes<TaskNote> &tasks, const Notes<CountNote> &counts, Packed *out) {
+    pack_tasks(db, tasks, out);
+    pack_deltas(db, counts, out);
+}
+
+}  // namespace pgqueue::dispatch
