@@ -89,6 +89,8 @@ enum class Locked { Yes, Held, Gone };    // Held: somebody holds it (Skip only)
 
 // Reads the newest committed (or own) version by ref, falling back to the primary keys of all segments. Takes no lock. False: no such row.
 bool fetch(const TaskRef &ref, bool with_body, TaskRow *row);
+// The type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such row.
+char *fetch_type(const TaskRef &ref);
 // Finds by id alone.
 bool find(int64 id, bool with_body, TaskRow *row);
 // As fetch, and locks the row for update; with Wait::Block it follows the row to its last version.

@@ -171,6 +171,14 @@ bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) {
     return true;
 }
 
+char *fetch_type(const TaskRef &ref) {
+    Found found;
+    if (!locate(ref, AccessShareLock, &found)) return nullptr;
+    char *type = read_type(&found.tuple);
+    let_go(&found, AccessShareLock);
+    return type;
+}
+
 bool find(int64 id, bool with_body, TaskRow *row) { return fetch(TaskRef{id, InvalidBlockNumber, InvalidOffsetNumber, 0}, with_body, row); }
 
 Locked lock(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) { return lock_row(ref, wait, with_body, row); }
