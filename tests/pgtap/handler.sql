@@ -42,7 +42,7 @@ SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'mail')$$, '42883', NULL, 
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.of_text')$$, '42883', NULL, 'a function of text');
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.mail', 'after')$$, '42883', NULL, 'a function without result for after');
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.many')$$, '42809', NULL, 'a function that returns a set');
-SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.proc')$$, '42809', NULL, 'a procedure');
+SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.proc')$$, '42883', NULL, 'a procedure');
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.mail', 'during')$$, '22023', NULL, 'an unknown phase');
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop.mail', namespace => 'nosuch')$$, '42704', NULL, 'an unknown namespace');
 SELECT throws_ok($$SELECT pgqueue.create_handler('x', 'shop..mail')$$, '42602', NULL, 'not a name');
