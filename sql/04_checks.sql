@@ -128,6 +128,8 @@ FROM (
     OFFSET 0
 ) n;
 
+CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.identity
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.role
     FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.namespace

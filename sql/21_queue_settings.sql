@@ -7,13 +7,9 @@ DECLARE
     setting text;
 BEGIN
     setting := CASE
-        WHEN q.rate_limit IS NOT NULL THEN 'rate_limit'
-        WHEN q.rate_burst <> 1 THEN 'rate_burst'
         WHEN q.group_max_running <> 1 THEN 'group_max_running'
         WHEN q.group_rate_limit IS NOT NULL THEN 'group_rate_limit'
         WHEN q.group_policy <> 'hold' THEN 'group_policy'
-        WHEN q.aging IS NOT NULL THEN 'aging'
-        WHEN q.dead_letter IS NOT NULL THEN 'dead_letter'
         WHEN q.group_commit <> 1 THEN 'group_commit'
         WHEN q.forward_to IS NOT NULL THEN 'forward_to'
     END;
@@ -52,6 +48,23 @@ BEGIN
 END
 $$;
 
+-- Raises unless the dead-letter queue is another queue of the same namespace.
+CREATE FUNCTION pgqueue_internal.check_dead_letter(q pgqueue_internal.queue) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF q.dead_letter IS NULL THEN
+        RETURN;
+    END IF;
+    IF q.dead_letter = q.name THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a queue cannot be its own dead-letter queue';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('dead-letter queue "%s" does not exist', q.dead_letter),
+            HINT = 'Create it first, in the same namespace.';
+    END IF;
+END
+$$;
+
 -- The row as it is stored: what is NULL and cannot be none has its default, zero and '' are NULL where they mean none.
 -- Raises for what is wrong.
 CREATE FUNCTION pgqueue_internal.checked_queue(q pgqueue_internal.queue) RETURNS pgqueue_internal.queue
@@ -87,6 +100,7 @@ BEGIN
         q.paused_until := NULL;
     END IF;
     PERFORM pgqueue_internal.check_supported(q);
+    PERFORM pgqueue_internal.check_dead_letter(q);
     RETURN q;
 END
 $$;
@@ -96,7 +110,9 @@ CREATE FUNCTION pgqueue_internal.store_queue(changed pgqueue_internal.queue) RET
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     q pgqueue_internal.queue := pgqueue_internal.checked_queue(changed);
+    old_name text;
 BEGIN
+    SELECT s.name INTO old_name FROM pgqueue_internal.queue s WHERE s.id = q.id;
     UPDATE pgqueue_internal.queue s
     SET (name, description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit,
          max_running, max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish,
@@ -106,6 +122,10 @@ BEGIN
          q.group_policy, q.aging, q.retention, q.on_finish, q.dead_letter, q.group_commit, q.forward_to, q.paused, q.paused_reason,
          q.paused_until)
     WHERE s.id = q.id AND s IS DISTINCT FROM q;
+    -- Queues that name it as their dead-letter queue follow.
+    IF old_name <> q.name THEN
+        UPDATE pgqueue_internal.queue s SET dead_letter = q.name WHERE s.namespace_id = q.namespace_id AND s.dead_letter = old_name;
+    END IF;
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name);
 END

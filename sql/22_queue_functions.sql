@@ -182,6 +182,7 @@ BEGIN
     q := pgqueue_internal.lock_queue(target, queue_name);
     deleted := pgqueue_internal.shown_queue(q.id);
     PERFORM pgqueue_internal.drop_queue_tasks(q.id, force IS TRUE);
+    UPDATE pgqueue_internal.queue s SET dead_letter = NULL WHERE s.namespace_id = q.namespace_id AND s.dead_letter = q.name;
     DELETE FROM pgqueue_internal.queue s WHERE s.id = q.id;
     RETURN deleted;
 END

@@ -15,6 +15,25 @@ BEGIN
 END
 $make$;
 
+-- Rows of tasks come by SQL only from a restore: the database holds them until adopt(), whichever table is copied first.
+CREATE FUNCTION pgqueue_internal.restore_tasks() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pgqueue_internal.identity i WHERE i.system_identifier = 0) THEN
+        INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version)
+        SELECT 0, 0, max(i.schema_version) FROM pgqueue_internal.identity i;
+    END IF;
+    RETURN NULL;
+END
+$$;
+DO $make$
+BEGIN
+    FOR slot IN 0..5 LOOP
+        EXECUTE format('CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.segment_%s FOR EACH STATEMENT EXECUTE FUNCTION pgqueue_internal.restore_tasks()', slot);
+    END LOOP;
+END
+$make$;
+
 -- The same identity twice says nothing new.
 CREATE FUNCTION pgqueue_internal.restore_identity() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -155,6 +155,9 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     lock_task(id, &row);
     refuse_retained(row);
     const store::QueueInfo &from = owned_queue(row, nullptr, true);
+    if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
+                errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
     set_columns(fcinfo, &row);
     dispatch::SlotNo old_slot = task::slot_of(from);
     if (wants(fcinfo, "queue")) {

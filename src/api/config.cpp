@@ -23,7 +23,7 @@ void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
     dispatch::SlotNo slot = task::slot_of(*q);
-    if (slot >= 0) dispatch::note_queue_config(slot, {q->id, q->ns_id, q->paused, q->paused_until, q->max_running});
+    if (slot >= 0) dispatch::note_queue_config(slot, task::config_of(*q));
 }
 
 void note_namespace(int32 ns_id) {
@@ -52,7 +52,12 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
     if (dispatch::loaded() && strcmp(table, "queue") == 0) {
         int32 id = int_column(data, tuple, "id");
-        gone ? note_queue_gone(id) : note_queue(id);
+        int32 before = int_column(data, data->tg_trigtuple, "id");
+        if (gone || before != id) note_queue_gone(before);
+        if (!gone) note_queue(id);
+    } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
+        // A restore, or adopt(): whose data this is has to be asked again.
+        dispatch::note_identity_change();
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
         note_namespace(int_column(data, tuple, "id"));
     }

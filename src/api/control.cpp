@@ -59,7 +59,7 @@ PGQ_FUNCTION(pgqueue_adopt) {
 
 PGQ_FUNCTION(pgqueue_ensure_workers) {
     (void)fcinfo;
-    check_call("ensure_workers", false);
+    check_call("ensure_workers", true);
     require_admin();
     dispatch::SlotNo db = my_database();
     pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
@@ -76,7 +76,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
 }
 
 PGQ_FUNCTION(pgqueue_stop_workers) {
-    check_call("stop_workers", false);
+    check_call("stop_workers", true);
     require_admin();
     Oid role = PG_ARGISNULL(0) ? InvalidOid : get_role_oid(text_arg(fcinfo, 0), false);
     int64 micros = PG_ARGISNULL(1) ? int64(60) * USECS_PER_SEC : micros_of(PG_GETARG_INTERVAL_P(1));

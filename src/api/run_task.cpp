@@ -6,8 +6,8 @@
 #include "pg/error.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
-#include "worker/executor/executor.hpp"
-#include "worker/executor/handler.hpp"
+#include "executor/executor.hpp"
+#include "executor/handler.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -90,7 +90,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
     TimestampTz now = GetCurrentTimestamp();
-    task::retain(&row, "run_task", receipt, 0, now);
+    task::retain(&row, "run_task", receipt, 0, true, now);
     int64 outer = running_inline;
     running_inline = id;
     pg::Outcome out = pg::run_in_subtransaction([&run] { run_content(&run); }, CurrentMemoryContext);

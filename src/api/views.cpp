@@ -42,7 +42,7 @@ void count_rows(const RowSink &rows) {
     ctl.entrysize = sizeof(Tally);
     ctl.hcxt = CurrentMemoryContext;
     HTAB *tally = hash_create("pgqueue counts", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    Snapshot snapshot = RegisterSnapshot(GetActiveSnapshot());
     store::scan(
         snapshot,
         [](void *arg, const store::TaskRow &row) {

@@ -6,10 +6,8 @@
 namespace pgqueue::dispatch {
 namespace {
 
-int bucket_of(int64 last, int64 due) { return due <= last ? 0 : std::bit_width(static_cast<uint64>(due) ^ static_cast<uint64>(last)); }
-
 bool add_locked(Database &d, const DueEntry &entry) {
-    int b = bucket_of(d.due_last, entry.due);
+    int b = due_bucket(d.due_last, entry.due);
     if (!push_due(&d.due[b], entry)) return false;
     d.due_min[b] = Min(d.due_min[b], entry.due);
     return true;

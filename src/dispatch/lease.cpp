@@ -1,6 +1,7 @@
 #include "dispatch/lease.hpp"
 
 #include "dispatch/pool.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -19,13 +20,6 @@ SlotNo *chain_of(int64 id) {
                            static_cast<uint32>(lease_part(id))];
 }
 
-void note_end(SlotNo db, int64 until) {
-    pg_atomic_uint64 *least = &database(db).min_lease;
-    uint64 seen = pg_atomic_read_u64(least);
-    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
-    }
-}
-
 Lease *find_locked(int64 id) {
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
         if (map.leases[l].id == id) return &map.leases[l];
@@ -33,6 +27,13 @@ Lease *find_locked(int64 id) {
 }
 
 }  // namespace
+
+void note_lease_end(SlotNo db, int64 until) {
+    pg_atomic_uint64 *least = &database(db).min_lease;
+    uint64 seen = pg_atomic_read_u64(least);
+    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
+    }
+}
 
 bool reserve_leases(int count) {
     while (n_reserved < count) {
@@ -67,7 +68,7 @@ void add_lease(const LeaseRequest &r) {
         *chain = no;
     }
     has_bound = has_bound || r.bound;
-    if (r.until != 0) note_end(db, r.until);
+    if (r.until != 0) note_lease_end(db, r.until);
 }
 
 bool find_lease(int64 id, Lease *out) {
@@ -78,7 +79,7 @@ bool find_lease(int64 id, Lease *out) {
 }
 
 bool drop_lease(int64 id, int64 receipt) {
-    SlotNo gone = -1;
+    SlotNo gone = -1, queue = -1;
     {
         pg::LwLockGuard lock(lease_lock(id));
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
@@ -86,13 +87,16 @@ bool drop_lease(int64 id, int64 receipt) {
             if (l.id != id) continue;
             if (l.receipt != receipt) break;
             gone = *link;
+            queue = l.queue;
             *link = l.next;
             l.id = 0;
             break;
         }
     }
-    if (gone >= 0) give_lease(gone);
-    return gone >= 0;
+    if (gone < 0) return false;
+    give_lease(gone);
+    end_running(queue, 1);
+    return true;
 }
 
 bool move_lease(int64 id, int64 receipt, TimestampTz until) {
@@ -100,7 +104,7 @@ bool move_lease(int64 id, int64 receipt, TimestampTz until) {
     Lease *l = find_locked(id);
     if (l == nullptr || l->receipt != receipt) return false;
     l->until = until;
-    if (until != 0) note_end(l->db, until);
+    if (until != 0) note_lease_end(l->db, until);
     return true;
 }
 
@@ -118,7 +122,7 @@ void end_session_leases() {
         }
     }
     if (db < 0) return;
-    note_end(db, 1);
+    note_lease_end(db, 1);
     wake_scheduler(db);
 }
 
@@ -135,9 +139,9 @@ int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most) {
         if (over && n < most)
             out[n++] = l;
         else if (over)
-            note_end(db, now);
+            note_lease_end(db, now);
         else if (l.until != 0)
-            note_end(db, l.until);
+            note_lease_end(db, l.until);
     }
     return n;
 }

@@ -20,7 +20,7 @@ void add_lease(const LeaseRequest &request);  // uses a reserved entry
 
 // Copies the lease of a task. False: none.
 bool find_lease(int64 id, Lease *out);
-// Ends it in memory; false: not there, or with another receipt.
+// Ends it in memory and gives its place under the limits back; false: not there, or with another receipt.
 bool drop_lease(int64 id, int64 receipt);
 bool move_lease(int64 id, int64 receipt, TimestampTz until);
 
@@ -30,6 +30,8 @@ void end_session_leases();
 // Copies up to `most` leases of the database that have ended at `now`; notes when the next one ends.
 int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most);
 int64 next_lease_end(SlotNo db);
+// A lease ends then, or is to be looked at then.
+void note_lease_end(SlotNo db, int64 until);
 void clear_leases(SlotNo db);
 
 }  // namespace pgqueue::dispatch

@@ -32,12 +32,9 @@ HoldNote *add_note(Kind kind, SlotNo queue, int64 receipt, const TaskRef &ref, i
 
 // As if the task had never been taken; it is first in line again when its place is still free.
 void give_back(const HoldNote &n) {
-    if (!drop_lease(n.ref.id, n.receipt)) return;
-    SlotNo db = map.queues[n.queue].db;
-    SlotNo lane = outside_lane(n.queue);
-    if (lane >= 0 && state_of(db) != DbState::Unserved && !return_ready(lane, n.priority, n.ref, n.dies)) pg_atomic_write_u32(&database(db).lost, 1);
-    end_running(n.queue, 1);
-    wake_task_waiters(n.queue, 1);
+    // The scheduler may have ended the lease between the abort and this; the hint is missing then as well.
+    (void)drop_lease(n.ref.id, n.receipt);
+    put_back(n.queue, n.priority, n.ref, n.dies);
 }
 
 bool waits_for(const TaskWaiter &w, SlotNo queue) {
@@ -49,12 +46,21 @@ bool waits_for(const TaskWaiter &w, SlotNo queue) {
 
 }  // namespace
 
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies) {
+    SlotNo db = map.queues[queue].db;
+    SlotNo lane = outside_lane(queue);
+    if (lane < 0 || state_of(db) == DbState::Unserved) return;
+    if (!return_ready(lane, priority, ref, dies)) pg_atomic_write_u32(&database(db).lost, 1);
+    wake_task_waiters(queue, 1);
+    wake_scheduler(db);
+}
+
 void note_retained(const LeaseRequest &lease, TimestampTz dies) {
     add_lease(lease);
     add_note(Kind::Retained, lease.queue, lease.receipt, lease.ref, lease.priority, dies, lease.until);
 }
 
-void note_lease_over(int64 id, int64 receipt, SlotNo queue) { add_note(Kind::Over, queue, receipt, TaskRef{id, 0, 0, 0}, 0, 0, 0); }
+void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, -1, receipt, TaskRef{id, 0, 0, 0}, 0, 0, 0); }
 
 void note_extended(int64 id, int64 receipt, TimestampTz until) { add_note(Kind::Extended, -1, receipt, TaskRef{id, 0, 0, 0}, 0, 0, until); }
 
@@ -68,7 +74,7 @@ void commit_holds(SlotNo db) {
         const HoldNote &n = holds.items[i];
         if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.until);
         if (n.until != 0) earliest = Min(earliest, n.until);
-        if (n.kind == Kind::Over && drop_lease(n.ref.id, n.receipt)) end_running(n.queue, 1);
+        if (n.kind == Kind::Over) drop_lease(n.ref.id, n.receipt);
     }
     if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
     forget_holds();

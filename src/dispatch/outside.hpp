@@ -7,10 +7,13 @@ namespace pgqueue::dispatch {
 
 // Gives the lease (an entry must be reserved) and takes it back, with a hint, if the (sub)transaction aborts.
 void note_retained(const LeaseRequest &lease, TimestampTz dies);
-// At commit the lease ends in memory and the running counts go down.
-void note_lease_over(int64 id, int64 receipt, SlotNo queue);
+// At commit the lease ends in memory, its place under the limits is free.
+void note_lease_over(int64 id, int64 receipt);
 // At commit the lease ends later.
 void note_extended(int64 id, int64 receipt, TimestampTz until);
+
+// A popped task is first in line again, when its place is still free. Does not raise.
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies);
 
 // For the transaction callbacks (xact.cpp). Neither raises.
 void commit_holds(SlotNo db);

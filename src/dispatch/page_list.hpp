@@ -67,6 +67,7 @@ inline Take front_page(PageList *list, Page **out) {
 inline bool push_ready(PageList *list, const TaskRef &ref, int64 dies) {
     Page *p = tail_page(list, PageKind::Ready, ready_per_page);
     if (p == nullptr) return false;
+    if (p->count == 0) p->since = GetCurrentTimestamp();
     p->ready[p->count++] = ref;
     list->count++;
     if (dies != 0) {

@@ -38,6 +38,10 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
 int64 ready_for_role(SlotNo role);
 // Undoes the reservation of `count` tasks and unblocks what waited for it.
 void end_running(SlotNo queue, uint32 count);
+// The same for one task that was popped and not started: its token goes back too.
+void unreserve(SlotNo queue);
+// Queues whose token bucket has filled again may run; returns when the next one will, INT64_MAX none. The scheduler only.
+int64 end_throttles(SlotNo db, TimestampTz now);
 
 // Re-examines which lanes of a queue (or of all queues of a namespace) may be active, after a change of limits or pause. Lock held.
 void revise_queue_locked(SlotNo queue);

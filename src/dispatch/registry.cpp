@@ -279,6 +279,14 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     q.max_running = config.max_running;
     q.paused = config.paused;
     q.paused_until = config.paused_until;
+    // A new bucket is full, a changed one keeps what fits.
+    if (!q.configured || q.rate <= 0) q.tokens = config.burst;
+    q.rate = config.rate;
+    q.burst = config.burst;
+    q.aging = config.aging;
+    q.tokens = Min(q.tokens, static_cast<double>(q.burst));
+    if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
+    q.throttled_until = 0;
     q.configured = true;
     revise_queue_locked(queue);
 }
@@ -306,7 +314,8 @@ void empty_dropped_queues(SlotNo db) {
 void free_dropped_queues(SlotNo db) {
     pg::LwLockGuard lock(registry_lock());
     for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0) free_queue_locked(q);
+        if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0 && pg_atomic_read_u32(&map.queues[q].running) == 0)
+            free_queue_locked(q);
 }
 
 }  // namespace pgqueue::dispatch

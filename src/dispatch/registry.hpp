@@ -23,6 +23,9 @@ struct QueueConfig {
     bool paused;
     TimestampTz paused_until;  // 0 none
     int32 max_running;         // 0 none
+    double rate;               // starts a second, 0 none
+    int32 burst;
+    int64 aging;               // microseconds, 0 none
 };
 
 // All raise 53200 when the fixed tables are full.

@@ -8,6 +8,8 @@
 //   workers   WorkerSlot allocation
 // Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
 #pragma once
+#include "core/due_order.hpp"
+#include "core/fair_share.hpp"
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
 #include "pg/backend.hpp"
@@ -57,6 +59,7 @@ struct Page {
     SlotNo lane;        // of a hand-over of tasks
     int32 priority;
     int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
+    TimestampTz since;  // when its first entry became ready (for aging)
     union {
         TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
         DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
@@ -130,7 +133,13 @@ struct Queue {
     bool paused;
     int32 max_running;       // 0 none
     TimestampTz paused_until;
-    // state
+    double rate;             // starts a second, 0 no limit
+    int32 burst;
+    int64 aging;             // microseconds of waiting that are worth one priority step, 0 none
+    // state, namespace lock
+    double tokens;
+    TimestampTz refilled_at;
+    TimestampTz throttled_until;  // no token before, 0 not throttled; the scheduler takes it away
     pg_atomic_uint32 running;   // retained by server workers
     pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
     pg_atomic_uint64 counts[status_count];  // rows by status, int64 as two's complement
@@ -151,7 +160,6 @@ struct Namespace {
     pg_atomic_uint32 blocked;
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
 };
-constexpr uint64 share_unit = 1000 * 1000;
 
 enum class DbState : uint32 {
     Unserved,  // no scheduler has taken it: nothing is handed over, rows wait
@@ -159,15 +167,16 @@ enum class DbState : uint32 {
     Ready,
 };
 
-constexpr int due_buckets = 65;
-
 struct Database {
     bool used;
     Oid oid;                         // immutable
     pg_atomic_uint32 state;          // DbState
     pg_atomic_uint32 generation;     // of this entry
     pg_atomic_uint32 held;           // 1: not adopted
+    pg_atomic_uint32 identity_changed;  // nothing starts until the scheduler has asked whose data this is
     pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
+    pg_atomic_uint32 starving;       // work waits and no process slot was free for a first process
+    pg_atomic_uint32 left;           // its last scheduler left by itself: no failure
     pg_atomic_uint32 no_extension;   // the probe found no extension here
     pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
     pg_atomic_uint32 parked;         // its scheduler left because nothing was due; back at wake_at, or when called
@@ -186,6 +195,7 @@ struct Database {
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
     pg_atomic_uint32 reload;         // configuration changed
+    pg_atomic_uint32 roles_changed;  // a role was renamed or dropped
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;
@@ -209,6 +219,8 @@ struct Database {
 };
 
 enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
+// Why a worker ended: by itself (its task broke it, or it left), with the server, or because somebody told it to.
+enum class EndedBy : uint32 { Itself, Shutdown, Order };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.
@@ -229,6 +241,7 @@ struct WorkerSlot {
     pid_t pid;
     int procno;
     pg_atomic_uint32 leave;     // asked to end after its task
+    pg_atomic_uint32 ended_by;  // EndedBy, written at its end
     pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
     pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
     pg_atomic_uint32 cancel_attempt;

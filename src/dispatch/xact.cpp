@@ -26,7 +26,7 @@ struct CountNote {
     Delta delta;
 };
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Wake };
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake };
 
 struct Action {
     SubTransactionId sub;
@@ -99,6 +99,7 @@ void pack_tasks() {
             open = page(no);
             open->lane = t.lane;
             open->priority = t.priority;
+            open->since = GetCurrentTimestamp();
         }
         if (ready)
             open->ready[open->count++] = t.ref;
@@ -203,6 +204,15 @@ void cancel_worker(const Action &a) {
     if (pid != 0) kill(pid, a.cancel.force ? SIGTERM : SIGUSR2);
 }
 
+// No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
+void look_at_identity() {
+    if (my_db < 0) return;
+    pg_atomic_write_u32(&database(my_db).identity_changed, 1);
+    pg_atomic_write_u32(&database(my_db).wanted, 1);
+    wake_scheduler(my_db);
+    wake_launcher();
+}
+
 void run_action(const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace: configure_namespace(a.slot, a.ns); break;
@@ -211,11 +221,17 @@ void run_action(const Action &a) {
         case ActionKind::Cancel: cancel_worker(a); break;
         case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
         case ActionKind::Wake: break;
+        case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
             if (db < 0) break;
             pg_atomic_write_u32(&database(db).wanted, a.database.wanted ? 1 : 0);
             pg_atomic_write_u32(&database(db).no_extension, a.database.wanted ? 0 : 1);
+            if (!a.database.wanted) {
+                // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
+                pg_atomic_write_u32(&database(db).current_segment, UINT32_MAX);
+                pg_atomic_write_u32(&database(db).lost, 1);
+            }
             wake_scheduler(db);
             wake_launcher();
             break;
@@ -247,6 +263,7 @@ void forget_all() {
 }
 
 void at_commit() {
+    if (any_holds()) my_db = find_database(MyDatabaseId);
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
     if (my_db >= 0) {
         commit_holds(my_db);
@@ -370,6 +387,7 @@ void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
+void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

@@ -25,6 +25,8 @@ void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force);
 void note_finished(int64 id);
 // The database should (should not) be served from the commit on.
 void note_database(Oid oid, bool wanted);
+// Whether the data belongs to this database may have changed: workers stop until a scheduler has looked.
+void note_identity_change();
 // Something that workers were started or stopped for; wakes the scheduler.
 void note_wake();
 

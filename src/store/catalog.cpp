@@ -140,6 +140,10 @@ void read_queue(const RowReader &r) {
     q->lease = r.interval(q_lease, 0);
     q->run_limit = r.interval(q_run_limit, 0);
     q->max_running = static_cast<int32>(r.integer(q_max_running));
+    q->rate_limit = r.number(q_rate_limit);
+    q->rate_burst = static_cast<int32>(r.integer(q_rate_burst, 1));
+    q->aging = r.interval(q_aging, 0);
+    q->dead_letter = r.string(q_dead_letter);
     q->max_depth = r.integer(q_max_depth);
     q->retention = retention_of(r.interval(q_retention, -1), q->ttl);
     q->on_finish = on_finish_of(r.string(q_on_finish));
@@ -177,7 +181,8 @@ Oid table_oid(const char *name) { return get_relname_relid(name, get_namespace_o
 
 void load_table(Oid oid, void (*reader)(const RowReader &)) {
     pg::RelationRef rel(oid, AccessShareLock);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    // A catalog snapshot: fresh, and to be had in parallel mode too.
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(oid));
     TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) reader(RowReader{tuple, RelationGetDescr(static_cast<Relation>(rel))});
     table_endscan(scan);

@@ -34,6 +34,10 @@ struct QueueInfo {
     int64 lease;
     int64 run_limit;       // 0 none
     int32 max_running;     // 0 none
+    double rate_limit;     // starts a second, 0 none
+    int32 rate_burst;
+    int64 aging;           // 0 none
+    const char *dead_letter;  // nullptr none
     int64 max_depth;       // 0 none
     int64 retention;       // -1 for ever
     OnFinish on_finish;

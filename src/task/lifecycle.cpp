@@ -27,10 +27,8 @@ SlotNo my_database() {
     return db;
 }
 
-dispatch::QueueConfig config_of(const store::QueueInfo &q) { return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running}; }
-
-void note_change(const store::TaskRow &row, int from, int to) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+void note_change_of(int32 queue_id, int from, int to) {
+    const store::QueueInfo *q = store::queue_by_id(queue_id);
     SlotNo slot = q ? slot_of(*q) : none;
     if (slot >= 0 && from != to) dispatch::note_count(slot, from, to, 1);
 }
@@ -40,11 +38,17 @@ std::string_view view_of(const text *t) {
     return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
 }
 
+void note_change(const store::TaskRow &row, int from, int to) { note_change_of(row.queue_id, from, to); }
+
 double random_fraction() {
     return static_cast<double>(pg_prng_double(&pg_global_prng_state));
 }
 
 }  // namespace
+
+dispatch::QueueConfig config_of(const store::QueueInfo &q) {
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging};
+}
 
 SlotNo slot_of(const store::QueueInfo &queue) {
     SlotNo db = my_database();
@@ -118,6 +122,29 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
     return Status::Retry;
 }
 
+namespace {
+
+// A task that failed for good moves to the dead-letter queue of its queue: the same row, with the queue that it came from.
+void move_to_dead_letter(store::TaskRow *row, const store::QueueInfo *queue) {
+    if (queue == nullptr || queue->dead_letter == nullptr) return;
+    const store::QueueInfo *to = store::queue_by_name(queue->ns_id, queue->dead_letter);
+    if (to == nullptr || to->id == queue->id) return;
+    row->origin_queue_id = row->queue_id;
+    row->queue_id = to->id;
+}
+
+// A count leaves one queue and appears in another one, or the same.
+void note_move(int32 from_queue, int from, int32 to_queue, int to) {
+    if (from_queue == to_queue) {
+        note_change_of(to_queue, from, to);
+        return;
+    }
+    note_change_of(from_queue, from, -1);
+    note_change_of(to_queue, -1, to);
+}
+
+}  // namespace
+
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
     Status from = row->status;
     const store::QueueInfo *queue = store::queue_by_id(row->queue_id);
@@ -125,6 +152,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     row->lease_until = 0;
     bool finished = !is_unfinished(end.status);
     row->finished_at = finished ? now : 0;
+    int32 from_queue = row->queue_id;
+    if (end.status == Status::Failed) move_to_dead_letter(row, queue);
     bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released;
     if (!store::update(row, nullptr, wait)) return false;
     store::OutcomeRow out{end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count};
@@ -134,7 +163,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     else if (told)
         store::append_outcome(*row, out);
     if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
-    note_change(*row, static_cast<int>(from), drop ? -1 : static_cast<int>(end.status));
+    note_move(from_queue, static_cast<int>(from), row->queue_id, drop ? -1 : static_cast<int>(end.status));
     if (finished)
         dispatch::note_finished(row->ref.id);
     else
@@ -142,13 +171,13 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     return true;
 }
 
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now) {
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now) {
     Status from = row->status;
     row->status = Status::Retained;
     row->attempt++;
     row->pid = MyProcPid;
     // What ends with a process of this server is free after a restart; a lease by time holds over it.
-    row->epoch = lease_until == 0 ? dispatch::map.shared->boot_epoch : 0;
+    row->epoch = bound ? dispatch::map.shared->boot_epoch : 0;
     row->receipt = receipt;
     row->started_at = now;
     row->finished_at = 0;
@@ -184,6 +213,21 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
+bool charge_terminated(store::TaskRow *row, TimestampTz now) {
+    const char *message = "the worker process was terminated by administrator command";
+    if (row->uncounted >= uncounted_most) return charge_crash(row, ERRCODE_ADMIN_SHUTDOWN, message, now);
+    row->uncounted++;
+    row->delayed_at = now;
+    End end{};
+    end.outcome = AttemptEnd::Lost;
+    end.status = Status::Retry;
+    end.error.sqlstate = ERRCODE_ADMIN_SHUTDOWN;
+    end.error.message = message;
+    end.cpu_seconds = -1;
+    end.wal_bytes = end.row_count = -1;
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
     Status from = row->status;
     row->status = status;
@@ -207,7 +251,10 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
 
 void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
     Status from = row->status;
+    int32 from_queue = row->queue_id;
     bool finished = !is_unfinished(from);
+    row->queue_id = queue.id;
+    if (from_queue != queue.id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
     if (finished) {
@@ -218,7 +265,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
         row->dies_at = queue.ttl > 0 ? (due != 0 ? due : now) + queue.ttl : 0;
     }
     store::update(row, nullptr, store::Wait::Block);
-    note_change(*row, static_cast<int>(from), static_cast<int>(row->status));
+    note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));
     hint_again(*row);
 }
 

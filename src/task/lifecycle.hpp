@@ -1,13 +1,16 @@
 // A task's life: each transition changes the row (store) and notes for the commit what shared memory has to know (dispatch).
 // All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "dispatch/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {
 
 using dispatch::SlotNo;
+
+// What the dispatcher has to know of a queue.
+dispatch::QueueConfig config_of(const store::QueueInfo &queue);
 
 // The dispatcher's entry of a queue in this database, configured when it was new; -1 while shared memory or the database is not served at all.
 SlotNo slot_of(const store::QueueInfo &queue);
@@ -44,8 +47,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
 // What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
 
-// A waiting task becomes retained by this process. False: somebody else was faster. lease_until 0: it ends with this process.
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, TimestampTz now);
+// A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 
 // A retained task is given back as if it had never been taken: its attempt is not counted, it is ready at once.
 bool give_back(store::TaskRow *row, TimestampTz now);
@@ -53,10 +56,14 @@ bool give_back(store::TaskRow *row, TimestampTz now);
 // A retained task whose process ended while it ran: not counted as a try, but as a crash; quarantined after pgqueue.max_crashes of them.
 bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
+// A retained task whose process was terminated by an administrator: uncounted, tried again; after many of them it counts as a crash.
+bool charge_terminated(store::TaskRow *row, TimestampTz now);
+
 // A waiting task ends without an attempt (cancelled, expired, failed because its role is gone).
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
 
-// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun).
+// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun). It goes on in `queue`, which is
+// another one than before when it comes back from a dead-letter queue.
 void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
 
 }  // namespace pgqueue::task

@@ -7,6 +7,7 @@
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
+#include "pg/error.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -19,9 +20,6 @@ TimestampTz lease_end(const store::TaskRow &row, int64 lease, TimestampTz now) {
     TimestampTz end = lease < END_TIMESTAMP - 1 - now ? now + lease : END_TIMESTAMP - 1;
     return row.dies_at != 0 ? Min(end, row.dies_at) : end;
 }
-
-// A popped task that was not taken: its place under the limits is free again.
-void let_go(const dispatch::Popped &p) { dispatch::end_running(p.queue, 1); }
 
 // Not due yet, by a hint that came too early.
 void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
@@ -45,38 +43,55 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         return false;
     }
     if (row->dies_at != 0 && row->dies_at <= now) {
+        touch(*row);
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
         return false;
     }
     TimestampTz until = lease_end(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, now);
-    if (!retain(row, r.worker, r.receipt, until, now)) return false;
-    dispatch::note_retained({p.queue, row->ref, r.receipt, row->priority, row->attempt, until, r.session_bound}, row->dies_at);
+    if (!retain(row, r.worker, r.receipt, until, r.session_bound, now)) return false;
+    // The session alone does not hold a task beyond its time.
+    TimestampTz at = until != 0 ? until : row->dies_at;
+    dispatch::note_retained({p.queue, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound}, row->dies_at);
     return true;
+}
+
+// What was popped and not looked at yet when an error came; the pages' bounds of dies_at are found again by a look at them.
+void return_rest(const dispatch::Popped *popped, int n) {
+    while (n-- > 0) {
+        dispatch::put_back(popped[n].queue, popped[n].priority, popped[n].ref, GetCurrentTimestamp());
+        dispatch::unreserve(popped[n].queue);
+    }
 }
 
 }  // namespace
 
 int take(const TakeRequest &r, store::TaskRow *out, int most) {
     dispatch::Popped popped[pop_chunk];
-    int taken = 0;
-    while (taken < most) {
-        int want = Min(most - taken, pop_chunk);
-        while (want > 0 && !dispatch::reserve_leases(want)) {
-            dispatch::unreserve_leases();
-            want /= 2;
+    int taken = 0, n = 0, i = 0;
+    auto take_all = [&] {
+        while (taken < most) {
+            int want = Min(most - taken, pop_chunk);
+            while (want > 0 && !dispatch::reserve_leases(want)) {
+                dispatch::unreserve_leases();
+                want /= 2;
+            }
+            if (want == 0) break;
+            i = 0;
+            n = dispatch::pop_for_outside(r.ns, r.queues, popped, want);
+            if (n == 0) break;
+            TimestampTz now = GetCurrentTimestamp();
+            for (; i < n; i++) {
+                if (take_one(r, popped[i], &out[taken], now))
+                    taken++;
+                else
+                    dispatch::unreserve(popped[i].queue);
+            }
         }
-        if (want == 0) break;
-        int n = dispatch::pop_for_outside(r.ns, r.queues, popped, want);
-        if (n == 0) break;
-        TimestampTz now = GetCurrentTimestamp();
-        for (int i = 0; i < n; i++) {
-            if (take_one(r, popped[i], &out[taken], now))
-                taken++;
-            else
-                let_go(popped[i]);
-        }
-    }
-    dispatch::unreserve_leases();
+    };
+    pg::with_cleanup(take_all, [&] {
+        return_rest(popped + i, n - i);
+        dispatch::unreserve_leases();
+    });
     return taken;
 }
 
@@ -93,11 +108,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
 namespace {
 
 // The lease and the place under the limits go with the commit.
-void over(const store::TaskRow &row) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    SlotNo slot = q ? slot_of(*q) : -1;
-    if (slot >= 0) dispatch::note_lease_over(row.ref.id, row.receipt, slot);
-}
+void over(const store::TaskRow &row) { dispatch::note_lease_over(row.ref.id, row.receipt); }
 
 End plain_end(AttemptEnd outcome, Status status) {
     End end{};
@@ -161,10 +172,11 @@ bool lease_over(const dispatch::Lease &lease, TimestampTz now) {
     if (locked == store::Locked::Held) return false;
     if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != lease.receipt) {
         // The row says that the attempt is over: only memory is behind.
-        if (dispatch::drop_lease(lease.id, lease.receipt)) dispatch::end_running(lease.queue, 1);
+        dispatch::drop_lease(lease.id, lease.receipt);
         return true;
     }
-    if (!session_gone && row.lease_until > now) return true;  // extended by a transaction that has just ended
+    TimestampTz until = row.lease_until != 0 ? row.lease_until : row.dies_at;
+    if (!session_gone && until > now) return dispatch::move_lease(lease.id, lease.receipt, until);  // extended by a transaction that has just ended
     over(row);
     End end = plain_end(AttemptEnd::Lost, Status::Retry);
     bool expired = row.dies_at != 0 && row.dies_at <= now;

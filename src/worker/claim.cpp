@@ -65,7 +65,7 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
         put_off(*row, *h, now + suspect_wait);
         return Verdict::Later;
     }
-    return task::retain(row, self.name, h->receipt, 0, now) ? Verdict::Ours : Verdict::Gone;
+    return task::retain(row, self.name, h->receipt, 0, true, now) ? Verdict::Ours : Verdict::Gone;
 }
 
 // The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.

@@ -10,6 +10,7 @@ namespace pgqueue::worker::runner {
 namespace {
 
 volatile sig_atomic_t reason = 0;
+volatile dispatch::EndedBy sender = dispatch::EndedBy::Itself;
 constinit int64 running_id = 0;
 constinit int32 running_attempt = 0;
 constinit Stop limit_reason = Stop::RunLimit;
@@ -39,6 +40,15 @@ void on_cancel(SIGNAL_ARGS) {
     errno = saved;
 }
 
+// As the server's own handler; remembers who sent it. A task that ends its own process was not ordered to.
+void on_terminate(int signal, siginfo_t *info, void *) {
+    if (info != nullptr && info->si_pid == PostmasterPid)
+        sender = dispatch::EndedBy::Shutdown;
+    else if (info != nullptr && info->si_pid != MyProcPid)
+        sender = dispatch::EndedBy::Order;
+    die(signal);
+}
+
 void on_limit() { interrupt(limit_reason); }
 
 // The task is long: what else was claimed with it goes back to the others.
@@ -51,9 +61,16 @@ void on_share() {
 
 void install_interrupts() {
     pqsignal(SIGUSR2, on_cancel);
+    struct sigaction action {};
+    action.sa_sigaction = on_terminate;
+    action.sa_flags = SA_RESTART | SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, nullptr);
     limit_timeout = RegisterTimeout(USER_TIMEOUT, on_limit);
     share_timeout = RegisterTimeout(USER_TIMEOUT, on_share);
 }
+
+dispatch::EndedBy ended_by() { return sender; }
 
 Stop stop_reason() { return static_cast<Stop>(reason); }
 

@@ -3,6 +3,7 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
@@ -30,6 +31,30 @@ constexpr int64 longest_wait = 30 * int64(USECS_PER_SEC);
 constexpr int64 healthy_after = 10 * int64(USECS_PER_SEC);
 
 void at_exit(int, Datum) { pg_atomic_write_u32(&map.shared->launcher_procno, 0); }
+
+// Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True: nobody is left. What they
+// held needs no care: the rows are gone or not ours.
+bool workers_gone(SlotNo db) {
+    bool gone = true;
+    for (SlotNo i = 0; i < dispatch::max_workers; i++) {
+        dispatch::WorkerSlot &w = map.shared->workers[i];
+        auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
+        if (w.db != db || state == dispatch::WorkerState::Free) continue;
+        if (state != dispatch::WorkerState::Ended) {
+            gone = false;
+            pg_atomic_write_u32(&w.leave, 1);
+            dispatch::wake_procno(w.procno);
+            // Without the extension even a task that runs is over.
+            if (w.pid != 0 && pg_atomic_read_u32(&database(db).no_extension) != 0) kill(w.pid, SIGTERM);
+            continue;
+        }
+        for (uint32 h = 0; h < pg_atomic_read_u32(&w.n_holds); h++)
+            if (pg_atomic_exchange_u32(&w.holds[h].state, static_cast<uint32>(dispatch::HoldState::None)) != static_cast<uint32>(dispatch::HoldState::None))
+                dispatch::end_running(w.holds[h].queue, 1);
+        free_worker_slot(i);
+    }
+    return gone;
+}
 
 // Makes an entry for every database that takes connections and forgets those that are gone.
 void read_databases() {
@@ -61,9 +86,17 @@ void read_databases() {
         pid_t pid = static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid));
         if (pid != 0)
             kill(pid, SIGTERM);  // its entry goes with the next look
-        else if (pg_atomic_read_u32(&d.blocked_by) == 0)
+        else if (pg_atomic_read_u32(&d.blocked_by) == 0 && workers_gone(db))
             dispatch::drop_database(db);
     }
+}
+
+// No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
+void make_room(SlotNo for_db, TimestampTz now) {
+    pg_atomic_write_u32(&database(for_db).starving, 1);
+    for (SlotNo db = 0; db < dispatch::max_databases; db++)
+        if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
+    retire_worker(-1, true, now);
 }
 
 int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), longest_wait); }
@@ -78,6 +111,7 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         if (s.failures > 0 && now - s.at > healthy_after) s.failures = 0;
         return never;
     }
+    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) return workers_gone(db) ? never : now + int64(USECS_PER_SEC);
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
     if (pg_atomic_read_u32(&d.parked) != 0) {
         TimestampTz back = static_cast<TimestampTz>(pg_atomic_read_u64(&d.wake_at));
@@ -90,7 +124,8 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now + first_wait;
         pfree(s.handle);
         s.handle = nullptr;
-        s.failures = now - s.at < healthy_after ? s.failures + 1 : 0;
+        bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
+        s.failures = !left && now - s.at < healthy_after ? s.failures + 1 : 0;
         s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
     }
     if (s.at > now) return s.at;
@@ -100,7 +135,8 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
     }
     s.handle = nullptr;
     d.no_slot_since = d.no_slot_since == 0 ? now : d.no_slot_since;
-    s.at = now + int64(USECS_PER_SEC);
+    make_room(db, now);
+    s.at = now + turn_length;
     return s.at;
 }
 

@@ -1,5 +1,8 @@
 #include "worker/processes.hpp"
 
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
 namespace pgqueue::worker {
 namespace {
 
@@ -50,6 +53,39 @@ bool start_worker(SlotNo slot, bool can_login, BackgroundWorkerHandle **handle) 
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
     BackgroundWorker w = describe(housekeeper, Int32GetDatum(db));
     return RegisterDynamicBackgroundWorker(&w, handle);
+}
+
+void free_worker_slot(SlotNo no) {
+    dispatch::WorkerSlot &w = dispatch::map.shared->workers[no];
+    pg_atomic_fetch_sub_u32(&dispatch::map.roles[w.role].workers, 1);
+    pg_atomic_fetch_sub_u32(&dispatch::map.shared->total_workers, 1);
+    pg::LwLockGuard lock(dispatch::workers_lock());
+    w.db = w.role = -1;
+    pg_atomic_write_u32(&w.state, static_cast<uint32>(dispatch::WorkerState::Free));
+}
+
+void retire_worker(SlotNo for_role, bool busy_too, TimestampTz now) {
+    using dispatch::WorkerState;
+    dispatch::WorkerSlot *idle = nullptr, *busy = nullptr;
+    uint32 most = 0;
+    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+        WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
+        if (w.db < 0 || w.role == for_role) continue;
+        // One is about to leave already.
+        if (s != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0) return;
+        int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
+        if (s == WorkerState::Idle && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
+        if (s != WorkerState::Busy || !busy_too) continue;
+        uint32 workers = pg_atomic_read_u32(&dispatch::map.roles[w.role].workers);
+        if (workers > most && (workers > 1 || now - static_cast<int64>(pg_atomic_read_u64(&w.joined)) > turn_length)) {
+            most = workers;
+            busy = &w;
+        }
+    }
+    dispatch::WorkerSlot *victim = idle != nullptr ? idle : busy;
+    if (victim == nullptr) return;
+    pg_atomic_write_u32(&victim->leave, 1);
+    dispatch::wake_procno(victim->procno);
 }
 
 void begin_process(void (*at_exit)(int, Datum), Datum arg) {

@@ -16,6 +16,14 @@ bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
+// A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves; when busy_too and none is idle, the
+// role with most workers gives up one after its task.
+constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
+void retire_worker(SlotNo for_role, bool busy_too, TimestampTz now);
+
+// The place of a worker that is gone, for another one.
+void free_worker_slot(SlotNo worker);
+
 // What every process of ours does first: signals, shared exit callback order, application of pending settings.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
 // Reloads the configuration when it was asked for.

@@ -12,7 +12,7 @@
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
@@ -28,9 +28,10 @@ struct Record {
     bool given_back;   // its handler is for a worker of another role by now
 };
 
-// Our claim on the row as it is now; raises when somebody has taken it from us.
-void fetch_ours(const Claimed &c, store::TaskRow *row) {
-    if (!store::fetch(c.row.ref, false, row) || row->status != Status::Retained || row->receipt != c.row.receipt)
+// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us.
+void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
+    bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes : store::fetch(c.row.ref, false, row);
+    if (!there || row->status != Status::Retained || row->receipt != c.row.receipt)
         ereport(ERROR, errcode(err::receipt_not_valid), errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
 }
 
@@ -69,13 +70,16 @@ void run_and_release(Claimed *c, Record *record) {
     }
     PGQUEUE_TESTPOINT("worker-ran");
     if (config::track_costs) record->costs = executor::costs_since_mark();
-    store::TaskRow row;
-    fetch_ours(*c, &row);
-    if (record->ran_outside) row.flags |= flag_top_level;
     task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
     end.result = record->result.json;
     end.row_count = record->result.rows;
-    task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
+    // The housekeeper may move the row to another segment at this very moment: then once more, with the row's lock.
+    store::TaskRow row;
+    for (bool lock : {false, true}) {
+        fetch_ours(*c, lock, &row);
+        if (record->ran_outside) row.flags |= flag_top_level;
+        if (task::end_attempt(&row, end, GetCurrentTimestamp(), lock ? store::Wait::Block : store::Wait::Skip)) break;
+    }
     PGQUEUE_TESTPOINT("worker-releasing");
 }
 
@@ -87,7 +91,7 @@ struct Failure {
 
 void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     store::TaskRow row;
-    fetch_ours(c, &row);
+    fetch_ours(c, true, &row);
     TimestampTz now = GetCurrentTimestamp();
     task::End end = end_of(AttemptEnd::Failed, Status::Failed, record);
     end.error = f.error;
@@ -177,8 +181,6 @@ void run(Claimed *c) {
     dispatch::clear_running(self.slot);
     pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
     dispatch::end_running(h.queue, 1);
-    pg_atomic_uint32 *turn = &dispatch::database(w.db).suspect_running;
-    if (pg_atomic_read_u32(turn) == static_cast<uint32>(self.slot + 1)) pg_atomic_write_u32(turn, 0);
     int64 micros = GetCurrentTimestamp() - start;
     self.mean_run_us += (static_cast<double>(micros) - self.mean_run_us) / 8;
     if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);

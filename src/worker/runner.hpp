@@ -40,5 +40,7 @@ Stop stop_reason();
 void arm(int64 id, int32 attempt, int64 limit_us, Stop at_limit);
 void disarm();
 void install_interrupts();
+// Who asked for the end of this process.
+dispatch::EndedBy ended_by();
 
 }  // namespace pgqueue::worker::runner

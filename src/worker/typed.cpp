@@ -2,7 +2,7 @@
 #include "worker/runner.hpp"
 
 #include "task/route.hpp"
-#include "worker/executor/handler.hpp"
+#include "executor/handler.hpp"
 
 namespace pgqueue::worker::runner {
 

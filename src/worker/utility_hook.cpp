@@ -17,6 +17,7 @@ constinit ProcessUtility_hook_type previous_utility = nullptr;
 constinit object_access_hook_type previous_access = nullptr;
 constinit SlotNo blocked_db = -1;
 constinit bool look_at_databases = false;
+constinit bool look_at_roles = false;
 
 // The database that a command needs alone, by name; nullptr: none.
 const char *database_needed(Node *node) {
@@ -75,7 +76,7 @@ void send_away(SlotNo db) {
 void clear_database(const char *name) {
     Oid oid = get_database_oid(name, true);
     SlotNo db = OidIsValid(oid) ? dispatch::find_database(oid) : -1;
-    if (db < 0 || oid == MyDatabaseId) return;
+    if (db < 0) return;
     uint32 nobody = 0;
     if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).blocked_by, &nobody, static_cast<uint32>(MyProcPid))) return;
     blocked_db = db;
@@ -95,11 +96,27 @@ void let_in() {
     look_at_databases = true;
 }
 
+// Each database keeps the names of its roles for a dump; a scheduler that sleeps would hear of the change only when it wakes up.
+void tell_of_roles() {
+    for (SlotNo db = 0; db < dispatch::max_databases; db++) {
+        dispatch::Database &d = dispatch::database(db);
+        if (!d.used || pg_atomic_read_u32(&d.wanted) == 0) continue;
+        pg_atomic_write_u32(&d.roles_changed, 1);
+        dispatch::wake_scheduler(db);
+    }
+}
+
+bool changes_roles(Node *node) {
+    return IsA(node, DropRoleStmt) || (IsA(node, RenameStmt) && reinterpret_cast<RenameStmt *>(node)->renameType == OBJECT_ROLE);
+}
+
 void on_xact_end(XactEvent event, void *) {
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT) return;
     let_in();
     if (look_at_databases) dispatch::wake_launcher();
     look_at_databases = false;
+    if (look_at_roles && event == XACT_EVENT_COMMIT) tell_of_roles();
+    look_at_roles = false;
 }
 
 void at_exit(int, Datum) {
@@ -125,6 +142,7 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         registered = true;
         clear_database(name);
     }
+    if (dispatch::loaded() && changes_roles(node)) look_at_roles = true;
     if (dispatch::loaded() && IsA(node, ListenStmt)) note_listen(reinterpret_cast<ListenStmt *>(node)->conditionname);
     if (permitted && (IsA(node, CreatedbStmt) || IsA(node, DropdbStmt))) look_at_databases = true;
     if (previous_utility)

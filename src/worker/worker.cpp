@@ -7,7 +7,7 @@
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "store/segments.hpp"
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 
@@ -20,16 +20,22 @@ namespace {
 void set_state(WorkerState s) { pg_atomic_write_u32(&my_slot().state, static_cast<uint32>(s)); }
 void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(GetCurrentTimestamp())); }
 
+// Another worker may run a suspect now.
+void end_suspect_turn() {
+    pg_atomic_uint32 *turn = &dispatch::database(my_slot().db).suspect_running;
+    uint32 me = static_cast<uint32>(self.slot + 1);
+    if (pg_atomic_read_u32(turn) == me) pg_atomic_compare_exchange_u32(turn, &me, 0);
+}
+
 // Whatever happens to this process, its transaction ends first, then the scheduler takes over what it held.
 void at_exit(int, Datum) {
     AbortOutOfAnyTransaction();
     dispatch::clear_running(self.slot);
+    end_suspect_turn();
     dispatch::WorkerSlot &w = my_slot();
-    pg_atomic_uint32 *turn = &dispatch::database(w.db).suspect_running;
-    uint32 me = static_cast<uint32>(self.slot + 1);
-    pg_atomic_compare_exchange_u32(turn, &me, 0);
     // One that never came up is found by the scheduler, which then waits before the next try.
     if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting) return;
+    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(ended_by()));
     uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
     if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&dispatch::database(w.db).idle_workers, 1);
     dispatch::wake_scheduler(w.db);
@@ -63,6 +69,7 @@ bool work_once() {
         CHECK_FOR_INTERRUPTS();
     }
     pg_atomic_write_u32(&w.n_holds, 0);
+    end_suspect_turn();
     MemoryContextReset(self.batch);
     return true;
 }

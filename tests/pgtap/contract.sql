@@ -5,7 +5,7 @@
 BEGIN;
 CREATE TEMP TABLE later (kind text, name text);
 INSERT INTO later
-SELECT 'functions', unnest('{clean_queue,purge_queue,redrive,why,create_ticker,update_ticker,delete_ticker,get_ticker,
+SELECT 'functions', unnest('{why,create_ticker,update_ticker,delete_ticker,get_ticker,
     next_ticker,fire_ticker,cron_next,cron_valid,import_pg_cron,prometheus,reset_stats,fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
     create_sharded_queue}'::text[])
 UNION ALL SELECT 'types', unnest('{reason}'::text[])
@@ -88,7 +88,7 @@ SELECT is_empty($$
     WHERE (w.default_value IS NULL) <> (a.default_value IS NULL)
        OR pg_temp.value(w.default_value, w.type) IS DISTINCT FROM pg_temp.value(a.default_value, a.type) $$, 'defaults of arguments');
 SELECT set_eq($$SELECT proname::text, replace(pg_get_function_result(oid), 'pgqueue.', '') FROM routines WHERE kind = 'functions'$$,
-    $$SELECT name, spec ->> 'returns' FROM wanted WHERE kind = 'functions'$$, 'what functions return');
+    $$SELECT name, replace(spec ->> 'returns', 'timestamptz', 'timestamp with time zone') FROM wanted WHERE kind = 'functions'$$, 'what functions return');
 SELECT is_empty($$SELECT DISTINCT name FROM actual_args WHERE quote_ident(name) <> name$$, 'no argument needs quotes before =>');
 SELECT is_empty($$SELECT oid::regprocedure FROM routines WHERE proisstrict OR provariadic <> 0$$, 'none is strict or variadic');
 SELECT is_empty($$SELECT oid::regprocedure FROM routines WHERE proparallel = 's'$$, 'none is parallel safe');

@@ -58,7 +58,7 @@ void load_configuration() {
     auto load = [] {
         for (const store::QueueInfo &q : store::all_queues()) {
             SlotNo slot = task::slot_of(q);
-            dispatch::configure_queue(slot, {q.id, q.ns_id, q.paused, q.paused_until, q.max_running});
+            dispatch::configure_queue(slot, task::config_of(q));
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {
             dispatch::ensure_namespace(self.db, n.id);
@@ -99,6 +99,7 @@ void write_roles() {
     bool new_role = false;
     for (SlotNo r = 0; r < map.shared->used_roles; r++)
         new_role = new_role || (map.roles[r].used && map.roles[r].db == self.db && !map.roles[r].recorded);
+    if (pg_atomic_exchange_u32(&my_db().roles_changed, 0) != 0) look_at_roles = true;
     if (!new_role && !look_at_roles) return;
     bool refresh = look_at_roles;
     look_at_roles = false;

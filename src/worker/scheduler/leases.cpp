@@ -29,7 +29,10 @@ TimestampTz end_leases(TimestampTz now) {
             for (int i = 0; i < n; i++) all = task::lease_over(ended[i], now) && all;
         });
         // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
-        if (!ok || !all) return now + look_again;
+        if (!ok || !all) {
+            dispatch::note_lease_end(self.db, now + look_again);
+            break;
+        }
         if (n < batch) break;
     }
     return dispatch::next_lease_end(self.db);

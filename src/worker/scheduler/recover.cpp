@@ -22,12 +22,16 @@ struct Lost {
     Hold hold;
     HoldState was;
     bool cancelled;
+    dispatch::EndedBy by;
+    bool in_use;  // out: somebody has the row in hands, look again later
 };
 
 // Puts one task back into its place: what had not begun is as if never taken, what ran is charged, what was cancelled is over.
-void put_back(const Lost &l) {
+void put_back(Lost &l) {
     store::TaskRow row;
-    if (store::lock_by_id(l.hold.ref.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+    store::Locked locked = store::lock_by_id(l.hold.ref.id, store::Wait::Skip, false, &row);
+    l.in_use = locked == store::Locked::Held;
+    if (locked != store::Locked::Yes) return;
     TimestampTz now = GetCurrentTimestamp();
     if (is_waiting(row.status)) {
         if (l.was == HoldState::Popped) task::hint_again(row);
@@ -44,7 +48,9 @@ void put_back(const Lost &l) {
         end.cpu_seconds = -1;
         end.wal_bytes = end.row_count = -1;
         task::end_attempt(&row, end, now, store::Wait::Skip);
-    } else if (l.was == HoldState::Running) {
+    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Order) {
+        task::charge_terminated(&row, now);
+    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
     } else {
         task::give_back(&row, now);
@@ -56,33 +62,49 @@ void release_hold(Hold *h) {
     pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
 }
 
-void recover_ended(SlotNo no) {
+// False: something is left to do.
+bool recover_ended(SlotNo no) {
     WorkerSlot &w = map.shared->workers[no];
+    bool done = true;
     for (uint32 i = 0; i < pg_atomic_read_u32(&w.n_holds); i++) {
         Hold &h = w.holds[i];
         HoldState was = static_cast<HoldState>(pg_atomic_read_u32(&h.state));
         if (was == HoldState::None) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
-        Lost lost{h, was, cancelled};
+        Lost lost{h, was, cancelled, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false};
         if (!transact("give back the task of an ended worker", [&lost] {
                 put_back(lost);
                 PGQUEUE_TESTPOINT("scheduler-recovering");
             })) pg_atomic_write_u32(&my_db().lost, 1);
-        release_hold(&h);
+        if (lost.in_use)
+            done = false;
+        else
+            release_hold(&h);
     }
+    if (!done) return false;
     dispatch::clear_running(no);
     note_worker_gone(no);
+    return true;
 }
 
-// Takes back what the worker has claimed but not begun, while its present task goes on.
+// Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and what it has begun by now.
+bool take_back_one(Hold *h) {
+    store::TaskRow row;
+    if (store::lock(h->ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.receipt != h->receipt) return false;
+    uint32 claimed = static_cast<uint32>(HoldState::Claimed);
+    if (!pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken))) return false;
+    return task::give_back(&row, GetCurrentTimestamp());
+}
+
+// Takes back what a worker has not begun while its present task goes on.
 void take_back(WorkerSlot *w) {
     for (uint32 i = 0; i < pg_atomic_read_u32(&w->n_holds); i++) {
         Hold &h = w->holds[i];
-        uint32 claimed = static_cast<uint32>(HoldState::Claimed);
-        if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Taken))) continue;
-        Lost lost{h, HoldState::Claimed, false};
-        if (!transact("take back a task that has not begun", [&lost] { put_back(lost); })) pg_atomic_write_u32(&my_db().lost, 1);
-        dispatch::end_running(h.queue, 1);
+        if (static_cast<HoldState>(pg_atomic_read_u32(&h.state)) != HoldState::Claimed) continue;
+        bool taken = false;
+        bool ok = transact("take back a task that has not begun", [&h, &taken] { taken = take_back_one(&h); });
+        if (taken) dispatch::end_running(h.queue, 1);
+        if (!ok && static_cast<HoldState>(pg_atomic_read_u32(&h.state)) == HoldState::Taken) pg_atomic_write_u32(&my_db().lost, 1);
     }
 }
 
@@ -113,14 +135,17 @@ void charge_executed() {
     synchronous_commit = before;
 }
 
-void recover_workers(TimestampTz) {
+TimestampTz recover_workers(TimestampTz now) {
+    constexpr int64 look_again = 20 * 1000;
+    TimestampTz next = never;
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
         WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
-        if (state == WorkerState::Ended) recover_ended(i);
+        if (state == WorkerState::Ended && !recover_ended(i)) next = now + look_again;
         if (state == WorkerState::Busy && pg_atomic_exchange_u32(&w.giving_back, 0) != 0) take_back(&w);
     }
+    return next;
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -26,10 +26,14 @@ bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
 
 namespace {
 
+constinit bool busy = false;  // in the middle of a turn
+
 void at_exit(int, Datum) {
     if (self.db < 0) return;
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
+    // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
+    if (busy) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u32(&d.scheduler_pid, 0);
@@ -57,30 +61,42 @@ constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 // Leaves for good; the launcher starts another one when the database wants it.
 [[noreturn]] void leave() {
+    pg_atomic_write_u32(&my_db().left, 1);
     proc_exit(0);
 }
 
-// Takes up the database: identity, memory from rows.
-void take_over() {
+void say_held() {
+    ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
+            errhint("Run SELECT pgqueue.adopt() there to start them."));
+}
+
+// Asks whose data this is; leaves when it is not ours to run.
+void check_identity() {
     Found found = probe();
     if (found == Found::Foreign && config::adopt_on_start) {
         transact("adopt its database", [] { store::adopt(); });
         found = probe();
     }
     dispatch::Database &d = my_db();
-    pg_atomic_write_u32(&d.parked, 0);
     pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
-    if (found != Found::Ours) {
-        pg_atomic_write_u32(&d.wanted, 0);
-        pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
-        if (found == Found::Foreign)
-            ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
-                    errhint("Run SELECT pgqueue.adopt() there to start them."));
-        leave();
-    }
+    if (found == Found::Ours) return;
+    pg_atomic_write_u32(&d.wanted, 0);
+    pg_atomic_write_u32(&d.starving, 0);
+    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (found == Found::Foreign) transact("name its database", [] { say_held(); });
+    dismiss_workers();
+    leave();
+}
+
+// Takes up the database: identity, memory from rows.
+void take_over() {
+    dispatch::Database &d = my_db();
+    pg_atomic_write_u32(&d.parked, 0);
+    bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
+    check_identity();
     transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
-    if (dispatch::state_of(self.db) != DbState::Ready) rebuild();
+    if (changed || dispatch::state_of(self.db) != DbState::Ready) rebuild();
 }
 
 // True while the process has a reason to stay.
@@ -92,6 +108,7 @@ bool should_stay() {
 // Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
 // another scheduler at the deadline, or when a commit calls for one.
 bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
+    if (live_workers() == 0 && next > now + int64(USECS_PER_SEC) && is_needed_elsewhere()) return true;
     if (live_workers() > 0 || next < now + park_after) {
         *quiet_since = 0;
         return false;
@@ -110,12 +127,20 @@ bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
 // Everything there is to do now; returns when to look again.
 TimestampTz turn() {
     dispatch::Database &d = my_db();
+    // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never));
+    pg_memory_barrier();
     TimestampTz now = GetCurrentTimestamp();
+    if (pg_atomic_read_u32(&d.identity_changed) != 0) {
+        check_identity();
+        pg_atomic_write_u32(&d.identity_changed, 0);
+        rebuild();
+    }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
-    recover_workers(now);
+    TimestampTz next = recover_workers(now);
     dispatch::drain_inboxes(self.db);
-    TimestampTz next = move_due(now);
+    next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, expire(now));
     next = Min(next, end_leases(now));
     wake_waiters();
@@ -165,10 +190,13 @@ bool sleep_until(TimestampTz next, bool deaf) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         AcceptInvalidationMessages();
+        busy = true;
         TimestampTz next = turn();
+        busy = false;
         MemoryContextReset(self.scratch);
         TimestampTz now = GetCurrentTimestamp();
         if (may_park(now, next, &quiet_since)) park(next);
+        if (should_yield(now)) park(now + int64(USECS_PER_SEC));
         bool deaf = new_work && !started_workers();
         if (quiet_since != 0) next = Min(next, quiet_since + park_after);
         new_work = sleep_until(deaf ? Min(next, now + deaf_for) : next, deaf);

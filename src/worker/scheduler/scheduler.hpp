@@ -42,12 +42,15 @@ void wake_waiters();
 TimestampTz notify_listeners(TimestampTz now);
 
 // recover.cpp: what ended workers held; what a slow worker has not begun.
-void recover_workers(TimestampTz now);
+TimestampTz recover_workers(TimestampTz now);
 void charge_executed();  // before the rebuild: what ran when the server crashed
 
 // staff.cpp: starts and retires workers.
 TimestampTz staff(TimestampTz now);
+bool should_yield(TimestampTz now);
+bool is_needed_elsewhere();  // another database has no process slot at all
 bool started_workers();  // in the last call of staff()
+void dismiss_workers();  // asks all to leave; what they run they may end
 int live_workers();
 void note_worker_gone(SlotNo worker);
 

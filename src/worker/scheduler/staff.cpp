@@ -19,7 +19,6 @@ using dispatch::WorkerSlot;
 using dispatch::WorkerState;
 
 constexpr int64 look_again = int64(USECS_PER_SEC);
-constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
 constexpr int64 start_backoff = 250 * 1000;
 
 struct Handle {
@@ -55,7 +54,22 @@ bool reserve_worker() {
     return false;
 }
 
-void unreserve_worker() { pg_atomic_fetch_sub_u32(&map.shared->total_workers, 1); }
+
+// The limit has become smaller: workers beyond it end after their task, idle ones first.
+void retire_surplus() {
+    int64 surplus = int64(pg_atomic_read_u32(&map.shared->total_workers)) - config::max_workers();
+    if (surplus <= 0) return;
+    for (WorkerSlot &w : map.shared->workers)
+        surplus -= static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0;
+    for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
+        for (WorkerSlot &w : map.shared->workers) {
+            if (surplus <= 0) return;
+            if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != wanted || pg_atomic_exchange_u32(&w.leave, 1) != 0) continue;
+            dispatch::wake_procno(w.procno);
+            surplus--;
+        }
+    }
+}
 
 // A free slot, marked as starting for the role. -1: none.
 SlotNo take_slot(SlotNo role) {
@@ -69,6 +83,7 @@ SlotNo take_slot(SlotNo role) {
         w.pid = 0;
         w.procno = -1;
         pg_atomic_write_u32(&w.leave, 0);
+        pg_atomic_write_u32(&w.ended_by, 0);
         pg_atomic_write_u32(&w.giving_back, 0);
         pg_atomic_write_u64(&w.cancel_id, 0);
         pg_atomic_write_u32(&w.n_holds, 0);
@@ -77,15 +92,6 @@ SlotNo take_slot(SlotNo role) {
         return i;
     }
     return -1;
-}
-
-void free_slot(SlotNo no) {
-    WorkerSlot &w = map.shared->workers[no];
-    pg_atomic_fetch_sub_u32(&map.roles[w.role].workers, 1);
-    unreserve_worker();
-    pg::LwLockGuard lock(dispatch::workers_lock());
-    w.db = w.role = -1;
-    pg_atomic_write_u32(&w.state, static_cast<uint32>(WorkerState::Free));
 }
 
 bool can_login(Oid oid) {
@@ -104,14 +110,14 @@ Started start_one(SlotNo role, bool login) {
     if (!reserve_worker()) return Started::NoSlot;
     SlotNo no = take_slot(role);
     if (no < 0) {
-        unreserve_worker();
+        pg_atomic_fetch_sub_u32(&map.shared->total_workers, 1);
         return Started::NoSlot;
     }
     pg_atomic_fetch_add_u32(&r.workers, 1);
     BackgroundWorkerHandle *handle = nullptr;
     pg::MemoryScope scope(self.lasting);
     if (!start_worker(no, login, &handle)) {
-        free_slot(no);
+        free_worker_slot(no);
         return Started::NoSlot;
     }
     handles[no] = {map.shared->workers[no].generation, handle};
@@ -150,28 +156,6 @@ Demand demand_of(SlotNo role) {
     return d;
 }
 
-// Makes room for a role that waits: the longest idle worker goes, else the role with most workers gives up one after its task.
-void retire_one(SlotNo for_role, TimestampTz now) {
-    WorkerSlot *idle = nullptr, *busy = nullptr;
-    uint32 most = 0;
-    for (WorkerSlot &w : map.shared->workers) {
-        WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db < 0 || w.role == for_role || pg_atomic_read_u32(&w.leave) != 0) continue;
-        int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
-        if (s == WorkerState::Idle && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
-        if (s != WorkerState::Busy) continue;
-        uint32 workers = pg_atomic_read_u32(&map.roles[w.role].workers);
-        if (workers > most && (workers > 1 || now - static_cast<int64>(pg_atomic_read_u64(&w.joined)) > turn_length)) {
-            most = workers;
-            busy = &w;
-        }
-    }
-    WorkerSlot *victim = idle != nullptr ? idle : busy;
-    if (victim == nullptr) return;
-    pg_atomic_write_u32(&victim->leave, 1);
-    dispatch::wake_procno(victim->procno);
-}
-
 // One task of a role that does not exist any more fails, unless its handler belongs to another role by now.
 void fail_one_without_role(const TaskRef &ref, SlotNo role) {
     store::TaskRow row;
@@ -202,31 +186,51 @@ void fail_without_role(SlotNo role) {
     }
 }
 
-// Starts what one role needs. True: it still lacks a worker altogether.
-bool staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
+// Another database cannot have its first process: places that become free are for it.
+bool others_starve() {
+    for (SlotNo db = 0; db < dispatch::max_databases; db++)
+        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).starving) != 0) return true;
+    return false;
+}
+
+// How a role is served after an attempt to start what it needs.
+enum class Served { Well, Short, NotAtAll };
+
+// Starts what one role needs.
+Served staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
     Demand d = demand_of(no);
-    if (d.ready <= 0) return false;
+    if (d.ready <= 0) return Served::Well;
     if (map.roles[no].missing) {
         fail_without_role(no);
-        return false;
+        return Served::Well;
     }
+    // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
+    if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
     if (refusal != nullptr && refusal->until > now) {
         *short_of_slots = true;
-        return false;
+        return Served::Well;
     }
     bool login = false;
     transact("look at a role", [&login, no] { login = can_login(map.roles[no].oid); });
     for (int64 want = d.ready - d.idle; want > 0; want--) {
-        Started s = start_one(no, login);
+        Started s = d.live > 0 && others_starve() ? Started::NoSlot : start_one(no, login);
         if (s == Started::Yes) {
             d.live++;
             continue;
         }
-        *short_of_slots = s == Started::NoSlot;
-        break;
+        if (s == Started::Limit) return Served::Well;
+        *short_of_slots = true;
+        return d.live == 0 ? Served::NotAtAll : Served::Short;
     }
-    return d.live == 0;
+    return Served::Well;
+}
+
+// Tells whether this database has no process at all for its work; those of others that do nothing then make room.
+void note_starving(bool starving) {
+    pg_atomic_write_u32(&my_db().starving, starving ? 1 : 0);
+    for (SlotNo db = 0; starving && db < dispatch::max_databases; db++)
+        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
 }
 
 }  // namespace
@@ -236,10 +240,18 @@ void note_worker_gone(SlotNo no) {
     handles[no].handle = nullptr;
     if (static_cast<WorkerState>(pg_atomic_read_u32(&map.shared->workers[no].state)) == WorkerState::Ended)
         if (Refusal *r = refusal_of(map.shared->workers[no].role, false)) r->failures = 0;
-    free_slot(no);
+    free_worker_slot(no);
     // Other databases may be waiting for the place.
     for (SlotNo db = 0; db < dispatch::max_databases; db++)
         if (dispatch::database(db).used && dispatch::database(db).no_slot_since != 0 && db != self.db) dispatch::wake_scheduler(db);
+}
+
+void dismiss_workers() {
+    for (WorkerSlot &w : map.shared->workers) {
+        if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Free) continue;
+        pg_atomic_write_u32(&w.leave, 1);
+        dispatch::wake_procno(w.procno);
+    }
 }
 
 int live_workers() {
@@ -249,18 +261,38 @@ int live_workers() {
     return n;
 }
 
+bool is_needed_elsewhere() { return others_starve(); }
+
+// Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
+bool should_yield(TimestampTz now) {
+    dispatch::Database &d = my_db();
+    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0 || now - d.no_slot_since < look_again) return false;
+    for (SlotNo db = 0; db < self.db; db++) {
+        dispatch::Database &other = dispatch::database(db);
+        if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;
+    }
+    return false;
+}
+
 bool started_workers() { return started > 0; }
 
 TimestampTz staff(TimestampTz now) {
     started = 0;
     reap_unborn(now);
+    retire_surplus();
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) return never;
-    bool short_of_slots = false;
+    if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) {
+        note_starving(false);
+        return never;
+    }
+    bool short_of_slots = false, starving = false;
     for (SlotNo r = 0; r < map.shared->used_roles; r++) {
         if (!map.roles[r].used || map.roles[r].db != self.db) continue;
-        if (staff_role(r, now, &short_of_slots)) retire_one(r, now);
+        Served served = staff_role(r, now, &short_of_slots);
+        if (served != Served::Well) retire_worker(r, served == Served::NotAtAll, now);
+        starving = starving || served == Served::NotAtAll;
     }
+    note_starving(starving && live_workers() == 0);
     if (!short_of_slots)
         d.no_slot_since = 0;
     else if (d.no_slot_since == 0)

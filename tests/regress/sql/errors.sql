@@ -26,7 +26,7 @@ SELECT s.statement, e.* FROM unnest(ARRAY[
     $$SELECT pgqueue.create_queue('q', backoff => 'never')$$,
     $$SELECT pgqueue.create_queue('q', retries => 40000)$$,
     $$SELECT pgqueue.create_queue('q', lease => '0')$$,
-    $$SELECT pgqueue.create_queue('q', rate_limit => 5)$$,
+    $$SELECT pgqueue.create_queue('q', group_commit => 5)$$,
     $$SELECT pgqueue.create_queue('q', namespace => 'nosuch')$$,
     $$SELECT pgqueue.create_queue('q', namespace => 'pgqueue')$$,
     $$SELECT pgqueue.update_queue('q')$$,

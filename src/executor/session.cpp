@@ -1,5 +1,5 @@
 // The session of a worker: connected as the role of its tasks, and back to that state after each of them.
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 namespace {

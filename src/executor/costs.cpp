@@ -1,5 +1,5 @@
 // What a run costs: CPU time and WAL of this process.
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 namespace {

@@ -1,6 +1,6 @@
 // The result of a command: its tag, its row count and its first row as jsonb.
 #pragma once
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 

@@ -1,5 +1,5 @@
 // A receiver that keeps the first row as jsonb, and the result object of a command.
-#include "worker/executor/result.hpp"
+#include "executor/result.hpp"
 
 namespace pgqueue::executor {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker/executor/foreign.hpp"
+#include "executor/foreign.hpp"
 
 #include "pg/guards.hpp"
 

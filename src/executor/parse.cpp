@@ -1,5 +1,5 @@
 // From the text of a command to its statements and the mode in which they have to run.
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 namespace {

@@ -1,5 +1,5 @@
 // A single value as jsonb: the usual types by hand, all others through to_jsonb().
-#include "worker/executor/result.hpp"
+#include "executor/result.hpp"
 
 namespace pgqueue::executor {
 namespace {

@@ -1,10 +1,10 @@
-#include "worker/executor/handler.hpp"
+#include "executor/handler.hpp"
 
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
-#include "worker/executor/foreign.hpp"
-#include "worker/executor/result.hpp"
-#include "worker/executor/statement.hpp"
+#include "executor/foreign.hpp"
+#include "executor/result.hpp"
+#include "executor/statement.hpp"
 
 namespace pgqueue::executor {
 namespace {

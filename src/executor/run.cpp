@@ -1,8 +1,8 @@
 // Runs the statements of a command one after the other, as the simple query protocol does.
-#include "worker/executor/executor.hpp"
+#include "executor/executor.hpp"
 #include "pg/guards.hpp"
-#include "worker/executor/result.hpp"
-#include "worker/executor/statement.hpp"
+#include "executor/result.hpp"
+#include "executor/statement.hpp"
 
 namespace pgqueue::executor {
 namespace {

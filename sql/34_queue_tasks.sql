@@ -1,0 +1,109 @@
+-- What the management of queues does with tasks: redrive, clean, purge.
+
+-- A failed task gets a fresh run in the queue that it failed in; false: not failed any more, or in somebody's hands.
+CREATE FUNCTION pgqueue_internal.redrive_task(id bigint, delay interval) RETURNS boolean
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_redrive_task';
+
+-- Removes all tasks of a queue but retained ones (force: those too), without touching them. Returns how many.
+CREATE FUNCTION pgqueue_internal.purge_tasks(queue_id integer, force boolean) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_purge_tasks';
+
+CREATE FUNCTION pgqueue_internal.redrive(queue text, type text, error text, max_tasks integer, rate double precision, namespace text)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    queue_name text;
+    target integer;
+    q pgqueue_internal.queue;
+    failed bigint;
+    sent bigint := 0;
+BEGIN
+    PERFORM pgqueue_internal.check_call('redrive', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    IF max_tasks < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative';
+    END IF;
+    IF rate <= 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "rate" must be positive',
+            HINT = 'Leave it out to send all at once.';
+    END IF;
+    FOR failed IN
+        SELECT t.id FROM pgqueue_internal.segment t
+        WHERE t.queue_id = q.id AND t.status = 4
+            AND (redrive.type IS NULL OR starts_with(t.type, redrive.type))
+            AND (redrive.error IS NULL OR EXISTS (
+                SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt AND o.error LIKE redrive.error))
+        ORDER BY t.finished_at, t.id
+        LIMIT max_tasks
+    LOOP
+        IF pgqueue_internal.redrive_task(failed, CASE WHEN rate IS NULL THEN interval '0' ELSE make_interval(secs => sent / rate) END) THEN
+            sent := sent + 1;
+        END IF;
+    END LOOP;
+    RETURN sent;
+END
+$$;
+CREATE FUNCTION pgqueue.redrive(queue text, type text DEFAULT NULL, error text DEFAULT NULL, max_tasks integer DEFAULT NULL,
+    rate double precision DEFAULT NULL, namespace text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.redrive IS
+'sends failed tasks of the queue (back to origin_queue) to a fresh run; filters: type prefix, LIKE pattern of error; rate a second spreads them';
+
+CREATE FUNCTION pgqueue_internal.clean_queue(queue text, older_than interval, max_tasks integer, namespace text) RETURNS SETOF pgqueue.task
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    queue_name text;
+    target integer;
+    q pgqueue_internal.queue;
+    finished pgqueue.task;
+    namespace_name text;
+BEGIN
+    PERFORM pgqueue_internal.check_call('clean_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    IF older_than < '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative';
+    END IF;
+    IF max_tasks < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative';
+    END IF;
+    SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
+    FOR finished IN
+        SELECT t.* FROM pgqueue.task t
+        WHERE t.namespace = namespace_name AND t.queue = queue_name AND t.status IN ('released', 'failed', 'expired', 'cancelled')
+            AND (older_than IS NULL OR t.finished_at <= clock_timestamp() - older_than)
+        ORDER BY t.finished_at, t.id
+        LIMIT max_tasks
+    LOOP
+        IF pgqueue_internal.delete_task(finished.id) THEN
+            RETURN NEXT finished;
+        END IF;
+    END LOOP;
+END
+$$;
+CREATE FUNCTION pgqueue.clean_queue(queue text, older_than interval DEFAULT NULL, max_tasks integer DEFAULT NULL, namespace text DEFAULT NULL)
+    RETURNS SETOF pgqueue.task LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.clean_queue IS
+'removes and returns finished tasks; NULL age: all of them';
+
+CREATE FUNCTION pgqueue_internal.purge_queue(queue text, force boolean, namespace text) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    queue_name text;
+    target integer;
+    q pgqueue_internal.queue;
+BEGIN
+    PERFORM pgqueue_internal.check_call('purge_queue', true);
+    queue_name := pgqueue_internal.normalize_name('queue', queue);
+    target := pgqueue_internal.managed_namespace(namespace);
+    q := pgqueue_internal.lock_queue(target, queue_name);
+    RETURN pgqueue_internal.purge_tasks(q.id, force IS TRUE);
+END
+$$;
+CREATE FUNCTION pgqueue.purge_queue(queue text, force boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS bigint
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
+COMMENT ON FUNCTION pgqueue.purge_queue IS
+'removes all tasks but retained ones, and with force those too; returns how many';

@@ -1,0 +1,79 @@
+// What the management of queues does with their tasks: redrive and purge. Called by the bodies in pgqueue_internal, which have checked the rights.
+#include "api/call.hpp"
+
+#include "dispatch/lease.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/guards.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+// A failed task gets a fresh run, in the queue that it failed in; false: it is not failed any more, or in somebody's hands.
+PGQ_FUNCTION(pgqueue_internal_redrive_task) {
+    int64 id = PG_GETARG_INT64(0);
+    int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
+    store::TaskRow row;
+    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Failed) PG_RETURN_BOOL(false);
+    const store::QueueInfo *q = row.origin_queue_id != 0 ? store::queue_by_id(row.origin_queue_id) : nullptr;
+    if (q == nullptr) q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) PG_RETURN_BOOL(false);
+    TimestampTz now = GetCurrentTimestamp();
+    task::revive(&row, *q, delay > 0 ? now + delay : 0, now);
+    PG_RETURN_BOOL(true);
+}
+
+namespace {
+
+// Tasks of a queue that are held now, outside and by workers, as memory knows them.
+template <typename F>
+void each_held(dispatch::SlotNo slot, F f) {
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
+        dispatch::Lease l;
+        int64 id = dispatch::map.leases[i].id;
+        if (id != 0 && dispatch::find_lease(id, &l) && l.queue == slot) f(l.id);
+    }
+    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
+        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
+            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) != static_cast<uint32>(dispatch::HoldState::None)) f(w.holds[h].ref.id);
+    }
+}
+
+// The queue's row gets a new key: the tasks under the old one belong to nobody and go with their segments.
+int32 rename_key(int32 old_id) {
+    Oid types[1] = {INT4OID};
+    Datum values[1] = {Int32GetDatum(old_id)};
+    pg::SpiSession spi;
+    SPI_execute_with_args("UPDATE pgqueue_internal.queue SET id = pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('pgqueue_internal.queue', 'id')) WHERE id = $1 RETURNING id",
+                          1, types, values, nullptr, false, 1);
+    bool isnull = true;
+    Datum id = SPI_processed == 1 ? SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull) : Datum(0);
+    if (isnull) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue does not exist"));
+    return DatumGetInt32(id);
+}
+
+}  // namespace
+
+// Removes all tasks of a queue but retained ones (force: those too) by giving the queue a new key. Returns how many.
+PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
+    int32 old_id = PG_GETARG_INT32(0);
+    bool force = PG_GETARG_BOOL(1);
+    const store::QueueInfo *q = store::queue_by_id(old_id);
+    dispatch::SlotNo slot = q ? task::slot_of(*q) : -1;
+    if (slot < 0) PG_RETURN_INT64(0);
+    int64 all = 0, kept = 0;
+    for (int s = 0; s < status_count; s++)
+        all += static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[s])) + dispatch::own_count(slot, s);
+    int32 new_id = rename_key(old_id);
+    dispatch::SlotNo new_slot = task::slot_of(*store::queue_by_id(new_id));
+    each_held(slot, [&](int64 id) {
+        store::TaskRow row;
+        if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.queue_id != old_id) return;
+        row.queue_id = new_id;
+        store::update(&row, nullptr, store::Wait::Block);
+        dispatch::note_count(new_slot, -1, static_cast<int>(Status::Retained), 1);
+        kept++;
+    });
+    PG_RETURN_INT64(all - kept);
+}

@@ -1,0 +1,245 @@
+#include "dispatch/lanes.hpp"
+
+#include "dispatch/due.hpp"
+#include "dispatch/expiry.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/ready.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+void activate_locked(SlotNo no) {
+    Lane &lane = map.lanes[no];
+    if (lane.active) return;
+    Source &source = map.sources[lane.source];
+    Namespace &ns = map.namespaces[source.ns];
+    if (pg_atomic_read_u64(&source.ready) == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).virtual_time);
+    lane.prev_active = -1;
+    lane.next_active = source.first_active;
+    if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;
+    source.first_active = no;
+    lane.active = true;
+    pg_atomic_fetch_add_u64(&source.ready, lane.count);
+}
+
+void deactivate_locked(SlotNo no) {
+    Lane &lane = map.lanes[no];
+    if (!lane.active) return;
+    Source &source = map.sources[lane.source];
+    if (lane.prev_active >= 0)
+        map.lanes[lane.prev_active].next_active = lane.next_active;
+    else
+        source.first_active = lane.next_active;
+    if (lane.next_active >= 0) map.lanes[lane.next_active].prev_active = lane.prev_active;
+    lane.next_active = lane.prev_active = -1;
+    lane.active = false;
+    pg_atomic_fetch_sub_u64(&source.ready, lane.count);
+}
+
+void change_count_locked(SlotNo no, int64 by) {
+    Lane &lane = map.lanes[no];
+    Queue &q = map.queues[lane.queue];
+    lane.count += by;
+    pg_atomic_fetch_add_u64(&q.hinted, by);
+    if (lane.active) pg_atomic_fetch_add_u64(&map.sources[lane.source].ready, by);
+    if (lane.count > 0 && !lane.active && may_run(q)) activate_locked(no);
+    if (by > 0 && lane.role < 0 && pg_atomic_read_u32(&q.news) == 0) {
+        pg_atomic_write_u32(&q.news, 1);
+        pg_atomic_write_u32(&database(q.db).news, 1);
+    }
+    if (lane.count == 0) deactivate_locked(no);
+}
+
+namespace {
+
+// The list of a priority in a lane, made when missing. Null: no memory.
+PageList *list_for(SlotNo no, int32 priority) {
+    SlotNo *link = &map.lanes[no].first;
+    while (*link >= 0 && map.priorities[*link].priority < priority) link = &map.priorities[*link].next;
+    if (*link >= 0 && map.priorities[*link].priority == priority) return &map.priorities[*link].list;
+    SlotNo made = take_priority();
+    if (made < 0) return nullptr;
+    PriorityList &p = map.priorities[made];
+    p.priority = priority;
+    init_list(&p.list);
+    p.next = *link;
+    *link = made;
+    return &p.list;
+}
+
+void lose(SlotNo db) { pg_atomic_write_u32(&database(db).lost, 1); }
+
+// Files one page of ready tasks that a transaction handed over.
+void take_over_ready(SlotNo db, PageNo no) {
+    Page *p = page(no);
+    SlotNo lane = p->lane;
+    int n = p->count - p->head;
+    PageList *list = pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) == 0 ? list_for(lane, p->priority) : nullptr;
+    if (list == nullptr) {
+        if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) == 0) lose(db);
+        give_page(no);
+        return;
+    }
+    if (p->min_dies != INT64_MAX) note_dies(db, p->min_dies);
+    if (n >= ready_per_page / 2) {
+        append_page(list, no);
+    } else {
+        int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
+        for (int i = p->head; i < p->count; i++)
+            if (!push_ready(list, p->ready[i], dies)) {
+                lose(db);
+                n--;
+            }
+        give_page(no);
+    }
+    if (n > 0) change_count_locked(lane, n);
+}
+
+void take_over_due(SlotNo db, PageNo no) {
+    Page *p = page(no);
+    for (int i = p->head; i < p->count; i++)
+        if (!add_due(db, p->due[i])) lose(db);
+    give_page(no);
+}
+
+}  // namespace
+
+void drain_inbox_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    PageNo newest = pg_atomic_exchange_u32(&ns.inbox, 0);
+    PageNo oldest = 0;
+    while (newest != 0) {
+        PageNo next = page(newest)->next;
+        page(newest)->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != 0) {
+        PageNo next = page(oldest)->next;
+        if (page(oldest)->kind == PageKind::Ready)
+            take_over_ready(ns.db, oldest);
+        else
+            take_over_due(ns.db, oldest);
+        oldest = next;
+    }
+}
+
+void drain_inboxes(SlotNo db) {
+    Database &d = database(db);
+    uint32 n = pg_atomic_read_u32(&d.namespaces);
+    for (uint32 i = 0; i < n; i++) {
+        if (pg_atomic_read_u32(&map.namespaces[d.ns[i]].inbox) == 0) continue;
+        pg::LwLockGuard lock(namespace_lock(d.ns[i]));
+        drain_inbox_locked(d.ns[i]);
+    }
+}
+
+bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
+    if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) != 0) return true;
+    PageList *list = list_for(lane, priority);
+    if (list == nullptr || !push_ready(list, ref, dies)) return false;
+    if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
+    change_count_locked(lane, 1);
+    return true;
+}
+
+SlotNo outside_lane(SlotNo queue) {
+    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        if (map.lanes[l - 1].role < 0) return static_cast<SlotNo>(l - 1);
+    return -1;
+}
+
+namespace {
+
+// The front page of a list with a free place before its first entry; null: none can be had.
+Page *page_with_place_before(PageList *list) {
+    if (list == nullptr || list->front == 0 || list->moving) return nullptr;
+    Page *front = page(list->front);
+    if (front->head > 0) return front;
+    if (front->count < ready_per_page) {
+        memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
+        if (front->count == 0) front->since = GetCurrentTimestamp();
+        front->head++;
+        front->count++;
+        return front;
+    }
+    PageNo no = take_page(PageKind::Ready);
+    if (no == 0) return nullptr;
+    Page *p = page(no);
+    p->head = p->count = 1;
+    p->since = front->since;
+    p->next = list->front;
+    list->front = no;
+    return p;
+}
+
+}  // namespace
+
+bool return_ready(SlotNo no, int32 priority, const TaskRef &ref, int64 dies) {
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[no].queue].ns));
+    if (pg_atomic_read_u32(&map.queues[map.lanes[no].queue].dropped) != 0) return true;
+    PageList *list = list_for(no, priority);
+    Page *front = page_with_place_before(list);
+    if (front == nullptr) return add_ready_locked(no, priority, ref, dies);
+    front->ready[--front->head] = ref;
+    list->count++;
+    if (dies != 0) {
+        front->min_dies = Min(front->min_dies, dies);
+        list->min_dies = Min(list->min_dies, dies);
+        note_dies(map.queues[map.lanes[no].queue].db, dies);
+    }
+    change_count_locked(no, 1);
+    return true;
+}
+
+bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns));
+    return add_ready_locked(lane, priority, ref, dies);
+}
+
+void revise_queue_locked(SlotNo no) {
+    Queue &q = map.queues[no];
+    if (has_room(q)) pg_atomic_write_u32(&q.blocked, 0);
+    for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
+        SlotNo lane = static_cast<SlotNo>(l - 1);
+        if (may_run(q) && map.lanes[lane].count > 0)
+            activate_locked(lane);
+        else
+            deactivate_locked(lane);
+    }
+}
+
+void revise_namespace_locked(SlotNo ns) { pg_atomic_write_u32(&map.namespaces[ns].blocked, 0); }
+
+namespace {
+
+template <typename F>
+void each_queue(SlotNo db, F f) {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
+        if (map.queues[q].used && map.queues[q].db == db) f(q);
+}
+
+}  // namespace
+
+void clear_ready(SlotNo db) {
+    each_queue(db, [](SlotNo no) {
+        Queue &q = map.queues[no];
+        pg::LwLockGuard lock(namespace_lock(q.ns));
+        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
+            SlotNo lane = static_cast<SlotNo>(l - 1);
+            deactivate_locked(lane);
+            for (SlotNo p = map.lanes[lane].first; p >= 0;) {
+                SlotNo next = map.priorities[p].next;
+                clear_list(&map.priorities[p].list);
+                give_priority(p);
+                p = next;
+            }
+            map.lanes[lane].first = -1;
+            map.lanes[lane].count = 0;
+        }
+        pg_atomic_write_u64(&q.hinted, 0);
+    });
+    pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,13 @@
+// The lists of ready tasks and which of them may be taken from now. Inside dispatch/ only; everything here is under the namespace's lock.
+#pragma once
+#include "dispatch/page_list.hpp"
+
+namespace pgqueue::dispatch {
+
+// A lane is active while it has tasks and its queue is neither paused nor without room.
+void activate_locked(SlotNo lane);
+void deactivate_locked(SlotNo lane);
+// The number of tasks in a lane has changed.
+void change_count_locked(SlotNo lane, int64 by);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,212 @@
+// Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the limits.
+#include "dispatch/lanes.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+// The head of a lane that may be taken next. rank: its priority, less what it has gained by waiting.
+struct Candidate {
+    SlotNo lane = -1;
+    PriorityList *list = nullptr;
+    Page *front = nullptr;
+    int64 rank = 0;
+
+    int64 id() const { return front->ready[front->head].id; }
+    bool before(const Candidate &other) const { return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id()); }
+};
+
+// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Lists are only taken apart by the
+// scheduler, which may be at work on them without the lock; one that waits for pages from the file holds its lane up.
+Take best_list(SlotNo no, Candidate *best) {
+    int64 aging = map.queues[map.lanes[no].queue].aging;
+    TimestampTz now = aging > 0 ? GetCurrentTimestamp() : 0;
+    for (SlotNo l = map.lanes[no].first; l >= 0; l = map.priorities[l].next) {
+        Candidate c{no, &map.priorities[l], nullptr, map.priorities[l].priority};
+        if (c.list->list.count == 0) continue;
+        Take t = front_page(&c.list->list, &c.front);
+        if (t == Take::InFile) return t;
+        if (t == Take::Empty) continue;
+        if (aging > 0) c.rank -= Max(now - c.front->since, 0) / aging;
+        if (c.before(*best)) *best = c;
+        if (aging <= 0) break;
+    }
+    return best->lane == no ? Take::Got : Take::Empty;
+}
+
+// Makes the head of a lane the best one when it is better.
+void consider(SlotNo no, SlotNo db, Candidate *best) {
+    Candidate c;
+    Take t = best_list(no, &c);
+    if (t == Take::InFile) wake_scheduler(db);
+    if (t == Take::Got && c.before(*best)) *best = c;
+}
+
+// The best head of the active lanes of a source.
+Candidate best_lane(const Source &source) {
+    Candidate best;
+    for (SlotNo l = source.first_active; l >= 0; l = map.lanes[l].next_active) consider(l, map.namespaces[source.ns].db, &best);
+    return best;
+}
+
+// Takes n entries off the head of a lane.
+void take_off(const Candidate &c, int n) {
+    c.list->list.count -= n;
+    change_count_locked(c.lane, -n);
+}
+
+// Pops from one source under its namespace's lock, within the limits.
+int pop_from_source(Source *source, WorkerSlot *w, int most) {
+    Namespace &ns = map.namespaces[source->ns];
+    if (ns.paused) return 0;
+    most = room_of_namespace(&ns, most);
+    while (most > 0) {
+        Candidate c = best_lane(*source);
+        if (c.lane < 0) return 0;
+        SlotNo queue = map.lanes[c.lane].queue;
+        Queue &q = map.queues[queue];
+        int n = room_of_queue(&q, most);
+        if (n == 0) {
+            revise_queue_locked(queue);
+            continue;
+        }
+        n = Min(n, c.front->count - c.front->head);
+        for (int i = 0; i < n; i++) {
+            Hold &h = w->holds[i];
+            h.ref = c.front->ready[c.front->head++];
+            h.queue = queue;
+            h.attempt = 0;
+            h.receipt = 0;
+            pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Popped));
+        }
+        pg_write_barrier();
+        pg_atomic_write_u32(&w->n_holds, static_cast<uint32>(n));
+        reserve(&q, &ns, n);
+        take_off(c, n);
+        database(ns.db).virtual_time = ns.pass;
+        ns.pass += share_step(static_cast<uint64>(n), ns.weight);
+        return n;
+    }
+    return 0;
+}
+
+}  // namespace
+
+int pop_for_worker(SlotNo worker, int most) {
+    WorkerSlot &w = map.shared->workers[worker];
+    if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
+    Role &role = map.roles[w.role];
+    drain_inboxes(w.db);
+    uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
+    SlotNo after_no = -1;
+    for (;;) {
+        SlotNo best = -1;
+        uint64 best_pass = 0;
+        for (uint32 i = pg_atomic_read_u32(&role.first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
+            SlotNo no = static_cast<SlotNo>(i - 1);
+            Source &s = map.sources[no];
+            if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
+            uint64 pass = map.namespaces[s.ns].pass;
+            bool tried = pass < after || (pass == after && no <= after_no);
+            if (tried || (best >= 0 && (pass > best_pass || (pass == best_pass && no > best)))) continue;
+            best = no;
+            best_pass = pass;
+        }
+        if (best < 0) return 0;
+        {
+            pg::LwLockGuard lock(namespace_lock(map.sources[best].ns));
+            int n = pop_from_source(&map.sources[best], &w, Min(most, max_batch));
+            if (n > 0) return n;
+        }
+        after = best_pass;
+        after_no = best;
+    }
+}
+
+namespace {
+
+// The best active lane among those of some queues, or of all.
+Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
+    Candidate best;
+    uint32 s = pg_atomic_read_u32(&map.namespaces[ns].outside_source);
+    if (s == 0) return best;
+    if (queues.empty()) return best_lane(map.sources[s - 1]);
+    for (SlotNo q : queues) {
+        SlotNo lane = outside_lane(q);
+        if (lane < 0 || !map.lanes[lane].active) continue;
+        consider(lane, map.namespaces[ns].db, &best);
+    }
+    return best;
+}
+
+}  // namespace
+
+int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int most) {
+    Namespace &ns = map.namespaces[no];
+    if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0) return 0;
+    pg::LwLockGuard lock(namespace_lock(no));
+    drain_inbox_locked(no);
+    if (ns.paused) return 0;
+    most = room_of_namespace(&ns, most);
+    int total = 0;
+    while (total < most) {
+        Candidate c = best_outside_lane(no, queues);
+        if (c.lane < 0) break;
+        const Lane &lane = map.lanes[c.lane];
+        Queue &q = map.queues[lane.queue];
+        int n = room_of_queue(&q, most - total);
+        if (n == 0) {
+            revise_queue_locked(lane.queue);
+            continue;
+        }
+        n = Min(n, c.front->count - c.front->head);
+        // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
+        bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
+        if (!alone) n = 1;
+        for (int i = 0; i < n; i++) out[total++] = {c.front->ready[c.front->head++], lane.queue, c.list->priority};
+        reserve(&q, &ns, n);
+        take_off(c, n);
+    }
+    return total;
+}
+
+bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
+    Namespace &ns = map.namespaces[no];
+    pg::LwLockGuard lock(namespace_lock(no));
+    drain_inbox_locked(no);
+    if (ns.paused || !has_room(ns)) return false;
+    return best_outside_lane(no, queues).lane >= 0;
+}
+
+int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
+    drain_inboxes(db);
+    for (uint32 i = pg_atomic_read_u32(&map.roles[role].first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
+        Source &s = map.sources[i - 1];
+        if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
+        pg::LwLockGuard lock(namespace_lock(s.ns));
+        Candidate c = best_lane(s);
+        if (c.lane < 0) continue;
+        int n = Min(most, c.front->count - c.front->head);
+        for (int k = 0; k < n; k++) out[k] = c.front->ready[c.front->head++];
+        take_off(c, n);
+        return n;
+    }
+    return 0;
+}
+
+int64 ready_for_role(SlotNo no) {
+    Role &role = map.roles[no];
+    int64 sum = 0;
+    for (uint32 i = pg_atomic_read_u32(&role.first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
+        Source &s = map.sources[i - 1];
+        if (s.ns < 0) continue;
+        Namespace &ns = map.namespaces[s.ns];
+        if (!ns.paused && has_room(ns)) sum += static_cast<int64>(pg_atomic_read_u64(&s.ready));
+    }
+    return sum;
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,313 @@
+# The processes: who runs, what starts and ends them, several databases, DROP and the like of databases in use, settings, restarts, a server
+# without the library. K04, K18, A01, A31, A35, A40, A46.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = new_node('processes', conf => "log_statement = none\npgqueue.max_workers = 4");
+sub sql { return $node->safe_psql('postgres', @_); }
+sub in_db { return $node->safe_psql(@_); }
+
+my $make = q{CREATE EXTENSION pgqueue; SELECT pgqueue.create_queue('q', retries => 1, retry_delay => '10 milliseconds')};
+sub task
+{
+    my ($db, $command, $more) = @_;
+    return in_db($db, "SELECT pgqueue.create_task('q', command => \$c\$$command\$c\$" . ($more ? ", $more)" : ')'));
+}
+sub status { my ($db, $id, $expected) = @_; return wait_for($node, $db, "SELECT status FROM pgqueue.task WHERE id = $id", $expected, 20); }
+sub settle { my ($db) = @_; return wait_for($node, $db, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 20); }
+
+# Waits until a task runs and returns the process that runs it.
+sub runner
+{
+    my ($db, $id) = @_;
+    wait_for($node, $db, "SELECT count(*) FROM pgqueue.worker WHERE task_id = $id AND state = 'running'", '1', 20);
+    return in_db($db, "SELECT pid FROM pgqueue.worker WHERE task_id = $id");
+}
+sub set { my (@settings) = @_; sql("ALTER SYSTEM SET $_") for @settings; $node->reload; return; }
+sub count_of { my ($type) = @_; return scalar(() = pids_of($node, "pgqueue $type")); }
+my $started = sql('SELECT pg_postmaster_start_time()');
+
+# Who is there.
+sql(q{SELECT pgqueue.create_queue('q', retries => 1, retry_delay => '10 milliseconds')});
+status('postgres', task('postgres', 'SELECT 1'), 'released');
+is(sql(q{SELECT string_agg(DISTINCT concat_ws(' ', backend_type, datname), ', ')
+         FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%'}),
+    'pgqueue launcher, pgqueue scheduler postgres, pgqueue worker postgres', 'K04: launcher, scheduler and worker by fixed types');
+my $id = task('postgres', 'SELECT pg_sleep(600) /* seen */');
+my $pid = runner('postgres', $id);
+is(sql("SELECT backend_type, state, query, usename FROM pg_stat_activity WHERE pid = $pid"),
+    'pgqueue worker|active|SELECT pg_sleep(600) /* seen */|postgres', 'A35: the running SQL is the query of its worker');
+
+# Cancel and terminate.
+sql("SELECT pg_cancel_backend($pid)");
+ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $id", 'retained|2|57014', 20),
+    'A40: pg_cancel_backend fails the attempt, and the task is tried again by its rules');
+sql("SELECT pg_cancel_backend(" . runner('postgres', $id) . ')');
+ok(status('postgres', $id, 'failed'), 'A40: until it has no retries left');
+is(sql("SELECT error, attempt FROM pgqueue.task WHERE id = $id"), 'canceling statement due to user request|2', 'A40: the row says why');
+
+sql('CREATE TABLE gate (a int); CREATE SEQUENCE runs');
+$id = task('postgres', q{SELECT nextval('runs'); SELECT pg_sleep(CASE WHEN EXISTS (SELECT FROM gate) THEN 0 ELSE 60 END)});
+$pid = runner('postgres', $id);
+sql('INSERT INTO gate VALUES (1)');
+my $then = time();
+ok(terminate($node, $pid, 10), 'A40: pg_terminate_backend ends the worker');
+cmp_ok(time() - $then, '<', 2, 'A40: within 2 seconds');
+ok(status('postgres', $id, 'released'), 'A40: its task is run again and finished');
+is(sql("SELECT attempt, (SELECT last_value FROM runs), (SELECT concat_ws(' ', outcome, error_code) FROM pgqueue.task_attempt WHERE task_id = id AND attempt = 1)
+        FROM pgqueue.task WHERE id = $id"), '2|2|lost 57P01', 'A40: the lost attempt is on record');
+
+for my $type ('launcher', 'scheduler')
+{
+    $id = task('postgres', 'SELECT 1', q{delay => '300 milliseconds'});
+    $pid = pid_of($node, "pgqueue $type");
+    $then = time();
+    terminate($node, $pid, 10);
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue $type' AND pid <> $pid", '1', 10),
+        "K04: a terminated $type comes back");
+    cmp_ok(time() - $then, '<', 3, "K04: the $type soon");
+    ok(status('postgres', $id, 'released'), "K04: and a task that became due meanwhile is run ($type)");
+}
+is(count_of('scheduler'), 1, 'K04: still one scheduler');
+is(sql('SELECT pg_postmaster_start_time()'), $started, 'K04: the server has not restarted');
+
+# Settings by reload.
+set('pgqueue.enabled = off');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('pgqueue scheduler', 'pgqueue worker')}, '0', 20),
+    'pgqueue.enabled = off: scheduler and workers end');
+$id = task('postgres', 'SELECT 1');
+is(sql(q{SELECT string_agg(problem, ',') FROM pgqueue.health}), 'disabled', 'pgqueue.enabled = off: health says so');
+is(count_of('worker') . sql("SELECT status FROM pgqueue.task WHERE id = $id"), '0new', 'pgqueue.enabled = off: nothing starts');
+set('pgqueue.enabled = on');
+ok(status('postgres', $id, 'released'), 'pgqueue.enabled = on: what waited is run, without a call');
+
+set('pgqueue.max_workers = 0');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}, '0', 20),
+    'pgqueue.max_workers = 0: idle workers leave');
+my $gate = session($node);
+$gate->query('SELECT pg_advisory_lock(1)');
+task('postgres', 'SELECT pg_advisory_xact_lock_shared(1)') for 1 .. 5;
+is(count_of('worker'), 0, 'pgqueue.max_workers = 0: none starts');
+set('pgqueue.max_workers = 2');
+my $at_gate = q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = 1 AND NOT granted};
+ok(wait_for($node, 'postgres', $at_gate, '2', 20), 'pgqueue.max_workers = 2: two tasks run');
+is(count_of('worker'), 2, 'pgqueue.max_workers = 2: and no third worker is there');
+set('pgqueue.max_workers = 4');
+ok(wait_for($node, 'postgres', $at_gate, '4', 20), 'pgqueue.max_workers = 4: four tasks run');
+set('pgqueue.max_workers = 1');
+$gate->query('SELECT pg_advisory_unlock(1)');
+ok(settle('postgres'), 'pgqueue.max_workers = 1: all tasks end');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}, '1', 20),
+    'pgqueue.max_workers = 1: the others leave');
+set('pgqueue.max_workers = 4');
+
+# stop_workers and ensure_workers.
+$id = task('postgres', 'SELECT pg_sleep(600)');
+runner('postgres', $id);
+cmp_ok(sql(q{SELECT pgqueue.stop_workers(timeout => '200 milliseconds')}), '>=', 1, 'stop_workers returns how many have stopped');
+is(count_of('worker'), 0, 'stop_workers: they are gone');
+is(sql("SELECT status FROM pgqueue.task WHERE id = $id") =~ /^(retry|retained)$/ ? 1 : 0, 1, 'stop_workers: the running task is not finished');
+my $other = task('postgres', 'SELECT 1');
+is(sql(q{SELECT string_agg(problem, ',') FROM pgqueue.health}), 'disabled', 'stop_workers: health says so');
+is(count_of('worker') . sql("SELECT status FROM pgqueue.task WHERE id = $other"), '0new', 'stop_workers: none starts');
+cmp_ok(sql('SELECT pgqueue.ensure_workers()'), '>=', 1, 'ensure_workers starts what is due');
+ok(status('postgres', $other, 'released'), 'ensure_workers: the waiting task runs');
+ok(wait_for($node, 'postgres', "SELECT status, error_code FROM pgqueue.task WHERE id = $id", 'retained|57P01', 20), 'ensure_workers: the stopped one too');
+sql("SELECT pgqueue.cancel_task($id)");
+ok(status('postgres', $id, 'cancelled'), 'and can be cancelled');
+
+# Several databases.
+sql('CREATE DATABASE two');
+sql('CREATE DATABASE three');
+in_db($_, $make) for 'two', 'three';
+my %ids = map { $_ => task($_, 'SELECT current_database() AS d') } 'postgres', 'two', 'three';
+for my $db (sort keys %ids)
+{
+    ok(status($db, $ids{$db}, 'released'), "K04: a task in database $db is run");
+    is(in_db($db, "SELECT result->'first'->>'d' FROM pgqueue.task WHERE id = $ids{$db}"), $db, "K04: there");
+    is(scalar(() = pids_of($node, 'pgqueue scheduler', $db)), 1, "K04: $db has its scheduler");
+}
+
+# How long a statement on databases takes, which waits five seconds for processes that do not leave.
+sub quick
+{
+    my ($what, $statement, $db) = @_;
+    my $begin = time();
+    my ($rc, $out, $err) = $node->psql($db // 'postgres', $statement);
+    is($rc . $err, '0', $what);
+    cmp_ok(time() - $begin, '<', 4, "$what: at once");
+    return;
+}
+
+# Rename, move, clone, drop, with workers idle and busy.
+my $busy = task('two', q{SELECT pg_sleep(CASE WHEN current_database() = 'two' THEN 600 ELSE 0 END)});
+runner('two', $busy);
+quick('K18: ALTER DATABASE RENAME while a task runs', 'ALTER DATABASE two RENAME TO zwei');
+ok(status('zwei', $busy, 'released'), 'K18: the task is run again under the new name');
+is(in_db('zwei', "SELECT attempt, error_code FROM pgqueue.task WHERE id = $busy"), '2|57P01', 'K18: the lost attempt is on record');
+
+my $space = $node->basedir . '/space';
+mkdir $space or die "$space: $!";
+sql("CREATE TABLESPACE space LOCATION '$space'");
+$busy = task('zwei', q{SELECT pg_sleep(CASE WHEN EXISTS (SELECT FROM pg_database d JOIN pg_tablespace s ON s.oid = d.dattablespace
+    WHERE datname = 'zwei' AND spcname = 'space') THEN 0 ELSE 600 END)});
+runner('zwei', $busy);
+quick('K18: ALTER DATABASE SET TABLESPACE while a task runs', 'ALTER DATABASE zwei SET TABLESPACE space');
+ok(status('zwei', $busy, 'released'), 'K18: the task is run again in the new place');
+
+my $waiting = task('zwei', 'CREATE TABLE made_by_a_task ()', q{delay => '1 hour'});
+in_db('zwei', "SELECT pgqueue.pause_queue('q')");
+my $paused = task('zwei', 'SELECT 2');
+quick('K18: CREATE DATABASE TEMPLATE with our workers in it', 'CREATE DATABASE clone TEMPLATE zwei');
+in_db('zwei', "SELECT pgqueue.resume_queue('q')");
+ok(status('zwei', $paused, 'released'), 'K18: the original goes on');
+ok(wait_for($node, 'clone', "SELECT string_agg(problem, ',') FROM pgqueue.health", 'not_adopted', 20), 'the clone holds its tasks: health says so');
+in_db('clone', "SELECT pgqueue.resume_queue('q'); SELECT pgqueue.retry_task($waiting)");
+my $new = task('clone', 'SELECT 3');
+status('postgres', task('postgres', 'SELECT 1'), 'released');
+is(in_db('clone', "SELECT string_agg(id || ' ' || status, ',' ORDER BY id) FROM pgqueue.task WHERE finished_at IS NULL") . '|' .
+       scalar(() = pids_of($node, 'pgqueue worker', 'clone')),
+    "$waiting new,$paused new,$new new|0", 'the clone holds its tasks: all of them, also new ones');
+in_db('clone', 'SELECT pgqueue.adopt()');
+ok(status('clone', $_, 'released'), 'adopt() starts them') for $paused, $new, $waiting;
+is(in_db('clone', 'SELECT count(*) FROM pgqueue.health') . in_db('zwei', "SELECT to_regclass('made_by_a_task')") . in_db('clone', "SELECT to_regclass('made_by_a_task')"),
+    '0made_by_a_task', 'and their work is done in the clone alone');
+
+quick('K18: CREATE DATABASE TEMPLATE from within the template', 'CREATE DATABASE second TEMPLATE clone', 'clone');
+is(in_db('second', "SELECT string_agg(problem, ',') FROM pgqueue.health"), 'not_adopted', 'the clone of a clone holds too');
+
+$busy = task('clone', 'SELECT pg_sleep(600)');
+runner('clone', $busy);
+quick('K18: DROP DATABASE while a task runs', 'DROP DATABASE clone');
+task('three', 'SELECT 1');
+settle('three');
+quick('K18: DROP DATABASE with an idle worker', 'DROP DATABASE three');
+quick('K18: DROP DATABASE of one that is not adopted', 'DROP DATABASE second');
+
+$busy = task('zwei', 'SELECT pg_sleep(600)');
+runner('zwei', $busy);
+my $begin = time();
+my ($rc, $out, $err) = $node->psql('zwei', 'SET lock_timeout = 4000; DROP EXTENSION pgqueue CASCADE');
+is($rc . $err, '0', 'K18: DROP EXTENSION while a task runs');
+cmp_ok(time() - $begin, '<', 4, 'K18: DROP EXTENSION: at once');
+ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = 'zwei' AND backend_type LIKE 'pgqueue%'", '0', 20),
+    'K18: DROP EXTENSION: our processes leave the database');
+in_db('zwei', $make);
+$id = task('zwei', 'SELECT 1');
+ok(status('zwei', $id, 'released'), 'K18: CREATE EXTENSION again: tasks run');
+
+# After all this as many tasks run at once as there may be workers.
+$gate->query('SELECT pg_advisory_lock(1)');
+task('postgres', 'SELECT pg_advisory_xact_lock_shared(1)') for 1 .. 4;
+ok(wait_for($node, 'postgres', $at_gate, '4', 20), 'K18: no place of a worker is lost');
+$gate->query('SELECT pg_advisory_unlock(1)');
+ok(settle('postgres'), 'K18: and all are used');
+$gate->close;
+
+# At rest nobody wakes up: no tick of CPU, no switch but the few that other things cause.
+sub used
+{
+    my ($pid) = @_;
+    my ($ticks) = slurp_file("/proc/$pid/stat") =~ /^\d+ \(.*\) (.*)$/s ? (split(/ /, $1))[11] + (split(/ /, $1))[12] : die "no stat of $pid";
+    my ($switches) = slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)$/m or die "no status of $pid";
+    return [$ticks, $switches];
+}
+my @ours = split(/\n/, sql("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%'"));
+cmp_ok(scalar @ours, '>=', 3, 'launcher, scheduler and worker are there at rest');
+my $window = 2;
+my $quiet = wait_until(
+    sub {
+        my %first = map { $_ => used($_) } @ours;
+        my $until = time() + $window;
+        Time::HiRes::sleep(0.1) while time() < $until;
+        my @awake = grep { used($_)->[0] > $first{$_}[0] || used($_)->[1] > $first{$_}[1] + 1 } @ours;
+        return !@awake;
+    },
+    3 * $window);
+ok($quiet, "at rest our processes do nothing for $window seconds");
+
+# A46: what waits over a restart starts without any session; the task tells through a file.
+my $told = $node->basedir . '/told';
+set('pgqueue.max_workers = 0');
+task('postgres', "COPY (SELECT 'here') TO '$told.$_'") for 1 .. 3;
+sql('ALTER SYSTEM SET pgqueue.max_workers = 4');
+$node->restart;
+ok(wait_until(sub { -s "$told.1" && -s "$told.2" && -s "$told.3" }, 20), 'A46: after a restart waiting tasks start without any session');
+ok(settle('postgres'), 'A46: and end');
+$node->stop;
+
+# A31: fewer process slots than workers allowed.
+$node = new_node('few', conf => "log_statement = none\nmax_worker_processes = 4\npgqueue.max_workers = 50\nmax_logical_replication_workers = 0");
+sql(q{SELECT pgqueue.create_queue('q')});
+$gate = session($node);
+$gate->query('SELECT pg_advisory_lock(1)');
+task('postgres', 'SELECT pg_advisory_xact_lock_shared(1)') for 1 .. 12;
+ok(wait_for($node, 'postgres', $at_gate, '2', 20), 'A31: two workers have found a slot');
+ok(wait_for($node, 'postgres', q{SELECT string_agg(problem, ',') FROM pgqueue.health}, 'no_worker_slot', 20), 'A31: health says what is missing');
+is(sql(q{SELECT string_agg(status || ' ' || n, ',' ORDER BY status) FROM (SELECT status, count(*) AS n FROM pgqueue.task GROUP BY 1) s}), 'new 10,retained 2',
+    'A31: the other tasks wait');
+# The slots are taken by others for a while: a parallel query needs none of ours, a second database does.
+sql('CREATE DATABASE two');
+in_db('two', $make);
+$gate->query('SELECT pg_advisory_unlock(1)');
+ok(settle('postgres'), 'A31: all tasks end');
+is(sql(q{SELECT string_agg(DISTINCT status, ',') FROM pgqueue.task}), 'released', 'A31: and well');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.health}, '0', 20), 'A31: health is good again');
+$id = task('two', 'SELECT 1');
+ok(status('two', $id, 'released'), 'A31: another database gets its turn');
+is($node->psql('postgres', 'SELECT 1'), 0, 'A31: nobody has seen an error');
+unlike(slurp_file($node->logfile), qr/ERROR/, 'A31: nor has the log');
+
+# A01: the server without the library.
+set('pgqueue.max_workers = 0');
+$id = task('postgres', 'SELECT 1');
+$gate->close;
+$node->stop;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->start;
+my $asks = qr{^(psql:\S+ )?ERROR:  55000: .*\n(DETAIL: .*\n)?HINT:  .*shared_preload_libraries}m;
+my @functions = split(/\n/, sql(q{
+    SELECT format('%s pgqueue.%I(%s)', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, proname,
+        (SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(proargtypes) t))
+    FROM pg_proc WHERE pronamespace = 'pgqueue'::regnamespace AND proname !~ '^(get_|priority_|cron_|has_namespace_privilege$|version$|current_task$|progress$)' ORDER BY 1}));
+cmp_ok(scalar @functions, '>', 20, 'A01: there are functions to try');
+for my $call (@functions)
+{
+    $node->psql('postgres', "\\set VERBOSITY verbose\n$call", stderr => \$err);
+    my ($name) = $call =~ /pgqueue\.(\w+)/;
+    like($err, $asks, "A01: not preloaded: $name says what to do");
+}
+for my $dml ('INSERT INTO pgqueue.queue (queue) VALUES ($$r$$)', 'DELETE FROM pgqueue.queue', 'UPDATE pgqueue.queue SET paused = true', 'DELETE FROM pgqueue.task',
+    'UPDATE pgqueue.task SET priority = 1', 'INSERT INTO pgqueue.task (queue, command) VALUES ($$q$$, $$SELECT 1$$)',
+    'INSERT INTO pgqueue.namespace (namespace) VALUES ($$n$$)')
+{
+    $node->psql('postgres', "\\set VERBOSITY verbose\n$dml", stderr => \$err);
+    like($err, $asks, "A01: not preloaded: $dml says what to do");
+}
+for my $view (split(/\n/, sql(q{SELECT relname FROM pg_class WHERE relnamespace = 'pgqueue'::regnamespace AND relkind = 'v' ORDER BY 1})))
+{
+    is($node->psql('postgres', "TABLE pgqueue.$view", stdout => \$out, stderr => \$err), 0, "A01: not preloaded: view $view works") or diag($err);
+}
+is(sql(qq{SELECT string_agg(problem, ',') FROM pgqueue.health}), 'not_preloaded', 'A01: not preloaded: health says so');
+is(sql(qq{SELECT status || (SELECT queue FROM pgqueue.get_queue('q')) FROM pgqueue.get_task($id)}), 'newq', 'A01: not preloaded: get_ works from the rows');
+is(sql(q{SELECT string_agg(count || ' ' || status, ',' ORDER BY status) FROM pgqueue.queue_status WHERE queue = 'q' AND count > 0}), '1 new,12 released',
+    'A01: not preloaded: counts are those of the rows');
+is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg%queue%'}), '0', 'A01: not preloaded: no process is started');
+sql('CREATE DATABASE bare');
+is(in_db('bare', q{CREATE EXTENSION pgqueue; SELECT string_agg(problem, ',') FROM pgqueue.health}), 'not_preloaded',
+    'A01: not preloaded: the extension can be made, and says what is missing');
+$node->stop;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'");
+$node->start;
+set('pgqueue.max_workers = 4');
+ok(status('postgres', $id, 'released'), 'A01: preloaded again: nothing is lost, the task runs');
+in_db('bare', q{SELECT pgqueue.create_queue('q')});
+ok(status('bare', task('bare', 'SELECT 1'), 'released'), 'A01: and the extension that was made without works');
+$node->stop;
+done_testing();

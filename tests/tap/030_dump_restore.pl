@@ -1,0 +1,98 @@
+# pg_dump and restore: tasks, queues, settings, grants and sequences survive; roles are found by name; the copy holds its tasks until adopted (A50).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $old = new_node('old');
+$old->safe_psql('postgres', q{
+    CREATE DATABASE source;
+    CREATE ROLE alice;
+    CREATE ROLE bob;
+    CREATE ROLE gone;
+    GRANT pgqueue_user TO alice, bob, gone;
+});
+$old->safe_psql('source', q{
+    CREATE EXTENSION pgqueue;
+    SELECT pgqueue.create_namespace('app', weight => 7, description => 'shop');
+    SELECT pgqueue.update_namespace('default', weight => 3);
+    SELECT pgqueue.create_queue('mails', ttl => '3 days', priority => 50, namespace => 'app');
+    SELECT pgqueue.create_queue('held', namespace => 'app');
+    SELECT pgqueue.pause_queue('held', 'for the dump', namespace => 'app');
+    SELECT pgqueue.grant_namespace('app', 'use, read', 'alice');
+    SELECT pgqueue.grant_namespace('app', 'read', 'bob');
+    SELECT pgqueue.grant_namespace('app', 'use', 'gone');
+    SELECT pgqueue.grant_namespace('app', 'work', 'public');
+    SELECT pgqueue.update_namespace('app', owner => 'bob');
+    SET ROLE alice;
+    SELECT pgqueue.create_task('mails', '{"to": "x"}', headers => '{"h": 1}', namespace => 'app');
+    SELECT pgqueue.create_task('held', command => 'SELECT current_user', namespace => 'app');
+    RESET ROLE;
+    SET ROLE gone;
+    SELECT pgqueue.create_task('held', command => 'SELECT current_user', namespace => 'app');
+});
+# One with a result, one with an error.
+$old->safe_psql('source', q{SELECT pgqueue.create_queue('done', retries => 0, namespace => 'app')});
+$old->safe_psql('source', qq{SET ROLE alice; SELECT pgqueue.create_task('done', command => '$_', namespace => 'app')}) for 'SELECT 42 AS answer', 'SELECT 1 / 0';
+ok(wait_for($old, 'source', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'done' AND finished_at IS NOT NULL}, '2'), 'two tasks have run');
+ok(wait_for($old, 'source', q{SELECT string_agg(name, ' ' ORDER BY name) FROM pgqueue_internal.role}, 'alice gone'), 'the dictionary knows the roles of tasks');
+
+my $all = q{
+    SELECT jsonb_agg(to_jsonb(t) ORDER BY t.id) FROM pgqueue.task t;
+    SELECT jsonb_agg(to_jsonb(a) - 'pid' ORDER BY a.task_id, a.attempt) FROM pgqueue.task_attempt a;
+    SELECT jsonb_agg(to_jsonb(q) ORDER BY q.queue) FROM pgqueue.queue q;
+    SELECT jsonb_agg(to_jsonb(n) ORDER BY n.namespace) FROM pgqueue.namespace n WHERE namespace <> 'pgqueue';
+};
+my $before = $old->safe_psql('source', $all);
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+$old->command_ok([ 'pg_dump', '--file' => $dump, $old->connstr('source') ], 'pg_dump');
+
+# Into a new database of the same cluster.
+$old->safe_psql('postgres', 'CREATE DATABASE copy');
+$old->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $old->connstr('copy'), '-f', $dump ], 'restore beside the source');
+is($old->safe_psql('copy', $all), $before, 'tasks, attempts, queues, namespaces are the same');
+is($old->safe_psql('copy', q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM pgqueue.namespace_grant}),
+    'alice read, alice use, bob read, gone use, public work', 'and the grants');
+is($old->safe_psql('copy', q{SELECT problem FROM pgqueue.health WHERE problem = 'not_adopted'}), 'not_adopted', 'the copy says that it holds its tasks');
+
+# Into another cluster, where one role is missing and numbers mean other roles.
+my $new = new_node('new');
+$new->safe_psql('postgres', q{
+    CREATE ROLE a0; CREATE ROLE a1; CREATE ROLE a2; CREATE ROLE a3;
+    CREATE ROLE bob;
+    CREATE ROLE alice;
+    CREATE DATABASE copy;
+});
+$new->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $new->connstr('copy'), '-f', $dump ], 'restore into another cluster, though a role is missing');
+$new->safe_psql('postgres', 'GRANT pgqueue_user TO alice, bob');
+is($new->safe_psql('copy', $all), $before, 'tasks, attempts, queues, namespaces are the same there');
+is($new->safe_psql('copy', q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM pgqueue.namespace_grant}),
+    'alice read, alice use, bob read, public work', 'grants by name; those of the missing role are nobody\'s');
+is($new->safe_psql('copy', q{SET ROLE alice; SELECT count(*) FROM pgqueue.task}), '5', 'alice reads there');
+is($new->safe_psql('copy', q{SELECT pgqueue.has_namespace_privilege('app', 'owner', 'bob')}), 't', 'bob owns there');
+cmp_ok($new->safe_psql('copy', q{SET ROLE alice; SELECT pgqueue.create_task('mails', '{}', namespace => 'app')}), '>', 5, 'ids go on after those of the dump');
+is($new->safe_psql('copy', q{SELECT queue FROM pgqueue.create_queue('fresh', namespace => 'app')}), 'fresh', 'queues can be made');
+
+# Nothing runs before the adoption, neither what was restored nor what is new, while the database beside it works.
+$new->safe_psql('copy', q{
+    SELECT pgqueue.resume_queue('held', namespace => 'app');
+    SET ROLE alice;
+    SELECT pgqueue.create_task('held', command => 'SELECT current_user', namespace => 'app');
+});
+$new->safe_psql('postgres', q{SELECT pgqueue.create_queue('q')});
+$new->safe_psql('postgres', q{SELECT pgqueue.create_task('q', command => 'SELECT 1')});
+ok(wait_for($new, 'postgres', 'SELECT status FROM pgqueue.task', 'released'), 'a task of another database has run');
+is($new->safe_psql('copy', q{SELECT string_agg(status, ' ') FROM pgqueue.task WHERE queue = 'held'}), 'new new new', 'those of the copy wait');
+
+# Adoption: what waits runs as its role, found by name; a task of the missing role fails alone.
+$new->safe_psql('copy', 'SELECT pgqueue.adopt()');
+ok(wait_for($new, 'copy', q{SELECT string_agg(result #>> '{first,current_user}', ' ') FROM pgqueue.task WHERE queue = 'held' AND role = 'alice' AND status = 'released'},
+        'alice alice', 60), 'tasks of alice run as alice');
+is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND role = 'gone' AND status = 'released'}), '0', 'that of the missing role does not run as anybody');
+is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.health WHERE problem = 'not_adopted'}), '0', 'health is well again');
+
+done_testing();
