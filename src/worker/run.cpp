@@ -63,7 +63,7 @@ bool run_content(Claimed *c, Record *record) {
 void run_and_release(Claimed *c, Record *record) {
     if (!run_content(c, record)) {
         store::TaskRow row;
-        fetch_ours(*c, &row);
+        fetch_ours(*c, true, &row);
         record->given_back = true;
         task::give_back(&row, GetCurrentTimestamp());
         return;
