@@ -3,11 +3,11 @@
 #include "api/call.hpp"
 
 #include "dispatch/xact.hpp"
+#include "executor/executor.hpp"
+#include "executor/handler.hpp"
 #include "pg/error.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
-#include "executor/executor.hpp"
-#include "executor/handler.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -26,7 +26,7 @@ struct CountNote {
     Delta delta;
 };
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake };
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake, Reread };
 
 struct Action {
     SubTransactionId sub;
@@ -221,6 +221,7 @@ void run_action(const Action &a) {
         case ActionKind::Cancel: cancel_worker(a); break;
         case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
         case ActionKind::Wake: break;
+        case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
@@ -388,6 +389,7 @@ void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_actio
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
+void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

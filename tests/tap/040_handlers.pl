@@ -166,6 +166,13 @@ is(run('al:sup', 'result->>2'), 'released|tenant 7', 'the settings of a role tha
 lines();
 is(run('sup:x', 'result->>0'), 'released|postgres', 'around a handler of a superuser');
 is(lines(), 'postgres as bob', 'a function runs as its own role as well');
+sql(q{GRANT TEMP ON DATABASE postgres TO alice;
+      CREATE FUNCTION leaves_temp(payload jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN CREATE TEMP TABLE log (line text); GRANT ALL ON log TO PUBLIC; END$$;
+      CREATE FUNCTION into_log(payload jsonb, result jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN INSERT INTO log (line) VALUES ('after as ' || current_user); END$$});
+sql(q{SET ROLE alice; SELECT pgqueue.create_handler('temp', 'leaves_temp')});
+sql(q{SET ROLE bob; SELECT pgqueue.create_handler('temp', 'into_log', 'after')});
+is(run('temp'), 'released', 'a handler that leaves a temporary table');
+is(lines(), 'after as bob', 'is not in the way of a function of another role after it');
 sql(q{ALTER ROLE alice SET search_path = evil; ALTER ROLE bob SET search_path = public, bobs;
       CREATE FUNCTION path_of_bob(payload jsonb) RETURNS void LANGUAGE sql AS $$SELECT public.note(current_setting('search_path'))$$});
 sql(q{SET ROLE bob; SELECT pgqueue.create_handler('al:mine', 'public.path_of_bob', 'before')});
@@ -224,6 +231,17 @@ sql(q{SELECT pgqueue.resume_queue('held')});
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND type = 'who:nolo' AND status = 'released' AND result->>0 = 'nolo' AND attempt = 1}, '21', 60),
     'waiting typed tasks are found again after a crash, for the right role');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND finished_at IS NULL}, '0', 60), 'commands beside them too');
+
+# The executor of a queue changes while tasks wait.
+sql(q{SELECT pgqueue.create_queue('turn'); SELECT pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[5]), type => 'who:nolo')});
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{turn}', 2)}), '2', 'a queue of outside workers');
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'turn' AND status = 'released' AND result->>0 = 'nolo'}, '3'),
+    'waiting tasks are run by handlers once its executor is server');
+sql(q{SELECT pgqueue.pause_queue('turn'); SELECT pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[5]), type => 'who:nolo');
+      SELECT pgqueue.update_queue('turn', executor => 'outside'); SELECT pgqueue.resume_queue('turn')});
+my $got = 0;
+ok(wait_until(sub { $got += sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{turn}', 10)}); return $got == 5; }, 60), 'and handed out once it is outside');
 
 # Progress.
 sql(q{CREATE FUNCTION slow(payload jsonb) RETURNS void LANGUAGE plpgsql AS
