@@ -110,6 +110,18 @@ is($node->safe_psql('examples', 'SELECT count(*) FROM mail'), '5', 'the work of 
 
 works('outside-workers.md shows the examples as they are', "$root/tests/docs/examples", '--check');
 
+# Links lead to files that are there, and the index has every page.
+my @broken;
+for my $file ("$root/README.md", glob "$root/docs/*.md")
+{
+    my ($folder) = $file =~ m{(.*)/};
+    my @links = slurp_file($file) =~ /\]\((?!https?:|#)([^)#\s]+)/g;
+    push @broken, map { "$file: $_" } grep { !-e "$folder/$_" } @links;
+}
+is_deeply(\@broken, [], 'links lead to files');
+my $index = slurp_file("$root/docs/README.md");
+is_deeply([ grep { $index !~ /\(\Q$_\E\)/ } map { m{([^/]+)$} } glob "$root/docs/[a-z]*.md" ], [], 'docs/README.md names every page');
+
 # The reference is what the catalog says.
 $ENV{PGDATABASE} = database('reference', 1);
 my ($out, $err) = ('', '');

@@ -151,7 +151,9 @@ Demand demand_of(SlotNo role) {
         if (w.db != self.db || w.role != role) continue;
         WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
         d.live += s == WorkerState::Starting || s == WorkerState::Idle || s == WorkerState::Busy;
-        d.idle += s == WorkerState::Starting || s == WorkerState::Idle;
+        // One that holds nothing is about to take what is there, or to become idle after another look.
+        bool free = s == WorkerState::Busy && pg_atomic_read_u32(&w.n_holds) == 0;
+        d.idle += s == WorkerState::Starting || s == WorkerState::Idle || free;
     }
     return d;
 }
