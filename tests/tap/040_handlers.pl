@@ -220,6 +220,29 @@ sql(q{SELECT pgqueue.resume_queue('held')});
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE type = 'not:any_more' AND status = 'failed' AND error_code = 'PQ104' AND attempt = 3}, '5'),
     'and when there is none any more: row B20');
 
+my $holder = session($node);
+hold_point($holder, 'worker-claimed');
+my $claimed = task('who:nolo', undef, 'held');
+ok(pid_at($node, 'postgres', 'worker-claimed'), 'a worker has claimed a task and not begun');
+sql(q{SET ROLE bob; SELECT pgqueue.delete_handler('who:nolo'); SELECT pgqueue.create_handler('who:nolo', 'public.who')});
+$holder->query('SELECT pg_advisory_unlock_all()');
+is(finish($claimed) . '|' . of_task($claimed, 'result->>0, attempt'), 'released|bob|1', 'when its handler is another role\'s now, it is given back uncounted');
+sql(q{SET ROLE nolo; SELECT pgqueue.delete_handler('who:nolo'); SELECT pgqueue.create_handler('who:nolo', 'public.who')});
+
+# Two sessions register at once.
+my ($one, $two) = (session($node), session($node));
+$one->query(q{BEGIN; SELECT pgqueue.create_handler('race', 'public.who')});
+$two->send(q{\set VERBOSITY sqlstate
+SELECT pgqueue.create_handler('race', 'public.exact')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'pgqueue_internal.handler'::regclass}, '1'), 'B21: the second one waits');
+$one->query('COMMIT');
+is($two->query('SELECT 1'), "1\nERROR:  42710", 'B21: and is refused');
+is(sql(q{SELECT function FROM pgqueue.handler WHERE type = 'race'}), 'public.who', 'B21: the first one stays');
+$one->query(q{BEGIN; SELECT pgqueue.create_handler('undone', 'public.who')});
+like($one->query(q{SELECT pgqueue.run_task(pgqueue.create_task('held', '{}', type => 'undone'))}), qr/released/, 'a handler counts at once in its own transaction');
+$one->query('ROLLBACK');
+like($one->query(q{BEGIN; SELECT pgqueue.run_task(pgqueue.create_task('held', '{}', type => 'undone')); ROLLBACK}), qr/retry/, 'and not after its rollback');
+
 # Restarts.
 sql(q{SELECT pgqueue.pause_queue('held');
       SELECT pgqueue.create_tasks('held', array_fill('{}'::jsonb, ARRAY[20]), type => 'who:nolo');
