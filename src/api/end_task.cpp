@@ -18,6 +18,8 @@ bool hold_for_caller(int64 id, bool receipt_given, int64 receipt, const char *ns
         receipt = mine ? lease.receipt : 0;
     }
     task::Held held = task::hold(id, receipt, row);
+    bool was_mine = !receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
+    if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
     const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
     const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
     if (ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) ns = nullptr;
@@ -49,6 +51,13 @@ int64 optional_interval(FunctionCallInfo fcinfo, int i, const char *argument, in
     int64 micros = micros_of(PG_GETARG_INTERVAL_P(i));
     if (micros < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", argument));
     return micros;
+}
+
+// A lease from now; NULL (0): the queue's.
+int64 lease_of(FunctionCallInfo fcinfo, int i) {
+    int64 lease = optional_interval(fcinfo, i, "lease", 0);
+    if (lease == 0 && !PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be positive"), errhint("Leave it out for the queue's lease."));
+    return lease;
 }
 
 bool flag(FunctionCallInfo fcinfo, int i) { return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i); }
@@ -177,14 +186,14 @@ PGQ_FUNCTION(pgqueue_fail_tasks) {
 PGQ_FUNCTION(pgqueue_extend_task) {
     check_call("extend_task", true);
     store::TaskRow row;
-    int64 lease = optional_interval(fcinfo, 2, "lease", 0);
+    int64 lease = lease_of(fcinfo, 2);
     hold_one(fcinfo, 3, &row);
     PG_RETURN_TIMESTAMPTZ(task::extend(&row, lease));
 }
 
 PGQ_FUNCTION(pgqueue_extend_tasks) {
     check_call("extend_tasks", true);
-    int64 lease = optional_interval(fcinfo, 2, "lease", 0);
+    int64 lease = lease_of(fcinfo, 2);
     Batch b = open_batch(fcinfo, 3, 4);
     for (int i = 0; i < b.ids.count; i++) {
         store::TaskRow row;

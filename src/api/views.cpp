@@ -165,7 +165,7 @@ void put_database_problems(const RowSink &rows, dispatch::SlotNo no) {
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
         dispatch::Queue &q = dispatch::map.queues[i];
         if (q.used && q.db == no && pg_atomic_read_u32(&q.dropped) == 0 && q.paused && pg_atomic_read_u64(&q.hinted) > 0)
-            put_problem(rows, {"warning", "queue_paused", "the queue is paused and has waiting tasks", "SELECT pgqueue.resume_queue('…');", q.queue_id, 0, 0});
+            put_problem(rows, {"warning", "queue_paused", "the queue is paused and has waiting tasks", "resume_queue() starts them.", q.queue_id, 0, 0});
     }
 }
 

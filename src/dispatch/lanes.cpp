@@ -153,10 +153,10 @@ namespace {
 
 // The front page of a list with a free place before its first entry; null: none can be had.
 Page *page_with_place_before(PageList *list) {
-    if (list == nullptr || list->front == 0 || list->moving) return nullptr;
-    Page *front = page(list->front);
-    if (front->head > 0) return front;
-    if (front->count < ready_per_page) {
+    if (list == nullptr) return nullptr;
+    Page *front = list->front != 0 ? page(list->front) : nullptr;
+    if (front != nullptr && front->head > 0) return front;
+    if (front != nullptr && front->count < ready_per_page) {
         memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
         if (front->count == 0) front->since = GetCurrentTimestamp();
         front->head++;
@@ -167,9 +167,11 @@ Page *page_with_place_before(PageList *list) {
     if (no == 0) return nullptr;
     Page *p = page(no);
     p->head = p->count = 1;
-    p->since = front->since;
+    p->since = front != nullptr ? front->since : GetCurrentTimestamp();
     p->next = list->front;
     list->front = no;
+    // Also while the scheduler moves pages: it touches those behind the front ones only.
+    if (front == nullptr) list->front_last = no;
     return p;
 }
 

@@ -292,7 +292,8 @@ void on_xact(XactEvent event, void *) {
             }
             break;
         case XACT_EVENT_COMMIT:
-            if (anything()) at_commit();
+            // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
+            anything() ? at_commit() : forget_all();
             break;
         case XACT_EVENT_ABORT:
             if (task_pages != 0 || delta_pages != 0) give_reserved();

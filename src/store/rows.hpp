@@ -91,6 +91,8 @@ enum class Locked { Yes, Held, Gone };    // Held: somebody holds it (Skip only)
 bool fetch(const TaskRef &ref, bool with_body, TaskRow *row);
 // The type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such row.
 char *fetch_type(const TaskRef &ref);
+// The worker's name in the version that was read; nullptr none.
+char *worker_name(const TaskRow &row);
 // Finds by id alone.
 bool find(int64 id, bool with_body, TaskRow *row);
 // As fetch, and locks the row for update; with Wait::Block it follows the row to its last version.

@@ -179,6 +179,21 @@ char *fetch_type(const TaskRef &ref) {
     return type;
 }
 
+char *worker_name(const TaskRow &row) {
+    Relation rel = open_rows(row.ref.segment, AccessShareLock);
+    if (rel == nullptr) return nullptr;
+    Found found;
+    char *name = nullptr;
+    if (find_version(rel, row, &found)) {
+        RowImage image;
+        deform_row(found.tuple.t_data, &image);
+        if (image.body[worker] != nullptr) name = text_to_cstring(reinterpret_cast<const text *>(image.body[worker]));
+        ReleaseBuffer(found.buffer);
+    }
+    table_close(rel, NoLock);
+    return name;
+}
+
 bool find(int64 id, bool with_body, TaskRow *row) { return fetch(TaskRef{id, InvalidBlockNumber, InvalidOffsetNumber, 0}, with_body, row); }
 
 Locked lock(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) { return lock_row(ref, wait, with_body, row); }

@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
@@ -187,13 +188,25 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
     return true;
 }
 
-bool give_back(store::TaskRow *row, TimestampTz) {
+Place place_of(const store::TaskRow &row) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) return {};
+    return {lane_of_row(*q, row), row.priority, row.ref, row.dies_at};
+}
+
+void take_place(const Place &place) {
+    if (place.lane < 0 || dispatch::return_ready(place.lane, place.priority, place.ref, place.dies)) return;
+    SlotNo db = dispatch::map.queues[dispatch::map.lanes[place.lane].queue].db;
+    pg_atomic_write_u32(&dispatch::database(db).lost, 1);
+}
+
+bool give_back(store::TaskRow *row, Place *place) {
     row->attempt--;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->lease_until = 0;
     if (!store::update(row, nullptr, store::Wait::Skip)) return false;
     note_change(*row, static_cast<int>(Status::Retained), static_cast<int>(row->status));
-    hint_again(*row);
+    *place = place_of(*row);
     return true;
 }
 

@@ -50,8 +50,18 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 
-// A retained task is given back as if it had never been taken: its attempt is not counted, it is ready at once.
-bool give_back(store::TaskRow *row, TimestampTz now);
+// The place that a task was taken from: it is the first of its list again. Found inside a transaction, taken after the commit.
+struct Place {
+    dispatch::SlotNo lane = -1;
+    int32 priority = 0;
+    TaskRef ref{};
+    TimestampTz dies = 0;
+};
+Place place_of(const store::TaskRow &row);
+void take_place(const Place &place);
+
+// A retained task is given back as if it had never been taken: its attempt is not counted; after the commit it takes its place.
+bool give_back(store::TaskRow *row, Place *place);
 
 // A retained task whose process ended while it ran: not counted as a try, but as a crash; quarantined after pgqueue.max_crashes of them.
 bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);

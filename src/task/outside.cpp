@@ -100,7 +100,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     bool known = dispatch::find_lease(id, &lease);
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row) : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
-    if (row->receipt != receipt) return Held::Lost;
+    if (row->receipt != receipt || receipt == 0) return Held::Lost;
     if (row->status == Status::Retained) return Held::Yes;
     return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;
 }
@@ -110,8 +110,10 @@ namespace {
 // The lease and the place under the limits go with the commit.
 void over(const store::TaskRow &row) { dispatch::note_lease_over(row.ref.id, row.receipt); }
 
-End plain_end(AttemptEnd outcome, Status status) {
+// told: there will be an outcome row.
+End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool told = true) {
     End end{};
+    end.worker = told ? store::worker_name(row) : nullptr;
     end.outcome = outcome;
     end.status = status;
     end.cpu_seconds = -1;
@@ -123,7 +125,7 @@ End plain_end(AttemptEnd outcome, Status status) {
 
 void release(store::TaskRow *row, Jsonb *result) {
     over(*row);
-    End end = plain_end(AttemptEnd::Released, Status::Released);
+    End end = plain_end(*row, AttemptEnd::Released, Status::Released, result != nullptr);
     end.result = result;
     end.only_if_told = true;
     end_attempt(row, end, GetCurrentTimestamp(), store::Wait::Block);
@@ -132,7 +134,7 @@ void release(store::TaskRow *row, Jsonb *result) {
 void fail(store::TaskRow *row, const FailRequest &request) {
     over(*row);
     TimestampTz now = GetCurrentTimestamp();
-    End end = plain_end(AttemptEnd::Failed, Status::Failed);
+    End end = plain_end(*row, AttemptEnd::Failed, Status::Failed);
     end.result = request.result;
     end.error.sqlstate = ERRCODE_RAISE_EXCEPTION;
     end.error.message = request.error ? request.error : "the worker failed the task";
@@ -146,12 +148,12 @@ void snooze(store::TaskRow *row, int64 delay) {
     TimestampTz now = GetCurrentTimestamp();
     row->uncounted++;
     row->delayed_at = delay > 0 ? now + delay : 0;
-    end_attempt(row, plain_end(AttemptEnd::Snoozed, Status::Retry), now, store::Wait::Block);
+    end_attempt(row, plain_end(*row, AttemptEnd::Snoozed, Status::Retry), now, store::Wait::Block);
 }
 
 void cancel_held(store::TaskRow *row, const char *reason) {
     over(*row);
-    End end = plain_end(AttemptEnd::Cancelled, Status::Cancelled);
+    End end = plain_end(*row, AttemptEnd::Cancelled, Status::Cancelled);
     end.error.sqlstate = ERRCODE_QUERY_CANCELED;
     end.error.message = reason ? reason : "the task was cancelled";
     end_attempt(row, end, GetCurrentTimestamp(), store::Wait::Block);
@@ -178,7 +180,7 @@ bool lease_over(const dispatch::Lease &lease, TimestampTz now) {
     TimestampTz until = row.lease_until != 0 ? row.lease_until : row.dies_at;
     if (!session_gone && until > now) return dispatch::move_lease(lease.id, lease.receipt, until);  // extended by a transaction that has just ended
     over(row);
-    End end = plain_end(AttemptEnd::Lost, Status::Retry);
+    End end = plain_end(row, AttemptEnd::Lost, Status::Retry);
     bool expired = row.dies_at != 0 && row.dies_at <= now;
     if (expired) {
         end.outcome = AttemptEnd::Expired;

@@ -33,8 +33,15 @@ void on_removed(void *, const store::TaskRow &row) {
     if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
 }
 
-// The hint in memory points to the old place; a look-up there falls back to the primary key, so nothing has to be told.
-void on_moved(void *, const store::TaskRow &, const TaskRef &) {}
+// A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped it: the task is hinted
+// again, whether this commits or not; a double hint does no harm.
+void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
+    if (!is_waiting(row.status)) return;
+    task::touch(row);
+    store::TaskRow moved = row;
+    moved.ref = now_at;
+    task::hint_again(moved);
+}
 
 void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_db).current_segment, static_cast<uint32>(slot)); }
 

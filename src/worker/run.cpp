@@ -65,7 +65,8 @@ void run_and_release(Claimed *c, Record *record) {
         store::TaskRow row;
         fetch_ours(*c, true, &row);
         record->given_back = true;
-        task::give_back(&row, GetCurrentTimestamp());
+        task::Place unused;  // it is in another role's list
+        if (task::give_back(&row, &unused)) task::hint_again(row);
         return;
     }
     PGQUEUE_TESTPOINT("worker-ran");

@@ -1,85 +1,149 @@
-// The order of due times in the radix heap, and fair share between namespaces (K05).
+// The order of due times in the radix heap (row C39 stands on it), and fair share between namespaces (row K05).
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <cstdint>
+#include <gtest/gtest.h>
+#include <limits>
 #include <random>
 #include <vector>
 
 namespace {
 
-TEST(DueOrder, TimesNotAfterTheBaseAreInBucketZero) {
-    EXPECT_EQ(pgqueue::due_bucket(1000, 1000), 0);
-    EXPECT_EQ(pgqueue::due_bucket(1000, 5), 0);
-    EXPECT_GT(pgqueue::due_bucket(1000, 1001), 0);
+using pgqueue::due_bucket;
+using pgqueue::due_buckets;
+
+constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+
+TEST(DueOrder, BucketsByTheHighestBitThatDiffers) {
+    EXPECT_EQ(due_bucket(100, 99), 0);
+    EXPECT_EQ(due_bucket(100, 100), 0);
+    EXPECT_EQ(due_bucket(100, 101), 1);
+    EXPECT_EQ(due_bucket(100, 102), 2);
+    EXPECT_EQ(due_bucket(0, 1), 1);
+    EXPECT_EQ(due_bucket(0, most), 63);
+    EXPECT_EQ(due_bucket(-1, most), 64);
+    EXPECT_EQ(due_bucket(std::numeric_limits<std::int64_t>::min(), -1), 63);
 }
 
-TEST(DueOrder, EveryTimeFitsABucket) {
-    EXPECT_LT(pgqueue::due_bucket(0, INT64_MAX), pgqueue::due_buckets);
-    EXPECT_LT(pgqueue::due_bucket(INT64_MIN, INT64_MAX), pgqueue::due_buckets);
-}
-
-TEST(DueOrder, LowerBucketsAreEarlier) {
-    std::mt19937_64 random(7);
+TEST(DueOrder, EveryTimeHasABucket) {
+    std::mt19937_64 random(1);
     for (int i = 0; i < 100000; i++) {
-        std::int64_t base = static_cast<std::int64_t>(random() >> 2), a = base + static_cast<std::int64_t>(random() % 100000000), b = base + static_cast<std::int64_t>(random() % 100000000);
-        if (pgqueue::due_bucket(base, a) < pgqueue::due_bucket(base, b)) {
-            EXPECT_LT(a, b);
+        auto base = static_cast<std::int64_t>(random()), due = static_cast<std::int64_t>(random());
+        int b = due_bucket(base, due);
+        ASSERT_GE(b, 0);
+        ASSERT_LT(b, due_buckets);
+    }
+}
+
+TEST(DueOrder, LowerBucketsHoldEarlierTimes) {
+    std::mt19937_64 random(2);
+    for (int i = 0; i < 100000; i++) {
+        std::int64_t base = static_cast<std::int64_t>(random() >> 8);
+        std::int64_t a = base + static_cast<std::int64_t>(random() >> (8 + random() % 50)), b = base + static_cast<std::int64_t>(random() >> (8 + random() % 50));
+        if (due_bucket(base, a) < due_bucket(base, b)) {
+            ASSERT_LT(a, b);
         }
     }
 }
 
-// The whole heap as src/dispatch/due.cpp runs it, on plain vectors: what comes out is sorted.
+TEST(DueOrder, AMovedBaseKeepsOtherBucketsAndRefinesItsOwn) {
+    std::mt19937_64 random(3);
+    for (int i = 0; i < 100000; i++) {
+        std::int64_t base = static_cast<std::int64_t>(random() >> 8);
+        auto later = [&] { return base + 1 + static_cast<std::int64_t>(random() >> (8 + random() % 50)); };
+        std::int64_t least = later(), other = later();
+        int bucket = due_bucket(base, least);
+        if (other < least) continue;
+        if (due_bucket(base, other) == bucket) {
+            ASSERT_LT(due_bucket(least, other), bucket);
+        } else {
+            ASSERT_EQ(due_bucket(least, other), due_bucket(base, other));
+        }
+    }
+}
+
+// A heap as the dispatcher keeps it, without its memory: what comes out is sorted whatever goes in between.
 TEST(DueOrder, ARadixHeapSorts) {
-    std::mt19937_64 random(11);
-    std::vector<std::vector<std::int64_t>> buckets(pgqueue::due_buckets);
-    std::vector<std::int64_t> in, out;
+    std::mt19937_64 random(4);
+    std::vector<std::int64_t> bucket[due_buckets], in, out;
     std::int64_t base = 0;
-    auto add = [&](std::int64_t due) { buckets[static_cast<std::size_t>(pgqueue::due_bucket(base, due))].push_back(due); };
-    for (int i = 0; i < 5000; i++) {
-        in.push_back(static_cast<std::int64_t>(random() % 1000000));
-        add(in.back());
-    }
-    while (out.size() < in.size()) {
-        auto first = std::find_if(buckets.begin(), buckets.end(), [](const auto &b) { return !b.empty(); });
-        ASSERT_NE(first, buckets.end());
-        if (first == buckets.begin()) {
-            out.push_back(first->back());
-            first->pop_back();
-            continue;
+    auto add = [&](std::int64_t due) { bucket[due_bucket(base, due)].push_back(due); };
+    auto take = [&]() -> bool {
+        for (;;) {
+            int b = 0;
+            while (b < due_buckets && bucket[b].empty()) b++;
+            if (b == due_buckets) return false;
+            if (b == 0) {
+                out.push_back(bucket[0].back());
+                bucket[0].pop_back();
+                return true;
+            }
+            std::vector<std::int64_t> moved;
+            moved.swap(bucket[b]);
+            base = *std::min_element(moved.begin(), moved.end());
+            for (std::int64_t due : moved) add(due);
         }
-        base = *std::min_element(first->begin(), first->end());
-        std::vector<std::int64_t> moved;
-        moved.swap(*first);
-        for (std::int64_t due : moved) {
-            add(due);
-            EXPECT_LT(pgqueue::due_bucket(base, due), first - buckets.begin());
-        }
+    };
+    for (int i = 0; i < 20000; i++) {
+        std::int64_t due = base + static_cast<std::int64_t>(random() % 1000000);
+        in.push_back(due);
+        add(due);
+        if (random() % 3 == 0) take();
     }
+    while (take()) {
+    }
+    EXPECT_TRUE(std::is_sorted(out.begin(), out.end()));
     std::sort(in.begin(), in.end());
-    EXPECT_EQ(out, in);
+    EXPECT_EQ(in, out);
+}
+
+using pgqueue::share_rejoin;
+using pgqueue::share_step;
+using pgqueue::share_unit;
+
+// Serves one task at a time to the namespace with the smallest virtual time; how many each got.
+std::vector<int> serve(const std::vector<std::int32_t> &weights, int tasks) {
+    std::vector<std::uint64_t> pass(weights.size(), 0);
+    std::vector<int> got(weights.size(), 0);
+    for (int i = 0; i < tasks; i++) {
+        std::size_t best = 0;
+        for (std::size_t k = 1; k < pass.size(); k++)
+            if (pass[k] < pass[best]) best = k;
+        pass[best] += share_step(1, weights[best]);
+        got[best]++;
+    }
+    return got;
 }
 
 TEST(FairShare, K05_SharesFollowTheWeights) {
-    const std::int32_t weights[2] = {1, 3};
-    std::uint64_t passes[2] = {0, 0};
-    int served[2] = {0, 0};
-    for (int i = 0; i < 4000; i++) {
-        int next = passes[0] <= passes[1] ? 0 : 1;
-        served[next]++;
-        passes[next] += pgqueue::share_step(1, weights[next]);
-    }
-    EXPECT_NEAR(served[0], 1000, 2);
-    EXPECT_NEAR(served[1], 3000, 2);
+    EXPECT_EQ(serve({1, 1}, 1000), (std::vector<int>{500, 500}));
+    EXPECT_EQ(serve({1, 3}, 4000), (std::vector<int>{1000, 3000}));
+    std::vector<int> got = serve({1, 1000}, 100100);
+    EXPECT_NEAR(got[0], 100, 1);
+    EXPECT_NEAR(got[1], 100000, 1);
 }
 
-TEST(FairShare, K05_WhoWasAwayHasSavedNothing) {
-    EXPECT_EQ(pgqueue::share_rejoin(10, 5000), 5000u);
-    EXPECT_EQ(pgqueue::share_rejoin(7000, 5000), 7000u);
-    EXPECT_EQ(pgqueue::share_step(1, 0), pgqueue::share_step(1, 1));
+TEST(FairShare, ABatchCountsAsItsTasks) {
+    for (std::int32_t weight : {1, 2, 4, 1000})
+        EXPECT_EQ(share_step(32, weight), 32 * share_step(1, weight));
+    EXPECT_EQ(share_step(1, 1), share_unit);
+    EXPECT_EQ(share_step(0, 5), 0u);
+}
+
+TEST(FairShare, EveryTaskOfEveryWeightCosts) {
+    for (std::int32_t weight = 1; weight <= 1000; weight++) {
+        EXPECT_GT(share_step(1, weight), 0u);
+        EXPECT_LE(share_step(1, weight), share_unit);
+    }
+    EXPECT_EQ(share_step(1, 0), share_unit);
+    EXPECT_EQ(share_step(1, -5), share_unit);
+    EXPECT_GT(share_step(1, std::numeric_limits<std::int32_t>::min()), 0u);
+}
+
+TEST(FairShare, K05_IdleTimeIsNotSavedUp) {
+    EXPECT_EQ(share_rejoin(10, 5000), 5000u);
+    EXPECT_EQ(share_rejoin(7000, 5000), 7000u);
 }
 
 }  // namespace

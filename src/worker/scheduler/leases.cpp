@@ -17,6 +17,14 @@ using dispatch::map;
 constexpr int batch = 256;
 constexpr int64 look_again = 20 * 1000;
 
+// What ends first is first in line again.
+int by_end(const void *a, const void *b) {
+    const auto &x = *static_cast<const dispatch::Lease *>(a);
+    const auto &y = *static_cast<const dispatch::Lease *>(b);
+    if (x.until != y.until) return x.until < y.until ? -1 : 1;
+    return x.id < y.id ? -1 : x.id > y.id ? 1 : 0;
+}
+
 }  // namespace
 
 TimestampTz end_leases(TimestampTz now) {
@@ -24,6 +32,7 @@ TimestampTz end_leases(TimestampTz now) {
     while (dispatch::next_lease_end(self.db) <= now) {
         int n = dispatch::collect_ended(self.db, now, ended, batch);
         if (n == 0) break;
+        qsort(ended, static_cast<std::size_t>(n), sizeof(dispatch::Lease), by_end);
         bool all = true;
         bool ok = transact("end leases", [ended, n, now, &all] {
             for (int i = 0; i < n; i++) all = task::lease_over(ended[i], now) && all;

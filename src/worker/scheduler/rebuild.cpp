@@ -170,15 +170,17 @@ void between_pages(void *) {
 
 // Whom the last life of the server held: charged when it was executing, else as if it had never been taken.
 void give_back_orphan(const Orphan &o) {
-    transact("give back a task of an earlier life of the server", [&o] {
+    task::Place place;
+    bool ok = transact("give back a task of an earlier life of the server", [&] {
         store::TaskRow row;
         if (store::lock_by_id(o.id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.attempt != o.attempt) return;
         TimestampTz now = GetCurrentTimestamp();
         if (dispatch::was_executing(MyDatabaseId, o.id, o.attempt))
             task::charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
         else
-            task::give_back(&row, now);
+            task::give_back(&row, &place);
     });
+    if (ok) task::take_place(place);
 }
 
 void publish_counts() {
@@ -230,7 +232,8 @@ void rebuild() {
     pg_memory_barrier();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
-    for (int i = 0; i < scan.n_orphans; i++) give_back_orphan(scan.orphans[i]);
+    // From the last one, so that they stand in their order again.
+    for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
     dispatch::clear_executed(MyDatabaseId);
     d.rebuilds++;
     if (scan.orphans) pfree(scan.orphans);

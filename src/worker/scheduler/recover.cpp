@@ -24,6 +24,7 @@ struct Lost {
     bool cancelled;
     dispatch::EndedBy by;
     bool in_use;  // out: somebody has the row in hands, look again later
+    task::Place place;
 };
 
 // Puts one task back into its place: what had not begun is as if never taken, what ran is charged, what was cancelled is over.
@@ -34,7 +35,7 @@ void put_back(Lost &l) {
     if (locked != store::Locked::Yes) return;
     TimestampTz now = GetCurrentTimestamp();
     if (is_waiting(row.status)) {
-        if (l.was == HoldState::Popped) task::hint_again(row);
+        if (l.was == HoldState::Popped) l.place = task::place_of(row);
         return;
     }
     bool mine = row.status == Status::Retained && row.epoch == map.shared->boot_epoch && row.receipt == l.hold.receipt;
@@ -53,7 +54,7 @@ void put_back(Lost &l) {
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
     } else {
-        task::give_back(&row, now);
+        task::give_back(&row, &l.place);
     }
 }
 
@@ -66,16 +67,20 @@ void release_hold(Hold *h) {
 bool recover_ended(SlotNo no) {
     WorkerSlot &w = map.shared->workers[no];
     bool done = true;
-    for (uint32 i = 0; i < pg_atomic_read_u32(&w.n_holds); i++) {
+    // From the last one, so that they stand in their order again.
+    for (uint32 i = pg_atomic_read_u32(&w.n_holds); i-- > 0;) {
         Hold &h = w.holds[i];
         HoldState was = static_cast<HoldState>(pg_atomic_read_u32(&h.state));
-        if (was == HoldState::None) continue;
+        if (was == HoldState::None || was == HoldState::Taken) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
-        Lost lost{h, was, cancelled, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false};
+        Lost lost{h, was, cancelled, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
         if (!transact("give back the task of an ended worker", [&lost] {
                 put_back(lost);
                 PGQUEUE_TESTPOINT("scheduler-recovering");
-            })) pg_atomic_write_u32(&my_db().lost, 1);
+            }))
+            pg_atomic_write_u32(&my_db().lost, 1);
+        else
+            task::take_place(lost.place);
         if (lost.in_use)
             done = false;
         else
@@ -88,21 +93,23 @@ bool recover_ended(SlotNo no) {
 }
 
 // Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and what it has begun by now.
-bool take_back_one(Hold *h) {
+bool take_back_one(Hold *h, task::Place *place) {
     store::TaskRow row;
     if (store::lock(h->ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.receipt != h->receipt) return false;
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     if (!pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken))) return false;
-    return task::give_back(&row, GetCurrentTimestamp());
+    return task::give_back(&row, place);
 }
 
 // Takes back what a worker has not begun while its present task goes on.
 void take_back(WorkerSlot *w) {
-    for (uint32 i = 0; i < pg_atomic_read_u32(&w->n_holds); i++) {
+    for (uint32 i = pg_atomic_read_u32(&w->n_holds); i-- > 0;) {
         Hold &h = w->holds[i];
         if (static_cast<HoldState>(pg_atomic_read_u32(&h.state)) != HoldState::Claimed) continue;
         bool taken = false;
-        bool ok = transact("take back a task that has not begun", [&h, &taken] { taken = take_back_one(&h); });
+        task::Place place;
+        bool ok = transact("take back a task that has not begun", [&] { taken = take_back_one(&h, &place); });
+        if (ok) task::take_place(place);
         if (taken) dispatch::end_running(h.queue, 1);
         if (!ok && static_cast<HoldState>(pg_atomic_read_u32(&h.state)) == HoldState::Taken) pg_atomic_write_u32(&my_db().lost, 1);
     }

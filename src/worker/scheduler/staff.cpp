@@ -35,6 +35,8 @@ struct Refusal {
 };
 constinit Refusal refusals[64] = {};
 constinit int started = 0;
+// The role that is asked first: the one after the last that was given a worker, so that a place that becomes free goes round.
+constinit SlotNo first_served = 0;
 
 Refusal *refusal_of(SlotNo role, bool make) {
     Refusal *free = nullptr;
@@ -288,9 +290,13 @@ TimestampTz staff(TimestampTz now) {
         return never;
     }
     bool short_of_slots = false, starving = false;
-    for (SlotNo r = 0; r < map.shared->used_roles; r++) {
+    SlotNo roles = map.shared->used_roles, begin = first_served;
+    for (SlotNo i = 0; i < roles; i++) {
+        SlotNo r = (begin + i) % roles;
         if (!map.roles[r].used || map.roles[r].db != self.db) continue;
+        int before = started;
         Served served = staff_role(r, now, &short_of_slots);
+        if (started > before) first_served = r + 1;
         if (served != Served::Well) retire_worker(r, served == Served::NotAtAll, now);
         starving = starving || served == Served::NotAtAll;
     }

@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
-  session hold_point pid_at);
+  session hold_point pid_at counters_right);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -146,6 +146,24 @@ sub set_clock
     open(my $out, '+<:raw', $file) or die "$file: $!";
     syswrite($out, pack('q', int($seconds * 1_000_000))) == 8 or die "$file: $!";
     close($out);
+    return;
+}
+
+# Tests that queue_status says for every queue and status what the rows say, and has a row for each of them.
+sub counters_right
+{
+    my ($node, $db, $what) = @_;
+    my $right = wait_for($node, $db, q{
+        SELECT count(*) FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count <> 0) s
+        FULL JOIN (SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) t USING (namespace, queue, status)
+        WHERE s.count IS DISTINCT FROM t.count}, '0', 20);
+    ok($right, "C40: $what: queue_status equals the rows");
+    diag($node->safe_psql($db, q{
+        SELECT namespace, queue, status, s.count AS counted, t.count AS rows FROM pgqueue.queue_status s
+        FULL JOIN (SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) t USING (namespace, queue, status)
+        WHERE s.count <> coalesce(t.count, 0) OR s.count IS NULL})) unless $right;
+    is($node->safe_psql($db, 'SELECT (SELECT count(*) FROM pgqueue.queue_status) = 7 * (SELECT count(*) FROM pgqueue.queue)'), 't',
+        "C40: $what: every queue with every status");
     return;
 }
 

@@ -1,0 +1,198 @@
+# Leases of outside workers: they end at their moment, with their session when bound to it, hold over a restart and a promotion; limits under
+# concurrency; waiting and NOTIFY. B27, B28, B29, B49, C22, C23, C46, C47, K12, B26.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = new_node('leases', streaming => 1, conf => "max_connections = 40\nlog_statement = none\nlog_min_messages = log\npgqueue.max_workers = 2");
+sub sql { return $node->safe_psql('postgres', @_); }
+sub is_true { my ($sql, $name) = @_; return is(sql("SELECT ($sql)"), 't', $name); }
+# Creates tasks 1 to n of a queue.
+sub tasks
+{
+    my ($queue, $n, $more) = @_;
+    $more = $more ? ", $more" : '';
+    return sql("SELECT count(*) FROM pgqueue.create_tasks('$queue', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, $n) g)$more)");
+}
+sub queue { my ($name, $more) = @_; return sql("SELECT FROM pgqueue.create_queue('$name'" . ($more ? ", $more)" : ", ttl => '0')")); }
+sub status_is { my ($queue, $expected, $name) = @_; return ok(wait_for($node, 'postgres', "SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE queue = '$queue'", $expected, 20), $name); }
+
+# A lease ends at its moment: the row's own times say how late the scheduler was.
+queue('end', "ttl => '0', retries => 1");
+tasks('end', 3);
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.next_task('w', 'end', '300 ms')}, '1', 20), 'a task is retained for 300 ms');
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{end}', 2, '600 ms')}), '2', 'two for 600 ms');
+status_is('end', 'retry retry retry', 'B27, C23: ended leases return to retry');
+is_true(q{SELECT bool_and(finished_at - started_at - CASE worker WHEN 'w' THEN interval '300 ms' ELSE '600 ms' END BETWEEN '0' AND interval '150 ms') AND count(*) = 3 FROM pgqueue.task_attempt WHERE queue = 'end'}, 'at the moment they end');
+is(sql(q{SELECT DISTINCT concat(outcome, error_code, attempt, worker) FROM pgqueue.task_attempt WHERE queue = 'end' ORDER BY 1}), "lostPQ1011w\nlostPQ1011w2", 'the history says that the lease ended, and whose it was');
+my $got = sql(q{SELECT string_agg(concat(payload, '/', attempt), ' ') FROM pgqueue.next_tasks('w', '{end}', 3, '200 ms')});
+is($got, '1/2 2/2 3/2', 'they are ready at once, the attempt is counted');
+status_is('end', 'failed failed failed', 'B28: the last attempt fails');
+is_true(q{SELECT count(*) = 3 FROM pgqueue.queue_status WHERE queue = 'end' AND status = 'failed' AND count = 3 OR queue = 'end' AND status IN ('retry', 'retained') AND count = 0}, 'the counts are right');
+
+# Extension, also by a session that does nothing else, and with a longer ttl than the lease.
+queue('ext');
+tasks('ext', 1);
+my ($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '400 ms')});
+my $until = sql("SELECT pgqueue.extend_task($id, $receipt, '1500 ms')");
+tasks('end', 1);    # the scheduler looks at leases again
+sql(q{SELECT FROM pgqueue.next_task('w', 'end', '600 ms')});
+status_is('end', 'failed failed failed retry', 'another lease ends');
+is_true("SELECT status = 'retained' AND clock_timestamp() < '$until' FROM pgqueue.task WHERE id = $id", 'K12: an extended lease holds beyond its first end');
+status_is('ext', 'retry', 'and ends');
+is_true("SELECT a.finished_at - '$until' BETWEEN '0' AND interval '150 ms' FROM pgqueue.task_attempt a WHERE task_id = $id", 'at its new end');
+is(($node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT pgqueue.release_task($id, $receipt)"))[2] =~ /PQ001/ ? 'PQ001' : 'no error', 'PQ001', 'B49: a late release is refused');
+
+# A row in somebody's hands when its lease ends: looked at again afterwards.
+tasks('ext', 1);
+sql("SELECT pgqueue.cancel_task($id)");
+($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '300 ms')});
+my $s = session($node);
+is($s->query("BEGIN; SELECT pgqueue.release_task($id, $receipt)"), 'released', 'a release that is not committed');
+wait_for($node, 'postgres', "SELECT lease_until < clock_timestamp() - interval '100 ms' FROM pgqueue.task WHERE id = $id", 't');
+is(sql("SELECT status FROM pgqueue.task WHERE id = $id"), 'retained', 'a lease does not end under an uncommitted release');
+$s->query('ROLLBACK');
+ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $id", 'retry', 5), 'its roll back ends it');
+
+# The ttl is shorter than the lease (C22).
+queue('ttl', "ttl => '400 ms'");
+tasks('ttl', 2);
+is(sql(q{SELECT count(*) FROM pgqueue.next_task('w', 'ttl', '1 h')}), '1', 'one task is held for an hour, the other one waits');
+my $b = session($node);
+tasks('ttl', 1);
+$b->query(q{SELECT FROM pgqueue.next_tasks('w', '{ttl}', 2, session_bound => true)});
+status_is('ttl', 'expired expired expired', 'C22, C46: held, waiting or bound to a session, all expire at dies_at');
+is_true(q{SELECT bool_and(finished_at - dies_at BETWEEN '0' AND interval '500 ms') FROM pgqueue.task WHERE queue = 'ttl'}, 'at that moment');
+
+# Bound to the session.
+queue('bound');
+tasks('bound', 4);
+for my $how ('exit', 'pg_terminate_backend')
+{
+    my $w = session($node);
+    my ($task, $pid) = split /\|/, $w->query(q{SELECT id, pg_backend_pid() FROM pgqueue.next_task('w', 'bound', session_bound => true)});
+    is(sql("SELECT status FROM pgqueue.task WHERE id = $task"), 'retained', 'a bound lease');
+    my $end = sql($how eq 'exit' ? 'SELECT clock_timestamp()' : "SELECT clock_timestamp(), pg_terminate_backend($pid)");
+    $end =~ s/\|.*//;
+    $w->close;
+    ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $task", 'retry', 10), "$how frees it");
+    is_true("SELECT finished_at - '$end' < interval '100 ms' AND error_code = 'PQ102' FROM pgqueue.task_attempt WHERE task_id = $task", 'within 100 ms, and the history says why (PQ102)') if $how ne 'exit';
+    sql("SELECT pgqueue.cancel_task($task)");
+}
+my $w = session($node);
+$id = $w->query(q{BEGIN; SELECT id FROM pgqueue.next_task('w', 'bound', session_bound => true)});
+$w->close;
+ok(wait_for($node, 'postgres', "SELECT concat(status, attempt) FROM pgqueue.task WHERE id = $id", 'new0', 10), 'a session that ends in its transaction: never taken');
+is(sql(q{SELECT payload::text FROM pgqueue.next_task('w', 'bound')}), '3', 'and first in line');
+
+# Order: FIFO over queues, priorities.
+queue($_) for 'o1', 'o2', 'o3';
+sql(qq{SELECT pgqueue.create_task('o' || 1 + g % 3, to_jsonb(g), priority => 100 + g / 30) FROM generate_series(59, 30, -1) g});
+sql(qq{SELECT pgqueue.create_task('o' || 1 + g % 3, to_jsonb(g)) FROM generate_series(1, 29) g});
+is(sql(q{SELECT string_agg(payload::text, ' ') FROM pgqueue.next_tasks('w', '{o1,o2,o3}', 100)}), join(' ', 1 .. 29, reverse 30 .. 59), 'C13, C14: best priority first, first in first out over three queues');
+
+# max_running exactly, under concurrency (C47).
+queue('limit', "ttl => '0', max_running => 3");
+tasks('limit', 1000);
+my $loop = q{DO $$DECLARE t pgqueue.retained_task; n int; BEGIN FOR i IN 1..120 LOOP
+    SELECT * INTO t FROM pgqueue.next_task('w', 'limit'); COMMIT;
+    SELECT count(*) INTO n FROM pgqueue.task WHERE queue = 'limit' AND status = 'retained';
+    IF n > 3 THEN RAISE 'too many: %', n; END IF;
+    IF t.id IS NOT NULL THEN IF i % 7 = 0 THEN PERFORM pgqueue.snooze_task(t.id, t.receipt); ELSE PERFORM pgqueue.release_task(t.id, t.receipt); END IF; END IF; COMMIT;
+    IF i % 11 = 0 THEN PERFORM pgqueue.next_task('w', 'limit'); ROLLBACK; END IF;
+    END LOOP; END$$};
+my @workers = map { session($node) } 1 .. 5;
+$_->send($loop) for @workers;
+is(join('', map { $_->query('SELECT 1') } @workers), '11111', 'C47: never more than max_running, whoever rolls back');
+ok(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'limit' AND status = 'released'}) > 100, 'and much was done');
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{limit}', 10)}), '3', 'the places are all free again');
+sql(q{SELECT pgqueue.release_tasks(array_agg(id), array_agg(receipt)) FROM pgqueue.task WHERE queue = 'limit' AND status = 'retained'});
+
+# Rate limit exactly: 20 a second, a bucket of 2, over about a second.
+queue('rate', "ttl => '0', rate_limit => 20, rate_burst => 2");
+tasks('rate', 100);
+my ($taken, $began) = (0, time());
+while (time() - $began < 1) { $taken += sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{rate}', 10)}); }
+my $lasted = time() - $began;
+cmp_ok($taken, '<=', 2 + 20 * ($lasted + 0.1), "rate limit: $taken in $lasted s, not more");
+cmp_ok($taken, '>=', 20 * $lasted - 4, 'and hardly fewer');
+
+# Waiting: each waiter wakes one task's worth, the time-out, in a transaction.
+queue('wait');
+my @waiters = map { session($node) } 1 .. 3;
+my @pids = map { $_->query('SELECT pg_backend_pid()') } @waiters;
+$_->send(q{CALL pgqueue.wait_for_task('{wait}', '60 s')}) for @waiters;
+my $in = join(',', @pids);
+ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid IN ($in) AND wait_event_type = 'Extension' AND state = 'active' AND backend_xid IS NULL AND backend_xmin IS NULL", '3', 10),
+    'three wait, and hold no snapshot');
+is(sql("SELECT count(*) FROM pg_locks WHERE pid IN ($in) AND locktype <> 'virtualxid'"), '0', 'and no lock');
+$began = time();
+tasks('wait', 1);
+ok(wait_for($node, 'postgres', "SELECT count(*) > 0 FROM pg_stat_activity WHERE pid IN ($in) AND state = 'idle'", 't', 10), 'one task wakes somebody');
+cmp_ok(time() - $began, '<', 2, 'at once');
+tasks('wait', 2);
+is(join('', map { $_->query('SELECT 0') =~ s/\n0$//r } @waiters), 'ttt', 'three tasks wake all: found');
+sql(q{SELECT FROM pgqueue.next_tasks('w', '{wait}', 10)});
+$began = time();
+is(sql(q{CALL pgqueue.wait_for_task('{wait}', '200 ms')}), 'f', 'nothing to do: false');
+cmp_ok(time() - $began, '>=', 0.2, 'at the time-out');
+is(sql(q{CALL pgqueue.wait_for_task('{wait}', '0')}), 'f', 'time-out 0 only looks');
+like(($node->psql('postgres', "\\set VERBOSITY sqlstate\nBEGIN;\nSELECT 1 FROM pg_class LIMIT 1;\nCALL pgqueue.wait_for_task('{wait}', '1 s')"))[2], qr/25001/, 'in a transaction block: 25001');
+# wait_for_result of a task of an outside worker, two waiters.
+tasks('wait', 1);
+($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'wait')});
+$_->send("CALL pgqueue.wait_for_result($id, '60 s')") for @waiters[0, 1];
+wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid IN ($pids[0], $pids[1]) AND wait_event_type = 'Extension' AND state = 'active'", '2', 10);
+sql("SELECT pgqueue.release_task($id, $receipt, '{\"ok\": 1}')");
+like($_->query('SELECT 0'), qr/^released\|\{"ok": 1\}\|\n/, 'wait_for_result of a task held outside') for @waiters[0, 1];
+
+# NOTIFY, coalesced.
+my $l = session($node);
+$l->query('LISTEN pgqueue_default');
+tasks('wait', 50);
+my $heard = '';
+wait_until(sub { $heard .= $l->query('SELECT 1'); return $heard =~ /Asynchronous/; }, 10);
+is(scalar(() = $heard =~ /Asynchronous notification "pgqueue_default" with payload "wait"/g), 1, 'LISTEN: one notification for 50 tasks, with the queue as payload');
+
+# Restart: leases by time hold for their full length from it, those bound to a session are free.
+queue('boot');
+tasks('boot', 4);
+my $t = session($node);
+is($t->query(q{SELECT string_agg(payload::text, ' ') FROM pgqueue.next_tasks('t', '{boot}', 2, '2 s')}), '1 2', 'two leases of 2 s');
+is($t->query(q{SELECT payload FROM pgqueue.next_task('b', 'boot', session_bound => true)}), '3', 'a bound one');
+is($t->query(q{SELECT payload FROM pgqueue.next_task('b', 'boot', '1 h', session_bound => true)}), '4', 'a bound one with a time');
+sql(q{SELECT pgqueue.update_queue('boot', max_running => 3)});
+$node->stop('immediate');
+$node->start;
+wait_up($node);
+my $up = sql('SELECT pg_postmaster_start_time()');
+ok(wait_for($node, 'postgres', q{SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE queue = 'boot' AND payload IN ('3', '4')}, 'new new', 10), 'C23: bound leases are free after a restart');
+is(sql(q{SELECT string_agg(concat(payload, '/', attempt), ' ') FROM pgqueue.next_tasks('b', '{boot}', 4)}), '3/1', 'and never counted; max_running holds over the restart (C47)');
+is(sql(q{SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE queue = 'boot' AND worker = 't'}), 'retained retained', 'leases by time hold');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task_attempt WHERE queue = 'boot' AND worker = 't' AND outcome = 'lost'}, '2', 10), 'and end');
+is_true("SELECT bool_and(finished_at - '$up' >= interval '2 s' AND finished_at - '$up' < interval '4 s') FROM pgqueue.task_attempt WHERE queue = 'boot' AND worker = 't'", 'after their full length');
+
+# Promotion.
+queue('prom');
+tasks('prom', 2);
+($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'prom', '1 h')});
+$node->backup('b');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'b', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+like(($standby->psql('postgres', q{SELECT * FROM pgqueue.next_task('w', 'prom')}))[2], qr/standby|recovery|read-only/i, 'a standby gives no task');
+$node->stop('immediate');
+$standby->promote;
+ok(wait_for($standby, 'postgres', q{SELECT payload FROM pgqueue.next_task('w2', 'prom')}, '2', 20), 'after the promotion the waiting task is given');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM pgqueue.next_task('w2', 'prom')}), '0', 'the held one is not');
+is($standby->safe_psql('postgres', "SELECT pgqueue.release_task($id, $receipt)"), 'released', 'K12: its holder releases it there');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count <> 0 EXCEPT SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) d'), '0', 'counts are those of the rows');
+$standby->stop('immediate');
+done_testing();
