@@ -126,6 +126,11 @@ CREATE FUNCTION pgqueue.run_task(id bigint, namespace text DEFAULT NULL) RETURNS
 COMMENT ON FUNCTION pgqueue.run_task IS
 'runs a command or typed task here and now, in this session and transaction, also when it is uncommitted, not due or paused; for tests and debugging';
 
+CREATE FUNCTION pgqueue.progress(done double precision, total double precision DEFAULT 1, note text DEFAULT NULL) RETURNS void
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_progress';
+COMMENT ON FUNCTION pgqueue.progress IS
+'shown in view worker; outside a task nothing';
+
 CREATE PROCEDURE pgqueue.wait_for_result(id bigint, timeout interval DEFAULT '1 minute', namespace text DEFAULT NULL,
     INOUT status text DEFAULT NULL, INOUT result jsonb DEFAULT NULL, INOUT error text DEFAULT NULL)
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_wait_for_result';

@@ -90,6 +90,15 @@ END
 $$;
 CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace_grant FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_grant();
 
+CREATE FUNCTION pgqueue_internal.restore_handler() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.role := pgqueue_internal.restored_role(NEW.role_name);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_handler();
+
 CREATE FUNCTION pgqueue_internal.restore_ring() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

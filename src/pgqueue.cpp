@@ -6,6 +6,7 @@
 #include "dispatch/shared.hpp"
 #include "dispatch/xact.hpp"
 #include "store/catalog.hpp"
+#include "store/handlers.hpp"
 #include "worker/processes.hpp"
 
 extern "C" {
@@ -36,6 +37,7 @@ void _PG_init(void) {
     bool preloaded = process_shared_preload_libraries_in_progress;
     pgqueue::config::define_settings(preloaded);
     pgqueue::store::register_catalog_callbacks();
+    pgqueue::store::register_handler_callbacks();
     if (!preloaded || IsBinaryUpgrade) return;
     previous_request = shmem_request_hook;
     shmem_request_hook = on_request;

@@ -157,18 +157,20 @@ void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
     if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
 }
 
+Datum manage(FunctionCallInfo fcinfo) {
+    inner_info(fcinfo, fcinfo->flinfo->fn_extra ? InvalidOid : inner_function(fcinfo->flinfo->fn_oid));
+    OwnerCall call{fcinfo, Datum(0)};
+    run_as_owner(call_inner, &call);
+    return call.result;
+}
+
 }  // namespace pgqueue::api
 
 using namespace pgqueue;
 using namespace pgqueue::api;
 
 // Every management function of schema pgqueue: the function of the same name in pgqueue_internal, run as the extension's owner.
-PGQ_FUNCTION(pgqueue_manage) {
-    inner_info(fcinfo, fcinfo->flinfo->fn_extra ? InvalidOid : inner_function(fcinfo->flinfo->fn_oid));
-    OwnerCall call{fcinfo, Datum(0)};
-    run_as_owner(call_inner, &call);
-    return call.result;
-}
+PGQ_FUNCTION(pgqueue_manage) { return manage(fcinfo); }
 
 // Trigger of the views: the trigger function named by its first argument, run as the extension's owner.
 PGQ_FUNCTION(pgqueue_internal_as_owner) {

@@ -28,6 +28,9 @@ bool may(int32 ns_id, unsigned privilege);
 // Is a role of the dictionary one of the caller's?
 bool is_mine(int32 role_id);
 
+// Runs the function of the same name in pgqueue_internal, with the same arguments, as the extension's owner.
+Datum manage(FunctionCallInfo fcinfo);
+
 // The argument as C string, or nullptr.
 inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }
 // 22004 naming the argument.

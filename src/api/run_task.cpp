@@ -1,10 +1,13 @@
-// run_task: a command here and now, in the caller's session and transaction, as the role that created it; for tests and debugging.
+// run_task: a command or typed task here and now, in the caller's session and transaction, as the role that created it or that registered
+// its handler; for tests and debugging.
 #include "api/call.hpp"
 
 #include "dispatch/xact.hpp"
+#include "executor/executor.hpp"
+#include "executor/handler.hpp"
 #include "pg/error.hpp"
 #include "task/lifecycle.hpp"
-#include "executor/executor.hpp"
+#include "task/route.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -15,8 +18,11 @@ namespace {
 constinit int64 running_inline = 0;
 
 struct InlineRun {
-    const char *command;
-    Oid role;
+    const char *command;  // nullptr: the functions of `route`
+    Oid role;             // as which the command runs
+    const char *type;
+    Jsonb *payload;
+    task::Route route;
     executor::Result result;
     MemoryContext keep;
 };
@@ -30,6 +36,24 @@ void run_as_creator(InlineRun *run) {
     executor::Parsed parsed = executor::parse(run->command);
     run->result = executor::run_nested(parsed, run->keep);
     SetUserIdAndSecContext(user, sec);
+}
+
+void run_content(InlineRun *run) {
+    if (run->command != nullptr) {
+        run_as_creator(run);
+        return;
+    }
+    if (!run->route.found) task::no_handler(run->type);
+    run->result.rows = -1;
+    run->result.json = executor::run_handlers({run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
+}
+
+// A handler works in this session with the rights of its role: with the caller's settings and temporary objects in its way it could be
+// made to do what the caller may not.
+void require_handler_role(const task::Route &route, int64 id) {
+    if (!route.found || has_privs_of_role(GetUserId(), route.handle.role)) return;
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to run the handler of task " INT64_FORMAT " here", id),
+            errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a member of that role can run it here; a worker can."));
 }
 
 const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name) {
@@ -53,22 +77,23 @@ PGQ_FUNCTION(pgqueue_run_task) {
     int64 id = PG_GETARG_INT64(0);
     store::TaskRow row;
     if (!store::find(id, true, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
-    queue_of(row, text_arg(fcinfo, 1));
+    const store::QueueInfo &queue = queue_of(row, text_arg(fcinfo, 1));
     if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes || !is_waiting(row.status))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()));
-    if (row.command == nullptr)
+    if (row.command == nullptr && !task::by_handlers(queue, row.flags))
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
+    InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext};
+    if (row.command == nullptr) run.route = task::route_of(queue, row.type);
+    require_handler_role(run.route, id);
     task::touch(row);
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
     TimestampTz now = GetCurrentTimestamp();
     task::retain(&row, "run_task", receipt, 0, true, now);
-    InlineRun run{row.command, store::role_oid_of(row.role_id), {}, CurrentMemoryContext};
     int64 outer = running_inline;
     running_inline = id;
-    if (executor::parse(row.command).mode == executor::Mode::TopLevel) run.keep = CurrentMemoryContext;
-    pg::Outcome out = pg::run_in_subtransaction([&run] { run_as_creator(&run); }, CurrentMemoryContext);
+    pg::Outcome out = pg::run_in_subtransaction([&run] { run_content(&run); }, CurrentMemoryContext);
     running_inline = outer;
     // What cannot be done here is the caller's error, not the task's.
     if (!out.ok && (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))

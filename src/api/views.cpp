@@ -2,6 +2,7 @@
 #include "api/call.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/progress.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/guards.hpp"
@@ -111,6 +112,10 @@ void put_worker(const RowSink &rows, dispatch::WorkerSlot &w) {
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
         set(8, TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&w.started))));
+        dispatch::Progress progress;
+        if (!dispatch::read_progress(&w, &progress)) continue;
+        set(11, Float8GetDatum(progress.part));
+        if (progress.note[0] != '\0') set(12, CStringGetTextDatum(progress.note));
     }
     rows.put(values, nulls);
 }

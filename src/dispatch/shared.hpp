@@ -233,6 +233,8 @@ struct Hold {
     pg_atomic_uint32 state;  // HoldState
 };
 
+constexpr int progress_note_bytes = 128;
+
 struct WorkerSlot {
     pg_atomic_uint32 state;     // WorkerState
     SlotNo db, role;            // workers lock while Free → Starting, then immutable until Free
@@ -247,6 +249,10 @@ struct WorkerSlot {
     pg_atomic_uint64 since;     // TimestampTz of the last change of state
     pg_atomic_uint64 joined;    // TimestampTz when the process began
     pg_atomic_uint64 started;   // TimestampTz of the running task
+    // dispatch/progress.hpp
+    pg_atomic_uint64 progress;  // as the running task told, 0: not
+    pg_atomic_uint32 progress_turn;
+    char progress_note[progress_note_bytes];
     pg_atomic_uint32 n_holds;
     Hold holds[max_batch];
 };

@@ -14,7 +14,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake };
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake, Reread };
 
 struct Action {
     SubTransactionId sub;
@@ -144,6 +144,7 @@ void run_action(const Action &a) {
         case ActionKind::Cancel: cancel_worker(a); break;
         case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
         case ActionKind::Wake: break;
+        case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
@@ -209,9 +210,7 @@ void at_commit() {
 void on_xact(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            if (tasks.count + counts.count > 0) {
-                pack(my_db, tasks, counts, &packed);
-            }
+            if (tasks.count + counts.count > 0) pack(my_db, tasks, counts, &packed);
             break;
         case XACT_EVENT_COMMIT:
             // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
@@ -312,6 +311,7 @@ void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_actio
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
+void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

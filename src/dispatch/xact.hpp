@@ -27,6 +27,8 @@ void note_finished(int64 id);
 void note_database(Oid oid, bool wanted);
 // Whether the data belongs to this database may have changed: workers stop until a scheduler has looked.
 void note_identity_change();
+// Waiting tasks are in the wrong lists from the commit on: the scheduler reads the rows again.
+void note_reread(SlotNo db);
 // Something that workers were started or stopped for; wakes the scheduler.
 void note_wake();
 

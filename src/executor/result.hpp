@@ -23,4 +23,7 @@ Result make_result(FirstRow &first, const QueryCompletion &completion, MemoryCon
 // hold becomes its text.
 void push_value(JsonbParseState **state, JsonbIteratorToken place, Oid type, Datum value, bool is_null);
 
+// A value that is not NULL as a whole jsonb, in the current memory context.
+Jsonb *whole_value(Oid type, Datum value);
+
 }  // namespace pgqueue::executor

@@ -2,6 +2,7 @@
 #include "executor/executor.hpp"
 #include "pg/guards.hpp"
 #include "executor/result.hpp"
+#include "executor/statement.hpp"
 
 namespace pgqueue::executor {
 namespace {
@@ -11,18 +12,6 @@ struct Way {
     bool is_worker;  // the worker's own command: it is what the session shows and what statement_timeout is for
     bool top_level;  // not called by another statement
 };
-
-// Starts statement_timeout for the statement that comes next; the setting may be new since the one before.
-void start_timeout() {
-    if (StatementTimeout > 0) enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
-}
-
-// Stops statement_timeout; one that came too late for the statement to notice is forgotten, or it would cancel what comes next.
-void stop_timeout() {
-    if (!get_timeout_active(STATEMENT_TIMEOUT) && !get_timeout_indicator(STATEMENT_TIMEOUT, false)) return;
-    disable_timeout(STATEMENT_TIMEOUT, true);
-    if (get_timeout_indicator(STATEMENT_TIMEOUT, true)) QueryCancelPending = false;
-}
 
 // Writes the command to the log when log_statement wants it.
 void log_command(const Parsed &parsed) {
@@ -92,10 +81,10 @@ Result run_statements(const Parsed &parsed, const Way &way, MemoryContext keep) 
         InitializeQueryCompletion(&completion);
         pgstat_report_query_id(0, true);
         CHECK_FOR_INTERRUPTS();
-        if (way.is_worker) start_timeout();
+        if (way.is_worker) start_statement_timeout();
         run_statement(list_nth_node(RawStmt, parsed.statements, i), parsed.sql, way, receiver, &completion);
         CHECK_FOR_INTERRUPTS();
-        if (way.is_worker) stop_timeout();
+        if (way.is_worker) stop_statement_timeout();
         CommandCounterIncrement();
     }
     return make_result(first, completion, keep);
@@ -144,6 +133,16 @@ void log_duration_of(const Parsed &parsed) {
 
 }  // namespace
 
+void start_statement_timeout() {
+    if (StatementTimeout > 0) enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+}
+
+void stop_statement_timeout() {
+    if (!get_timeout_active(STATEMENT_TIMEOUT) && !get_timeout_indicator(STATEMENT_TIMEOUT, false)) return;
+    disable_timeout(STATEMENT_TIMEOUT, true);
+    if (get_timeout_indicator(STATEMENT_TIMEOUT, true)) QueryCancelPending = false;
+}
+
 Result run(const Parsed &parsed, MemoryContext keep, bool *switched) {
     const LocalTransactionId before = pg::my_lxid();
     const bool top_level = parsed.mode == Mode::TopLevel;
@@ -159,7 +158,7 @@ Result run(const Parsed &parsed, MemoryContext keep, bool *switched) {
             log_duration_of(command);
         },
         [&] {
-            stop_timeout();
+            stop_statement_timeout();
             debug_query_string = nullptr;
             *switched = pg::my_lxid() != before;
         });

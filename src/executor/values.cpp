@@ -143,4 +143,11 @@ void push_value(JsonbParseState **state, JsonbIteratorToken place, Oid type, Dat
     pushJsonbValue(state, place, &v);
 }
 
+Jsonb *whole_value(Oid type, Datum value) {
+    if (type == JSONBOID) return DatumGetJsonbP(value);
+    JsonbValue v;
+    if (!convert_usual(type, value, &v)) v = convert_any(type, value);
+    return JsonbValueToJsonb(&v);
+}
+
 }  // namespace pgqueue::executor

@@ -115,6 +115,23 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
+// A possibly qualified name as a list.
+inline List *qualified_name_list(const char *name) {
+#if PG_VERSION_NUM >= 160000
+    return stringToQualifiedNameList(name, nullptr);
+#else
+    return stringToQualifiedNameList(name);
+#endif
+}
+
+inline bool may_execute(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
 inline bool owns_database(Oid db) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(DatabaseRelationId, db, GetUserId());

@@ -191,6 +191,18 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->payload = row->headers = nullptr;
 }
 
+char *read_type(HeapTuple tuple) {
+    RowImage image;
+    deform_row(tuple->t_data, &image);
+    const varlena *v = image.body[type];
+    if (v == nullptr) return nullptr;
+    bool pushed = VARATT_IS_EXTERNAL(v) && !ActiveSnapshotSet();
+    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
+    char *copy = text_to_cstring(reinterpret_cast<const text *>(v));
+    if (pushed) PopActiveSnapshot();
+    return copy;
+}
+
 void read_body(HeapTuple tuple, TaskRow *row) {
     RowImage image;
     deform_row(tuple->t_data, &image);

@@ -48,6 +48,8 @@ void deform_row(HeapTupleHeader tuple, RowImage *image);
 void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *row);
 // Copies type, command and payload into the current memory context.
 void read_body(HeapTuple tuple, TaskRow *row);
+// Copies the type alone.
+char *read_type(HeapTuple tuple);
 // The next version of a row: changeable columns from `row`, the worker when not nullptr, the body when `change` is given, all else as it was.
 HeapTuple next_version(HeapTuple old, const TaskRow &row, const char *worker, const BodyChange *change);
 

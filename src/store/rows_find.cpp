@@ -171,6 +171,14 @@ bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) {
     return true;
 }
 
+char *fetch_type(const TaskRef &ref) {
+    Found found;
+    if (!locate(ref, AccessShareLock, &found)) return nullptr;
+    char *type = read_type(&found.tuple);
+    let_go(&found, AccessShareLock);
+    return type;
+}
+
 char *worker_name(const TaskRow &row) {
     Relation rel = open_rows(row.ref.segment, AccessShareLock);
     if (rel == nullptr) return nullptr;

@@ -6,6 +6,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
+#include "task/route.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -31,6 +32,11 @@ void note_change_of(int32 queue_id, int from, int to) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     SlotNo slot = q ? slot_of(*q) : none;
     if (slot >= 0 && from != to) dispatch::note_count(slot, from, to, 1);
+}
+
+std::string_view view_of(const text *t) {
+    if (t == nullptr) return {};
+    return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
 }
 
 void note_change(const store::TaskRow &row, int from, int to) { note_change_of(row.queue_id, from, to); }
@@ -66,18 +72,24 @@ SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server) {
     return dispatch::ensure_lane(slot, role);
 }
 
+SlotNo lane_of_row(const store::QueueInfo &queue, const store::TaskRow &row) { return lane_of(queue, runner_of(queue, row), runs_in_server(queue, row.flags)); }
+
 void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks) {
     if (tasks.empty()) return;
     SlotNo slot = slot_of(queue);
     SlotNo lanes[2] = {none, none};  // outside, server
     TaskRef one;
+    const text *type = nullptr;  // of the server's lane
     TaskRef *refs = tasks.size() == 1 ? &one : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
     store::insert(tasks, refs);
     if (slot < 0) return;
     for (std::size_t i = 0; i < tasks.size(); i++) {
         const store::NewTask &t = tasks[i];
         bool server = runs_in_server(queue, t.flags);
-        if (lanes[server] < 0) lanes[server] = lane_of(queue, t.role_id, server);
+        if (lanes[server] < 0 || (server && t.type != type)) {
+            lanes[server] = lane_of(queue, server ? runner_of(queue, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
+            type = t.type;
+        }
         dispatch::note_task(lanes[server], t.priority, refs[i], t.delayed_at, t.dies_at);
     }
     dispatch::note_count(slot, -1, static_cast<int>(Status::New), static_cast<int32>(tasks.size()));
@@ -86,13 +98,13 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
 void hint_again(const store::TaskRow &row) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return;
-    SlotNo lane = lane_of(*q, row.role_id, runs_in_server(*q, row.flags));
+    SlotNo lane = lane_of_row(*q, row);
     if (lane >= 0) dispatch::note_task(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
 }
 
 void touch(const store::TaskRow &row) {
     const store::QueueInfo *q = is_waiting(row.status) ? store::queue_by_id(row.queue_id) : nullptr;
-    SlotNo lane = q ? lane_of(*q, row.role_id, runs_in_server(*q, row.flags)) : none;
+    SlotNo lane = q ? lane_of_row(*q, row) : none;
     if (lane >= 0) dispatch::note_touched(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
 }
 
@@ -179,7 +191,7 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
 Place place_of(const store::TaskRow &row) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return {};
-    return {lane_of(*q, row.role_id, runs_in_server(*q, row.flags)), row.priority, row.ref, row.dies_at};
+    return {lane_of_row(*q, row), row.priority, row.ref, row.dies_at};
 }
 
 void take_place(const Place &place) {

@@ -17,6 +17,9 @@ SlotNo slot_of(const store::QueueInfo &queue);
 // The lane for tasks of a queue: of the role when the server runs them, else of outside workers. -1 as above.
 SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server);
 
+// The lane for a row: in the server, that of the role whose workers run it (task/route.hpp).
+SlotNo lane_of_row(const store::QueueInfo &queue, const store::TaskRow &row);
+
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
 // Inserts tasks of one queue and hands their hints to the commit.

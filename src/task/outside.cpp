@@ -33,7 +33,11 @@ void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
 bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
-    if (q == nullptr || runs_in_server(*q, row->flags)) return false;
+    if (q == nullptr) return false;
+    if (runs_in_server(*q, row->flags)) {
+        hint_again(*row);  // the queue's executor has changed
+        return false;
+    }
     if (row->delayed_at > now) {
         put_off(*row, p);
         return false;

@@ -10,6 +10,7 @@
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
+#include "task/route.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
@@ -37,10 +38,21 @@ void put_off(const store::TaskRow &row, const Hold &h, TimestampTz until) {
     dispatch::wake_scheduler(my_slot().db);
 }
 
+// A task of another role's handler, or of a queue that outside workers serve by now, is hinted to where it belongs.
+bool is_for_my_role(const store::TaskRow &row) {
+    int32 mine = map.roles[my_slot().role].role_id;
+    if ((row.flags & flag_command) != 0) return row.role_id == mine;
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) return false;
+    if (q->server && task::runner_of(*q, row) == mine) return true;
+    task::hint_again(row);
+    return false;
+}
+
 // Looks at one row and, when it may run, makes it retained.
 Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
-    if (row->queue_id != map.queues[h->queue].queue_id || row->role_id != map.roles[my_slot().role].role_id) return Verdict::Gone;
+    if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
     if (row->delayed_at > now) {
         put_off(*row, *h, row->delayed_at);
         return Verdict::Later;

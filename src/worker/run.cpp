@@ -2,6 +2,7 @@
 #include "worker/runner.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/progress.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
@@ -24,6 +25,7 @@ struct Record {
     executor::Result result;
     executor::Costs costs;
     bool ran_outside;  // its effects and its release did not commit together
+    bool given_back;   // its handler is for a worker of another role by now
 };
 
 // Our claim on the row as it is now, locked or not; raises when somebody has taken it from us.
@@ -45,13 +47,28 @@ task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
     return end;
 }
 
-// The command and the release, one transaction (unless the command itself commits).
+// Runs what the task has to run: its command, or the functions for its type. False: not by this worker.
+bool run_content(Claimed *c, Record *record) {
+    if (c->row.command != nullptr) {
+        executor::Parsed parsed = executor::parse(c->row.command);
+        // Set also when the command raises after a commit of its own.
+        record->result = executor::run(parsed, self.task, &record->ran_outside);
+        return true;
+    }
+    record->result.rows = -1;
+    return run_typed(c->row, self.task, &record->result.json);
+}
+
+// What the task has to run and the release, one transaction (unless the command itself commits).
 void run_and_release(Claimed *c, Record *record) {
-    if (c->row.command == nullptr)
-        ereport(ERROR, errcode(err::handler_not_found), errmsg("handler not found for task %s", c->row.type ? c->row.type : "without type"));
-    executor::Parsed parsed = executor::parse(c->row.command);
-    // Set also when the command raises after a commit of its own.
-    record->result = executor::run(parsed, self.task, &record->ran_outside);
+    if (!run_content(c, record)) {
+        store::TaskRow row;
+        fetch_ours(*c, true, &row);
+        record->given_back = true;
+        task::Place unused;  // it is in another role's list
+        if (task::give_back(&row, &unused)) task::hint_again(row);
+        return;
+    }
     PGQUEUE_TESTPOINT("worker-ran");
     if (config::track_costs) record->costs = executor::costs_since_mark();
     task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
@@ -139,6 +156,7 @@ void run(Claimed *c) {
     if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
     TimestampTz start = GetCurrentTimestamp();
     pg_atomic_write_u64(&w.started, static_cast<uint64>(start));
+    dispatch::clear_progress(&w);
     Record record{};
     Stop at_limit;
     pg::Outcome out;
@@ -166,7 +184,7 @@ void run(Claimed *c) {
     dispatch::end_running(h.queue, 1);
     int64 micros = GetCurrentTimestamp() - start;
     self.mean_run_us += (static_cast<double>(micros) - self.mean_run_us) / 8;
-    log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
+    if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
     executor::reset_session();
     MemoryContextReset(self.task);
 }

@@ -30,6 +30,10 @@ int claim(Claimed *out);
 // Runs one claimed task and writes its end.
 void run(Claimed *claimed);
 
+// Runs the functions for a task without command (typed.cpp), inside its transaction; its result goes to `keep`. False: the handler belongs to
+// another role than this worker's by now.
+bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
+
 // Why the command that runs now was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };
 Stop stop_reason();

@@ -87,6 +87,7 @@ INSERT INTO rule VALUES
     ('delete_namespace', $$SELECT pgqueue.delete_namespace('app', force => true)$$, '{owner,admin}'),
     ('grant_namespace', $$SELECT pgqueue.grant_namespace('app', 'all', 'tap_nothing')$$, '{owner,admin}'),
     ('revoke_namespace', $$SELECT pgqueue.revoke_namespace('app', 'all', 'tap_nothing')$$, '{owner,admin}'),
+    ('create_handler', $$SELECT pgqueue.create_handler('t', 'jsonb_pretty', namespace => 'app')$$, '{manage,owner,admin}'),
     ('create_namespace', $$SELECT pgqueue.create_namespace('app2')$$, '{admin}'),
     ('INSERT INTO namespace', $$INSERT INTO pgqueue.namespace (namespace) VALUES ('app3')$$, '{admin}'),
     ('adopt', $$SELECT pgqueue.adopt()$$, '{admin}'),

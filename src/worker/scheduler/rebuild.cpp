@@ -19,6 +19,7 @@
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
+#include "task/route.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -110,6 +111,12 @@ bool place(const store::TaskRow &row) {
     if (!is_waiting(row.status)) return true;
     q = q ? q : store::queue_by_id(row.queue_id);
     bool server = task::runs_in_server(*q, row.flags);
+    if (task::by_handlers(*q, row.flags)) {
+        pg::TempContext scratch;
+        scan.last_role_id = -1;
+        scan.last_lane = task::lane_of_row(*q, row);
+        return true;
+    }
     if (scan.last_role_id != row.role_id || scan.last_server != server) {
         scan.last_role_id = row.role_id;
         scan.last_server = server;

@@ -8,6 +8,7 @@
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
+#include "task/route.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -159,22 +160,32 @@ Demand demand_of(SlotNo role) {
     return d;
 }
 
+// One task of a role that does not exist any more fails, unless its handler belongs to another role by now.
+void fail_one_without_role(const TaskRef &ref, SlotNo role) {
+    store::TaskRow row;
+    if (store::lock(ref, store::Wait::Skip, true, &row) != store::Locked::Yes || !is_waiting(row.status)) return;
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr) return;
+    if (!task::runs_in_server(*q, row.flags) || task::runner_of(*q, row) != map.roles[role].role_id) {
+        task::hint_again(row);
+        return;
+    }
+    bool by_handler = task::by_handlers(*q, row.flags) && task::route_of(*q, row.type).found;
+    pg::ErrorReport e;
+    e.sqlstate = ERRCODE_UNDEFINED_OBJECT;
+    e.message = psprintf(by_handler ? "role of the task's handler (%d) does not exist" : "role of the task (%d) does not exist", map.roles[role].role_id);
+    e.hint = by_handler ? "Register the handler again as an existing role, then retry the task." : "Create the task again as an existing role.";
+    task::end_waiting(&row, Status::Failed, e, GetCurrentTimestamp(), store::Wait::Skip);
+}
+
 // Tasks of a role that does not exist any more fail at once.
 void fail_without_role(SlotNo role) {
     TaskRef refs[dispatch::max_batch];
     int n;
     while ((n = dispatch::pop_for_scheduler(self.db, role, refs, dispatch::max_batch)) > 0) {
         const TaskRef *first = refs;
-        transact("fail tasks of a dropped role", [first, n] {
-            for (int i = 0; i < n; i++) {
-                store::TaskRow row;
-                if (store::lock(first[i], store::Wait::Skip, false, &row) != store::Locked::Yes || !is_waiting(row.status)) continue;
-                pg::ErrorReport e;
-                e.sqlstate = ERRCODE_UNDEFINED_OBJECT;
-                e.message = psprintf("role of the task (%d) does not exist", row.role_id);
-                e.hint = "Create the task again as an existing role.";
-                task::end_waiting(&row, Status::Failed, e, GetCurrentTimestamp(), store::Wait::Skip);
-            }
+        transact("fail tasks of a dropped role", [first, n, role] {
+            for (int i = 0; i < n; i++) fail_one_without_role(first[i], role);
         });
     }
 }

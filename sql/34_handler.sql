@@ -1,0 +1,207 @@
+-- Handlers: the functions that run typed tasks in the server, each as the role that registered it. A function is looked up by name when a
+-- task runs; here its name is made whole, with the search path of the caller (C), and kept.
+
+CREATE VIEW pgqueue.handler WITH (security_barrier) AS
+SELECT n.name AS namespace, h.type, h.phase, h.function, pgqueue_internal.role_name(h.role, h.role_name) AS role, h.created_at
+FROM pgqueue_internal.handler h
+JOIN pgqueue_internal.visible n ON n.id = h.namespace_id;
+COMMENT ON VIEW pgqueue.handler IS 'functions that run typed tasks';
+COMMENT ON COLUMN pgqueue.handler.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.handler.type IS 'exact type or prefix, longest wins';
+COMMENT ON COLUMN pgqueue.handler.phase IS 'handle, before or after';
+COMMENT ON COLUMN pgqueue.handler.function IS 'schema-qualified function';
+COMMENT ON COLUMN pgqueue.handler.role IS 'role it runs as';
+COMMENT ON COLUMN pgqueue.handler.created_at IS 'registration; order of before and after';
+ALTER VIEW pgqueue.handler ALTER COLUMN phase SET DEFAULT 'handle';
+
+-- The row of a handler as the view shows it, to whomever.
+CREATE FUNCTION pgqueue_internal.shown_handler(h pgqueue_internal.handler) RETURNS pgqueue.handler
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT n.name, (h).type, (h).phase, (h).function, pgqueue_internal.role_name((h).role, (h).role_name), (h).created_at
+    FROM pgqueue_internal.namespace n
+    WHERE n.id = (h).namespace_id;
+END;
+
+-- Raises unless type and phase can be registered: 22004, 22023.
+CREATE FUNCTION pgqueue_internal.check_handler(type text, phase text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_given('type', type),
+        pgqueue_internal.check_given('phase', phase),
+        pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
+    IF phase = 'handle' AND btrim(type, E' \t\n\r') = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'missing type of the handler',
+            HINT = 'Give a type, or the beginning of one. Only functions of phase before and after can be for all types.';
+    END IF;
+END
+$$;
+
+-- Raises 42710 when the place in the namespace is taken by another handler than `own` (0: none).
+CREATE FUNCTION pgqueue_internal.check_handler_is_new(namespace_id integer, new_type text, new_phase text, new_function text, own integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    taken pgqueue_internal.handler;
+BEGIN
+    -- One session at a time: of two with the same type one sees the other's row.
+    LOCK TABLE pgqueue_internal.handler IN SHARE ROW EXCLUSIVE MODE;
+    SELECT h.* INTO taken
+    FROM pgqueue_internal.handler h
+    WHERE h.namespace_id = check_handler_is_new.namespace_id AND h.type = new_type AND h.phase = new_phase AND h.id <> own
+        AND (new_phase = 'handle' OR h.function = new_function)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
+            MESSAGE = format('handler of phase "%s" for type "%s" already exists', new_phase, new_type),
+            DETAIL = format('It is %s.', taken.function),
+            HINT = format('SELECT pgqueue.delete_handler(%L, phase => %L);', new_type, new_phase);
+    END IF;
+END
+$$;
+
+-- Registers a function, whose name is whole and known to exist, for the calling role.
+CREATE FUNCTION pgqueue_internal.add_handler(target integer, new_type text, new_function text, new_phase text) RETURNS pgqueue.handler
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    added pgqueue_internal.handler;
+    role oid := pgqueue_internal.caller();
+BEGIN
+    PERFORM pgqueue_internal.require(target, 'manage');
+    PERFORM pgqueue_internal.check_handler(new_type, new_phase);
+    PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
+    INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
+    VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
+    RETURNING h.* INTO added;
+    RETURN pgqueue_internal.shown_handler(added);
+END
+$$;
+
+CREATE FUNCTION pgqueue_internal.create_handler(type text, function text, phase text, namespace text) RETURNS pgqueue.handler
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_call('create_handler', true);
+    RETURN pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(namespace), type, function, coalesce(phase, 'handle'));
+END
+$$;
+
+CREATE FUNCTION pgqueue.create_handler(type text, function text, phase text DEFAULT 'handle', namespace text DEFAULT NULL) RETURNS pgqueue.handler
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_handler';
+COMMENT ON FUNCTION pgqueue.create_handler IS
+'runs as the caller; same type and phase handle twice: 42710';
+
+CREATE FUNCTION pgqueue_internal.delete_handler(type text, function text, phase text, namespace text) RETURNS SETOF pgqueue.handler
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer;
+    gone pgqueue_internal.handler;
+    deleted boolean := false;
+BEGIN
+    PERFORM pgqueue_internal.check_call('delete_handler', true);
+    target := pgqueue_internal.resolve_namespace(namespace);
+    PERFORM pgqueue_internal.require(target, 'manage');
+    PERFORM pgqueue_internal.check_given('type', type);
+    phase := coalesce(phase, 'handle');
+    PERFORM pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
+    FOR gone IN
+        DELETE FROM pgqueue_internal.handler h
+        WHERE h.namespace_id = target AND h.type = delete_handler.type AND h.phase = delete_handler.phase
+            AND (delete_handler.function IS NULL OR h.function = delete_handler.function)
+        RETURNING h.*
+    LOOP
+        deleted := true;
+        RETURN NEXT pgqueue_internal.shown_handler(gone);
+    END LOOP;
+    IF NOT deleted THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('handler of phase "%s" for type "%s" does not exist', phase, type),
+            HINT = 'See the view pgqueue.handler.';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION pgqueue.delete_handler(type text, function text DEFAULT NULL, phase text DEFAULT 'handle', namespace text DEFAULT NULL)
+    RETURNS SETOF pgqueue.handler
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_delete_handler';
+COMMENT ON FUNCTION pgqueue.delete_handler IS
+'returns what was deleted; unknown 42704';
+
+-- INSERT, UPDATE and DELETE on the view. The first trigger makes the name of the function whole as the role that changes the view.
+CREATE FUNCTION pgqueue_internal.handler_function() RETURNS trigger
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_handler_function';
+
+CREATE FUNCTION pgqueue_internal.handler_insert() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_call('INSERT', true);
+    IF NEW.role IS NOT NULL THEN
+        PERFORM pgqueue_internal.refuse_column('role', 'handler');
+    ELSIF NEW.created_at IS NOT NULL THEN
+        PERFORM pgqueue_internal.refuse_column('created_at', 'handler');
+    END IF;
+    NEW := pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(NEW.namespace), NEW.type, NEW.function, coalesce(NEW.phase, 'handle'));
+    RETURN NEW;
+END
+$$;
+
+-- Whoever changes a handler becomes its role; it keeps its place in the order.
+CREATE FUNCTION pgqueue_internal.handler_update() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer := pgqueue_internal.resolve_namespace(OLD.namespace);
+    changed pgqueue_internal.handler;
+    updater oid := pgqueue_internal.caller();
+BEGIN
+    PERFORM pgqueue_internal.check_call('UPDATE', true);
+    PERFORM pgqueue_internal.require(target, 'manage');
+    IF NEW.namespace IS DISTINCT FROM OLD.namespace THEN
+        PERFORM pgqueue_internal.refuse_column('namespace', 'handler');
+    ELSIF NEW.role IS DISTINCT FROM OLD.role THEN
+        PERFORM pgqueue_internal.refuse_column('role', 'handler');
+    ELSIF NEW.created_at IS DISTINCT FROM OLD.created_at THEN
+        PERFORM pgqueue_internal.refuse_column('created_at', 'handler');
+    END IF;
+    IF (NEW.type, NEW.phase, NEW.function) IS NOT DISTINCT FROM (OLD.type, OLD.phase, OLD.function) THEN
+        RETURN NEW;
+    END IF;
+    NEW.phase := coalesce(NEW.phase, 'handle');
+    PERFORM pgqueue_internal.check_handler(NEW.type, NEW.phase);
+    SELECT h.* INTO changed FROM pgqueue_internal.handler h
+    WHERE h.namespace_id = target AND h.type = OLD.type AND h.phase = OLD.phase AND h.function = OLD.function;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pgqueue_internal.check_handler_is_new(target, NEW.type, NEW.phase, NEW.function, changed.id);
+    UPDATE pgqueue_internal.handler h
+    SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, '')
+    WHERE h.id = changed.id
+    RETURNING h.* INTO changed;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    NEW := pgqueue_internal.shown_handler(changed);
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION pgqueue_internal.handler_delete() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    target integer := pgqueue_internal.resolve_namespace(OLD.namespace);
+BEGIN
+    PERFORM pgqueue_internal.check_call('DELETE', true);
+    PERFORM pgqueue_internal.require(target, 'manage');
+    DELETE FROM pgqueue_internal.handler h
+    WHERE h.namespace_id = target AND h.type = OLD.type AND h.phase = OLD.phase AND h.function = OLD.function;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN OLD;
+END
+$$;
+
+-- In the order of their names.
+CREATE TRIGGER dml_function_insert INSTEAD OF INSERT ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
+CREATE TRIGGER dml_function_update INSTEAD OF UPDATE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
+CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_insert');
+CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_update');
+CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_delete');

@@ -1,0 +1,87 @@
+// create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest is SQL.
+#include "api/call.hpp"
+
+#include "store/catalog.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+enum Arg { h_type, h_function, h_phase, h_namespace };
+
+bool is_phase(const char *word) { return strcmp(word, "handle") == 0 || strcmp(word, "before") == 0 || strcmp(word, "after") == 0; }
+
+Oid look_up(const char *name, const char *phase) {
+    constexpr Oid types[2] = {JSONBOID, JSONBOID};
+    return LookupFuncName(pg::qualified_name_list(name), strcmp(phase, "after") == 0 ? 2 : 1, types, true);
+}
+
+text *whole_name(Oid function) {
+    char *schema = get_namespace_name(get_func_namespace(function));
+    char *name = get_func_name(function);
+    if (schema == nullptr || name == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function));
+    return cstring_to_text(quote_qualified_identifier(schema, name));
+}
+
+// The schema-qualified name of a function that a handler of this phase can be, for the calling role.
+text *usable_function(const char *name, const char *phase) {
+    Oid oid = look_up(name, phase);
+    const char *arguments = strcmp(phase, "after") == 0 ? "jsonb, jsonb" : "jsonb";
+    if (!OidIsValid(oid))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
+                errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb."));
+    if (get_func_prokind(oid) != PROKIND_FUNCTION || get_func_retset(oid))
+        ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s(%s) cannot be a handler", name, arguments),
+                errdetail("It is a procedure, an aggregate or returns a set."), errhint("Call it from a function that returns one value or void."));
+    if (!pg::may_execute(oid, caller()))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for function %s(%s)", name, arguments),
+                errdetail("A handler runs as the role that registers it."),
+                errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s;", name, arguments, quote_identifier(GetUserNameFromId(caller(), false))));
+    return whole_name(oid);
+}
+
+const char *phase_arg(FunctionCallInfo fcinfo) { return PG_ARGISNULL(h_phase) ? "handle" : text_arg(fcinfo, h_phase); }
+
+void set_function(FunctionCallInfo fcinfo, text *function) { fcinfo->args[h_function].value = PointerGetDatum(function); }
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_create_handler) {
+    check_call("create_handler", true);
+    not_null(fcinfo, h_type, "type");
+    not_null(fcinfo, h_function, "function");
+    const char *phase = phase_arg(fcinfo);
+    // A wrong word is for the SQL function to refuse.
+    if (is_phase(phase)) set_function(fcinfo, usable_function(text_arg(fcinfo, h_function), phase));
+    return manage(fcinfo);
+}
+
+PGQ_FUNCTION(pgqueue_delete_handler) {
+    check_call("delete_handler", true);
+    not_null(fcinfo, h_type, "type");
+    const char *phase = phase_arg(fcinfo);
+    if (!PG_ARGISNULL(h_function) && is_phase(phase)) {
+        // The function may be gone: then the name must be given as the view shows it.
+        Oid oid = look_up(text_arg(fcinfo, h_function), phase);
+        if (OidIsValid(oid)) set_function(fcinfo, whole_name(oid));
+    }
+    return manage(fcinfo);
+}
+
+PGQ_FUNCTION(pgqueue_internal_handler_function) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
+    auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
+    HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
+    TupleDesc desc = RelationGetDescr(data->tg_relation);
+    int function_column = SPI_fnumber(desc, "function");
+    bool isnull;
+    Datum phase = heap_getattr(tuple, SPI_fnumber(desc, "phase"), desc, &isnull);
+    const char *word = isnull ? "handle" : TextDatumGetCString(phase);
+    Datum function = heap_getattr(tuple, function_column, desc, &isnull);
+    if (isnull) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("column \"function\" of view \"handler\" must not be NULL"));
+    if (!is_phase(word)) return PointerGetDatum(tuple);
+    Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), word));
+    bool null = false;
+    return PointerGetDatum(heap_modify_tuple_by_cols(tuple, desc, 1, &function_column, &whole, &null));
+}

@@ -1,0 +1,12 @@
+// One function of those that run a typed task, and the role as which it runs.
+#pragma once
+#include <cstdint>
+
+namespace pgqueue {
+
+struct HandlerStep {
+    const char *function;  // schema-qualified, quoted where that is needed
+    std::uint32_t role;    // oid
+};
+
+}  // namespace pgqueue

@@ -1,0 +1,43 @@
+// Which handler a type of task has: the one registered for exactly that type, else the one with the longest pattern that begins it.
+// Functions around handlers (before, after) run for every pattern that begins the type.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace pgqueue {
+
+constexpr bool begins(std::string_view pattern, std::string_view type) {
+    return pattern.size() <= type.size() && std::string_view(type.data(), pattern.size()) == pattern;
+}
+
+constexpr std::size_t common_length(std::string_view a, std::string_view b) {
+    std::size_t n = 0;
+    while (n < a.size() && n < b.size() && a[n] == b[n]) n++;
+    return n;
+}
+
+constexpr std::size_t no_route = static_cast<std::size_t>(-1);
+
+// The place of the longest pattern that begins `type`; no_route when there is none. Patterns are in ascending order of bytes, each once.
+// The greatest pattern that is not after the type either begins it, or what does begin it is not longer than what these two share.
+constexpr std::size_t longest_match(std::span<const std::string_view> patterns, std::string_view type) {
+    std::size_t end = patterns.size();
+    for (;;) {
+        std::size_t low = 0;
+        while (low < end) {
+            std::size_t middle = low + (end - low) / 2;
+            if (patterns[middle] <= type)
+                low = middle + 1;
+            else
+                end = middle;
+        }
+        if (end == 0) return no_route;
+        std::string_view candidate = patterns[end - 1];
+        if (begins(candidate, type)) return end - 1;
+        type = std::string_view(type.data(), common_length(candidate, type));
+        end--;
+    }
+}
+
+}  // namespace pgqueue

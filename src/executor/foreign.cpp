@@ -1,0 +1,64 @@
+#include "executor/foreign.hpp"
+
+#include "pg/guards.hpp"
+
+namespace pgqueue::executor {
+namespace {
+
+constexpr const char *default_path = "\"$user\", public";
+
+// The search_path among the settings of a database and a role (each may be invalid: of all); nullptr when there is none.
+char *stored_path(Relation rel, Oid database, Oid role) {
+    ScanKeyData keys[2];
+    ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
+    ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
+    SysScanDesc scan = systable_beginscan(rel, DbRoleSettingDatidRolidIndexId, true, nullptr, 2, keys);
+    HeapTuple tuple = systable_getnext(scan);
+    char *path = nullptr;
+    bool isnull = true;
+    Datum settings = HeapTupleIsValid(tuple) ? heap_getattr(tuple, Anum_pg_db_role_setting_setconfig, RelationGetDescr(rel), &isnull) : Datum(0);
+    if (!isnull) {
+        constexpr std::string_view name = "search_path=";
+        Datum *items;
+        int n;
+        deconstruct_array(DatumGetArrayTypeP(settings), TEXTOID, -1, false, TYPALIGN_INT, &items, nullptr, &n);
+        for (int i = 0; i < n; i++) {
+            char *item = TextDatumGetCString(items[i]);
+            if (strncmp(item, name.data(), name.size()) == 0) path = item + name.size();
+        }
+    }
+    systable_endscan(scan);
+    return path;
+}
+
+// The search path that a session of the role begins with, temporary objects last: those of this session are another role's.
+char *path_of(Oid role) {
+    pg::RelationRef rel(DbRoleSettingRelationId, AccessShareLock);
+    const Oid places[4][2] = {{MyDatabaseId, role}, {InvalidOid, role}, {MyDatabaseId, InvalidOid}, {InvalidOid, InvalidOid}};
+    const char *path = nullptr;
+    for (int i = 0; i < 4 && path == nullptr; i++) path = stored_path(rel, places[i][0], places[i][1]);
+    if (path == nullptr) path = default_path;
+    return psprintf("%s%spg_temp", path, *path == '\0' ? "" : ", ");
+}
+
+}  // namespace
+
+Foreign begin_foreign(Oid role, Oid home) {
+    if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a function around the handler (%u) does not exist", role),
+                errhint("Register the function again, or remove it with delete_handler()."));
+    Foreign visit{};
+    visit.keep_settings = has_privs_of_role(role, home);
+    GetUserIdAndSecContext(&visit.user, &visit.sec);
+    SetUserIdAndSecContext(role, visit.sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    visit.nest = NewGUCNestLevel();
+    (void)set_config_option("search_path", path_of(role), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    return visit;
+}
+
+void end_foreign(const Foreign &visit) {
+    AtEOXact_GUC(visit.keep_settings, visit.nest);
+    SetUserIdAndSecContext(visit.user, visit.sec);
+}
+
+}  // namespace pgqueue::executor

@@ -1,0 +1,120 @@
+#include "executor/handler.hpp"
+
+#include "pg/error.hpp"
+#include "pg/guards.hpp"
+#include "executor/foreign.hpp"
+#include "executor/result.hpp"
+#include "executor/statement.hpp"
+
+namespace pgqueue::executor {
+namespace {
+
+// The arguments of a step: payload, and for those after also the result.
+struct Arguments {
+    Jsonb *values[2];  // nullptr: NULL
+    int count;
+};
+
+// The function of that name with arguments of type jsonb; 42883 when there is none (any more).
+Oid find_function(const char *name, int arguments) {
+    constexpr Oid types[2] = {JSONBOID, JSONBOID};
+    Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types, true);
+    if (!OidIsValid(oid) || get_func_prokind(oid) != PROKIND_FUNCTION)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments == 1 ? "jsonb" : "jsonb, jsonb"),
+                errdetail("It is registered as a handler."));
+    return oid;
+}
+
+// Calls it as an expression would: the executor checks the current user's right to EXECUTE.
+Datum call_function(Oid function, const Arguments &arguments, Oid *type, bool *isnull) {
+    List *list = NIL;
+    for (int i = 0; i < arguments.count; i++)
+        list = lappend(list, makeConst(JSONBOID, -1, InvalidOid, -1, PointerGetDatum(arguments.values[i]), arguments.values[i] == nullptr, false));
+    *type = get_func_rettype(function);
+    FuncExpr *call = makeFuncExpr(function, *type, list, get_typcollation(*type), InvalidOid, COERCE_EXPLICIT_CALL);
+    ExprState *state = ExecInitExpr(reinterpret_cast<Expr *>(call), nullptr);
+    ExprContext *context = CreateStandaloneExprContext();
+    return ExecEvalExpr(state, context, isnull);
+}
+
+// Runs one step as the current user and returns its result as jsonb in `keep`.
+Jsonb *call_step(const HandlerStep &step, const Arguments &arguments, MemoryContext keep) {
+    pg::TempContext scratch;
+    pg::ActiveSnapshot snapshot;
+    Oid type;
+    bool isnull;
+    Datum value = call_function(find_function(step.function, arguments.count), arguments, &type, &isnull);
+    CommandCounterIncrement();
+    if (isnull || type == VOIDOID) return nullptr;
+    Jsonb *json = whole_value(type, value);
+    pg::MemoryScope scope(keep);
+    auto *copy = static_cast<Jsonb *>(palloc(VARSIZE(json)));
+    memcpy(copy, json, VARSIZE(json));
+    return copy;
+}
+
+// Shows what runs in the session's activity and, when the settings want it, in the log.
+void announce(const char *text) {
+    debug_query_string = text;
+    pgstat_report_activity(STATE_RUNNING, text);
+    set_ps_display("SELECT");
+    if (log_statement == LOGSTMT_ALL) ereport(LOG, errmsg("statement: %s", text), errhidestmt(true));
+}
+
+struct Run {
+    const HandlerCall *call;
+    bool is_worker;
+    MemoryContext keep;
+};
+
+// Runs a step under statement_timeout, as the role that it belongs to. A role that is not the handler's is kept apart from its session.
+Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &arguments) {
+    CHECK_FOR_INTERRUPTS();
+    if (run.is_worker) {
+        announce(MemoryContextStrdup(run.keep, psprintf("SELECT %s(%s)", step.function, arguments.count == 1 ? "$1" : "$1, $2")));
+        start_statement_timeout();
+    }
+    bool foreign = step.role != run.call->handle.role;
+    Jsonb *result = nullptr;
+    if (foreign) {
+        Foreign visit = begin_foreign(step.role, run.call->handle.role);
+        call_step(step, arguments, run.keep);
+        end_foreign(visit);
+    } else if (GetUserId() != step.role && !run.is_worker) {
+        Oid user;
+        int sec;
+        GetUserIdAndSecContext(&user, &sec);
+        SetUserIdAndSecContext(step.role, sec | SECURITY_LOCAL_USERID_CHANGE);
+        result = call_step(step, arguments, run.keep);
+        SetUserIdAndSecContext(user, sec);
+    } else {
+        result = call_step(step, arguments, run.keep);
+    }
+    CHECK_FOR_INTERRUPTS();
+    if (run.is_worker) stop_statement_timeout();
+    return result;
+}
+
+Jsonb *run_all(const Run &run) {
+    const HandlerCall &call = *run.call;
+    for (const HandlerStep &step : call.before) run_step(run, step, {{call.payload, nullptr}, 1});
+    Jsonb *result = run_step(run, call.handle, {{call.payload, nullptr}, 1});
+    for (const HandlerStep &step : call.after) run_step(run, step, {{call.payload, result}, 2});
+    return result;
+}
+
+}  // namespace
+
+Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep) {
+    const Run run{&call, is_worker, keep};
+    if (!is_worker) return run_all(run);
+    Jsonb *result = nullptr;
+    pg::with_cleanup([&] { result = run_all(run); },
+                     [] {
+                         stop_statement_timeout();
+                         debug_query_string = nullptr;
+                     });
+    return result;
+}
+
+}  // namespace pgqueue::executor

@@ -1,0 +1,26 @@
+// Handlers as this process sees them: a cache over their table, loaded whole and dropped when the table changes, as the one in
+// store/catalog.hpp. Pointers stay valid until the transaction ends.
+#pragma once
+#include "pg/backend.hpp"
+
+namespace pgqueue::store {
+
+enum class Phase { Handle, Before, After };
+
+struct HandlerInfo {
+    int32 id;              // grows in the order of registration
+    int32 ns_id;
+    Phase phase;
+    const char *type;      // exact type or pattern
+    const char *function;  // schema-qualified
+    Oid role;              // it runs as
+};
+
+// The handler of a type: exact, else the longest pattern. nullptr: none.
+const HandlerInfo *handler_of_type(int32 ns_id, std::string_view type);
+// All functions of a database that run before or after handlers, in the order of registration.
+std::span<const HandlerInfo> around_handlers();
+
+void register_handler_callbacks();
+
+}  // namespace pgqueue::store

@@ -1,0 +1,63 @@
+#include "task/route.hpp"
+
+#include "core/route.hpp"
+#include "pg/errcodes.hpp"
+#include "store/handlers.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+using store::HandlerInfo;
+using store::Phase;
+
+// The steps of one phase that a type has, in the order of registration.
+std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
+    std::span<const HandlerInfo> all = store::around_handlers();
+    auto mine = [&](const HandlerInfo &h) { return h.ns_id == ns_id && h.phase == phase && begins(h.type, type); };
+    std::size_t n = 0;
+    for (const HandlerInfo &h : all) n += mine(h);
+    if (n == 0) return {};
+    auto *steps = static_cast<HandlerStep *>(palloc(sizeof(HandlerStep) * n));
+    std::size_t at = 0;
+    for (const HandlerInfo &h : all)
+        if (mine(h)) steps[at++] = HandlerStep{h.function, h.role};
+    return {steps, n};
+}
+
+}  // namespace
+
+int32 runner_of(const store::QueueInfo &queue, const Routed &task) {
+    if (!by_handlers(queue, task.flags) || task.type.empty()) return task.role_id;
+    const HandlerInfo *h = store::handler_of_type(queue.ns_id, task.type);
+    return h == nullptr ? task.role_id : store::role_id_of(h->role);
+}
+
+int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row) {
+    if (!by_handlers(queue, row.flags)) return row.role_id;
+    const char *type = row.type != nullptr ? row.type : store::fetch_type(row.ref);
+    return runner_of(queue, {row.role_id, row.flags, type != nullptr ? std::string_view(type) : std::string_view()});
+}
+
+Route route_of(const store::QueueInfo &queue, const char *type) {
+    Route route{};
+    const HandlerInfo *h = type != nullptr ? store::handler_of_type(queue.ns_id, type) : nullptr;
+    if (h == nullptr) return route;
+    route.found = true;
+    route.handle = {h->function, h->role};
+    route.before = steps_of(queue.ns_id, Phase::Before, type);
+    std::span<HandlerStep> after = steps_of(queue.ns_id, Phase::After, type);
+    for (std::size_t i = 0; i < after.size() / 2; i++) std::swap(after[i], after[after.size() - 1 - i]);
+    route.after = after;
+    return route;
+}
+
+void no_handler(const char *type) {
+    if (type == nullptr)
+        ereport(ERROR, errcode(err::handler_not_found), errmsg("handler not found for task without type"),
+                errdetail("Tasks without a command in a queue with executor server need a type."));
+    ereport(ERROR, errcode(err::handler_not_found), errmsg("handler not found for task %s", type),
+            errhint("Register one with SELECT pgqueue.create_handler(%s, ...).", quote_literal_cstr(type)));
+    pg_unreachable();
+}
+
+}  // namespace pgqueue::task
