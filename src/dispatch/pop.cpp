@@ -78,6 +78,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
             Hold &h = w->holds[i];
             h.ref = c.front->ready[c.front->head++];
             h.queue = queue;
+            h.priority = c.list->priority;
             h.attempt = 0;
             h.receipt = 0;
             pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Popped));

@@ -228,6 +228,7 @@ enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 struct Hold {
     TaskRef ref;
     SlotNo queue;
+    int32 priority;
     int32 attempt;
     int64 receipt;
     pg_atomic_uint32 state;  // HoldState

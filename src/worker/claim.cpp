@@ -115,7 +115,7 @@ int claim(Claimed *out) {
         // After a failed claim the tasks go back, a moment later so that a lasting trouble does not spin.
         if (!done.ok) {
             SlotNo lane = dispatch::ensure_lane(h.queue, w.role);
-            dispatch::add_due(w.db, {GetCurrentTimestamp() + int64(USECS_PER_SEC), 0, h.ref, lane, 100});
+            if (!dispatch::add_due(w.db, {GetCurrentTimestamp() + int64(USECS_PER_SEC), 0, h.ref, lane, h.priority})) pg_atomic_write_u32(&dispatch::database(w.db).lost, 1);
             dispatch::wake_scheduler(w.db);
         }
         pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
