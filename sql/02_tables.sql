@@ -97,7 +97,7 @@ CREATE TABLE pgqueue_internal.segment_0 (
     queue_id integer NOT NULL,
     role_id integer NOT NULL,
     status smallint NOT NULL,
-    flags smallint NOT NULL,            -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command
+    flags smallint NOT NULL,            -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 256 has a dedup key
     attempt integer NOT NULL,           -- attempts begun
     uncounted integer NOT NULL,         -- attempts that do not count against retries (snooze, serialization failure, terminated)
     retries integer NOT NULL,           -- further attempts allowed after the first
@@ -169,3 +169,12 @@ CREATE TABLE pgqueue_internal.archive (
     worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text
 ) USING heap;
 CREATE INDEX archive_id ON pgqueue_internal.archive (id);
+
+-- Who has a dedup key. A row outlives its task and is taken over by the next one in place; housekeeping removes those that say nothing any more.
+CREATE TABLE pgqueue_internal.dedup (
+    queue_id integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    task_id bigint NOT NULL,
+    until timestamptz,                  -- the key is kept until then, also when the task is finished
+    PRIMARY KEY (queue_id, key)
+) USING heap WITH (fillfactor = 70);

@@ -4,6 +4,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
+#include "task/dedup.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;
@@ -38,8 +39,6 @@ void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::strin
 void refuse_unsupported(FunctionCallInfo fcinfo, bool plural) {
     check_word(fcinfo, a_on_conflict, "on_conflict", "skip nothing replace error", "skip, nothing, replace, error");
     check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
-    if (!PG_ARGISNULL(a_dedup_key)) not_yet(plural ? "dedup_keys" : "dedup_key");
-    if (!PG_ARGISNULL(a_dedup_for)) not_yet("dedup_for");
     if (!PG_ARGISNULL(a_group_key)) not_yet(plural ? "group_keys" : "group_key");
     if (!PG_ARGISNULL(a_batch_key)) not_yet("batch_key");
     if (!PG_ARGISNULL(a_depends_on)) not_yet("depends_on");
@@ -168,6 +167,52 @@ Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument) 
     return a;
 }
 
+// What becomes of a task whose key is taken.
+task::OnConflict on_conflict_arg(FunctionCallInfo fcinfo) {
+    std::string_view word = PG_ARGISNULL(a_on_conflict) ? "skip" : text_arg(fcinfo, a_on_conflict);
+    return word == "nothing" ? task::OnConflict::Nothing : word == "replace" ? task::OnConflict::Replace : word == "error" ? task::OnConflict::Error : task::OnConflict::Skip;
+}
+
+constexpr int longest_key = 1000;
+
+void set_key(store::NewTask *t, text *key) {
+    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
+    if (bytes == 0 || bytes > longest_key)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("dedup_key must have 1 to %d bytes", longest_key), errdetail("It has %d.", bytes),
+                bytes == 0 ? errhint("Use NULL for a task without key.") : errhint("Use a hash of it."));
+    t->dedup_key = key;
+    t->flags |= flag_keyed;
+}
+
+// The new task that has no key or gets it goes to the pending ones; otherwise what on_conflict says. Returns the id for the caller, 0 for NULL.
+struct Creation {
+    task::OnConflict on_conflict;
+    TimestampTz keys_until;  // 0 only while the tasks are unfinished
+    task::Pending pending;
+};
+
+int64 add(Creation *c, const store::NewTask &t) {
+    store::KeyHolder holder;
+    while (t.dedup_key != nullptr && !task::take_key(t, c->keys_until, c->pending, &holder)) {
+        if (c->on_conflict == task::OnConflict::Skip) return holder.task_id;
+        if (c->on_conflict == task::OnConflict::Nothing) return 0;
+        if (c->on_conflict == task::OnConflict::Error) task::raise_duplicate(t, holder.task_id, "has it");
+        if (store::NewTask *same = task::find_pending(c->pending, holder.task_id)) {
+            *same = t;
+            same->id = holder.task_id;
+            return holder.task_id;
+        }
+        if (task::replace(holder, t)) return holder.task_id;
+    }
+    c->pending.tasks[c->pending.count++] = t;
+    return t.id;
+}
+
+Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
+    int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
+    return {on_conflict_arg(fcinfo), keep > 0 ? later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
+}
+
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_create_task) {
@@ -179,12 +224,29 @@ PGQ_FUNCTION(pgqueue_create_task) {
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
     t.flags = t.command != nullptr ? flag_command : 0;
+    if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     check_content(t);
-    check_depth(*ns, q, 1);
     t.id = store::next_id();
-    task::create(q, {&t, 1});
-    PG_RETURN_INT64(t.id);
+    store::NewTask room;
+    Creation c = begin_creation(fcinfo, &room);
+    int64 id = add(&c, t);
+    if (c.pending.count > 0) {
+        check_depth(*ns, q, 1);
+        task::create(q, {&room, 1});
+    }
+    if (id == 0) PG_RETURN_NULL();
+    PG_RETURN_INT64(id);
 }
+
+namespace {
+
+void check_lengths(const Array &a, const char *a_name, const Array &b, const char *b_name) {
+    if (a.given && b.given && a.count != b.count)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s and %s have unequal lengths", a_name, b_name),
+                errdetail("There are %d %s and %d %s.", a.count, a_name, b.count, b_name));
+}
+
+}  // namespace
 
 PGQ_FUNCTION(pgqueue_create_tasks) {
     check_call("create_tasks", true);
@@ -193,30 +255,35 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
     refuse_unsupported(fcinfo, true);
     Array payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
     Array commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
-    if (payloads.given && commands.given && payloads.count != commands.count)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("payloads and commands have unequal lengths"),
-                errdetail("There are %d payloads and %d commands.", payloads.count, commands.count));
+    Array keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
+    check_lengths(payloads, "payloads", commands, "commands");
     if (!payloads.given && !commands.given)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
+    check_lengths(payloads, "payloads", keys, "dedup_keys");
+    check_lengths(commands, "commands", keys, "dedup_keys");
     int n = payloads.given ? payloads.count : commands.count;
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     if (n == 0) return Datum(0);
     store::NewTask first = common(fcinfo, q);
-    check_depth(*ns, q, n);
-    auto *tasks = static_cast<store::NewTask *>(palloc_extended(sizeof(store::NewTask) * static_cast<Size>(n), MCXT_ALLOC_HUGE));
+    auto room = [](Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); };
+    Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room(sizeof(store::NewTask), n)));
+    auto *ids = static_cast<int64 *>(room(sizeof(int64), n));
     for (int i = 0; i < n; i++) {
-        tasks[i] = first;
-        if (payloads.given) tasks[i].payload = DatumGetJsonbP(payloads.items[i]);
-        if (commands.given) tasks[i].command = DatumGetTextPP(commands.items[i]);
-        tasks[i].flags = commands.given ? flag_command : 0;
-        check_content(tasks[i]);
-        tasks[i].id = store::next_id();
+        store::NewTask t = first;
+        if (payloads.given) t.payload = DatumGetJsonbP(payloads.items[i]);
+        if (commands.given) t.command = DatumGetTextPP(commands.items[i]);
+        t.flags = commands.given ? flag_command : 0;
+        if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
+        check_content(t);
+        t.id = store::next_id();
+        ids[i] = add(&c, t);
     }
-    task::create(q, {tasks, static_cast<std::size_t>(n)});
+    check_depth(*ns, q, c.pending.count);
+    task::create(q, {c.pending.tasks, static_cast<std::size_t>(c.pending.count)});
     for (int i = 0; i < n; i++) {
-        Datum value = Int64GetDatum(tasks[i].id);
-        bool isnull = false;
+        Datum value = Int64GetDatum(ids[i]);
+        bool isnull = ids[i] == 0;
         tuplestore_putvalues(info->setResult, info->setDesc, &value, &isnull);
     }
     return Datum(0);

@@ -22,5 +22,6 @@ constexpr std::array<std::string_view, 6> attempt_end_words{"released", "failed"
 constexpr std::int16_t flag_top_level = 1;  // ran outside a transaction block: effects and release did not commit together
 constexpr std::int16_t flag_suspect = 2;    // was executing when a worker or the server crashed; suspects run one at a time
 constexpr std::int16_t flag_command = 4;    // an SQL command: always run in the server
+constexpr std::int16_t flag_keyed = 256;    // has a dedup key
 
 }  // namespace pgqueue

@@ -5,6 +5,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
+#include "task/dedup.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -198,6 +199,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
     bool finished = !is_unfinished(from);
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
+    if (finished && (row->flags & flag_keyed) != 0) take_key_back(*row);
     if (finished) {
         row->uncounted = row->attempt;
         row->crashes = 0;
