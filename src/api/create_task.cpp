@@ -6,6 +6,7 @@
 #include "pg/guards.hpp"
 #include "task/dedup.hpp"
 #include "task/lifecycle.hpp"
+#include "task/workflow.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -40,9 +41,6 @@ void refuse_unsupported(FunctionCallInfo fcinfo, bool plural) {
     check_word(fcinfo, a_on_conflict, "on_conflict", "skip nothing replace error", "skip, nothing, replace, error");
     check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
     if (!PG_ARGISNULL(a_group_key)) not_yet(plural ? "group_keys" : "group_key");
-    if (!PG_ARGISNULL(a_batch_key)) not_yet("batch_key");
-    if (!PG_ARGISNULL(a_depends_on)) not_yet("depends_on");
-    if (!PG_ARGISNULL(a_depends_on_batch)) not_yet("depends_on_batch");
 }
 
 int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 least, int32 most, int32 none) {
@@ -208,6 +206,65 @@ int64 add(Creation *c, const store::NewTask &t) {
     return t.id;
 }
 
+text *batch_arg(FunctionCallInfo fcinfo, int i, const char *argument) {
+    if (PG_ARGISNULL(i)) return nullptr;
+    text *key = PG_GETARG_TEXT_PP(i);
+    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
+    if (bytes == 0 || bytes > longest_key)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest_key), errdetail("It has %d.", bytes));
+    return key;
+}
+
+int compare_ids(const void *a, const void *b) {
+    int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
+    return x < y ? -1 : x > y;
+}
+
+// The awaited tasks that have not ended well yet; the row keeps the array as given.
+std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ignore, ArrayType **given) {
+    if (PG_ARGISNULL(a_depends_on)) return {};
+    *given = PG_GETARG_ARRAYTYPE_P(a_depends_on);
+    if (ARR_NDIM(*given) > 1) ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"depends_on\" must be a one-dimensional array"));
+    Datum *items;
+    bool *nulls;
+    int n;
+    deconstruct_array(*given, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, &nulls, &n);
+    auto *ids = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(n + 1)));
+    for (int i = 0; i < n; i++) {
+        if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"depends_on\" must not contain NULL"));
+        ids[i] = DatumGetInt64(items[i]);
+    }
+    qsort(ids, static_cast<std::size_t>(n), sizeof(int64), compare_ids);
+    std::size_t kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && ids[i] == ids[i - 1]) continue;
+        task::DependencyEnd end = task::end_of_dependency(ids[i], ns_id);
+        if (end == task::DependencyEnd::Unknown)
+            ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", ids[i]),
+                    errhint("A task can depend on tasks of its namespace that are there before it."));
+        if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore)) ids[kept++] = ids[i];
+    }
+    return {ids, kept};
+}
+
+// What the tasks of the call wait for; sets the parts of a row that tell it.
+task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
+    std::string_view policy = PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
+    bool ignore = policy == "ignore";
+    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on), batch_arg(fcinfo, a_batch_key, "batch_key"),
+                     batch_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
+    t->batch_key = w.batch_key;
+    if (w.batch_key != nullptr) {
+        t->flags |= flag_batch;
+        if (w.awaits_batch != nullptr && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key), PointerGetDatum(w.awaits_batch))))
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a task of a batch cannot wait for that batch"));
+    }
+    if (w.awaits_batch == nullptr && w.awaited.empty()) return w;
+    t->flags |= flag_depends | flag_waits;
+    t->flags |= ignore ? flag_ignore_failed : policy == "hold" ? flag_hold_failed : int16(0);
+    return w;
+}
+
 Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
     int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
     return {on_conflict_arg(fcinfo), keep > 0 ? later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
@@ -223,7 +280,8 @@ PGQ_FUNCTION(pgqueue_create_task) {
     store::NewTask t = common(fcinfo, q);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
-    t.flags = t.command != nullptr ? flag_command : 0;
+    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &t);
+    if (t.command != nullptr) t.flags |= flag_command;
     if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     check_content(t);
     t.id = store::next_id();
@@ -233,6 +291,7 @@ PGQ_FUNCTION(pgqueue_create_task) {
     if (c.pending.count > 0) {
         check_depth(*ns, q, 1);
         task::create(q, {&room, 1});
+        task::begin_waiting(workflow, {&room, 1});
     }
     if (id == 0) PG_RETURN_NULL();
     PG_RETURN_INT64(id);
@@ -266,6 +325,7 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     if (n == 0) return Datum(0);
     store::NewTask first = common(fcinfo, q);
+    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &first);
     auto room = [](Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); };
     Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room(sizeof(store::NewTask), n)));
     auto *ids = static_cast<int64 *>(room(sizeof(int64), n));
@@ -273,14 +333,16 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
         store::NewTask t = first;
         if (payloads.given) t.payload = DatumGetJsonbP(payloads.items[i]);
         if (commands.given) t.command = DatumGetTextPP(commands.items[i]);
-        t.flags = commands.given ? flag_command : 0;
+        if (commands.given) t.flags |= flag_command;
         if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
         check_content(t);
         t.id = store::next_id();
         ids[i] = add(&c, t);
     }
     check_depth(*ns, q, c.pending.count);
-    task::create(q, {c.pending.tasks, static_cast<std::size_t>(c.pending.count)});
+    std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
+    task::create(q, tasks);
+    task::begin_waiting(workflow, tasks);
     for (int i = 0; i < n; i++) {
         Datum value = Int64GetDatum(ids[i]);
         bool isnull = ids[i] == 0;

@@ -32,6 +32,8 @@ uint64 run_statement(Statement *statement, const Datum *values, const char *null
     // An error restores the user with the (sub)transaction's abort.
     SetUserIdAndSecContext(tables_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
     uint64 rows;
+    bool pushed = !ActiveSnapshotSet();  // in our own processes
+    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
     {
         pg::SpiSession spi;
         prepare(statement);
@@ -42,6 +44,7 @@ uint64 run_statement(Statement *statement, const Datum *values, const char *null
         pg::MemoryScope scope(callers);
         for (uint64 i = 0; handler != nullptr && table != nullptr && i < rows; i++) handler(arg, ResultRow{table->vals[i], table->tupdesc});
     }
+    if (pushed) PopActiveSnapshot();
     SetUserIdAndSecContext(user, sec);
     return rows;
 }

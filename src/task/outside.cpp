@@ -44,6 +44,7 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
         return false;
     }
+    if ((row->flags & flag_waits) != 0) return false;
     TimestampTz until = lease_end(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, now);
     if (!retain(row, r.worker, r.receipt, until, now)) return false;
     dispatch::note_retained({p.queue, row->ref, r.receipt, row->priority, row->attempt, until, r.session_bound}, row->dies_at);
