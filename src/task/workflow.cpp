@@ -1,11 +1,20 @@
 #include "task/workflow.hpp"
 
+#include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {
 namespace {
+
+// The queue unless it was deleted: who deletes it tells shared memory a moment before the cache of the catalog hears of it.
+const store::QueueInfo *live_queue(int32 id) {
+    const store::QueueInfo *q = store::queue_by_id(id);
+    SlotNo db = q && dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, id);
+    return slot >= 0 && pg_atomic_read_u32(&dispatch::map.queues[slot].dropped) != 0 ? nullptr : q;
+}
 
 // Waits for the tasks are over: the row becomes ready. The row is locked.
 void make_ready(store::TaskRow *row) {
@@ -92,7 +101,7 @@ bool leave_batch(int64 id, TimestampTz now) {
 
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
     store::TaskRow row;
-    const store::QueueInfo *q = store::find(id, false, &row) ? store::queue_by_id(row.queue_id) : nullptr;
+    const store::QueueInfo *q = store::find(id, false, &row) ? live_queue(row.queue_id) : nullptr;
     if (q != nullptr && (namespace_id == 0 || q->ns_id == namespace_id))
         return is_unfinished(row.status) ? DependencyEnd::Unfinished : row.status == Status::Released ? DependencyEnd::Good : DependencyEnd::Bad;
     bool released;
@@ -148,7 +157,7 @@ void wait_again(store::TaskRow *row) {
 
 bool settle(int64 id, TimestampTz now) {
     store::TaskRow row;
-    bool there = store::find(id, false, &row) && store::queue_by_id(row.queue_id) != nullptr;
+    bool there = store::find(id, false, &row) && live_queue(row.queue_id) != nullptr;
     if (there && is_unfinished(row.status)) return (row.flags & flag_waits) == 0 || settle_waiting(id, now);
     if (there && (row.flags & (flag_depends | flag_batch)) != 0) {
         // Not while retry_task brings it back.
