@@ -111,7 +111,8 @@ CREATE TABLE pgqueue_internal.segment_0 (
     queue_id integer NOT NULL,
     role_id integer NOT NULL,
     status smallint NOT NULL,
-    flags smallint NOT NULL,            -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command
+    flags smallint NOT NULL,            -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 256 has a dedup key,
+                                        -- 512 in a batch, 1024 depends on others, 2048 waits for them, 4096 hold, 8192 ignore their failures
     attempt integer NOT NULL,           -- attempts begun
     uncounted integer NOT NULL,         -- attempts that do not count against retries (snooze, serialization failure, terminated)
     retries integer NOT NULL,           -- further attempts allowed after the first
@@ -183,3 +184,34 @@ CREATE TABLE pgqueue_internal.archive (
     worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text
 ) USING heap;
 CREATE INDEX archive_id ON pgqueue_internal.archive (id);
+
+-- Who has a dedup key. A row outlives its task and is taken over by the next one in place; housekeeping removes those that say nothing any more.
+CREATE TABLE pgqueue_internal.dedup (
+    queue_id integer NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    task_id bigint NOT NULL,
+    until timestamptz,                  -- the key is kept until then, also when the task is finished
+    PRIMARY KEY (queue_id, key)
+) USING heap WITH (fillfactor = 70);
+
+-- Tasks that wait for other tasks: an edge for each awaited one that has not ended well.
+CREATE TABLE pgqueue_internal.dependency (
+    awaited bigint NOT NULL,
+    task_id bigint NOT NULL,
+    PRIMARY KEY (awaited, task_id)
+) USING heap;
+CREATE INDEX dependency_task ON pgqueue_internal.dependency (task_id);
+
+-- Unfinished tasks of batches, and tasks that wait until a batch has none.
+CREATE TABLE pgqueue_internal.batch_member (
+    task_id bigint PRIMARY KEY,
+    namespace_id integer NOT NULL,
+    batch_key text COLLATE "C" NOT NULL
+) USING heap;
+CREATE INDEX batch_member_key ON pgqueue_internal.batch_member (namespace_id, batch_key);
+CREATE TABLE pgqueue_internal.batch_waiter (
+    task_id bigint PRIMARY KEY,
+    namespace_id integer NOT NULL,
+    batch_key text COLLATE "C" NOT NULL
+) USING heap;
+CREATE INDEX batch_waiter_key ON pgqueue_internal.batch_waiter (namespace_id, batch_key);

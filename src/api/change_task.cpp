@@ -192,5 +192,7 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     dispatch::SlotNo slot = task::slot_of(q);
     store::remove(&row);
     if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
+    dispatch::note_finished(id);
+    if ((row.flags & (flag_depends | flag_batch)) != 0) dispatch::note_settle(id);
     PG_RETURN_BOOL(true);
 }

@@ -4,7 +4,9 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
+#include "task/dedup.hpp"
 #include "task/lifecycle.hpp"
+#include "task/workflow.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -38,12 +40,7 @@ void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::strin
 void refuse_unsupported(FunctionCallInfo fcinfo, bool plural) {
     check_word(fcinfo, a_on_conflict, "on_conflict", "skip nothing replace error", "skip, nothing, replace, error");
     check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
-    if (!PG_ARGISNULL(a_dedup_key)) not_yet(plural ? "dedup_keys" : "dedup_key");
-    if (!PG_ARGISNULL(a_dedup_for)) not_yet("dedup_for");
     if (!PG_ARGISNULL(a_group_key)) not_yet(plural ? "group_keys" : "group_key");
-    if (!PG_ARGISNULL(a_batch_key)) not_yet("batch_key");
-    if (!PG_ARGISNULL(a_depends_on)) not_yet("depends_on");
-    if (!PG_ARGISNULL(a_depends_on_batch)) not_yet("depends_on_batch");
 }
 
 int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 least, int32 most, int32 none) {
@@ -168,6 +165,111 @@ Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument) 
     return a;
 }
 
+// What becomes of a task whose key is taken.
+task::OnConflict on_conflict_arg(FunctionCallInfo fcinfo) {
+    std::string_view word = PG_ARGISNULL(a_on_conflict) ? "skip" : text_arg(fcinfo, a_on_conflict);
+    return word == "nothing" ? task::OnConflict::Nothing : word == "replace" ? task::OnConflict::Replace : word == "error" ? task::OnConflict::Error : task::OnConflict::Skip;
+}
+
+constexpr int longest_key = 1000;
+
+void set_key(store::NewTask *t, text *key) {
+    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
+    if (bytes == 0 || bytes > longest_key)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("dedup_key must have 1 to %d bytes", longest_key), errdetail("It has %d.", bytes),
+                bytes == 0 ? errhint("Use NULL for a task without key.") : errhint("Use a hash of it."));
+    t->dedup_key = key;
+    t->flags |= flag_keyed;
+}
+
+// The new task that has no key or gets it goes to the pending ones; otherwise what on_conflict says. Returns the id for the caller, 0 for NULL.
+struct Creation {
+    task::OnConflict on_conflict;
+    TimestampTz keys_until;  // 0 only while the tasks are unfinished
+    task::Pending pending;
+};
+
+int64 add(Creation *c, const store::NewTask &t) {
+    store::KeyHolder holder;
+    while (t.dedup_key != nullptr && !task::take_key(t, c->keys_until, c->pending, &holder)) {
+        if (c->on_conflict == task::OnConflict::Skip) return holder.task_id;
+        if (c->on_conflict == task::OnConflict::Nothing) return 0;
+        if (c->on_conflict == task::OnConflict::Error) task::raise_duplicate(t, holder.task_id, "has it");
+        if (store::NewTask *same = task::find_pending(c->pending, holder.task_id)) {
+            *same = t;
+            same->id = holder.task_id;
+            return holder.task_id;
+        }
+        if (task::replace(holder, t)) return holder.task_id;
+    }
+    c->pending.tasks[c->pending.count++] = t;
+    return t.id;
+}
+
+text *batch_arg(FunctionCallInfo fcinfo, int i, const char *argument) {
+    if (PG_ARGISNULL(i)) return nullptr;
+    text *key = PG_GETARG_TEXT_PP(i);
+    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
+    if (bytes == 0 || bytes > longest_key)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest_key), errdetail("It has %d.", bytes));
+    return key;
+}
+
+int compare_ids(const void *a, const void *b) {
+    int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
+    return x < y ? -1 : x > y;
+}
+
+// The awaited tasks that have not ended well yet; the row keeps the array as given.
+std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ignore, ArrayType **given) {
+    if (PG_ARGISNULL(a_depends_on)) return {};
+    *given = PG_GETARG_ARRAYTYPE_P(a_depends_on);
+    if (ARR_NDIM(*given) > 1) ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"depends_on\" must be a one-dimensional array"));
+    Datum *items;
+    bool *nulls;
+    int n;
+    deconstruct_array(*given, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, &nulls, &n);
+    auto *ids = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(n + 1)));
+    for (int i = 0; i < n; i++) {
+        if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"depends_on\" must not contain NULL"));
+        ids[i] = DatumGetInt64(items[i]);
+    }
+    qsort(ids, static_cast<std::size_t>(n), sizeof(int64), compare_ids);
+    std::size_t kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && ids[i] == ids[i - 1]) continue;
+        task::DependencyEnd end = task::end_of_dependency(ids[i], ns_id);
+        if (end == task::DependencyEnd::Unknown)
+            ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", ids[i]),
+                    errhint("A task can depend on tasks of its namespace that are there before it."));
+        if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore)) ids[kept++] = ids[i];
+    }
+    return {ids, kept};
+}
+
+// What the tasks of the call wait for; sets the parts of a row that tell it.
+task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
+    std::string_view policy = PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
+    bool ignore = policy == "ignore";
+    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on), batch_arg(fcinfo, a_batch_key, "batch_key"),
+                     batch_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
+    t->batch_key = w.batch_key;
+    if (w.batch_key != nullptr) {
+        t->flags |= flag_batch;
+        if (w.awaits_batch != nullptr && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key), PointerGetDatum(w.awaits_batch))))
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a task of a batch cannot wait for that batch"));
+    }
+    if (w.awaits_batch == nullptr && w.awaited.empty()) return w;
+    t->flags |= flag_depends | flag_waits;
+    t->flags |= ignore ? flag_ignore_failed : policy == "hold" ? flag_hold_failed : int16(0);
+    return w;
+}
+
+Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
+    int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
+    return {on_conflict_arg(fcinfo), keep > 0 ? later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
+}
+
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_create_task) {
@@ -178,13 +280,32 @@ PGQ_FUNCTION(pgqueue_create_task) {
     store::NewTask t = common(fcinfo, q);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
-    t.flags = t.command != nullptr ? flag_command : 0;
+    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &t);
+    if (t.command != nullptr) t.flags |= flag_command;
+    if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     check_content(t);
-    check_depth(*ns, q, 1);
     t.id = store::next_id();
-    task::create(q, {&t, 1});
-    PG_RETURN_INT64(t.id);
+    store::NewTask room;
+    Creation c = begin_creation(fcinfo, &room);
+    int64 id = add(&c, t);
+    if (c.pending.count > 0) {
+        check_depth(*ns, q, 1);
+        task::create(q, {&room, 1});
+        task::begin_waiting(workflow, {&room, 1});
+    }
+    if (id == 0) PG_RETURN_NULL();
+    PG_RETURN_INT64(id);
 }
+
+namespace {
+
+void check_lengths(const Array &a, const char *a_name, const Array &b, const char *b_name) {
+    if (a.given && b.given && a.count != b.count)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s and %s have unequal lengths", a_name, b_name),
+                errdetail("There are %d %s and %d %s.", a.count, a_name, b.count, b_name));
+}
+
+}  // namespace
 
 PGQ_FUNCTION(pgqueue_create_tasks) {
     check_call("create_tasks", true);
@@ -193,30 +314,38 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
     refuse_unsupported(fcinfo, true);
     Array payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
     Array commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
-    if (payloads.given && commands.given && payloads.count != commands.count)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("payloads and commands have unequal lengths"),
-                errdetail("There are %d payloads and %d commands.", payloads.count, commands.count));
+    Array keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
+    check_lengths(payloads, "payloads", commands, "commands");
     if (!payloads.given && !commands.given)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
+    check_lengths(payloads, "payloads", keys, "dedup_keys");
+    check_lengths(commands, "commands", keys, "dedup_keys");
     int n = payloads.given ? payloads.count : commands.count;
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     if (n == 0) return Datum(0);
     store::NewTask first = common(fcinfo, q);
-    check_depth(*ns, q, n);
-    auto *tasks = static_cast<store::NewTask *>(palloc_extended(sizeof(store::NewTask) * static_cast<Size>(n), MCXT_ALLOC_HUGE));
+    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &first);
+    auto room = [](Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); };
+    Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room(sizeof(store::NewTask), n)));
+    auto *ids = static_cast<int64 *>(room(sizeof(int64), n));
     for (int i = 0; i < n; i++) {
-        tasks[i] = first;
-        if (payloads.given) tasks[i].payload = DatumGetJsonbP(payloads.items[i]);
-        if (commands.given) tasks[i].command = DatumGetTextPP(commands.items[i]);
-        tasks[i].flags = commands.given ? flag_command : 0;
-        check_content(tasks[i]);
-        tasks[i].id = store::next_id();
+        store::NewTask t = first;
+        if (payloads.given) t.payload = DatumGetJsonbP(payloads.items[i]);
+        if (commands.given) t.command = DatumGetTextPP(commands.items[i]);
+        if (commands.given) t.flags |= flag_command;
+        if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
+        check_content(t);
+        t.id = store::next_id();
+        ids[i] = add(&c, t);
     }
-    task::create(q, {tasks, static_cast<std::size_t>(n)});
+    check_depth(*ns, q, c.pending.count);
+    std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
+    task::create(q, tasks);
+    task::begin_waiting(workflow, tasks);
     for (int i = 0; i < n; i++) {
-        Datum value = Int64GetDatum(tasks[i].id);
-        bool isnull = false;
+        Datum value = Int64GetDatum(ids[i]);
+        bool isnull = ids[i] == 0;
         tuplestore_putvalues(info->setResult, info->setDesc, &value, &isnull);
     }
     return Datum(0);

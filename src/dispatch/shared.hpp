@@ -26,6 +26,8 @@ constexpr int lease_locks = 16;
 constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
+constexpr int awaited_cells = 65536;
+constexpr int settle_posts = 256;
 constexpr int max_batch = 32;  // most tasks that one worker holds at once
 constexpr Size page_bytes = 4096;
 
@@ -201,6 +203,10 @@ struct Database {
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;
     pg_atomic_uint32 suspect_running;  // SlotNo + 1 of the worker that runs the one suspect
+    pg_atomic_uint32 any_posted;     // something is in `posted`, or settle_all is set
+    pg_atomic_uint32 settle_all;     // the scheduler looks at all tasks that wait for others
+    pg_atomic_uint32 awaited_known;  // edges of earlier lives of the server are in Shared::awaited
+    pg_atomic_uint64 posted[settle_posts];  // ids of tasks that ended or wait, 0 free
     pg_atomic_uint32 namespaces;     // number of entries below
     SlotNo ns[1024];
     uint64 virtual_time;             // fair share, approximate, no lock
@@ -306,6 +312,7 @@ struct Shared {
     WorkerSlot workers[max_workers];
     ResultWaiter waiters[max_result_waiters];
     TaskWaiter task_waiters[max_task_waiters];
+    pg_atomic_uint32 awaited[awaited_cells];  // edges to tasks, by hash of database and id
     int32 n_leases;
     pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
 };

@@ -1,5 +1,6 @@
 #include "dispatch/xact.hpp"
 
+#include "dispatch/awaited.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/notes.hpp"
 #include "dispatch/outside.hpp"
@@ -14,7 +15,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Database, Identity, Wake, Reread };
+enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread };
 
 struct Action {
     SubTransactionId sub;
@@ -29,6 +30,10 @@ struct Action {
             bool force;
         } cancel;
         int64 id;
+        struct {
+            int64 id;
+            int32 count;
+        } awaited;
         struct {
             Oid oid;
             bool wanted;
@@ -140,9 +145,17 @@ void run_action(const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace: configure_namespace(a.slot, a.ns); break;
         case ActionKind::Queue: configure_queue(a.slot, a.queue); break;
-        case ActionKind::DropQueue: drop_queue(a.slot); break;
+        case ActionKind::DropQueue:
+            drop_queue(a.slot);
+            post_settle_all(my_db);
+            break;
         case ActionKind::Cancel: cancel_worker(a); break;
-        case ActionKind::Finished: wake_result_waiters(my_db, a.id); break;
+        case ActionKind::Finished:
+            wake_result_waiters(my_db, a.id);
+            if (may_be_awaited(my_db, a.id)) post_settle(my_db, a.id);
+            break;
+        case ActionKind::Awaited: add_awaited(my_db, a.awaited.id, a.awaited.count); break;
+        case ActionKind::Settle: post_settle(my_db, a.id); break;
         case ActionKind::Wake: break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Identity: look_at_identity(); break;
@@ -309,6 +322,8 @@ void note_queue_config(SlotNo queue, const QueueConfig &config) { add_action(Act
 void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
+void note_awaited(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }
+void note_settle(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }

@@ -23,6 +23,10 @@ void note_queue_drop(SlotNo queue);
 void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force);
 // Wakes those who wait for this task's result.
 void note_finished(int64 id);
+// `count` more tasks (less, when negative) wait for this one.
+void note_awaited(int64 id, int32 count);
+// The scheduler looks at what follows for this task, which ended or waits for others.
+void note_settle(int64 id);
 // The database should (should not) be served from the commit on.
 void note_database(Oid oid, bool wanted);
 // Whether the data belongs to this database may have changed: workers stop until a scheduler has looked.

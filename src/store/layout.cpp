@@ -189,6 +189,8 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->group_key = nullptr;
     row->command = nullptr;
     row->payload = row->headers = nullptr;
+    row->dedup_key = row->batch_key = nullptr;
+    row->depends_on = nullptr;
 }
 
 char *read_type(HeapTuple tuple) {
@@ -216,6 +218,10 @@ void read_body(HeapTuple tuple, TaskRow *row) {
     row->group_key = text_of(image.body[group_key]);
     row->payload = json_of(image.body[payload]);
     row->headers = json_of(image.body[headers]);
+    auto copy_of = [](const varlena *v) { return v == nullptr ? nullptr : PG_DETOAST_DATUM_COPY(PointerGetDatum(v)); };
+    row->dedup_key = reinterpret_cast<text *>(copy_of(image.body[dedup_key]));
+    row->batch_key = reinterpret_cast<text *>(copy_of(image.body[batch_key]));
+    row->depends_on = reinterpret_cast<ArrayType *>(copy_of(image.body[depends_on]));
     if (pushed) PopActiveSnapshot();
 }
 
@@ -231,6 +237,8 @@ HeapTuple next_version(HeapTuple old, const TaskRow &row, const char *worker_nam
     if (change != nullptr) {
         if (change->set_payload) image.body[payload] = reinterpret_cast<const varlena *>(change->payload);
         if (change->set_headers) image.body[headers] = reinterpret_cast<const varlena *>(change->headers);
+        if (change->set_type) image.body[type] = reinterpret_cast<const varlena *>(change->type);
+        if (change->set_command) image.body[command] = reinterpret_cast<const varlena *>(change->command);
         if (change->set_group_key) image.body[group_key] = reinterpret_cast<const varlena *>(change->group_key);
     }
     HeapTuple tuple = form_row(image);

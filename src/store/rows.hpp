@@ -64,6 +64,9 @@ struct TaskRow {
     char *command;
     Jsonb *payload;
     Jsonb *headers;
+    text *dedup_key;
+    text *batch_key;
+    ArrayType *depends_on;
 };
 
 // The end of an attempt, appended beside the segment.
@@ -106,11 +109,13 @@ Locked lock_by_id(int64 id, Wait wait, bool with_body, TaskRow *row);
 // Updates row->tid and, when the update was not HOT, row->ref.
 bool update(TaskRow *row, const char *worker, Wait wait);
 
-// Replaces payload, headers or group_key of a waiting task (nullptr pointers with set=false leave them).
+// Replaces parts of a waiting task (nullptr pointers with set=false leave them).
 struct BodyChange {
     bool set_payload, set_headers, set_group_key;
     Jsonb *payload, *headers;
     text *group_key;
+    bool set_type, set_command;
+    text *type, *command;
 };
 void update_body(TaskRow *row, const BodyChange &change);
 

@@ -1,12 +1,15 @@
 #include "task/lifecycle.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/awaited.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
+#include "task/dedup.hpp"
 #include "task/route.hpp"
+#include "task/workflow.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -40,6 +43,18 @@ std::string_view view_of(const text *t) {
 }
 
 void note_change(const store::TaskRow &row, int from, int to) { note_change_of(row.queue_id, from, to); }
+
+// Dependents are told at commit.
+void note_end(const store::TaskRow &row) {
+    dispatch::note_finished(row.ref.id);
+    if ((row.flags & (flag_depends | flag_batch)) != 0) dispatch::note_settle(row.ref.id);
+}
+
+// Its row has to stay for those who wait for it.
+bool is_awaited(int64 id) {
+    SlotNo db = my_database();
+    return db >= 0 && dispatch::may_be_awaited(db, id);
+}
 
 double random_fraction() {
     return static_cast<double>(pg_prng_double(&pg_global_prng_state));
@@ -90,7 +105,8 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
             lanes[server] = lane_of(queue, server ? runner_of(queue, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
             type = t.type;
         }
-        dispatch::note_task(lanes[server], t.priority, refs[i], t.delayed_at, t.dies_at);
+        TimestampTz due;
+        if (hint_time(t.flags, t.delayed_at, t.dies_at, &due)) dispatch::note_task(lanes[server], t.priority, refs[i], due, t.dies_at);
     }
     dispatch::note_count(slot, -1, static_cast<int>(Status::New), static_cast<int32>(tasks.size()));
 }
@@ -99,13 +115,15 @@ void hint_again(const store::TaskRow &row) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return;
     SlotNo lane = lane_of_row(*q, row);
-    if (lane >= 0) dispatch::note_task(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
+    TimestampTz due;
+    if (lane >= 0 && hint_time(row.flags, row.delayed_at, row.dies_at, &due)) dispatch::note_task(lane, row.priority, row.ref, due, row.dies_at);
 }
 
 void touch(const store::TaskRow &row) {
     const store::QueueInfo *q = is_waiting(row.status) ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo lane = q ? lane_of_row(*q, row) : none;
-    if (lane >= 0) dispatch::note_touched(lane, row.priority, row.ref, row.delayed_at, row.dies_at);
+    TimestampTz due;
+    if (lane >= 0 && hint_time(row.flags, row.delayed_at, row.dies_at, &due)) dispatch::note_touched(lane, row.priority, row.ref, due, row.dies_at);
 }
 
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
@@ -155,7 +173,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     row->finished_at = finished ? now : 0;
     int32 from_queue = row->queue_id;
     if (end.status == Status::Failed) move_to_dead_letter(row, queue);
-    bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released;
+    bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released && !is_awaited(row->ref.id);
     if (!store::update(row, nullptr, wait)) return false;
     store::OutcomeRow out{end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count};
     bool told = !end.only_if_told || end.result != nullptr || end.error.message != nullptr;
@@ -166,7 +184,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
     note_move(from_queue, static_cast<int>(from), row->queue_id, drop ? -1 : static_cast<int>(end.status));
     if (finished)
-        dispatch::note_finished(row->ref.id);
+        note_end(*row);
     else
         hint_again(*row);
     return true;
@@ -175,6 +193,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now) {
     Status from = row->status;
     row->status = Status::Retained;
+    row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
     row->attempt++;
     row->pid = MyProcPid;
     // What ends with a process of this server is free after a restart; a lease by time holds over it.
@@ -258,7 +277,7 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
         store::append_outcome(*row, out, now);
     }
     note_change(*row, static_cast<int>(from), static_cast<int>(status));
-    dispatch::note_finished(row->ref.id);
+    note_end(*row);
     return true;
 }
 
@@ -270,6 +289,8 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
     if (from_queue != queue.id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
+    if (finished && (row->flags & flag_keyed) != 0) take_key_back(*row);
+    if ((row->flags & (flag_depends | flag_batch)) != 0) wait_again(row);
     if (finished) {
         row->uncounted = row->attempt;
         row->crashes = 0;

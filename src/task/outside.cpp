@@ -47,6 +47,7 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
         return false;
     }
+    if ((row->flags & flag_waits) != 0) return false;
     TimestampTz until = lease_end(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, now);
     if (!retain(row, r.worker, r.receipt, until, r.session_bound, now)) return false;
     // The session alone does not hold a task beyond its time.

@@ -61,6 +61,7 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
         task::end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
         return Verdict::Gone;
     }
+    if ((row->flags & flag_waits) != 0) return Verdict::Gone;
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
         put_off(*row, *h, now + suspect_wait);
         return Verdict::Later;

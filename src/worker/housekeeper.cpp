@@ -6,7 +6,9 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/error.hpp"
 #include "store/catalog.hpp"
+#include "store/dedup.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
 
@@ -45,12 +47,20 @@ void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
 
 void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_db).current_segment, static_cast<uint32>(slot)); }
 
+void remove_keys(TimestampTz at) {
+    int64 removed = 0;
+    pg::Outcome out = pg::run_in_transaction([&] { removed = store::clean_keys(at); }, TopMemoryContext);
+    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not remove dedup keys: %s", out.error.message));
+    ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
+}
+
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     pg_atomic_write_u32(&dispatch::database(my_db).cleaning_held_back, report.held_back ? 1 : 0);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
+    remove_keys(at);
 }
 
 }  // namespace

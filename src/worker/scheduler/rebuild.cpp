@@ -4,6 +4,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/awaited.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
@@ -20,6 +21,7 @@
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
+#include "task/workflow.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -145,8 +147,10 @@ bool on_row(void *, const store::TaskRow &row) {
     if (!place(row)) return true;
     scan.counts[int64(scan.last_queue) * status_count + static_cast<int>(row.status)]++;
     if (is_waiting(row.status)) {
-        bool ok = row.delayed_at > GetCurrentStatementStartTimestamp()
-                      ? dispatch::add_due(self.db, {row.delayed_at, row.dies_at, row.ref, scan.last_lane, row.priority})
+        TimestampTz due;
+        if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return true;
+        bool ok = due > GetCurrentStatementStartTimestamp()
+                      ? dispatch::add_due(self.db, {due, row.dies_at, row.ref, scan.last_lane, row.priority})
                       : dispatch::add_ready(scan.last_lane, row.priority, row.ref, row.dies_at);
         if (!ok) {
             make_room();
@@ -235,6 +239,7 @@ void rebuild() {
     // From the last one, so that they stand in their order again.
     for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
     dispatch::clear_executed(MyDatabaseId);
+    dispatch::post_settle_all(self.db);
     d.rebuilds++;
     if (scan.orphans) pfree(scan.orphans);
     pfree(scan.counts);

@@ -151,6 +151,7 @@ TimestampTz turn() {
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
     if (pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2) rebuild();
+    next = Min(next, settle_dependencies(now));
     next = Min(next, resume_paused(now));
     write_roles();
     next = Min(next, staff(now));

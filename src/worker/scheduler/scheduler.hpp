@@ -27,6 +27,9 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
+// dependencies.cpp: tasks that wait for others; returns when to look again.
+TimestampTz settle_dependencies(TimestampTz now);
+
 // configure.cpp: copies of the configuration, and the dictionary of roles.
 void load_configuration();
 TimestampTz resume_paused(TimestampTz now);

@@ -1,0 +1,52 @@
+#include "store/statement.hpp"
+
+#include "pg/guards.hpp"
+#include "store/relations.hpp"
+
+namespace pgqueue::store {
+namespace {
+
+Oid tables_owner() {
+    HeapTuple t = SearchSysCache1(RELOID, ObjectIdGetDatum(ring_oid()));
+    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation pgqueue_internal.ring does not exist"));
+    Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(t))->relowner;
+    ReleaseSysCache(t);
+    return owner;
+}
+
+void prepare(Statement *s) {
+    if (s->plan != nullptr) return;
+    SPIPlanPtr plan = SPI_prepare(s->sql, s->n_args, s->types);
+    if (plan == nullptr || SPI_keepplan(plan) != 0)
+        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement of pgqueue: %s", SPI_result_code_string(SPI_result)));
+    s->plan = plan;
+}
+
+}  // namespace
+
+uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
+    MemoryContext callers = CurrentMemoryContext;
+    Oid user;
+    int sec;
+    GetUserIdAndSecContext(&user, &sec);
+    // An error restores the user with the (sub)transaction's abort.
+    SetUserIdAndSecContext(tables_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
+    uint64 rows;
+    bool pushed = !ActiveSnapshotSet();  // in our own processes
+    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
+    {
+        pg::SpiSession spi;
+        prepare(statement);
+        int rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, false, 0);
+        if (rc < 0) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not run a statement of pgqueue: %s", SPI_result_code_string(rc)));
+        rows = SPI_processed;
+        SPITupleTable *table = SPI_tuptable;
+        pg::MemoryScope scope(callers);
+        for (uint64 i = 0; handler != nullptr && table != nullptr && i < rows; i++) handler(arg, ResultRow{table->vals[i], table->tupdesc});
+    }
+    if (pushed) PopActiveSnapshot();
+    SetUserIdAndSecContext(user, sec);
+    return rows;
+}
+
+}  // namespace pgqueue::store

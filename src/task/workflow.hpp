@@ -1,0 +1,38 @@
+// Tasks that wait for other tasks or for a batch. A waiting one is `new` with flag_waits in its row and no hint; the scheduler, told at each commit
+// that matters, clears the flag and hints it. docs/internals/workflows.md.
+#pragma once
+#include "store/catalog.hpp"
+#include "store/dependencies.hpp"
+
+namespace pgqueue::task {
+
+// What the tasks of a call wait for and belong to.
+struct Workflow {
+    int32 namespace_id;
+    std::span<const int64> awaited;  // not finished, or finished badly
+    text *batch_key;                 // the tasks are members, nullptr none
+    text *awaits_batch;              // nullptr none
+};
+
+enum class DependencyEnd { Unfinished, Good, Bad, Unknown };
+// How a task has ended, as its dependents see it. namespace_id: in which it must be, 0 any.
+DependencyEnd end_of_dependency(int64 id, int32 namespace_id);
+
+// Writes what new tasks wait for; the scheduler looks at them after the commit.
+void begin_waiting(const Workflow &workflow, std::span<const store::NewTask> tasks);
+
+// A task that is retried (its row is locked): waits again for those of its tasks that are not finished; the others count as done. Sets the flags of
+// the row, which the caller writes.
+void wait_again(store::TaskRow *row);
+
+// The scheduler's: looks at a task that ended or that waits, and does what follows. False: a row is in somebody's hands, look again.
+bool settle(int64 id, TimestampTz now);
+
+// Where the hint of a waiting task goes: due at *due (0 at once). False: nowhere. One that waits for others is looked at when it expires.
+inline bool hint_time(int16 flags, TimestampTz delayed_at, TimestampTz dies_at, TimestampTz *due) {
+    bool waits = (flags & flag_waits) != 0;
+    *due = waits ? dies_at : delayed_at;
+    return !waits || dies_at != 0;
+}
+
+}  // namespace pgqueue::task
