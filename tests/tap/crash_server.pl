@@ -16,8 +16,7 @@ sub enabled { my ($on) = @_; sql("ALTER SYSTEM SET pgqueue.enabled = $on"); $nod
 # Waits until the load is in full swing.
 sub under_way
 {
-    my ($seconds) = @_;
-    fill(240, $seconds // 0.004);
+    fill(240, 0.004);
     return wait_for($node, 'postgres', q{SELECT count(*) >= 20 FROM pgqueue.task WHERE status = 'released'}, 't', 30);
 }
 
@@ -79,8 +78,10 @@ for my $signal ('TERM', 'KILL')
 {
     my $holder = session($node);
     hold_point($holder, 'scheduler-recovering');
-    under_way(0.02);
-    my ($worker) = wait_until(sub { (split(/\n/, sql('SELECT pid FROM pgqueue.worker WHERE task_id IS NOT NULL')))[0] }, 30) or die 'nobody works';
+    # The worker of the one long task among many short ones.
+    fill(1, 2);
+    my $worker = wait_until(sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%pg_sleep(2)%' AND state = 'running'}) }, 30) or die 'nobody works';
+    under_way();
     terminate($node, $worker, 10);
     my $pid = pid_at($node, 'postgres', 'scheduler-recovering', 30) or BAIL_OUT('no recovery');
     $signal eq 'TERM' ? ok(terminate($node, $pid, 10), 'SIGTERM of the scheduler in a recovery: it ends') : kill9($node, $pid);
