@@ -25,6 +25,7 @@ struct Record {
     executor::Result result;
     executor::Costs costs;
     bool ran_outside;  // its effects and its release did not commit together
+    TimestampTz ran;   // when the command was done, 0: it was not
     bool given_back;   // its handler is for a worker of another role by now
 };
 
@@ -70,6 +71,7 @@ void run_and_release(Claimed *c, Record *record) {
         return;
     }
     PGQUEUE_TESTPOINT("worker-ran");
+    record->ran = GetCurrentTimestamp();
     if (config::track_costs) record->costs = executor::costs_since_mark();
     task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
     end.result = record->result.json;
@@ -183,7 +185,9 @@ void run(Claimed *c) {
     pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
     dispatch::end_running(h.queue, 1);
     int64 micros = GetCurrentTimestamp() - start;
-    self.mean_run_us += (static_cast<double>(micros) - self.mean_run_us) / 8;
+    // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
+    int64 work = record.ran != 0 ? record.ran - start : micros;
+    self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
     if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
     executor::reset_session();
     MemoryContextReset(self.task);
