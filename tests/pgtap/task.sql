@@ -10,7 +10,7 @@ SELECT pgqueue.create_task(' Emails ', '{"to": "x"}') AS id \gset
 SELECT is((SELECT to_jsonb(t) - 'id' - 'created_at' - 'dies_at' FROM pgqueue.task t WHERE id = :id), jsonb_build_object('role', current_user) ||
     '{"namespace": "default", "queue": "emails", "status": "new", "type": null, "command": null, "payload": {"to": "x"}, "headers": null, "priority": 100, "attempt": 0, "retries": 3, "group_key": null,
       "dedup_key": null, "batch_key": null, "depends_on": null, "delayed_at": null, "started_at": null, "finished_at": null, "worker": null, "pid": null, "receipt": null, "lease_until": null, "result": null,
-      "error": null, "error_code": null, "error_info": null, "transactional": null, "ticker": null, "origin_queue": null}', 'a task with a payload: new, with the settings of its queue (C09)');
+      "error": null, "error_code": null, "error_info": null, "transactional": null, "ticker": null, "origin_queue": null}', 'a fresh task (A09), priority 100 (A10): new, with the settings of its queue (C09)');
 SELECT ok((SELECT created_at BETWEEN transaction_timestamp() AND clock_timestamp() FROM pgqueue.task WHERE id = :id), 'created_at is the server''s clock (K16)');
 SELECT results_eq($$SELECT priority, retries FROM pgqueue.task WHERE id = pgqueue.create_task('strict', '{}')$$, 'SELECT 0, 0 WHERE false', 'a task made by the statement itself is not seen by it');
 SELECT pgqueue.create_task('strict', '{}') AS strict_id \gset
@@ -21,7 +21,7 @@ SELECT results_eq(format('SELECT priority, dies_at - created_at FROM pgqueue.tas
 -- What is refused (C09).
 SELECT throws_ok($$SELECT pgqueue.create_task('nosuch', '{}')$$, '42704', 'queue "nosuch" does not exist in namespace "default"', 'an unknown queue (C09)');
 SELECT throws_ok($$SELECT pgqueue.create_task('emails')$$, '22004', 'missing payload', 'nothing to do (C09)');
-SELECT throws_ok($$SELECT pgqueue.create_task('emails', NULL)$$, '22004', 'missing payload', 'payload NULL (C09)');
+SELECT throws_ok($$SELECT pgqueue.create_task('emails', NULL)$$, '22004', 'missing payload', 'payload NULL (A08, C09)');
 SELECT throws_ok($$SELECT pgqueue.create_task(NULL, '{}')$$, '22004', 'argument "queue" must not be NULL', 'no queue');
 SELECT throws_ok($$SELECT pgqueue.create_task('emails', '{}', namespace => 'nosuch')$$, '42704', 'namespace "nosuch" does not exist', 'an unknown namespace');
 SELECT throws_ok($$SELECT pgqueue.create_task('a b', '{}')$$, '42602', NULL, 'not a name (C07)');
