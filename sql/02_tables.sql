@@ -142,6 +142,9 @@ CREATE TABLE pgqueue_internal.segment_0 (
     CONSTRAINT segment_0_pkey PRIMARY KEY (id) WITH (fillfactor = 100)
 ) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off);
 
+-- What the dispatcher reads of every row must be in the row.
+ALTER TABLE pgqueue_internal.segment_0 ALTER COLUMN group_key SET STORAGE PLAIN;
+
 -- The end of an attempt: result, error, costs. Append only; it goes with its segment.
 CREATE TABLE pgqueue_internal.outcome_0 (
     id bigint NOT NULL,
@@ -167,7 +170,7 @@ CREATE TABLE pgqueue_internal.outcome_0 (
 DO $make$
 BEGIN
     FOR i IN 1..5 LOOP
-        EXECUTE format('CREATE TABLE pgqueue_internal.segment_%s (LIKE pgqueue_internal.segment_0, CONSTRAINT segment_%s_pkey PRIMARY KEY (id) WITH (fillfactor = 100)) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
+        EXECUTE format('CREATE TABLE pgqueue_internal.segment_%s (LIKE pgqueue_internal.segment_0 INCLUDING STORAGE, CONSTRAINT segment_%s_pkey PRIMARY KEY (id) WITH (fillfactor = 100)) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
         EXECUTE format('CREATE TABLE pgqueue_internal.outcome_%s (LIKE pgqueue_internal.outcome_0, CONSTRAINT outcome_%s_pkey PRIMARY KEY (id, attempt)) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
     END LOOP;
 END

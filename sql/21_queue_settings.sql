@@ -7,9 +7,6 @@ DECLARE
     setting text;
 BEGIN
     setting := CASE
-        WHEN q.group_max_running <> 1 THEN 'group_max_running'
-        WHEN q.group_rate_limit IS NOT NULL THEN 'group_rate_limit'
-        WHEN q.group_policy <> 'hold' THEN 'group_policy'
         WHEN q.group_commit <> 1 THEN 'group_commit'
         WHEN q.forward_to IS NOT NULL THEN 'forward_to'
     END;

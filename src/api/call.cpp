@@ -153,6 +153,15 @@ bool is_mine(int32 role_id) {
     return OidIsValid(role) && has_privs_of_role(caller(), role);
 }
 
+text *checked_key(text *key, const char *argument) {
+    constexpr int longest = 1000;
+    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
+    if (bytes == 0 || bytes > longest)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest), errdetail("It has %d.", bytes),
+                bytes == 0 ? errhint("Use NULL for a task without one.") : errhint("Use a hash of it."));
+    return key;
+}
+
 void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
     if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
 }

@@ -33,6 +33,8 @@ Datum manage(FunctionCallInfo fcinfo);
 
 // The argument as C string, or nullptr.
 inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }
+// A key that a user chose (dedup, group, batch): 1 to 1000 bytes, else 22023 naming the argument.
+text *checked_key(text *key, const char *argument);
 // 22004 naming the argument.
 void not_null(FunctionCallInfo fcinfo, int i, const char *name);
 

@@ -158,6 +158,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
                 errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
+    const store::TaskRow before = row;
     set_columns(fcinfo, &row);
     dispatch::SlotNo old_slot = task::slot_of(from);
     if (wants(fcinfo, "queue")) {
@@ -167,16 +168,21 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
         dispatch::SlotNo slot = task::slot_of(to);
         if (slot >= 0) dispatch::note_count(slot, -1, static_cast<int>(row.status), 1);
     }
-    if (wants(fcinfo, "group_key") && !PG_ARGISNULL(u_group_key))
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("group_key is not supported by this version"));
+    bool moved = wants(fcinfo, "queue") || wants(fcinfo, "group_key");
+    if (moved) task::note_left_group(before);
     store::update(&row, nullptr, store::Wait::Block);
     store::BodyChange body{};
+    body.set_group_key = wants(fcinfo, "group_key");
+    if (body.set_group_key) {
+        if (!PG_ARGISNULL(u_group_key)) body.group_key = checked_key(PG_GETARG_TEXT_PP(u_group_key), "group_key");
+        row.group = store::hash_of_group(body.group_key);
+    }
     body.set_payload = wants(fcinfo, "payload");
     body.set_headers = wants(fcinfo, "headers");
     if (body.set_payload && !PG_ARGISNULL(u_payload)) body.payload = PG_GETARG_JSONB_P(u_payload);
     if (body.set_headers && !PG_ARGISNULL(u_headers)) body.headers = PG_GETARG_JSONB_P(u_headers);
-    if (body.set_payload || body.set_headers) store::update_body(&row, body);
-    if (is_waiting(row.status)) task::hint_again(row);
+    if (body.set_payload || body.set_headers || body.set_group_key) store::update_body(&row, body);
+    if (is_waiting(row.status)) task::hint_again(row, moved ? dispatch::Comes::New : dispatch::Comes::Changed);
     PG_RETURN_BOOL(true);
 }
 
@@ -190,6 +196,7 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     refuse_retained(row);
     const store::QueueInfo &q = owned_queue(row, nullptr, true);
     dispatch::SlotNo slot = task::slot_of(q);
+    task::note_left_group(row);
     store::remove(&row);
     if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
     dispatch::note_finished(id);

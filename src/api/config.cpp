@@ -26,13 +26,17 @@ void note_queue(int32 queue_id) {
     if (slot >= 0) dispatch::note_queue_config(slot, task::config_of(*q));
 }
 
-// Payload tasks that wait change hands with the queue's executor.
-void note_executor(TriggerData *data) {
+bool text_changed(TriggerData *data, const char *name) {
     TupleDesc desc = RelationGetDescr(data->tg_relation);
-    int column = SPI_fnumber(desc, "executor");
+    int column = SPI_fnumber(desc, name);
     bool isnull;
     Datum before = heap_getattr(data->tg_trigtuple, column, desc, &isnull), now = heap_getattr(data->tg_newtuple, column, desc, &isnull);
-    if (DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, before, now))) return;
+    return !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, before, now));
+}
+
+// Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its groups.
+void note_places(TriggerData *data) {
+    if (!text_changed(data, "executor") && !text_changed(data, "group_policy")) return;
     dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
     if (db >= 0) dispatch::note_reread(db);
 }
@@ -66,7 +70,7 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         int32 before = int_column(data, data->tg_trigtuple, "id");
         if (gone || before != id) note_queue_gone(before);
         if (!gone) note_queue(id);
-        if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_executor(data);
+        if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_places(data);
     } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
         // A restore, or adopt(): whose data this is has to be asked again.
         dispatch::note_identity_change();

@@ -19,11 +19,6 @@ enum Arg {
     a_group_key, a_batch_key, a_depends_on, a_depends_on_batch, a_on_failed_dependency, a_headers, a_namespace
 };
 
-void not_yet(const char *argument) {
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("argument \"%s\" is not supported by this version", argument),
-            errhint("Leave it out, or NULL."));
-}
-
 void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::string_view valid, const char *hint) {
     if (PG_ARGISNULL(i)) return;
     std::string_view word = text_arg(fcinfo, i);
@@ -36,11 +31,9 @@ void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::strin
     if (!found) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for argument \"%s\": \"%s\"", argument, text_arg(fcinfo, i)), errhint("Valid words: %s.", hint));
 }
 
-// What later versions bring is refused, not forgotten.
-void refuse_unsupported(FunctionCallInfo fcinfo, bool plural) {
+void check_words(FunctionCallInfo fcinfo) {
     check_word(fcinfo, a_on_conflict, "on_conflict", "skip nothing replace error", "skip, nothing, replace, error");
     check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
-    if (!PG_ARGISNULL(a_group_key)) not_yet(plural ? "group_keys" : "group_key");
 }
 
 int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 least, int32 most, int32 none) {
@@ -171,14 +164,8 @@ task::OnConflict on_conflict_arg(FunctionCallInfo fcinfo) {
     return word == "nothing" ? task::OnConflict::Nothing : word == "replace" ? task::OnConflict::Replace : word == "error" ? task::OnConflict::Error : task::OnConflict::Skip;
 }
 
-constexpr int longest_key = 1000;
-
 void set_key(store::NewTask *t, text *key) {
-    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
-    if (bytes == 0 || bytes > longest_key)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("dedup_key must have 1 to %d bytes", longest_key), errdetail("It has %d.", bytes),
-                bytes == 0 ? errhint("Use NULL for a task without key.") : errhint("Use a hash of it."));
-    t->dedup_key = key;
+    t->dedup_key = checked_key(key, "dedup_key");
     t->flags |= flag_keyed;
 }
 
@@ -206,14 +193,7 @@ int64 add(Creation *c, const store::NewTask &t) {
     return t.id;
 }
 
-text *batch_arg(FunctionCallInfo fcinfo, int i, const char *argument) {
-    if (PG_ARGISNULL(i)) return nullptr;
-    text *key = PG_GETARG_TEXT_PP(i);
-    int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
-    if (bytes == 0 || bytes > longest_key)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest_key), errdetail("It has %d.", bytes));
-    return key;
-}
+text *key_arg(FunctionCallInfo fcinfo, int i, const char *argument) { return PG_ARGISNULL(i) ? nullptr : checked_key(PG_GETARG_TEXT_PP(i), argument); }
 
 int compare_ids(const void *a, const void *b) {
     int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
@@ -251,8 +231,8 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
 task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
     std::string_view policy = PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
     bool ignore = policy == "ignore";
-    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on), batch_arg(fcinfo, a_batch_key, "batch_key"),
-                     batch_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
+    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on), key_arg(fcinfo, a_batch_key, "batch_key"),
+                     key_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
     t->batch_key = w.batch_key;
     if (w.batch_key != nullptr) {
         t->flags |= flag_batch;
@@ -276,13 +256,14 @@ PGQ_FUNCTION(pgqueue_create_task) {
     check_call("create_task", true);
     const store::NamespaceInfo *ns;
     const store::QueueInfo &q = target(fcinfo, &ns);
-    refuse_unsupported(fcinfo, false);
+    check_words(fcinfo);
     store::NewTask t = common(fcinfo, q);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
     task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &t);
     if (t.command != nullptr) t.flags |= flag_command;
     if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
+    t.group_key = key_arg(fcinfo, a_group_key, "group_key");
     check_content(t);
     t.id = store::next_id();
     store::NewTask room;
@@ -311,15 +292,18 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
     check_call("create_tasks", true);
     const store::NamespaceInfo *ns;
     const store::QueueInfo &q = target(fcinfo, &ns);
-    refuse_unsupported(fcinfo, true);
+    check_words(fcinfo);
     Array payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
     Array commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
     Array keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
     check_lengths(payloads, "payloads", commands, "commands");
     if (!payloads.given && !commands.given)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
-    check_lengths(payloads, "payloads", keys, "dedup_keys");
-    check_lengths(commands, "commands", keys, "dedup_keys");
+    Array groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys");
+    for (auto [keyed, name] : {std::pair{keys, "dedup_keys"}, std::pair{groups, "group_keys"}}) {
+        check_lengths(payloads, "payloads", keyed, name);
+        check_lengths(commands, "commands", keyed, name);
+    }
     int n = payloads.given ? payloads.count : commands.count;
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -335,6 +319,7 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
         if (commands.given) t.command = DatumGetTextPP(commands.items[i]);
         if (commands.given) t.flags |= flag_command;
         if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
+        if (groups.given) t.group_key = checked_key(DatumGetTextPP(groups.items[i]), "group_keys");
         check_content(t);
         t.id = store::next_id();
         ids[i] = add(&c, t);

@@ -116,6 +116,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
         end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), out.error.sqlstate, GetCurrentTimestamp());
     }
     task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
+    if (!is_waiting(row.status)) task::note_left_group(row);
     std::string_view status = word(row.status);
     PG_RETURN_TEXT_P(cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
 }

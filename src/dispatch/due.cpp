@@ -48,7 +48,10 @@ bool refine(Database &d, int b) {
     return true;
 }
 
-void count_hint(SlotNo lane, int64 by) { pg_atomic_fetch_add_u64(&map.queues[map.lanes[lane].queue].hinted, by); }
+void count_hint(const DueEntry &e, int64 by) {
+    SlotNo queue = is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue;
+    pg_atomic_fetch_add_u64(&map.queues[queue].hinted, by);
+}
 
 }  // namespace
 
@@ -71,7 +74,7 @@ void clear_due(SlotNo db) {
 bool add_due(SlotNo db, const DueEntry &entry) {
     pg::LwLockGuard lock(due_lock(db));
     if (!add_locked(database(db), entry)) return false;
-    count_hint(entry.lane, 1);
+    count_hint(entry, 1);
     return true;
 }
 
@@ -95,7 +98,7 @@ int take_due(SlotNo db, TimestampTz now, DueEntry *out, int most) {
         // Bucket 0 holds entries due at or before the base.
         out[n] = front->due[front->head++];
         d.due[0].count--;
-        count_hint(out[n].lane, -1);
+        count_hint(out[n], -1);
         n++;
         if (d.due[0].count == 0) d.due_min[0] = INT64_MAX;
     }

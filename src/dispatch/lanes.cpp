@@ -2,6 +2,7 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
 #include "pg/guards.hpp"
@@ -102,10 +103,22 @@ void take_over_due(SlotNo db, PageNo no) {
     give_page(no);
 }
 
+// Tasks with a group key; while the database is loading they wait for the end of the scan.
+void take_over_grouped(SlotNo ns, PageNo no) {
+    if (state_of(map.namespaces[ns].db) == DbState::Loading) {
+        defer_locked(ns, no);
+        return;
+    }
+    Page *p = page(no);
+    for (int i = p->head; i < p->count; i++) file_grouped_locked(p->hints[i]);
+    give_page(no);
+}
+
 }  // namespace
 
 void drain_inbox_locked(SlotNo no) {
     Namespace &ns = map.namespaces[no];
+    if (ns.deferred != 0 && state_of(ns.db) != DbState::Loading) file_deferred_locked(no);
     PageNo newest = pg_atomic_exchange_u32(&ns.inbox, 0);
     PageNo oldest = 0;
     while (newest != 0) {
@@ -116,10 +129,11 @@ void drain_inbox_locked(SlotNo no) {
     }
     while (oldest != 0) {
         PageNo next = page(oldest)->next;
-        if (page(oldest)->kind == PageKind::Ready)
-            take_over_ready(ns.db, oldest);
-        else
-            take_over_due(ns.db, oldest);
+        switch (page(oldest)->kind) {
+            case PageKind::Ready: take_over_ready(ns.db, oldest); break;
+            case PageKind::Grouped: take_over_grouped(no, oldest); break;
+            default: take_over_due(ns.db, oldest);
+        }
         oldest = next;
     }
 }
@@ -134,6 +148,15 @@ void drain_inboxes(SlotNo db) {
     }
 }
 
+SlotNo outside_lane(SlotNo queue) {
+    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        if (map.lanes[l - 1].role < 0) return static_cast<SlotNo>(l - 1);
+    return -1;
+}
+
+namespace {
+
+// Appends a task to its lane. False: no memory.
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) != 0) return true;
     PageList *list = list_for(lane, priority);
@@ -142,14 +165,6 @@ bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
     change_count_locked(lane, 1);
     return true;
 }
-
-SlotNo outside_lane(SlotNo queue) {
-    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        if (map.lanes[l - 1].role < 0) return static_cast<SlotNo>(l - 1);
-    return -1;
-}
-
-namespace {
 
 // The front page of a list with a free place before its first entry; null: none can be had.
 Page *page_with_place_before(PageList *list) {
@@ -177,26 +192,40 @@ Page *page_with_place_before(PageList *list) {
 
 }  // namespace
 
-bool return_ready(SlotNo no, int32 priority, const TaskRef &ref, int64 dies) {
-    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[no].queue].ns));
-    if (pg_atomic_read_u32(&map.queues[map.lanes[no].queue].dropped) != 0) return true;
-    PageList *list = list_for(no, priority);
-    Page *front = page_with_place_before(list);
-    if (front == nullptr) return add_ready_locked(no, priority, ref, dies);
-    front->ready[--front->head] = ref;
-    list->count++;
-    if (dies != 0) {
-        front->min_dies = Min(front->min_dies, dies);
-        list->min_dies = Min(list->min_dies, dies);
-        note_dies(map.queues[map.lanes[no].queue].db, dies);
+void return_ready(const Hint &h) {
+    if (h.group != 0) {
+        file_grouped(h);
+        return;
     }
-    change_count_locked(no, 1);
-    return true;
+    SlotNo db = map.queues[map.lanes[h.lane].queue].db;
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
+    if (pg_atomic_read_u32(&map.queues[map.lanes[h.lane].queue].dropped) != 0) return;
+    PageList *list = list_for(h.lane, h.priority);
+    Page *front = page_with_place_before(list);
+    if (front == nullptr) {
+        if (!add_ready_locked(h.lane, h.priority, h.ref, h.dies)) lose(db);
+        return;
+    }
+    front->ready[--front->head] = h.ref;
+    list->count++;
+    if (h.dies != 0) {
+        front->min_dies = Min(front->min_dies, h.dies);
+        list->min_dies = Min(list->min_dies, h.dies);
+        note_dies(db, h.dies);
+    }
+    change_count_locked(h.lane, 1);
 }
 
-bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
-    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns));
-    return add_ready_locked(lane, priority, ref, dies);
+void file_hint(const Hint &h) {
+    SlotNo db = map.queues[map.lanes[h.lane].queue].db;
+    if (h.group != 0) {
+        file_grouped(h);
+    } else if (h.due != 0) {
+        if (!add_due(db, {h.due, h.dies, h.ref, h.lane, h.priority})) lose(db);
+    } else {
+        pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
+        if (!add_ready_locked(h.lane, h.priority, h.ref, h.dies)) lose(db);
+    }
 }
 
 void revise_queue_locked(SlotNo no) {

@@ -64,7 +64,7 @@ void add_lease(const LeaseRequest &r) {
     {
         pg::LwLockGuard lock(lease_lock(r.ref.id));
         SlotNo *chain = chain_of(r.ref.id);
-        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.priority, r.attempt, r.until, MyProcPid, r.bound, false, *chain};
+        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.until, MyProcPid, r.bound, false, *chain};
         *chain = no;
     }
     has_bound = has_bound || r.bound;
@@ -78,24 +78,29 @@ bool find_lease(int64 id, Lease *out) {
     return l != nullptr;
 }
 
-bool drop_lease(int64 id, int64 receipt) {
-    SlotNo gone = -1, queue = -1;
+bool take_lease_out(int64 id, int64 receipt, Place *place) {
+    SlotNo gone = -1;
     {
         pg::LwLockGuard lock(lease_lock(id));
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
             Lease &l = map.leases[*link];
-            if (l.id != id) continue;
-            if (l.receipt != receipt) break;
+            // For a moment there may be two: the next holder's, and one that is about to go.
+            if (l.id != id || l.receipt != receipt) continue;
             gone = *link;
-            queue = l.queue;
+            *place = {l.queue, l.group};
             *link = l.next;
             l.id = 0;
             break;
         }
     }
-    if (gone < 0) return false;
-    give_lease(gone);
-    end_running(queue, 1);
+    if (gone >= 0) give_lease(gone);
+    return gone >= 0;
+}
+
+bool drop_lease(int64 id, int64 receipt) {
+    Place place;
+    if (!take_lease_out(id, receipt, &place)) return false;
+    end_running(place.queue, place.group);
     return true;
 }
 

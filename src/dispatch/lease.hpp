@@ -8,6 +8,7 @@ namespace pgqueue::dispatch {
 // A lease about to be given. false: no memory, the task must not be handed out.
 struct LeaseRequest {
     SlotNo queue;
+    GroupNo group;  // 0 none
     TaskRef ref;
     int64 receipt;
     int32 priority, attempt;
@@ -20,7 +21,13 @@ void add_lease(const LeaseRequest &request);  // uses a reserved entry
 
 // Copies the lease of a task. False: none.
 bool find_lease(int64 id, Lease *out);
-// Ends it in memory and gives its place under the limits back; false: not there, or with another receipt.
+// Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken (end_running).
+struct Place {
+    SlotNo queue;
+    GroupNo group;
+};
+bool take_lease_out(int64 id, int64 receipt, Place *place);
+// The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
 bool move_lease(int64 id, int64 receipt, TimestampTz until);
 

@@ -1,5 +1,6 @@
 #include "dispatch/limits.hpp"
 
+#include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
@@ -66,11 +67,12 @@ void reserve(Queue *q, Namespace *ns, int32 n) {
     if (q->rate > 0) q->tokens -= n;
 }
 
-void end_running(SlotNo queue, uint32 count) {
+void end_running(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     Namespace &ns = map.namespaces[q.ns];
-    pg_atomic_fetch_sub_u32(&q.running, count);
-    pg_atomic_fetch_sub_u32(&ns.running, count);
+    if (group != 0) end_group(queue, group, false);
+    pg_atomic_fetch_sub_u32(&q.running, 1);
+    pg_atomic_fetch_sub_u32(&ns.running, 1);
     pg_memory_barrier();
     bool look = false;
     if (pg_atomic_read_u32(&q.blocked) != 0) {
@@ -86,13 +88,14 @@ void end_running(SlotNo queue, uint32 count) {
     if (look) wake_scheduler(q.db);
 }
 
-void unreserve(SlotNo queue) {
+void unreserve(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
+    if (group != 0) end_group(queue, group, true);
     if (q.rate > 0) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
         q.tokens = Min(q.tokens + 1, static_cast<double>(q.burst));
     }
-    end_running(queue, 1);
+    end_running(queue, 0);
 }
 
 int64 end_throttles(SlotNo db, TimestampTz now) {

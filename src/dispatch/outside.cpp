@@ -17,24 +17,27 @@ struct HoldNote {
     int32 priority;
     int64 receipt;
     TaskRef ref;
+    uint64 key;         // Retained: of its group
     TimestampTz dies;   // Retained
     TimestampTz until;  // Retained, Extended: end of the lease, 0 with the session
 };
 
 constinit Notes<HoldNote> holds{};
 
-HoldNote *add_note(Kind kind, SlotNo queue, int64 receipt, const TaskRef &ref, int32 priority, TimestampTz dies, TimestampTz until) {
+HoldNote *add_note(Kind kind, int64 receipt, const TaskRef &ref) {
     HoldNote *n = holds.add();
-    SubTransactionId sub = n->sub;
-    *n = HoldNote{sub, kind, queue, priority, receipt, ref, dies, until};
+    *n = HoldNote{n->sub, kind, -1, 0, receipt, ref, 0, 0, 0};
     return n;
 }
 
 // As if the task had never been taken; it is first in line again when its place is still free.
 void give_back(const HoldNote &n) {
     // The scheduler may have ended the lease between the abort and this; the hint is missing then as well.
-    (void)drop_lease(n.ref.id, n.receipt);
-    put_back(n.queue, n.priority, n.ref, n.dies);
+    Place place;
+    bool held = take_lease_out(n.ref.id, n.receipt, &place);
+    // Its group goes on when it is there again.
+    put_back(n.queue, n.priority, n.ref, n.key, n.dies);
+    if (held) end_running(place.queue, place.group);
 }
 
 bool waits_for(const TaskWaiter &w, SlotNo queue) {
@@ -46,23 +49,28 @@ bool waits_for(const TaskWaiter &w, SlotNo queue) {
 
 }  // namespace
 
-void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies) {
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies) {
     SlotNo db = map.queues[queue].db;
     SlotNo lane = outside_lane(queue);
     if (lane < 0 || state_of(db) == DbState::Unserved) return;
-    if (!return_ready(lane, priority, ref, dies)) pg_atomic_write_u32(&database(db).lost, 1);
+    return_ready({ref, lane, priority, 0, dies, key, Comes::Again});
     wake_task_waiters(queue, 1);
     wake_scheduler(db);
 }
 
-void note_retained(const LeaseRequest &lease, TimestampTz dies) {
+void note_retained(const LeaseRequest &lease, uint64 key, TimestampTz dies) {
     add_lease(lease);
-    add_note(Kind::Retained, lease.queue, lease.receipt, lease.ref, lease.priority, dies, lease.until);
+    HoldNote *n = add_note(Kind::Retained, lease.receipt, lease.ref);
+    n->queue = lease.queue;
+    n->priority = lease.priority;
+    n->key = key;
+    n->dies = dies;
+    n->until = lease.until;
 }
 
-void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, -1, receipt, TaskRef{id, 0, 0, 0}, 0, 0, 0); }
+void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, receipt, TaskRef{id, 0, 0, 0}); }
 
-void note_extended(int64 id, int64 receipt, TimestampTz until) { add_note(Kind::Extended, -1, receipt, TaskRef{id, 0, 0, 0}, 0, 0, until); }
+void note_extended(int64 id, int64 receipt, TimestampTz until) { add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->until = until; }
 
 bool any_holds() { return holds.count > 0; }
 void forget_holds() { holds.reset(); }

@@ -6,14 +6,15 @@
 namespace pgqueue::dispatch {
 
 // Gives the lease (an entry must be reserved) and takes it back, with a hint, if the (sub)transaction aborts.
-void note_retained(const LeaseRequest &lease, TimestampTz dies);
+// key: hash of the task's group key, 0 none.
+void note_retained(const LeaseRequest &lease, uint64 key, TimestampTz dies);
 // At commit the lease ends in memory, its place under the limits is free.
 void note_lease_over(int64 id, int64 receipt);
 // At commit the lease ends later.
 void note_extended(int64 id, int64 receipt, TimestampTz until);
 
 // A popped task is first in line again, when its place is still free. Does not raise.
-void put_back(SlotNo queue, int32 priority, const TaskRef &ref, TimestampTz dies);
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies);
 
 // For the transaction callbacks (xact.cpp). Neither raises.
 void commit_holds(SlotNo db);

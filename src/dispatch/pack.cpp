@@ -29,9 +29,12 @@ void link_page(PageNo *chain, PageNo no) {
     *chain = no;
 }
 
-// Whether an open page takes one more task: ready ones by lane and priority, waiting ones (with their time) by namespace.
-bool fits(const Page *p, const TaskNote &t) {
+PageKind kind_of(const Hint &t) { return t.group != 0 ? PageKind::Grouped : t.due != 0 ? PageKind::Due : PageKind::Ready; }
+
+// Whether an open page takes one more task: ready ones by lane and priority, those of groups by lane, waiting ones (with their time) by namespace.
+bool fits(const Page *p, const Hint &t) {
     if (p == nullptr) return false;
+    if (t.group != 0) return p->kind == PageKind::Grouped && p->lane == t.lane && p->count < hints_per_page;
     if (t.due == 0) return p->kind == PageKind::Ready && p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
     return p->kind == PageKind::Due && p->count < due_per_page && map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
 }
@@ -42,11 +45,11 @@ void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
     Page *open[open_most] = {};
     int at = 0, turn = 0;
     for (int i = 0; i < tasks.count; i++) {
-        const TaskNote &t = tasks.items[i];
+        const Hint &t = tasks.items[i].hint;
         if (!fits(open[at], t))
             for (at = 0; at < open_most && !fits(open[at], t);) at++;
         if (at == open_most) {
-            PageNo no = reserve_page(db, t.due == 0 ? PageKind::Ready : PageKind::Due, out);
+            PageNo no = reserve_page(db, kind_of(t), out);
             if (no == 0) return;
             link_page(&out->tasks, no);
             at = turn++ % open_most;
@@ -56,7 +59,9 @@ void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
             open[at]->since = GetCurrentTimestamp();
         }
         Page *p = open[at];
-        if (t.due == 0)
+        if (t.group != 0)
+            p->hints[p->count++] = t;
+        else if (t.due == 0)
             p->ready[p->count++] = t.ref;
         else
             p->due[p->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority};

@@ -7,10 +7,7 @@ namespace pgqueue::dispatch {
 
 struct TaskNote {
     SubTransactionId sub;
-    SlotNo lane;
-    int32 priority;
-    TimestampTz due, dies;
-    TaskRef ref;
+    Hint hint;
 };
 
 struct CountNote {

@@ -1,4 +1,5 @@
 // Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the limits.
+#include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
@@ -8,16 +9,37 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// The head of a lane that may be taken next. rank: its priority, less what it has gained by waiting.
+// The head of a lane that may be taken next: of one of its lists, or of a group. rank: its priority, less what it has gained by waiting.
 struct Candidate {
     SlotNo lane = -1;
     PriorityList *list = nullptr;
     Page *front = nullptr;
+    GroupNo group = 0;
     int64 rank = 0;
 
-    int64 id() const { return front->ready[front->head].id; }
+    int64 id() const { return group != 0 ? dispatch::group(group).head_id : front->ready[front->head].id; }
     bool before(const Candidate &other) const { return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id()); }
+    int ready() const { return group != 0 ? 1 : front->count - front->head; }
 };
+
+// A task that was taken off its lane.
+struct Taken {
+    TaskRef ref;
+    int32 priority;
+};
+
+// Takes n tasks off the head of a lane, for F(Taken). run: they are going to be held.
+template <typename F>
+void take_off(const Candidate &c, int n, bool run, F f) {
+    if (c.group != 0) {
+        GroupTask t = take_head_locked(c.group, run);
+        f(Taken{t.ref, t.priority});
+        return;
+    }
+    for (int i = 0; i < n; i++) f(Taken{c.front->ready[c.front->head++], c.list->priority});
+    c.list->list.count -= n;
+    change_count_locked(c.lane, -n);
+}
 
 // The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Lists are only taken apart by the
 // scheduler, which may be at work on them without the lock; one that waits for pages from the file holds its lane up.
@@ -25,7 +47,7 @@ Take best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
     TimestampTz now = aging > 0 ? GetCurrentTimestamp() : 0;
     for (SlotNo l = map.lanes[no].first; l >= 0; l = map.priorities[l].next) {
-        Candidate c{no, &map.priorities[l], nullptr, map.priorities[l].priority};
+        Candidate c{no, &map.priorities[l], nullptr, 0, map.priorities[l].priority};
         if (c.list->list.count == 0) continue;
         Take t = front_page(&c.list->list, &c.front);
         if (t == Take::InFile) return t;
@@ -33,6 +55,11 @@ Take best_list(SlotNo no, Candidate *best) {
         if (aging > 0) c.rank -= Max(now - c.front->since, 0) / aging;
         if (c.before(*best)) *best = c;
         if (aging <= 0) break;
+    }
+    if (GroupNo g = best_group_locked(no); g != 0) {
+        // The rank of a group is its virtual time then.
+        Candidate c{no, nullptr, nullptr, g, aging > 0 ? (group(g).rank - now) / aging : group(g).rank};
+        if (c.before(*best)) *best = c;
     }
     return best->lane == no ? Take::Got : Take::Empty;
 }
@@ -52,46 +79,42 @@ Candidate best_lane(const Source &source) {
     return best;
 }
 
-// Takes n entries off the head of a lane.
-void take_off(const Candidate &c, int n) {
-    c.list->list.count -= n;
-    change_count_locked(c.lane, -n);
-}
-
 // Pops from one source under its namespace's lock, within the limits.
 int pop_from_source(Source *source, WorkerSlot *w, int most) {
     Namespace &ns = map.namespaces[source->ns];
     if (ns.paused) return 0;
     most = room_of_namespace(&ns, most);
-    while (most > 0) {
+    int total = 0;
+    // From groups one task at a time; a list gives all it has.
+    for (bool more = true; more && total < most;) {
         Candidate c = best_lane(*source);
-        if (c.lane < 0) return 0;
+        if (c.lane < 0) break;
         SlotNo queue = map.lanes[c.lane].queue;
         Queue &q = map.queues[queue];
-        int n = room_of_queue(&q, most);
+        int n = Min(room_of_queue(&q, most - total), c.ready());
         if (n == 0) {
             revise_queue_locked(queue);
             continue;
         }
-        n = Min(n, c.front->count - c.front->head);
-        for (int i = 0; i < n; i++) {
-            Hold &h = w->holds[i];
-            h.ref = c.front->ready[c.front->head++];
+        take_off(c, n, true, [&](const Taken &t) {
+            Hold &h = w->holds[total++];
+            h.ref = t.ref;
             h.queue = queue;
-            h.priority = c.list->priority;
+            h.group = c.group;
+            h.priority = t.priority;
             h.attempt = 0;
             h.receipt = 0;
             pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Popped));
-        }
-        pg_write_barrier();
-        pg_atomic_write_u32(&w->n_holds, static_cast<uint32>(n));
+        });
         reserve(&q, &ns, n);
-        take_off(c, n);
-        database(ns.db).virtual_time = ns.pass;
-        ns.pass += share_step(static_cast<uint64>(n), ns.weight);
-        return n;
+        more = c.group != 0;
     }
-    return 0;
+    if (total == 0) return 0;
+    pg_write_barrier();
+    pg_atomic_write_u32(&w->n_holds, static_cast<uint32>(total));
+    database(ns.db).virtual_time = ns.pass;
+    ns.pass += share_step(static_cast<uint64>(total), ns.weight);
+    return total;
 }
 
 }  // namespace
@@ -158,18 +181,16 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int 
         if (c.lane < 0) break;
         const Lane &lane = map.lanes[c.lane];
         Queue &q = map.queues[lane.queue];
-        int n = room_of_queue(&q, most - total);
+        int n = Min(room_of_queue(&q, most - total), c.ready());
         if (n == 0) {
             revise_queue_locked(lane.queue);
             continue;
         }
-        n = Min(n, c.front->count - c.front->head);
         // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
         bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
         if (!alone) n = 1;
-        for (int i = 0; i < n; i++) out[total++] = {c.front->ready[c.front->head++], lane.queue, c.list->priority};
+        take_off(c, n, true, [&](const Taken &t) { out[total++] = {t.ref, lane.queue, c.group, t.priority}; });
         reserve(&q, &ns, n);
-        take_off(c, n);
     }
     return total;
 }
@@ -190,9 +211,8 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
         pg::LwLockGuard lock(namespace_lock(s.ns));
         Candidate c = best_lane(s);
         if (c.lane < 0) continue;
-        int n = Min(most, c.front->count - c.front->head);
-        for (int k = 0; k < n; k++) out[k] = c.front->ready[c.front->head++];
-        take_off(c, n);
+        int n = 0;
+        take_off(c, Min(most, c.ready()), false, [&](const Taken &t) { out[n++] = t.ref; });
         return n;
     }
     return 0;

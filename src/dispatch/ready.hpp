@@ -9,13 +9,12 @@ void drain_inbox_locked(SlotNo ns);
 // Drains every namespace of the database that has something.
 void drain_inboxes(SlotNo db);
 
-// Appends a task to its lane; takes the namespace's lock. False: no memory (the caller notes the loss).
-bool add_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
-// As add_ready, but first in its list when the place that it was popped from is still free.
-bool return_ready(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
+// Files a task where it waits: in its lane, in the due heap or in its group; takes the locks. Without memory the database is marked `lost`.
+void file_hint(const Hint &hint);
+// A task that was popped and is ready is first in line again, when its place is still free. Without memory as file_hint.
+void return_ready(const Hint &hint);
 // The lane of a queue for outside workers; -1 none.
 SlotNo outside_lane(SlotNo queue);
-bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
 
 // Pops up to `most` tasks of one queue for a worker of `role` in its database, best first: fair between namespaces, best priority inside,
 // oldest inside that; reserves running counts of queue and namespace for each. Notes them in the worker's holds before the lock goes.
@@ -25,6 +24,7 @@ int pop_for_worker(SlotNo worker, int most);
 struct Popped {
     TaskRef ref;
     SlotNo queue;
+    GroupNo group;
     int32 priority;
 };
 // Pops up to `most` tasks of some queues of a namespace (empty: of all) for an outside worker, best priority first, then oldest.
@@ -36,10 +36,10 @@ bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);
 int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
 // Tasks of the role that could run now (limits of single queues not counted).
 int64 ready_for_role(SlotNo role);
-// Undoes the reservation of `count` tasks and unblocks what waited for it.
-void end_running(SlotNo queue, uint32 count);
-// The same for one task that was popped and not started: its token goes back too.
-void unreserve(SlotNo queue);
+// Undoes the reservation of a task, also in its group (0: it is in none), and unblocks what waited for it.
+void end_running(SlotNo queue, GroupNo group);
+// The same for one that was popped and not started: its tokens go back too.
+void unreserve(SlotNo queue, GroupNo group);
 // Queues whose token bucket has filled again may run; returns when the next one will, INT64_MAX none. The scheduler only.
 int64 end_throttles(SlotNo db, TimestampTz now);
 

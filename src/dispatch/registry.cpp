@@ -1,6 +1,7 @@
 #include "dispatch/registry.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
@@ -145,6 +146,7 @@ SlotNo ensure_database(Oid oid) {
 void drop_database(SlotNo db) {
     Database &d = database(db);
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    clear_groups(db);
     clear_ready(db);
     clear_due(db);
     clear_leases(db);
@@ -284,11 +286,16 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     q.rate = config.rate;
     q.burst = config.burst;
     q.aging = config.aging;
+    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate || q.group_pass != config.group_pass);
+    q.group_max_running = config.group_max_running;
+    q.group_rate = config.group_rate;
+    q.group_pass = config.group_pass;
     q.tokens = Min(q.tokens, static_cast<double>(q.burst));
     if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
     q.throttled_until = 0;
     q.configured = true;
     revise_queue_locked(queue);
+    if (groups) settle_groups_locked(queue);
 }
 
 void drop_queue(SlotNo queue) {
@@ -306,6 +313,7 @@ void empty_dropped_queues(SlotNo db) {
         Queue &q = map.queues[no];
         if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) == 0) continue;
         pg::LwLockGuard lock(namespace_lock(q.ns));
+        clear_groups_of_queue_locked(no);
         empty_queue_locked(&q);
         pg_atomic_write_u64(&q.hinted, 0);
     }

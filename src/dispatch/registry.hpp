@@ -26,6 +26,9 @@ struct QueueConfig {
     double rate;               // starts a second, 0 none
     int32 burst;
     int64 aging;               // microseconds, 0 none
+    int32 group_max_running;
+    double group_rate;         // starts of a group a second, 0 none
+    bool group_pass;           // group_policy pass
 };
 
 // All raise 53200 when the fixed tables are full.

@@ -12,7 +12,7 @@ constexpr const char *tranche = "pgqueue";
 
 // How many of each fixed entry a block of this size holds. Entries take about a fifth, pages the rest.
 struct Capacity {
-    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash;
+    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash;
     uint32 pages;
 };
 
@@ -31,9 +31,11 @@ Capacity capacity_for(Size memory) {
     while (c.lease_hash < c.leases) c.lease_hash *= 2;
     c.hash = 1;
     while (c.hash < c.queues * 2) c.hash *= 2;
+    c.group_hash = group_locks;
+    while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
     Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities +
                  sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(Lease) * c.leases +
-                 sizeof(SlotNo) * (c.hash + c.lease_hash);
+                 sizeof(SlotNo) * (c.hash + c.lease_hash) + sizeof(GroupNo) * c.group_hash;
     c.pages = static_cast<uint32>(Max((memory > fixed ? memory - fixed : 0) / page_bytes, Size(64)));
     return c;
 }
@@ -56,6 +58,7 @@ Size lay_out(const Capacity &c, char *base) {
     char *leases = part(sizeof(Lease) * c.leases);
     char *lease_hash = part(sizeof(SlotNo) * c.lease_hash);
     char *hash = part(sizeof(SlotNo) * c.hash);
+    char *group_hash = part(sizeof(GroupNo) * c.group_hash);
     at = TYPEALIGN(page_bytes, at);
     char *pages = part(page_bytes * (Size(c.pages) + 1));
     if (base) {
@@ -71,6 +74,8 @@ Size lay_out(const Capacity &c, char *base) {
         map.leases = reinterpret_cast<Lease *>(leases);
         map.lease_hash = reinterpret_cast<SlotNo *>(lease_hash);
         map.lease_hash_size = c.lease_hash;
+        map.group_hash = reinterpret_cast<GroupNo *>(group_hash);
+        map.group_hash_size = c.group_hash;
         map.pages = pages;
     }
     return at;
@@ -98,6 +103,7 @@ void init_block(const Capacity &c) {
     MemSet(map.sources, 0, sizeof(Source) * c.sources);
     MemSet(map.roles, 0, sizeof(Role) * c.roles);
     for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
+    MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
     init_pools();
 }

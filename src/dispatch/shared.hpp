@@ -4,12 +4,14 @@
 //   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys need no lock
 //   namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed partitions)
 //   due       the due heap of a database (fixed partitions)
+//   groups    chains of the hash of groups, by their key (fixed partitions); the groups themselves are under their namespace's lock
 //   lease     the leases of outside workers, by task id (fixed partitions)
 //   workers   WorkerSlot allocation
 // Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
 #pragma once
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
+#include "core/ready_order.hpp"
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
 #include "pg/backend.hpp"
@@ -18,11 +20,13 @@ namespace pgqueue::dispatch {
 
 using PageNo = uint32;  // 0 none
 using SlotNo = int32;   // index of a fixed array, -1 none
+using GroupNo = int32;  // entry of a slab of groups, 0 none
 
 constexpr int max_databases = 64;
 constexpr int namespace_locks = 64;
 constexpr int due_locks = 16;
 constexpr int lease_locks = 16;
+constexpr int group_locks = 16;
 constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
@@ -36,8 +40,29 @@ struct DueEntry {
     int64 due;   // TimestampTz
     int64 dies;  // TimestampTz, 0 never
     TaskRef ref;
+    SlotNo lane;  // of a task with a group key: grouped_due(queue), the scheduler reads its row
+    int32 priority;
+};
+constexpr SlotNo grouped_due(SlotNo queue) { return -2 - queue; }
+inline bool is_grouped(const DueEntry &e) { return e.lane < -1; }
+inline SlotNo queue_of_grouped(const DueEntry &e) { return -2 - e.lane; }
+
+// How a task with a group key comes to its group (docs/internals/groups.md).
+enum class Comes : uint8 {
+    New,     // behind the others
+    Again,   // it was taken already: before the others
+    Changed  // it may be there already
+};
+
+// A task that is to be filed: ready, or due at a time.
+struct Hint {
+    TaskRef ref;
     SlotNo lane;
     int32 priority;
+    TimestampTz due;   // 0 at once
+    TimestampTz dies;  // 0 never
+    uint64 group;      // hash of its group key, 0 none
+    Comes comes;
 };
 
 struct Delta {
@@ -47,13 +72,14 @@ struct Delta {
     int32 count;
 };
 
-enum class PageKind : uint8 { Ready, Due, Deltas };
+enum class PageKind : uint8 { Ready, Due, Grouped, Deltas, Slab };
 
 constexpr Size page_header = 48;
 
-// One page of the pool: part of a list, or what a committing transaction hands over.
+// One page of the pool: part of a list, part of a slab (dispatch/slab.hpp), or what a committing transaction hands over.
 struct Page {
     PageNo next;
+    PageNo prev;   // of a slab
     uint16 head;   // first entry still there
     uint16 count;  // end of the entries
     PageKind kind;
@@ -65,6 +91,8 @@ struct Page {
     union {
         TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
         DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
+        Hint hints[(page_bytes - page_header) / sizeof(Hint)];
+        char slab[page_bytes - page_header];
         Delta deltas[(page_bytes - page_header) / sizeof(Delta)];
         uint32 slots[(page_bytes - page_header) / sizeof(uint32)];  // places in the spill file, in order
     };
@@ -72,6 +100,7 @@ struct Page {
 static_assert(sizeof(Page) <= page_bytes);
 constexpr int ready_per_page = sizeof(Page::ready) / sizeof(TaskRef);
 constexpr int due_per_page = sizeof(Page::due) / sizeof(DueEntry);
+constexpr int hints_per_page = sizeof(Page::hints) / sizeof(Hint);
 constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
 constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
 
@@ -84,6 +113,43 @@ struct PageList {
     bool moving;           // the scheduler is writing or reading pages of it outside the lock
     int64 count;           // entries, those in the file too
     int64 min_dies;        // lower bound over all entries, INT64_MAX none
+};
+
+// Entries of one size in pages of their own, those with a free place first.
+struct Slab {
+    PageNo first, last;
+};
+
+// A task that waits in its group.
+struct GroupNode {
+    TaskRef ref;          // id 0: free
+    TimestampTz since;    // may start from then on
+    TimestampTz dies;     // 0 never
+    SlotNo lane;
+    int32 priority;
+    int32 next;           // behind it, 0 none; or next free one
+    bool again;           // it was taken before
+    bool checked;         // `since` was read from the row when it came to the head
+
+    bool used() const { return ref.id != 0; }
+};
+
+// The tasks of one key in a queue. Namespace's lock.
+struct Group {
+    uint64 key;           // 0: free
+    SlotNo queue;
+    GroupNo next;         // in the hash chain, or next free one
+    int32 first, last;    // nodes, 0 none
+    int32 running;        // retained
+    SlotNo ready_in;      // the lane that has it among its ready groups, -1 none
+    OrderLinks links;     // there
+    int64 rank;           // there: place by priority, with aging by virtual time
+    int64 head_id;        // there: task at the head
+    TimestampTz timer;    // the due heap has an entry for the head at this time, 0 none
+    double tokens;        // of group_rate_limit
+    TimestampTz refilled_at;
+
+    bool used() const { return key != 0; }
 };
 
 // Tasks of one priority in a lane.
@@ -101,7 +167,8 @@ struct Lane {
     SlotNo first;            // PriorityList, best first
     SlotNo next_active, prev_active;  // in source, while `active`
     bool active;
-    int64 count;             // ready entries
+    int64 count;             // ready entries and groups
+    ReadyOrder groups;       // that are ready
 };
 
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
@@ -138,6 +205,9 @@ struct Queue {
     double rate;             // starts a second, 0 no limit
     int32 burst;
     int64 aging;             // microseconds of waiting that are worth one priority step, 0 none
+    int32 group_max_running;
+    double group_rate;       // starts of a group a second, 0 no limit
+    bool group_pass;         // group_policy pass
     // state, namespace lock
     double tokens;
     TimestampTz refilled_at;
@@ -161,6 +231,10 @@ struct Namespace {
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
+    // namespace lock
+    Slab groups, group_nodes;
+    PageNo deferred, deferred_last;  // hints of tasks with a group key that came while the database was loading
+    bool idle_groups;        // some exist only for their token buckets
 };
 
 enum class DbState : uint32 {
@@ -197,7 +271,9 @@ struct Database {
     pg_atomic_uint64 wake_at;        // TimestampTz of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
+    pg_atomic_uint32 groups_torn;    // a group found no memory: no group takes tasks until the rebuild
     pg_atomic_uint32 reload;         // configuration changed
+    pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
     pg_atomic_uint32 roles_changed;  // a role was renamed or dropped
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
@@ -234,6 +310,7 @@ enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 struct Hold {
     TaskRef ref;
     SlotNo queue;
+    GroupNo group;
     int32 priority;
     int32 attempt;
     int64 receipt;
@@ -270,6 +347,7 @@ struct Lease {
     int64 receipt;
     TaskRef ref;
     SlotNo db, queue;
+    GroupNo group;
     int32 priority;
     int32 attempt;
     TimestampTz until;     // end of the lease, 0: ends with its session only
@@ -331,6 +409,8 @@ struct Map {
     int32 lease_hash_size;
     SlotNo *queue_hash;
     int32 hash_size;
+    GroupNo *group_hash;
+    int32 group_hash_size;
     char *pages;
     LWLockPadded *locks;
 };
@@ -344,7 +424,8 @@ inline LWLock *due_lock(SlotNo db) { return &map.locks[2 + db % due_locks].lock;
 inline LWLock *namespace_lock(SlotNo ns) { return &map.locks[2 + due_locks + ns % namespace_locks].lock; }
 inline int lease_part(int64 id) { return static_cast<int>(static_cast<uint64>(id) % lease_locks); }
 inline LWLock *lease_lock(int64 id) { return &map.locks[2 + due_locks + namespace_locks + lease_part(id)].lock; }
-constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks;
+inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespace_locks + lease_locks + part].lock; }
+constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
 
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
 inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }

@@ -1,7 +1,7 @@
 #include "dispatch/xact.hpp"
 
 #include "dispatch/awaited.hpp"
-#include "dispatch/due.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/notes.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/pack.hpp"
@@ -15,7 +15,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread };
+enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread };
 
 struct Action {
     SubTransactionId sub;
@@ -34,6 +34,10 @@ struct Action {
             int64 id;
             int32 count;
         } awaited;
+        struct {
+            uint64 key;
+            int64 id;
+        } left;
         struct {
             Oid oid;
             bool wanted;
@@ -105,9 +109,12 @@ void hand_over_tasks() {
         PageNo next = p->next;
         SlotNo lane = p->lane;
         int n = p->count;
-        bool ready = p->kind == PageKind::Ready;
+        bool ready = p->kind != PageKind::Due;
         int64 earliest = INT64_MAX;
         for (int i = 0; !ready && i < n; i++) earliest = Min(earliest, p->due[i].due);
+        // A task of a group may wait for its time: then the scheduler has to know.
+        for (int i = 0; p->kind == PageKind::Grouped && i < n; i++)
+            if (p->hints[i].due != 0) earliest = Min(earliest, p->hints[i].due);
         int64 dies = p->min_dies;
         SlotNo role = map.lanes[lane].role;
         push_inbox(&map.namespaces[map.queues[map.lanes[lane].queue].ns].inbox, oldest);
@@ -143,8 +150,14 @@ void look_at_identity() {
 
 void run_action(const Action &a) {
     switch (a.kind) {
-        case ActionKind::Namespace: configure_namespace(a.slot, a.ns); break;
-        case ActionKind::Queue: configure_queue(a.slot, a.queue); break;
+        case ActionKind::Namespace:
+            pg_atomic_fetch_add_u32(&database(a.slot).config_changes, 1);
+            configure_namespace(a.slot, a.ns);
+            break;
+        case ActionKind::Queue:
+            pg_atomic_fetch_add_u32(&database(map.queues[a.slot].db).config_changes, 1);
+            configure_queue(a.slot, a.queue);
+            break;
         case ActionKind::DropQueue:
             drop_queue(a.slot);
             post_settle_all(my_db);
@@ -156,7 +169,8 @@ void run_action(const Action &a) {
             break;
         case ActionKind::Awaited: add_awaited(my_db, a.awaited.id, a.awaited.count); break;
         case ActionKind::Settle: post_settle(my_db, a.id); break;
-        case ActionKind::Wake: break;
+        case ActionKind::Wake:
+        case ActionKind::LeftGroup: break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
@@ -181,14 +195,18 @@ void run_action(const Action &a) {
 void bring_back(SubTransactionId sub) {
     bool any = false;
     for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub); touched.count--) {
-        const TaskNote &t = touched.items[touched.count - 1];
-        SlotNo db = map.queues[map.lanes[t.lane].queue].db;
-        if (state_of(db) == DbState::Unserved) continue;
-        bool ok = t.due != 0 ? add_due(db, {t.due, t.dies, t.ref, t.lane, t.priority}) : add_ready(t.lane, t.priority, t.ref, t.dies);
-        if (!ok) pg_atomic_write_u32(&database(db).lost, 1);
+        const Hint &t = touched.items[touched.count - 1].hint;
+        if (state_of(map.queues[map.lanes[t.lane].queue].db) == DbState::Unserved) continue;
+        file_hint(t);
         any = true;
     }
     if (any && my_db >= 0) wake_scheduler(my_db);
+}
+
+// After the hand-over, which may bring what left its group back to another one.
+void leave_groups() {
+    for (int i = 0; i < actions.count; i++)
+        if (const Action &a = actions.items[i]; a.kind == ActionKind::LeftGroup) leave_group(a.slot, a.left.key, a.left.id);
 }
 
 void forget_all() {
@@ -204,10 +222,14 @@ void at_commit() {
     if (any_holds()) my_db = find_database(MyDatabaseId);
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
     if (my_db >= 0) {
-        commit_holds(my_db);
         hand_over_deltas();
+        // First the hints: a task that is tried again is in its group before the group's place is free.
         hand_over_tasks();
+        commit_holds(my_db);
+        leave_groups();
         if (packed.out_of_pages) {
+            // What found no page may be of a group, whose order the next ones must not break.
+            pg_atomic_write_u32(&database(my_db).groups_torn, 1);
             pg_atomic_write_u32(&database(my_db).lost, 1);
             wake_scheduler(my_db);
         }
@@ -277,21 +299,14 @@ void apply_delta(const Delta &d) {
     if (d.to >= 0) pg_atomic_fetch_add_u64(&q.counts[d.to], d.count);
 }
 
-void note_task(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies) {
-    my_db = map.queues[map.lanes[lane].queue].db;
-    TaskNote *t = tasks.add();
-    t->lane = lane;
-    t->priority = priority;
-    t->due = due;
-    t->dies = dies;
-    t->ref = ref;
+void note_task(const Hint &hint) {
+    my_db = map.queues[map.lanes[hint.lane].queue].db;
+    tasks.add()->hint = hint;
 }
 
-void note_touched(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies) {
-    my_db = map.queues[map.lanes[lane].queue].db;
-    TaskNote *t = touched.add();
-    SubTransactionId sub = t->sub;
-    *t = TaskNote{sub, lane, priority, due, dies, ref};
+void note_touched(const Hint &hint) {
+    my_db = map.queues[map.lanes[hint.lane].queue].db;
+    touched.add()->hint = hint;
 }
 
 void note_count(SlotNo queue, int from, int to, int32 count) {
@@ -321,6 +336,7 @@ void note_namespace_config(SlotNo db, const NamespaceConfig &config) { add_actio
 void note_queue_config(SlotNo queue, const QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
 void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
+void note_left_group(SlotNo queue, uint64 key, int64 id) { add_action(ActionKind::LeftGroup, queue)->left = {key, id}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_awaited(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }
 void note_settle(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }

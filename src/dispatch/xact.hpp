@@ -5,10 +5,11 @@
 
 namespace pgqueue::dispatch {
 
-// due 0: ready at once; dies 0: never.
-void note_task(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies);
+void note_task(const Hint &hint);
 // This transaction holds the row of a waiting task: if it aborts, the task is hinted again, because a worker may have skipped it.
-void note_touched(SlotNo lane, int32 priority, const TaskRef &ref, TimestampTz due, TimestampTz dies);
+void note_touched(const Hint &hint);
+// A waiting task ends, or leaves its group (by the hash of its key), without having been taken from there.
+void note_left_group(SlotNo queue, uint64 key, int64 id);
 // A row changed status (from -1: created, to -1: removed).
 void note_count(SlotNo queue, int from, int to, int32 count);
 // Applies a committed change of counts.

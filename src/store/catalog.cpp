@@ -142,6 +142,9 @@ void read_queue(const RowReader &r) {
     q->max_running = static_cast<int32>(r.integer(q_max_running));
     q->rate_limit = r.number(q_rate_limit);
     q->rate_burst = static_cast<int32>(r.integer(q_rate_burst, 1));
+    q->group_max_running = static_cast<int32>(r.integer(q_group_max_running, 1));
+    q->group_rate_limit = r.number(q_group_rate_limit);
+    q->group_pass = strcmp(r.string(q_group_policy), "pass") == 0;
     q->aging = r.interval(q_aging, 0);
     q->dead_letter = r.string(q_dead_letter);
     q->max_depth = r.integer(q_max_depth);
@@ -336,6 +339,8 @@ unsigned privileges_of(Oid role, int32 ns_id) {
         if (c->namespaces.items[i].id == ns_id) return c->rights[i];
     return 0;
 }
+
+void forget_catalog() { stale = true; }
 
 void register_catalog_callbacks() {
     CacheRegisterRelcacheCallback(on_relcache, Datum(0));

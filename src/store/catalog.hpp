@@ -37,6 +37,9 @@ struct QueueInfo {
     double rate_limit;     // starts a second, 0 none
     int32 rate_burst;
     int64 aging;           // 0 none
+    int32 group_max_running;
+    double group_rate_limit;  // starts of a group a second, 0 none
+    bool group_pass;          // group_policy pass
     const char *dead_letter;  // nullptr none
     int64 max_depth;       // 0 none
     int64 retention;       // -1 for ever
@@ -70,6 +73,9 @@ unsigned privileges_of(Oid role, int32 ns_id);
 std::span<const NamespaceInfo> all_namespaces();
 std::span<const QueueInfo> all_queues();
 std::span<const RoleInfo> all_roles();
+
+// The next question reads the tables again: a commit has been told of before its invalidation was sent.
+void forget_catalog();
 
 void register_catalog_callbacks();
 

@@ -107,6 +107,14 @@ const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
     return p;
 }
 
+// The hash of the group key of a tuple. Group keys are never toasted (sql/02_tables.sql).
+uint64 read_group(HeapTupleHeader t) {
+    if ((t->t_infomask & HEAP_HASNULL) != 0 && att_isnull(first_body_column + group_key, t->t_bits)) return 0;
+    RowImage image;
+    deform_row(t, &image);
+    return hash_of_group(reinterpret_cast<const text *>(image.body[group_key]));
+}
+
 // Copies the changeable columns of a row into an image.
 void take_changes(const TaskRow &row, RowImage *image) {
     FixedPart &f = image->fixed;
@@ -130,6 +138,12 @@ void take_changes(const TaskRow &row, RowImage *image) {
 }
 
 }  // namespace
+
+uint64 hash_of_group(const text *key) {
+    if (key == nullptr) return 0;
+    uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(VARDATA_ANY(key)), static_cast<int>(VARSIZE_ANY_EXHDR(key)), 0);
+    return h != 0 ? h : 1;
+}
 
 HeapTuple form_row(const RowImage &image) {
     bool nulls = false, variable = false, external = false;
@@ -180,6 +194,7 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->receipt = f.receipt;
     row->created_at = f.created_at;
     row->run_limit = f.run_limit;
+    row->group = read_group(tuple->t_data);
     row->delayed_at = times[delayed_at];
     row->dies_at = times[dies_at];
     row->started_at = times[started_at];

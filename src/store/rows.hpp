@@ -54,6 +54,7 @@ struct TaskRow {
     int64 receipt;
     TimestampTz created_at;
     int64 run_limit;
+    uint64 group;             // hash_of_group of its group key
     TimestampTz delayed_at;   // 0 none
     TimestampTz dies_at;      // 0 none
     TimestampTz started_at;   // 0 none
@@ -80,6 +81,9 @@ struct OutcomeRow {
     int64 wal_bytes;        // < 0 unknown
     int64 row_count;        // < 0 unknown
 };
+
+// What the dispatcher knows a group key by; 0 for nullptr, never else.
+uint64 hash_of_group(const text *key);
 
 // Inserts tasks into the current segment; fills refs[i] for tasks[i]. One pass, multi-insert for many.
 void insert(std::span<const NewTask> tasks, TaskRef *refs);

@@ -74,7 +74,7 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     body.type = by.type;
     body.command = by.command;
     store::update_body(&row, body);
-    hint_again(row);
+    hint_again(row, dispatch::Comes::Changed);
     return true;
 }
 

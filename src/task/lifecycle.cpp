@@ -63,7 +63,7 @@ double random_fraction() {
 }  // namespace
 
 dispatch::QueueConfig config_of(const store::QueueInfo &q) {
-    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging};
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging, q.group_max_running, q.group_rate_limit, q.group_pass};
 }
 
 SlotNo slot_of(const store::QueueInfo &queue) {
@@ -76,6 +76,12 @@ SlotNo slot_of(const store::QueueInfo &queue) {
             dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused});
     }
     return slot;
+}
+
+void note_left_group(const store::TaskRow &row) {
+    const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
+    SlotNo slot = q ? slot_of(*q) : none;
+    if (slot >= 0) dispatch::note_left_group(slot, row.group, row.ref.id);
 }
 
 bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
@@ -106,24 +112,32 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
             type = t.type;
         }
         TimestampTz due;
-        if (hint_time(t.flags, t.delayed_at, t.dies_at, &due)) dispatch::note_task(lanes[server], t.priority, refs[i], due, t.dies_at);
+        if (!hint_time(t.flags, t.delayed_at, t.dies_at, &due)) continue;
+        uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
+        dispatch::note_task({refs[i], lanes[server], t.priority, due, t.dies_at, group, dispatch::Comes::New});
     }
     dispatch::note_count(slot, -1, static_cast<int>(Status::New), static_cast<int32>(tasks.size()));
 }
 
-void hint_again(const store::TaskRow &row) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) return;
-    SlotNo lane = lane_of_row(*q, row);
+bool hint_of(const store::QueueInfo &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint) {
+    SlotNo lane = lane_of_row(queue, row);
     TimestampTz due;
-    if (lane >= 0 && hint_time(row.flags, row.delayed_at, row.dies_at, &due)) dispatch::note_task(lane, row.priority, row.ref, due, row.dies_at);
+    if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
+    // One that waits for others is not in its group yet.
+    *hint = {row.ref, lane, row.priority, due, row.dies_at, (row.flags & flag_waits) != 0 ? 0 : row.group, comes};
+    return true;
+}
+
+void hint_again(const store::TaskRow &row, dispatch::Comes comes) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    dispatch::Hint hint;
+    if (q != nullptr && hint_of(*q, row, comes, &hint)) dispatch::note_task(hint);
 }
 
 void touch(const store::TaskRow &row) {
     const store::QueueInfo *q = is_waiting(row.status) ? store::queue_by_id(row.queue_id) : nullptr;
-    SlotNo lane = q ? lane_of_row(*q, row) : none;
-    TimestampTz due;
-    if (lane >= 0 && hint_time(row.flags, row.delayed_at, row.dies_at, &due)) dispatch::note_touched(lane, row.priority, row.ref, due, row.dies_at);
+    dispatch::Hint hint;
+    if (q != nullptr && hint_of(*q, row, dispatch::Comes::Changed, &hint)) dispatch::note_touched(hint);
 }
 
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
@@ -186,7 +200,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     if (finished)
         note_end(*row);
     else
-        hint_again(*row);
+        hint_again(*row, dispatch::Comes::Again);
     return true;
 }
 
@@ -208,15 +222,17 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
 }
 
 Place place_of(const store::TaskRow &row) {
+    Place place;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) return {};
-    return {lane_of_row(*q, row), row.priority, row.ref, row.dies_at};
+    place.known = q != nullptr && hint_of(*q, row, dispatch::Comes::Again, &place.hint);
+    place.hint.due = 0;
+    return place;
 }
 
-void take_place(const Place &place) {
-    if (place.lane < 0 || dispatch::return_ready(place.lane, place.priority, place.ref, place.dies)) return;
-    SlotNo db = dispatch::map.queues[dispatch::map.lanes[place.lane].queue].db;
-    pg_atomic_write_u32(&dispatch::database(db).lost, 1);
+void wait_in_group(const store::TaskRow &row, TimestampTz since) {
+    Place place = place_of(row);
+    place.hint.due = since;
+    if (place.known) dispatch::file_hint(place.hint);
 }
 
 bool give_back(store::TaskRow *row, Place *place) {
@@ -277,6 +293,7 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
         store::append_outcome(*row, out, now);
     }
     note_change(*row, static_cast<int>(from), static_cast<int>(status));
+    note_left_group(*row);
     note_end(*row);
     return true;
 }
@@ -300,7 +317,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
     }
     store::update(row, nullptr, store::Wait::Block);
     note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));
-    hint_again(*row);
+    hint_again(*row, finished ? dispatch::Comes::New : dispatch::Comes::Changed);
 }
 
 }  // namespace pgqueue::task

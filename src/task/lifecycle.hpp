@@ -1,6 +1,7 @@
 // A task's life: each transition changes the row (store) and notes for the commit what shared memory has to know (dispatch).
 // All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
 #pragma once
+#include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
@@ -25,8 +26,14 @@ bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 // Inserts tasks of one queue and hands their hints to the commit.
 void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);
 
-// The row goes back to the ready lists or the due heap at commit; status is new or retry already.
-void hint_again(const store::TaskRow &row);
+// Where a waiting task of the queue is to be filed. False: nowhere.
+bool hint_of(const store::QueueInfo &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint);
+
+// The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
+void hint_again(const store::TaskRow &row, dispatch::Comes comes);
+
+// A waiting task ends or changes its group without having been taken from it.
+void note_left_group(const store::TaskRow &row);
 
 // The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
 void touch(const store::TaskRow &row);
@@ -50,15 +57,18 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 
-// The place that a task was taken from: it is the first of its list again. Found inside a transaction, taken after the commit.
+// The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction, taken after the commit.
 struct Place {
-    dispatch::SlotNo lane = -1;
-    int32 priority = 0;
-    TaskRef ref{};
-    TimestampTz dies = 0;
+    bool known = false;
+    dispatch::Hint hint{};
 };
 Place place_of(const store::TaskRow &row);
-void take_place(const Place &place);
+inline void take_place(const Place &place) {
+    if (place.known) dispatch::return_ready(place.hint);
+}
+
+// A task with a group key that was popped cannot be taken now: its group waits with it until `since`. The place in the group is given back after that.
+void wait_in_group(const store::TaskRow &row, TimestampTz since);
 
 // A retained task is given back as if it had never been taken: its attempt is not counted; after the commit it takes its place.
 bool give_back(store::TaskRow *row, Place *place);

@@ -1,6 +1,6 @@
 #include "task/outside.hpp"
 
-#include "dispatch/due.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -13,6 +13,8 @@ namespace pgqueue::task {
 namespace {
 
 constexpr int pop_chunk = 128;
+// How long a group waits for a task whose row is in somebody's hands.
+constexpr int64 locked_wait = 20 * 1000;
 
 // End of the lease of a row taken or extended now; 0: with the session only. A lease never reaches beyond dies_at.
 TimestampTz lease_end(const store::TaskRow &row, int64 lease, TimestampTz now) {
@@ -23,10 +25,8 @@ TimestampTz lease_end(const store::TaskRow &row, int64 lease, TimestampTz now) {
 
 // Not due yet, by a hint that came too early.
 void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
-    SlotNo db = dispatch::map.queues[p.queue].db;
-    SlotNo lane = dispatch::outside_lane(p.queue);
-    if (!dispatch::add_due(db, {row.delayed_at, row.dies_at, row.ref, lane, row.priority})) pg_atomic_write_u32(&dispatch::database(db).lost, 1);
-    dispatch::wake_scheduler(db);
+    dispatch::file_hint({row.ref, dispatch::outside_lane(p.queue), row.priority, row.delayed_at, row.dies_at, row.group, dispatch::Comes::Again});
+    dispatch::wake_scheduler(dispatch::map.queues[p.queue].db);
 }
 
 // Makes one popped task retained. False: it is not to be had.
@@ -35,7 +35,7 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
-        hint_again(*row);  // the queue's executor has changed
+        hint_again(*row, dispatch::Comes::Again);  // the queue's executor has changed
         return false;
     }
     if (row->delayed_at > now) {
@@ -49,18 +49,21 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
     }
     if ((row->flags & flag_waits) != 0) return false;
     TimestampTz until = lease_end(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, now);
-    if (!retain(row, r.worker, r.receipt, until, r.session_bound, now)) return false;
+    if (!retain(row, r.worker, r.receipt, until, r.session_bound, now)) {
+        if (row->group != 0 && !q->group_pass) wait_in_group(*row, now + locked_wait);
+        return false;
+    }
     // The session alone does not hold a task beyond its time.
     TimestampTz at = until != 0 ? until : row->dies_at;
-    dispatch::note_retained({p.queue, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound}, row->dies_at);
+    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound}, row->group, row->dies_at);
     return true;
 }
 
 // What was popped and not looked at yet when an error came; the pages' bounds of dies_at are found again by a look at them.
 void return_rest(const dispatch::Popped *popped, int n) {
     while (n-- > 0) {
-        dispatch::put_back(popped[n].queue, popped[n].priority, popped[n].ref, GetCurrentTimestamp());
-        dispatch::unreserve(popped[n].queue);
+        dispatch::put_back(popped[n].queue, popped[n].priority, popped[n].ref, dispatch::key_of_group(popped[n].group), GetCurrentTimestamp());
+        dispatch::unreserve(popped[n].queue, popped[n].group);
     }
 }
 
@@ -85,7 +88,7 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
                 if (take_one(r, popped[i], &out[taken], now))
                     taken++;
                 else
-                    dispatch::unreserve(popped[i].queue);
+                    dispatch::unreserve(popped[i].queue, popped[i].group);
             }
         }
     };

@@ -20,7 +20,7 @@ const store::QueueInfo *live_queue(int32 id) {
 void make_ready(store::TaskRow *row) {
     row->flags &= static_cast<int16>(~flag_waits);
     store::stop_waiting_for_batch(row->ref.id);
-    if (store::update(row, nullptr, store::Wait::Skip)) hint_again(*row);
+    if (store::update(row, nullptr, store::Wait::Skip)) hint_again(*row, dispatch::Comes::New);
 }
 
 bool is_free(int64 id) {

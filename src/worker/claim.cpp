@@ -1,7 +1,7 @@
 // From popped hints to rows that are ours.
 #include "worker/runner.hpp"
 
-#include "dispatch/due.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
@@ -30,12 +30,19 @@ bool take_suspect_turn() {
 }
 
 constexpr int64 suspect_wait = 100 * 1000;
+constexpr int64 locked_wait = 20 * 1000;
 
-// Puts a task that may not run yet into the due heap.
-void put_off(const store::TaskRow &row, const Hold &h, TimestampTz until) {
+// Has a task that may not run yet wait for its time.
+void put_off(const Hold &h, const TaskRef &ref, TimestampTz until, TimestampTz dies) {
     SlotNo lane = dispatch::ensure_lane(h.queue, my_slot().role);
-    if (!dispatch::add_due(my_slot().db, {until, row.dies_at, row.ref, lane, row.priority})) pg_atomic_write_u32(&dispatch::database(my_slot().db).lost, 1);
+    dispatch::file_hint({ref, lane, h.priority, until, dies, dispatch::key_of_group(h.group), dispatch::Comes::Again});
     dispatch::wake_scheduler(my_slot().db);
+}
+
+// Somebody has the row in hands: whoever that is hints it again, but its group does not go on without it.
+Verdict leave_to_others(const Hold &h, const store::TaskRow &row, TimestampTz now) {
+    if (h.group != 0 && !map.queues[h.queue].group_pass) put_off(h, row.ref, now + locked_wait, row.dies_at);
+    return Verdict::Gone;
 }
 
 // A task of another role's handler, or of a queue that outside workers serve by now, is hinted to where it belongs.
@@ -45,7 +52,7 @@ bool is_for_my_role(const store::TaskRow &row) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return false;
     if (q->server && task::runner_of(*q, row) == mine) return true;
-    task::hint_again(row);
+    task::hint_again(row, dispatch::Comes::Again);
     return false;
 }
 
@@ -54,7 +61,7 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
     if (row->delayed_at > now) {
-        put_off(*row, *h, row->delayed_at);
+        put_off(*h, row->ref, row->delayed_at, row->dies_at);
         return Verdict::Later;
     }
     if (row->dies_at != 0 && row->dies_at <= now) {
@@ -63,10 +70,10 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     }
     if ((row->flags & flag_waits) != 0) return Verdict::Gone;
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
-        put_off(*row, *h, now + suspect_wait);
+        put_off(*h, row->ref, now + suspect_wait, row->dies_at);
         return Verdict::Later;
     }
-    return task::retain(row, self.name, h->receipt, 0, true, now) ? Verdict::Ours : Verdict::Gone;
+    return task::retain(row, self.name, h->receipt, 0, true, now) ? Verdict::Ours : leave_to_others(*h, *row, now);
 }
 
 // The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.
@@ -114,13 +121,9 @@ int claim(Claimed *out) {
             continue;
         }
         // After a failed claim the tasks go back, a moment later so that a lasting trouble does not spin.
-        if (!done.ok) {
-            SlotNo lane = dispatch::ensure_lane(h.queue, w.role);
-            if (!dispatch::add_due(w.db, {GetCurrentTimestamp() + int64(USECS_PER_SEC), 0, h.ref, lane, h.priority})) pg_atomic_write_u32(&dispatch::database(w.db).lost, 1);
-            dispatch::wake_scheduler(w.db);
-        }
+        if (!done.ok) put_off(h, h.ref, GetCurrentTimestamp() + int64(USECS_PER_SEC), 0);
         pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
-        dispatch::end_running(h.queue, 1);
+        dispatch::end_running(h.queue, h.group);
     }
     return ours;
 }

@@ -42,7 +42,7 @@ void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     task::touch(row);
     store::TaskRow moved = row;
     moved.ref = now_at;
-    task::hint_again(moved);
+    task::hint_again(moved, dispatch::Comes::Changed);
 }
 
 void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_db).current_segment, static_cast<uint32>(slot)); }

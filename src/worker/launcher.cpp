@@ -50,7 +50,7 @@ bool workers_gone(SlotNo db) {
         }
         for (uint32 h = 0; h < pg_atomic_read_u32(&w.n_holds); h++)
             if (pg_atomic_exchange_u32(&w.holds[h].state, static_cast<uint32>(dispatch::HoldState::None)) != static_cast<uint32>(dispatch::HoldState::None))
-                dispatch::end_running(w.holds[h].queue, 1);
+                dispatch::end_running(w.holds[h].queue, w.holds[h].group);
         free_worker_slot(i);
     }
     return gone;

@@ -67,7 +67,7 @@ void run_and_release(Claimed *c, Record *record) {
         fetch_ours(*c, true, &row);
         record->given_back = true;
         task::Place unused;  // it is in another role's list
-        if (task::give_back(&row, &unused)) task::hint_again(row);
+        if (task::give_back(&row, &unused)) task::hint_again(row, dispatch::Comes::Again);
         return;
     }
     PGQUEUE_TESTPOINT("worker-ran");
@@ -183,7 +183,7 @@ void run(Claimed *c) {
     }
     dispatch::clear_running(self.slot);
     pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
-    dispatch::end_running(h.queue, 1);
+    dispatch::end_running(h.queue, h.group);
     int64 micros = GetCurrentTimestamp() - start;
     // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
     int64 work = record.ran != 0 ? record.ran - start : micros;

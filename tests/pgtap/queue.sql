@@ -54,7 +54,7 @@ CREATE TEMP TABLE setting (name text, given text, shown text);
 INSERT INTO setting VALUES ('description', $$'text'$$, 'text'), ('executor', $$'server'$$, 'server'), ('priority', '-5', '-5'), ('ttl', $$'90 s'$$, '00:01:30'), ('ttl', $$'0'$$, NULL), ('retries', '0', '0'),
     ('retries', '32767', '32767'), ('retry_delay', $$'1 s'$$, '00:00:01'), ('retry_delay', $$'0'$$, '00:00:00'), ('backoff', $$'linear'$$, 'linear'), ('backoff', $$'quadratic'$$, 'quadratic'), ('backoff', $$'fixed'$$, 'fixed'),
     ('max_retry_delay', $$'1 h'$$, '01:00:00'), ('retry_jitter', '0.5', '0.5'), ('retry_jitter', '1', '1'), ('lease', $$'1 min'$$, '00:01:00'), ('run_limit', $$'5 min'$$, '00:05:00'), ('run_limit', $$'0'$$, NULL),
-    ('max_running', '4', '4'), ('max_running', '0', NULL), ('max_depth', '1000', '1000'), ('max_depth', '0', NULL), ('rate_limit', '0.5', '0.5'), ('rate_limit', '0', NULL), ('rate_burst', '10', '10'), ('group_max_running', '1', '1'),
+    ('max_running', '4', '4'), ('max_running', '0', NULL), ('max_depth', '1000', '1000'), ('max_depth', '0', NULL), ('rate_limit', '0.5', '0.5'), ('rate_limit', '0', NULL), ('rate_burst', '10', '10'), ('group_max_running', '3', '3'), ('group_max_running', '1', '1'), ('group_rate_limit', '2.5', '2.5'), ('group_policy', $$'pass'$$, 'pass'),
     ('group_rate_limit', '0', NULL), ('group_policy', $$'hold'$$, 'hold'), ('aging', $$'0'$$, NULL), ('retention', $$'7 days'$$, '7 days'), ('retention', $$'0'$$, '00:00:00'), ('on_finish', $$'archive'$$, 'archive'),
     ('on_finish', $$'delete'$$, 'delete'), ('dead_letter', $$''$$, NULL), ('group_commit', '1', '1'), ('forward_to', $$''$$, NULL), ('description', $$''$$, NULL);
 CREATE FUNCTION pg_temp.one(query text) RETURNS text LANGUAGE plpgsql AS $$
@@ -76,7 +76,6 @@ INSERT INTO wrong VALUES ('executor', $$'nobody'$$, '22023'), ('ttl', $$'-1 s'$$
     ('group_rate_limit', '-1', '22023'), ('group_policy', $$'wait'$$, '22023'), ('aging', $$'-1 s'$$, '22023'), ('retention', $$'-1 s'$$, '22023'), ('on_finish', $$'burn'$$, '22023'), ('group_commit', '0', '22023'),
     ('group_commit', '33', '22023'),
     -- Settings that take effect with a later version.
-    ('group_max_running', '2', '0A000'), ('group_rate_limit', '1', '0A000'), ('group_policy', $$'pass'$$, '0A000'),
     ('dead_letter', $$'nosuch'$$, '42704'), ('group_commit', '2', '0A000'), ('forward_to', $$'eu'$$, '0A000');
 SELECT throws_ok(format('SELECT pgqueue.%s(%L, %I => %s)', function, 'mails', name, given), code, NULL, format('%s: %s = %s is refused', function, name, given))
 FROM wrong, unnest('{create_queue,update_queue}'::text[]) function;

@@ -56,6 +56,7 @@ constexpr const char *refresh_names =
 void load_configuration() {
     dispatch::empty_dropped_queues(self.db);
     auto load = [] {
+        store::forget_catalog();
         for (const store::QueueInfo &q : store::all_queues()) {
             SlotNo slot = task::slot_of(q);
             dispatch::configure_queue(slot, task::config_of(q));
@@ -65,10 +66,15 @@ void load_configuration() {
             dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused});
         }
     };
-    if (IsTransactionState())
-        load();
-    else
-        transact("read its configuration", load);
+    // What a commit writes while the tables are read is newer.
+    uint32 seen;
+    do {
+        seen = pg_atomic_read_u32(&my_db().config_changes);
+        if (IsTransactionState())
+            load();
+        else
+            transact("read its configuration", load);
+    } while (pg_atomic_read_u32(&my_db().config_changes) != seen);
 }
 
 TimestampTz resume_paused(TimestampTz now) {

@@ -3,6 +3,7 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -15,11 +16,55 @@ namespace {
 constexpr int due_batch = 256;
 constexpr int expire_batch = 2048;
 
+// A task with a group key is looked at again: the entry of its group forgets its end once it is told.
+void look_again(const store::TaskRow &row, TimestampTz when) {
+    const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
+    SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+    if (queue < 0) return;
+    if (!dispatch::add_due(self.db, {when, row.dies_at, row.ref, dispatch::grouped_due(queue), row.priority})) pg_atomic_write_u32(&my_db().lost, 1);
+}
+
 void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
-    if (store::lock(ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
-    if (!is_waiting(row.status) || row.dies_at == 0 || row.dies_at > now) return;
-    task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+    store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, now + int64(USECS_PER_SEC));
+    if (locked != store::Locked::Yes || !is_waiting(row.status) || row.dies_at == 0) return;
+    if (row.dies_at > now)
+        look_again(row, row.dies_at);
+    else
+        task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+}
+
+// The time of a task with a group key has come, or that of its group: the row says what becomes of it.
+void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
+    SlotNo queue = dispatch::queue_of_grouped(e);
+    store::TaskRow row;
+    if (!store::fetch(e.ref, false, &row)) {
+        dispatch::leave_group(queue, 0, e.ref.id);
+        return;
+    }
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    if (q == nullptr || !is_waiting(row.status) || task::slot_of(*q) != queue) {
+        dispatch::leave_group(queue, row.group, e.ref.id);
+        return;
+    }
+    if (row.dies_at != 0 && row.dies_at <= now) {
+        expire_one(e.ref, now);
+        return;
+    }
+    dispatch::Hint hint;
+    if (!task::hint_of(*q, row, q->group_pass ? dispatch::Comes::New : dispatch::Comes::Changed, &hint)) return;
+    if (hint.due <= now) hint.due = 0;
+    dispatch::file_hint(hint);
+}
+
+void move_to_lane(const dispatch::DueEntry &e) {
+    dispatch::file_hint({e.ref, e.lane, e.priority, 0, e.dies, 0, dispatch::Comes::New});
+    SlotNo role = dispatch::map.lanes[e.lane].role;
+    if (role >= 0)
+        dispatch::wake_idle_workers(self.db, role, 1);
+    else
+        dispatch::wake_task_waiters(dispatch::map.lanes[e.lane].queue, 1);
 }
 
 }  // namespace
@@ -28,15 +73,16 @@ TimestampTz move_due(TimestampTz now) {
     dispatch::DueEntry batch[due_batch];
     int n;
     while ((n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
+        bool grouped = false;
         for (int i = 0; i < n; i++) {
-            const dispatch::DueEntry &e = batch[i];
-            if (!dispatch::add_ready(e.lane, e.priority, e.ref, e.dies)) pg_atomic_write_u32(&my_db().lost, 1);
-            SlotNo role = dispatch::map.lanes[e.lane].role;
-            if (role >= 0)
-                dispatch::wake_idle_workers(self.db, role, 1);
-            else
-                dispatch::wake_task_waiters(dispatch::map.lanes[e.lane].queue, 1);
+            grouped = grouped || dispatch::is_grouped(batch[i]);
+            if (!dispatch::is_grouped(batch[i])) move_to_lane(batch[i]);
         }
+        bool ok = !grouped || transact("look at tasks of groups", [&] {
+            for (int i = 0; i < n; i++)
+                if (dispatch::is_grouped(batch[i])) look_at_grouped(batch[i], now);
+        });
+        if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
     }
     return dispatch::next_due(self.db);
 }

@@ -6,6 +6,7 @@
 #include "config/settings.hpp"
 #include "dispatch/awaited.hpp"
 #include "dispatch/due.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
@@ -35,6 +36,8 @@ using dispatch::PageNo;
 struct Orphan {
     int64 id;
     int32 attempt;
+    SlotNo queue;
+    dispatch::GroupNo group;  // 0 none: its place there is taken until the task is given back
 };
 
 struct Scan {
@@ -97,7 +100,8 @@ void add_orphan(const store::TaskRow &row) {
         Size bytes = sizeof(Orphan) * static_cast<Size>(scan.room);
         scan.orphans = static_cast<Orphan *>(scan.orphans ? repalloc_huge(scan.orphans, bytes) : MemoryContextAllocHuge(self.lasting, bytes));
     }
-    scan.orphans[scan.n_orphans++] = Orphan{row.ref.id, row.attempt};
+    dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(scan.last_queue, row.group) : 0;
+    scan.orphans[scan.n_orphans++] = Orphan{row.ref.id, row.attempt, scan.last_queue, group};
 }
 
 // Finds slot and lane of a row, remembering the last ones: rows of one queue tend to stand together.
@@ -131,10 +135,11 @@ bool place(const store::TaskRow &row) {
 void restore_lease(const store::TaskRow &row) {
     dispatch::Lease lease;
     if (dispatch::find_lease(row.ref.id, &lease) || !dispatch::reserve_leases(1)) return;
+    dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(scan.last_queue, row.group) : 0;
     TimestampTz until = row.lease_until;
     if (my_db().rebuilds == 0 && until != 0) until = GetCurrentTimestamp() + Max(until - row.started_at, 1);
     if (row.dies_at != 0) until = Min(until, row.dies_at);
-    dispatch::add_lease({scan.last_queue, row.ref, row.receipt, row.priority, row.attempt, until, false});
+    dispatch::add_lease({scan.last_queue, group, row.ref, row.receipt, row.priority, row.attempt, until, false});
     pg_atomic_fetch_add_u32(&map.queues[scan.last_queue].running, 1);
     pg_atomic_fetch_add_u32(&map.namespaces[map.queues[scan.last_queue].ns].running, 1);
 }
@@ -149,13 +154,10 @@ bool on_row(void *, const store::TaskRow &row) {
     if (is_waiting(row.status)) {
         TimestampTz due;
         if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return true;
-        bool ok = due > GetCurrentStatementStartTimestamp()
-                      ? dispatch::add_due(self.db, {due, row.dies_at, row.ref, scan.last_lane, row.priority})
-                      : dispatch::add_ready(scan.last_lane, row.priority, row.ref, row.dies_at);
-        if (!ok) {
-            make_room();
-            pg_atomic_write_u32(&my_db().lost, 1);
-        }
+        if (due <= GetCurrentStatementStartTimestamp()) due = 0;
+        if (dispatch::free_pages() == 0) make_room();
+        uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
+        dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
     } else if (row.status == Status::Retained && row.epoch == 0) {
         restore_lease(row);
     } else if (row.status == Status::Retained && row.epoch != 0 && row.epoch != map.shared->boot_epoch) {
@@ -185,6 +187,7 @@ void give_back_orphan(const Orphan &o) {
             task::give_back(&row, &place);
     });
     if (ok) task::take_place(place);
+    if (o.group != 0) dispatch::end_group(o.queue, o.group, false);
 }
 
 void publish_counts() {
@@ -198,6 +201,7 @@ void publish_counts() {
 void clear_memory() {
     for (uint32 i = 0; i < pg_atomic_read_u32(&my_db().namespaces); i++)
         dispatch::give_chain(pg_atomic_exchange_u32(&map.namespaces[my_db().ns[i]].inbox, 0));
+    dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);
     dispatch::reset_spill_file(self.db);
@@ -222,8 +226,9 @@ void apply_late_deltas() { take_deltas(dispatch::apply_delta); }
 void rebuild() {
     dispatch::Database &d = my_db();
     charge_executed();
-    pg_atomic_write_u32(&d.lost, 0);
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Loading));
+    pg_memory_barrier();
+    pg_atomic_write_u32(&d.lost, 0);
     pg_memory_barrier();
     clear_memory();
     dispatch::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
@@ -236,6 +241,7 @@ void rebuild() {
     pg_memory_barrier();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
+    dispatch::open_groups(self.db);
     // From the last one, so that they stand in their order again.
     for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
     dispatch::clear_executed(MyDatabaseId);

@@ -60,7 +60,7 @@ void put_back(Lost &l) {
 }
 
 void release_hold(Hold *h) {
-    dispatch::end_running(h->queue, 1);
+    dispatch::end_running(h->queue, h->group);
     pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
 }
 
@@ -117,10 +117,11 @@ void take_back(WorkerSlot *w) {
         if (static_cast<HoldState>(pg_atomic_read_u32(&h.state)) != HoldState::Claimed) continue;
         bool taken = false;
         SlotNo queue = h.queue;  // once taken, the worker may go on and use its holds again
+        dispatch::GroupNo group = h.group;
         task::Place place;
         bool ok = transact("take back a task that has not begun", [&] { taken = take_back_one(&h, &place); });
         if (ok) task::take_place(place);
-        if (taken) dispatch::end_running(queue, 1);
+        if (taken) dispatch::end_running(queue, group);
         if (!ok && static_cast<HoldState>(pg_atomic_read_u32(&h.state)) == HoldState::Taken) pg_atomic_write_u32(&my_db().lost, 1);
     }
 }

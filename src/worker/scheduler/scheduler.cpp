@@ -1,6 +1,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/running_file.hpp"
@@ -150,7 +151,9 @@ TimestampTz turn() {
     next = Min(next, notify_listeners(now));
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
-    if (pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2) rebuild();
+    bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
+    if (room || dispatch::may_read_groups_again(self.db)) rebuild();
+    next = Min(next, dispatch::sweep_groups(self.db, now));
     next = Min(next, settle_dependencies(now));
     next = Min(next, resume_paused(now));
     write_roles();

@@ -167,7 +167,7 @@ void fail_one_without_role(const TaskRef &ref, SlotNo role) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return;
     if (!task::runs_in_server(*q, row.flags) || task::runner_of(*q, row) != map.roles[role].role_id) {
-        task::hint_again(row);
+        task::hint_again(row, dispatch::Comes::Again);
         return;
     }
     bool by_handler = task::by_handlers(*q, row.flags) && task::route_of(*q, row.type).found;

@@ -1,0 +1,19 @@
+// The entries of groups, for the two files that keep them. All under the namespace's lock; nothing raises.
+#pragma once
+#include "dispatch/groups.hpp"
+
+namespace pgqueue::dispatch {
+
+inline GroupNode &node(int32 no) { return *slab_entry<GroupNode>(no); }
+inline Namespace &namespace_of(const Group &g) { return map.namespaces[map.queues[g.queue].ns]; }
+
+// Files a hint; without memory the database is marked. wake: nobody else is told when the group becomes ready.
+void file_in_group(const Hint &hint, bool wake);
+// After any change: is the group ready, and where? A group without tasks goes.
+void settle_group(GroupNo no, bool wake);
+// Forgets the waiting tasks of a group.
+void clear_group(GroupNo no);
+// No waiting task and no running one: the group goes, unless its bucket has to be remembered.
+void free_when_empty(GroupNo no);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,113 @@
+// All groups of a queue, a namespace or a database: rebuild, changes of settings, expiry.
+#include "dispatch/group_entries.hpp"
+
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+void defer_locked(SlotNo no, PageNo page_no) {
+    Namespace &ns = map.namespaces[no];
+    page(page_no)->next = 0;
+    (ns.deferred_last != 0 ? page(ns.deferred_last)->next : ns.deferred) = page_no;
+    ns.deferred_last = page_no;
+}
+
+void file_deferred_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    while (ns.deferred != 0) {
+        PageNo first = ns.deferred;
+        Page *p = page(first);
+        ns.deferred = p->next;
+        for (int i = p->head; i < p->count; i++) file_in_group(p->hints[i], true);
+        give_page(first);
+    }
+    ns.deferred_last = 0;
+}
+
+namespace {
+
+template <typename F>
+void each_namespace(SlotNo db, F f) {
+    Database &d = database(db);
+    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) f(d.ns[i]);
+}
+
+}  // namespace
+
+void open_groups(SlotNo db) {
+    each_namespace(db, [](SlotNo ns) {
+        pg::LwLockGuard lock(namespace_lock(ns));
+        file_deferred_locked(ns);
+        each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { settle_group(no, true); });
+    });
+}
+
+void clear_groups(SlotNo db) {
+    pg_atomic_write_u32(&database(db).groups_torn, 0);
+    each_namespace(db, [](SlotNo ns) {
+        pg::LwLockGuard lock(namespace_lock(ns));
+        give_chain(map.namespaces[ns].deferred);
+        map.namespaces[ns].deferred = map.namespaces[ns].deferred_last = 0;
+        each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { clear_group(no); });
+    });
+}
+
+void clear_groups_of_queue_locked(SlotNo queue) {
+    each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
+        if (g.queue == queue) clear_group(no);
+    });
+}
+
+void settle_groups_locked(SlotNo queue) {
+    each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
+        if (g.queue == queue) settle_group(no, true);
+    });
+}
+
+int64 sweep_groups(SlotNo db, TimestampTz now) {
+    constexpr int64 every = 10 * int64(USECS_PER_SEC);
+    static constinit TimestampTz last = 0;
+    bool any = false;
+    each_namespace(db, [&any](SlotNo ns) { any = any || map.namespaces[ns].idle_groups; });
+    if (!any) return INT64_MAX;
+    if (now - last < every && now >= last) return last + every;
+    last = now;
+    each_namespace(db, [](SlotNo ns) {
+        if (!map.namespaces[ns].idle_groups) return;
+        pg::LwLockGuard lock(namespace_lock(ns));
+        map.namespaces[ns].idle_groups = false;
+        each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { free_when_empty(no); });
+    });
+    return now + every;
+}
+
+bool may_read_groups_again(SlotNo db) {
+    if (pg_atomic_read_u32(&database(db).groups_torn) == 0) return false;
+    bool empty = true;
+    each_namespace(db, [&empty](SlotNo ns) { empty = empty && map.namespaces[ns].group_nodes.first == 0; });
+    return empty || free_pages() > low_water();
+}
+
+int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most, int64 *least) {
+    int n = 0;
+    for (PageNo no = map.namespaces[ns].group_nodes.first; no != 0; no = page(no)->next) {
+        Page *p = page(no);
+        if (p->min_dies <= now && n + p->count <= most) {
+            p->min_dies = INT64_MAX;
+            for (int32 i = 0; i < p->priority; i++) {
+                GroupNode *g = reinterpret_cast<GroupNode *>(p->slab) + i;
+                if (!g->used() || g->dies == 0) continue;
+                if (g->dies > now) {
+                    p->min_dies = Min(p->min_dies, g->dies);
+                    continue;
+                }
+                out[n++] = g->ref;
+                g->dies = 0;  // the row is looked at once; after that, when it comes to the head
+            }
+        }
+        *least = Min(*least, p->min_dies);
+    }
+    return n;
+}
+
+}  // namespace pgqueue::dispatch
