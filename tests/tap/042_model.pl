@@ -20,8 +20,9 @@ my $node = new_node('model', conf => "max_connections = 40\nlog_statement = none
 sub sql { return $node->safe_psql('postgres', @_); }
 sql(q{
     SELECT pgqueue.create_queue('a', ttl => '0', retry_delay => '20 ms', lease => '300 ms', retries => 20, on_finish => 'delete'),
-        pgqueue.create_queue('b', ttl => '0', retry_delay => '20 ms', lease => '1 s', retries => 1), pgqueue.create_queue('m', ttl => '0', max_running => 4, lease => '200 ms', retries => 50);
-    CREATE TABLE journal (n bigserial, kind text, worker text, id bigint, receipt bigint, attempt int, queue text, bound boolean, until timestamptz, at timestamptz DEFAULT clock_timestamp());
+        pgqueue.create_queue('b', ttl => '0', retry_delay => '20 ms', lease => '1 s', retries => 1), pgqueue.create_queue('m', ttl => '0', max_running => 4, lease => '200 ms', retries => 50),
+        pgqueue.create_queue('g', ttl => '0', lease => '300 ms', retries => 20, retry_delay => '20 ms');
+    CREATE TABLE journal (n bigserial, kind text, worker text, id bigint, receipt bigint, attempt int, queue text, bound boolean, until timestamptz, at timestamptz DEFAULT clock_timestamp(), xid xid8 DEFAULT pg_current_xact_id());
     CREATE INDEX ON journal (id); CREATE INDEX ON journal (worker, kind, n);
     CREATE TABLE boot (at timestamptz);
 });
@@ -50,11 +51,12 @@ sub ended
 }
 my $some = sub { return "(SELECT id FROM journal WHERE kind = 'created' ORDER BY n DESC OFFSET " . int(rand(40)) . ' LIMIT 1)'; };
 my %make = (
-    create => sub { my ($w) = @_; my ($q, $n, $p) = (one_of(qw(a b m)), 1 + int(rand(5)), 100 + int(rand(3)));
-        return record(6, "SELECT 'created', '$w', c, NULL::bigint, NULL::int, '$q' FROM pgqueue.create_tasks('$q', ARRAY(SELECT to_jsonb(g || repeat('-', 500)) FROM generate_series(1, $n) g), priority => $p, delay => " . one_of("NULL", "'30 ms'") . ') c'); },
+    create => sub { my ($w) = @_; my ($q, $n, $p) = (one_of(qw(a b m g)), 1 + int(rand(5)), 100 + int(rand(3)));
+        my $keys = $q eq 'g' ? ", group_keys => ARRAY(SELECT 'k' || (g * " . int(rand(7)) . ") % 4 FROM generate_series(1, $n) g)" : '';
+        return record(6, "SELECT 'created', '$w', c, NULL::bigint, NULL::int, '$q' FROM pgqueue.create_tasks('$q', ARRAY(SELECT to_jsonb(g || repeat('-', 500)) FROM generate_series(1, $n) g), priority => $p, delay => " . one_of("NULL", "'30 ms'") . "$keys) c"); },
     retain => sub { my ($w) = @_; my $bound = rand() < 0.2 ? 'true' : 'false';
         return record(8, "SELECT 'got', '$w', t.id, t.receipt, t.attempt, t.queue, $bound, t.lease_until FROM pgqueue.next_tasks('$w', "
-              . one_of("'{a}'", "'{a,b}'", "'{m}'", 'NULL') . ', ' . (1 + int(rand(6))) . ', ' . one_of('NULL', "'100 ms'", "'2 s'") . ", $bound) t"); },
+              . one_of("'{a}'", "'{a,b}'", "'{m}'", "'{g}'", 'NULL') . ', ' . (1 + int(rand(6))) . ', ' . one_of('NULL', "'100 ms'", "'2 s'") . ", $bound) t"); },
     release => sub { return ended($_[0], 'released', 'release_tasks(h.ids, h.receipts, skip_lost => true)'); },
     fail => sub { return ended($_[0], 'failed', 'fail_tasks(h.ids, h.receipts, retry_in => ' . one_of('NULL', "'0'") . ', final => ' . one_of('false', 'false', 'true') . ', skip_lost => true)'); },
     snooze => sub { return ended($_[0], 'snoozed', 'snooze_tasks(h.ids, h.receipts, ' . one_of("'0'", "'30 ms'") . ', true)'); },
@@ -118,6 +120,17 @@ sub check
         '', "$when: no task was held twice under a valid lease");
     is(sql(q{SELECT count(*) FROM journal e WHERE kind IN ('released', 'failed', 'snoozed', 'extended') AND NOT EXISTS (SELECT FROM journal g WHERE g.kind = 'got' AND g.id = e.id AND g.receipt = e.receipt AND g.worker = e.worker)}), '0', "$when: only holders ended attempts");
     is(sql(q{SELECT string_agg(concat_ws(' ', id, attempt), ', ') FROM (SELECT id, attempt FROM journal WHERE kind = 'got' AND NOT bound GROUP BY 1, 2 HAVING count(*) > 1) d}), '', "$when: every attempt was counted");
+    # Of a group one task is held at a time: between retains of two of them the first one's lease was ended, as above.
+    is(sql(q{WITH got AS (SELECT g.*, t.group_key FROM journal g JOIN pgqueue.task t USING (id) WHERE g.kind = 'got' AND g.queue = 'g' AND t.group_key IS NOT NULL)
+             SELECT string_agg(concat_ws(' ', id, attempt, next_id), ', ') FROM (SELECT *, lead(n) OVER w AS next, lead(at) OVER w AS next_at, lead(id) OVER w AS next_id FROM got WINDOW w AS (PARTITION BY group_key ORDER BY n)) g
+             WHERE next IS NOT NULL AND NOT bound AND next_at < (SELECT e.until FROM journal e WHERE e.id = g.id AND e.receipt = g.receipt AND e.until IS NOT NULL ORDER BY e.n DESC LIMIT 1)
+                 AND NOT EXISTS (SELECT FROM journal e WHERE e.id = g.id AND e.n BETWEEN g.n AND g.next AND (e.receipt = g.receipt AND e.kind IN ('released', 'failed', 'snoozed') OR e.kind = 'cancelled'))}),
+        '', "$when: of each group one task at a time");
+    # And in order: of two that were created together the first one is taken first, or cancelled before.
+    is(sql(q{WITH t AS (SELECT c.id, c.xid, t.group_key, (SELECT min(n) FROM journal g WHERE g.id = c.id AND g.kind = 'got') AS taken, (SELECT min(n) FROM journal g WHERE g.id = c.id AND g.kind IN ('got', 'cancelled')) AS begun
+                        FROM journal c JOIN pgqueue.task t USING (id) WHERE c.kind = 'created' AND t.group_key IS NOT NULL)
+             SELECT string_agg(concat_ws(' ', a.id, b.id), ', ') FROM t a JOIN t b ON a.xid = b.xid AND a.group_key = b.group_key AND a.id < b.id WHERE b.taken IS NOT NULL AND (a.begun IS NULL OR a.begun > b.taken)}),
+        '', "$when: groups in strict order");
     my $differ = q{SELECT string_agg(d::text, ' ') FROM (TABLE counted EXCEPT TABLE rows UNION ALL (TABLE rows EXCEPT TABLE counted)) d};
     ok(wait_for($node, 'postgres', "WITH rows AS (SELECT queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2), counted AS (SELECT queue, status, count FROM pgqueue.queue_status WHERE count <> 0) $differ", '', 5), "$when: counts are those of the rows");
     # All leases end by themselves, also those whose sessions are gone.
@@ -127,6 +140,9 @@ sub check
     wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE status IN ('new', 'retry') AND delayed_at > clock_timestamp()}, '0', 5);
     my $waiting = q{SELECT count(*) FROM pgqueue.task WHERE queue IN ('a', 'b') AND status IN ('new', 'retry')};
     ok(wait_for($node, 'postgres', "BEGIN; SELECT count(*) = ($waiting) FROM pgqueue.next_tasks('check', '{a,b}', 10000); ROLLBACK", 't', 5), "$when: all that waits is handed out, and given back by the roll back");
+    # One of each group, but for those whose head waits for its time.
+    my $groups = q{SELECT count(DISTINCT group_key) FROM pgqueue.task WHERE queue = 'g' AND status IN ('new', 'retry')};
+    ok(wait_for($node, 'postgres', "BEGIN; SELECT count(*) = ($groups) FROM pgqueue.next_tasks('check', '{g}', 10000); ROLLBACK", 't', 5), "$when: each group hands out its head");
     my $limited = sql(q{SELECT least(4, count(*)) FROM pgqueue.task WHERE queue = 'm' AND status IN ('new', 'retry')});
     is(sql(q{BEGIN; SELECT count(*) FROM pgqueue.next_tasks('check', '{m}', 100); ROLLBACK}), $limited, "$when: max_running has its places");
     @sessions = map { session($node) } 0 .. 7;
