@@ -52,3 +52,16 @@ BEGIN
         COMMIT;
     END LOOP;
 END $$;
+
+-- The destructive pop, control of the outside workers: a table with the usual index, tasks are deleted as they are taken.
+CREATE TABLE ready (
+    id bigint PRIMARY KEY DEFAULT nextval('plain_id'),
+    queue text NOT NULL DEFAULT 'bench',
+    status smallint NOT NULL DEFAULT 0,
+    priority integer NOT NULL DEFAULT 100,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    payload jsonb
+) WITH (autovacuum_enabled = off);
+CREATE INDEX ON ready (priority, id);
+CREATE TABLE payload AS SELECT
+    '{"customer": 1048576, "address": "somebody@example.org", "template": "welcome", "locale": "en_GB"}'::jsonb AS payload;
