@@ -10,15 +10,33 @@ using namespace pgqueue::api;
 
 namespace {
 
+// A task and how the caller proves that it is his.
+struct Claim {
+    int64 id;
+    bool receipt_given;
+    int64 receipt;
+    const char *ns_name;
+    bool skip_lost;
+};
+
+// The receipt that was given, or that of the session's own lease.
+int64 receipt_of(const Claim &c) {
+    if (c.receipt_given) return c.receipt;
+    dispatch::Lease lease;
+    bool mine = dispatch::find_lease(c.id, &lease) && lease.session == MyProcPid;
+    return mine ? lease.receipt : 0;
+}
+
+// The namespace of a task; nullptr when it is not the one that the caller named.
+const store::NamespaceInfo *namespace_of(const store::QueueInfo *q, const char *ns_name) {
+    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
+    return ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0 ? nullptr : ns;
+}
+
 // The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
-bool hold_for_caller(int64 id, bool receipt_given, int64 receipt, const char *ns_name, bool skip_lost, store::TaskRow *row) {
-    if (!receipt_given) {
-        dispatch::Lease lease;
-        bool mine = dispatch::find_lease(id, &lease) && lease.session == MyProcPid;
-        receipt = mine ? lease.receipt : 0;
-    }
-    task::Held held = task::hold(id, receipt, row);
-    bool was_mine = !receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
+bool hold_for_caller(const Claim &c, store::TaskRow *row) {
+    task::Held held = task::hold(c.id, receipt_of(c), row);
+    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
     const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
     if (q == nullptr && held != task::Held::Unknown) {
@@ -26,22 +44,28 @@ bool hold_for_caller(int64 id, bool receipt_given, int64 receipt, const char *ns
         AcceptInvalidationMessages();
         q = store::queue_by_id(row->queue_id);
     }
-    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
-    if (ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) ns = nullptr;
+    const store::NamespaceInfo *ns = namespace_of(q, c.ns_name);
     if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {
         if (may(ns->id, store::priv_all)) require(*ns, store::priv_work);
         ns = nullptr;
     }
     if (held == task::Held::Yes && ns != nullptr) return true;
-    if (skip_lost) return false;
+    if (c.skip_lost) return false;
     if (ns == nullptr)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id), errhint("It may have been cleaned away, or belong to another namespace."));
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", c.id), errhint("It may have been cleaned away, or belong to another namespace."));
     if (held == task::Held::Cancelled)
-        ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", id), errhint("Stop working on it."));
-    ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", id),
+        ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id), errhint("Stop working on it."));
+    ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
             errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).", word(row->status).data()),
-            receipt_given ? errhint("Retain it again with next_task.") : errhint("Give the receipt that next_task returned."));
+            c.receipt_given ? errhint("Retain it again with next_task.") : errhint("Give the receipt that next_task returned."));
     pg_unreachable();
+}
+
+// Releases a task without locking it first, when that is all there is to it.
+bool release_at_once(const Claim &c, Jsonb *result, store::TaskRow *row) {
+    if (!task::look_at_held(c.id, receipt_of(c), row)) return false;
+    const store::NamespaceInfo *ns = namespace_of(store::queue_by_id(row->queue_id), c.ns_name);
+    return ns != nullptr && may(ns->id, store::priv_work | store::priv_owner) && task::release(row, result, store::Wait::Skip);
 }
 
 Datum status_datum(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }
@@ -99,10 +123,10 @@ struct Batch {
     ReturnSetInfo *info;
 
     int64 id(int i) const { return DatumGetInt64(ids.values[i]); }
-    bool hold(int i, store::TaskRow *row) const {
-        int64 receipt = receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0;
-        return hold_for_caller(id(i), receipts.given, receipt, ns, skip_lost, row);
+    Claim claim(int i) const {
+        return {id(i), receipts.given, receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0, ns, skip_lost};
     }
+    bool hold(int i, store::TaskRow *row) const { return hold_for_caller(claim(i), row); }
     void put(int i, bool isnull, Datum value) const {
         Datum values[2] = {ids.values[i], value};
         bool nulls[2] = {false, isnull};
@@ -141,17 +165,23 @@ Datum each_of(const Batch &b, F fn) {
 
 Jsonb *json_item(const Items &items, int i) { return items.given && !items.nulls[i] ? DatumGetJsonbP(items.values[i]) : nullptr; }
 
-void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) {
-    hold_for_caller(id_of(fcinfo), !PG_ARGISNULL(1), PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), text_arg(fcinfo, ns_arg), false, row);
+Claim claim_of(FunctionCallInfo fcinfo, int ns_arg) {
+    return {id_of(fcinfo), !PG_ARGISNULL(1), PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), text_arg(fcinfo, ns_arg), false};
 }
+
+void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) { hold_for_caller(claim_of(fcinfo, ns_arg), row); }
 
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_release_task) {
     check_call("release_task", true);
     store::TaskRow row;
-    hold_one(fcinfo, 3, &row);
-    task::release(&row, PG_ARGISNULL(2) ? nullptr : PG_GETARG_JSONB_P(2));
+    Claim claim = claim_of(fcinfo, 3);
+    Jsonb *result = PG_ARGISNULL(2) ? nullptr : PG_GETARG_JSONB_P(2);
+    if (!release_at_once(claim, result, &row)) {
+        hold_for_caller(claim, &row);
+        task::release(&row, result, store::Wait::Block);
+    }
     PG_RETURN_DATUM(status_datum(row.status));
 }
 
@@ -160,7 +190,15 @@ PGQ_FUNCTION(pgqueue_release_tasks) {
     Items results = items_of(fcinfo, 2, JSONBOID, true, "results");
     Batch b = open_batch(fcinfo, 3, 4);
     same_length(b.ids, results, "results", false);
-    return each_of(b, [&results](int i, store::TaskRow *row) { task::release(row, json_item(results, i)); });
+    for (int i = 0; i < b.ids.count; i++) {
+        store::TaskRow row;
+        Jsonb *result = json_item(results, i);
+        bool held = release_at_once(b.claim(i), result, &row);
+        if (!held && (held = b.hold(i, &row))) task::release(&row, result, store::Wait::Block);
+        b.put(i, !held, held ? status_datum(row.status) : Datum(0));
+        CHECK_FOR_INTERRUPTS();
+    }
+    return Datum(0);
 }
 
 PGQ_FUNCTION(pgqueue_fail_task) {

@@ -96,6 +96,8 @@ enum class Locked { Yes, Held, Gone };    // Held: somebody holds it (Skip only)
 
 // Reads the newest committed (or own) version by ref, falling back to the primary keys of all segments. Takes no lock. False: no such row.
 bool fetch(const TaskRef &ref, bool with_body, TaskRow *row);
+// The same with the relation lock of writers: for many rows that are changed next it is cheaper, the transaction has it from the first on.
+bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row);
 // The type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such row.
 char *fetch_type(const TaskRef &ref);
 // The worker's name in the version that was read; nullptr none.

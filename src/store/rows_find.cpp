@@ -162,14 +162,22 @@ void settle_command(HeapTupleHeader version) {
         CommandCounterIncrement();
 }
 
-bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) {
+namespace {
+
+bool fetch_with(LOCKMODE mode, const TaskRef &ref, bool with_body, TaskRow *row) {
     Found found;
-    if (!locate(ref, AccessShareLock, &found)) return false;
+    if (!locate(ref, mode, &found)) return false;
     read_row(&found.tuple, found.slot, found.root, row);
     if (with_body) read_body(&found.tuple, row);
-    let_go(&found, AccessShareLock);
+    let_go(&found, mode);
     return true;
 }
+
+}  // namespace
+
+bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) { return fetch_with(AccessShareLock, ref, with_body, row); }
+
+bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row) { return fetch_with(RowExclusiveLock, ref, with_body, row); }
 
 char *fetch_type(const TaskRef &ref) {
     Found found;

@@ -31,7 +31,7 @@ void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
 
 // Makes one popped task retained. False: it is not to be had.
 bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *row, TimestampTz now) {
-    if (!store::fetch(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
+    if (!store::fetch_to_change(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
@@ -109,6 +109,12 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;
 }
 
+bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
+    dispatch::Lease lease;
+    return receipt != 0 && dispatch::find_lease(id, &lease) && store::fetch_to_change(lease.ref, false, row) && row->receipt == receipt &&
+           row->status == Status::Retained;
+}
+
 namespace {
 
 // The lease and the place under the limits go with the commit.
@@ -127,12 +133,13 @@ End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool
 
 }  // namespace
 
-void release(store::TaskRow *row, Jsonb *result) {
-    over(*row);
+bool release(store::TaskRow *row, Jsonb *result, store::Wait wait) {
     End end = plain_end(*row, AttemptEnd::Released, Status::Released, result != nullptr);
     end.result = result;
     end.only_if_told = true;
-    end_attempt(row, end, GetCurrentTimestamp(), store::Wait::Block);
+    if (!end_attempt(row, end, GetCurrentTimestamp(), wait)) return false;
+    over(*row);
+    return true;
 }
 
 void fail(store::TaskRow *row, const FailRequest &request) {

@@ -19,9 +19,12 @@ int take(const TakeRequest &request, store::TaskRow *out, int most);
 // The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not.
 enum class Held { Yes, Lost, Cancelled, Unknown };
 Held hold(int64 id, int64 receipt, store::TaskRow *row);
+// The same without the lock, as long as nobody else is at the task; false says nothing.
+bool look_at_held(int64 id, int64 receipt, store::TaskRow *row);
 
 // Ends of an attempt; row comes from hold(). All note the end of the lease for the commit.
-void release(store::TaskRow *row, Jsonb *result);
+// A row from look_at_held() is released with Wait::Skip; false: it was in somebody's hands, and nothing is changed.
+bool release(store::TaskRow *row, Jsonb *result, store::Wait wait);
 struct FailRequest {
     const char *error;
     int64 retry_in;  // microseconds, -1 by the queue's back-off

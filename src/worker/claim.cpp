@@ -58,7 +58,7 @@ bool is_for_my_role(const store::TaskRow &row) {
 
 // Looks at one row and, when it may run, makes it retained.
 Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
-    if (!store::fetch(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
+    if (!store::fetch_to_change(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
     if (row->delayed_at > now) {
         put_off(*h, row->ref, row->delayed_at, row->dies_at);
