@@ -313,6 +313,7 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
     auto room = [](Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); };
     Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room(sizeof(store::NewTask), n)));
     auto *ids = static_cast<int64 *>(room(sizeof(int64), n));
+    store::next_ids({ids, static_cast<std::size_t>(n)});
     for (int i = 0; i < n; i++) {
         store::NewTask t = first;
         if (payloads.given) t.payload = DatumGetJsonbP(payloads.items[i]);
@@ -321,7 +322,7 @@ PGQ_FUNCTION(pgqueue_create_tasks) {
         if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
         if (groups.given) t.group_key = checked_key(DatumGetTextPP(groups.items[i]), "group_keys");
         check_content(t);
-        t.id = store::next_id();
+        t.id = ids[i];
         ids[i] = add(&c, t);
     }
     check_depth(*ns, q, c.pending.count);

@@ -90,6 +90,8 @@ void insert(std::span<const NewTask> tasks, TaskRef *refs);
 
 // Takes the next id of the sequence.
 int64 next_id();
+// Takes as many, one after the other.
+void next_ids(std::span<int64> ids);
 
 enum class Wait { Skip, Block };          // skip a row that somebody holds, or wait for it
 enum class Locked { Yes, Held, Gone };    // Held: somebody holds it (Skip only); Gone: not there (any more) under a fresh snapshot

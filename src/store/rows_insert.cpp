@@ -182,6 +182,4 @@ void insert(std::span<const NewTask> tasks, TaskRef *refs) {
     close_target(target);
 }
 
-int64 next_id() { return nextval_internal(sequence_oid(), false); }
-
 }  // namespace pgqueue::store
