@@ -32,6 +32,7 @@ void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
     q->db = db;
     q->ns = ns;
     q->queue_id = queue_id;
+    pg_write_barrier();
     q->used = true;
 }
 
@@ -202,7 +203,21 @@ SlotNo find_queue(SlotNo db, int32 queue_id) {
     return find_queue_locked(db, queue_id);
 }
 
-SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
+namespace {
+
+// Slots that this process has found last. A look at the slot tells whether it is still the queue's: each change of a task asks for it, and must not
+// take a lock for that which everybody takes.
+constexpr uint32 recent_queues = 16;
+constinit SlotNo recent[recent_queues] = {};
+
+bool is_queue(SlotNo no, SlotNo db, int32 queue_id) {
+    const Queue &q = map.queues[no];
+    if (!q.used) return false;
+    pg_read_barrier();
+    return q.db == db && q.queue_id == queue_id;
+}
+
+SlotNo make_queue(SlotNo db, int32 ns_id, int32 queue_id) {
     SlotNo ns = ensure_namespace(db, ns_id);
     SlotNo made = -1;
     {
@@ -220,6 +235,15 @@ SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
     }
     if (made < 0) table_full("queue");
     return made;
+}
+
+}  // namespace
+
+SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
+    SlotNo &no = recent[static_cast<uint32>(queue_id) % recent_queues];
+    if (is_queue(no, db, queue_id)) return no;
+    SlotNo found = find_queue(db, queue_id);
+    return no = found >= 0 ? found : make_queue(db, ns_id, queue_id);
 }
 
 SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
