@@ -99,6 +99,18 @@ SELECT results_eq($$SELECT count FROM pgqueue.queue_status WHERE queue = 'foreve
 SELECT throws_ok($$UPDATE pgqueue.task SET queue = 'nosuch' WHERE queue = 'forever'$$, '42704', NULL, 'to an unknown queue');
 SELECT throws_ok($$UPDATE pgqueue.task SET retries = -1 WHERE queue = 'forever'$$, '22023', NULL, 'retries out of range');
 
+-- The ids of create_tasks are taken in one step: between those of others, in the steps of the sequence, and not beyond its end.
+SELECT pgqueue.create_task('forever', '1') AS before \gset
+SELECT array_agg(id) AS ids FROM pgqueue.create_tasks('forever', array_fill('1'::jsonb, ARRAY[300])) AS id \gset
+SELECT pgqueue.create_task('forever', '1') AS after \gset
+SELECT is(:'ids'::bigint[], (SELECT array_agg(i::bigint) FROM generate_series(:before + 1, :before + 300) AS i), 'create_tasks: one id after the other');
+SELECT is(:after::bigint, :before::bigint + 301, 'create_task: goes on behind them');
+ALTER SEQUENCE pgqueue_internal.task_id INCREMENT 10;
+SELECT is((SELECT array_agg(id) FROM pgqueue.create_tasks('forever', '{1,2,3}') AS id), ARRAY[:after + 10, :after + 20, :after + 30]::bigint[], 'create_tasks: ids in the steps of the sequence');
+SELECT format('ALTER SEQUENCE pgqueue_internal.task_id MAXVALUE %s', :after + 50) \gexec
+SELECT throws_ok($$SELECT pgqueue.create_tasks('forever', '{1,2,3}')$$, '2200H', NULL, 'create_tasks: the sequence ends');
+ALTER SEQUENCE pgqueue_internal.task_id INCREMENT 1 MAXVALUE 9223372036854775807;
+
 -- Waiting is for those outside a transaction.
 SELECT throws_ok(format($$DO 'DECLARE s text; r jsonb; e text; BEGIN CALL pgqueue.wait_for_result(%s, ''0'', NULL, s, r, e); END'$$, :id), '25001', NULL, 'wait_for_result in a transaction block that has written');
 

@@ -123,5 +123,14 @@ sub poison
 poison('a task that kills its process', q{COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'});
 poison('a task that terminates its process', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(10)');
 
+# The ids of create_tasks are moved on in one step, which a crash must not forget.
+my $made = q{SELECT min(id), max(id), count(DISTINCT id) FROM pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[300])) AS id};
+my (undef, $last) = split(/\|/, sql($made));
+kill9($node, pid_of($node, 'checkpointer'));
+ok(wait_up($node, 30), 'SIGKILL after create_tasks: the server is back');
+my ($first, undef, $count) = split(/\|/, sql($made));
+cmp_ok($first, '>', $last, 'SIGKILL after create_tasks: no id is given twice');
+is($count, 300, 'SIGKILL after create_tasks: and further ids are');
+
 $node->stop;
 done_testing();
