@@ -67,7 +67,7 @@ the extension; a test fails when it is out of date. Do not edit it by hand.
 Rules that hold everywhere:
 
 - `?` after an argument: its default is NULL, which means "not given": the default when something is created, no change when it is updated.
-- Zero switches off: `ttl`, `run_limit` `'0'`, `max_running`, `max_depth`, `rate_limit` 0, `dead_letter` `''`. The exception is
+- Zero switches off: `ttl`, `run_limit` `'0'`, `max_running`, `max_depth`, `rate_limit`, `group_rate_limit` 0, `dead_letter` `''`. The exception is
   `retention`: `'0'` is for ever, NULL follows `ttl`.
 - Singular functions take one and return one; plural ones take arrays and return a row for each element, in their order.
 - `namespace` NULL: for names the session's setting `pgqueue.namespace`, for ids the namespace of the task.

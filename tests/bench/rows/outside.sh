@@ -5,7 +5,7 @@ row retain_100 "retain + release, batches of 100, 4 clients (tasks/s)" "destruct
 row flow_100 "create, retain, release, batches of 100, 8 clients (tasks/s)" "destructive pop" ">= 2.0 x"
 row retain_snapshot "retain_100 after ${BENCH_HOLD:=5} s of work under a held snapshot (tasks/s)" "without snapshot" ">= 0.95 x"
 row retain_rate "retain_100, rate_limit set (tasks/s)" "without limit" ">= 0.9 x"
-row_when_named retain_groups "retain_100, 10,000 groups (tasks/s)" "without groups" ">= 0.9 x"
+row retain_groups "retain_100, 10,000 groups (tasks/s)" "without groups" ">= 0.9 x"
 
 retain_tasks=100000
 worker_loop() { PGHOST=$sock PGUSER=postgres PGDATABASE=${db:-bench} "$build/obj-bench/worker_loop" "$@"; }
