@@ -4,7 +4,7 @@ PG_CONFIG ?= pg_config
 export PG_CONFIG
 
 # Goals that are scripts. The scripts install missing packages first, so these goals must not need PGXS.
-SCRIPT_GOALS = check unit bench soak check-majors check-asan check-valgrind demo run stop
+SCRIPT_GOALS = check unit bench soak check-majors check-asan check-valgrind check-image demo run stop
 
 .PHONY: $(SCRIPT_GOALS)
 
@@ -20,7 +20,7 @@ unit:
 N ?= 20
 soak:
 	@tests/run --repeat $(N) tap 'crash_*'
-check-majors check-asan check-valgrind:
+check-majors check-asan check-valgrind check-image:
 	@tests/tools/$@
 bench:
 	@tests/bench/run $(ROWS)
@@ -43,6 +43,8 @@ V := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(SRC)/extension/pgqu
 MODULES_SQL := $(sort $(wildcard $(SRC)/sql/*.sql))
 
 EXTENSION = extension/pgqueue
+# Scripts of former versions and updates from them.
+DATA = $(patsubst $(SRC)/%,%,$(filter-out %/pgqueue--$(V).sql,$(wildcard $(SRC)/extension/*--*.sql)))
 DATA_built = extension/pgqueue--$(V).sql
 MODULE_big = pgqueue
 OBJS := $(patsubst %.cpp,%.o,$(shell cd $(SRC) && find src -name '*.cpp' ! -path 'src/client/*' | LC_ALL=C sort))

@@ -20,10 +20,11 @@ our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9
 #   start      0: only initialise
 #   streaming  1: may have standbys
 #   clock      1: its wall clock can be moved with set_clock
+#   install    folder of another server: the one above its bin
 sub new_node
 {
     my ($name, %opts) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name);
+    my $node = PostgreSQL::Test::Cluster->new($name, $opts{install} ? (install_path => $opts{install}) : ());
     $node->init(allows_streaming => $opts{streaming} ? 1 : 0);
     $node->append_conf('postgresql.conf', join("\n", configuration(), $opts{conf} // '', ''));
     $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\n") if $opts{preload} // 1;
