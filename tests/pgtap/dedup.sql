@@ -150,3 +150,7 @@ SELECT is(current_setting('test.refused', true), 'yes', 'but not replace its tas
 SELECT * FROM finish();
 DROP OWNED BY dedup_app;
 DROP ROLE dedup_app;
+DROP FUNCTION detail_of;
+DROP PROCEDURE take;
+DROP SCHEMA evil CASCADE;
+\ir ../lib/clean.sql
