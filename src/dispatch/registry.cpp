@@ -332,6 +332,20 @@ void drop_queue(SlotNo queue) {
     pg_atomic_write_u32(&database(q.db).reload, 1);
 }
 
+void drop_queues(SlotNo db) {
+    for (SlotNo no = 0; no < map.shared->used_queues; no++)
+        if (map.queues[no].used && map.queues[no].db == db) drop_queue(no);
+}
+
+HighestIds highest_ids(SlotNo db) {
+    HighestIds ids{0, 0};
+    for (SlotNo no = 0; no < map.shared->used_queues; no++)
+        if (map.queues[no].used && map.queues[no].db == db) ids.queue = Max(ids.queue, map.queues[no].queue_id);
+    Database &d = database(db);
+    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) ids.ns = Max(ids.ns, map.namespaces[d.ns[i]].ns_id);
+    return ids;
+}
+
 void empty_dropped_queues(SlotNo db) {
     for (SlotNo no = 0; no < map.shared->used_queues; no++) {
         Queue &q = map.queues[no];

@@ -31,6 +31,14 @@ struct QueueConfig {
     bool group_pass;           // group_policy pass
 };
 
+// The highest keys that entries of a database have, also those of an extension that was dropped; 0 none.
+struct HighestIds {
+    int32 queue, ns;
+};
+HighestIds highest_ids(SlotNo db);
+// The extension is gone: none of its queues hands out a task any more.
+void drop_queues(SlotNo db);
+
 // All raise 53200 when the fixed tables are full.
 SlotNo ensure_namespace(SlotNo db, int32 ns_id);
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);

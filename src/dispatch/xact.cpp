@@ -183,6 +183,7 @@ void run_action(const Action &a) {
                 // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
                 pg_atomic_write_u32(&database(db).current_segment, UINT32_MAX);
                 pg_atomic_write_u32(&database(db).lost, 1);
+                drop_queues(db);
             }
             wake_scheduler(db);
             wake_launcher();

@@ -186,6 +186,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     bool finished = !is_unfinished(end.status);
     row->finished_at = finished ? now : 0;
     int32 from_queue = row->queue_id;
+    // Due already: ready with the commit, without a way through the scheduler.
+    if (end.status == Status::Retry && row->delayed_at <= now) row->delayed_at = 0;
     if (end.status == Status::Failed) move_to_dead_letter(row, queue);
     bool drop = finished && queue != nullptr && queue->on_finish == store::OnFinish::Delete && end.status == Status::Released && !is_awaited(row->ref.id);
     if (!store::update(row, nullptr, wait)) return false;
