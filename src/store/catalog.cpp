@@ -22,6 +22,21 @@ struct Table {
         }
         return &items[count++];
     }
+    static int by_id(const void *a, const void *b) {
+        int32 x = static_cast<const T *>(a)->id, y = static_cast<const T *>(b)->id;
+        return x < y ? -1 : static_cast<int>(x > y);
+    }
+    void sort_by_id() {
+        if (count > 1) qsort(items, static_cast<Size>(count), sizeof(T), by_id);
+    }
+    const T *find(int32 id) const {
+        int low = 0, high = count;
+        while (low < high) {
+            int middle = (low + high) / 2;
+            (items[middle].id < id ? low : high) = items[middle].id < id ? middle + 1 : middle;
+        }
+        return low < count && items[low].id == id ? &items[low] : nullptr;
+    }
 };
 
 struct QueueKey {
@@ -152,11 +167,19 @@ void read_queue(const RowReader &r) {
     q->on_finish = on_finish_of(r.string(q_on_finish));
     q->paused = r.boolean(q_paused);
     q->paused_until = r.integer(q_paused_until);
-    QueueKey key{};
-    key.ns_id = q->ns_id;
-    strlcpy(key.name, q->name, sizeof(key.name));
-    bool found;
-    static_cast<QueueName *>(hash_search(cache->queue_names, &key, HASH_ENTER, &found))->index = cache->queues.count - 1;
+}
+
+// Tasks name their queue by its id, callers by its name.
+void index_queues() {
+    cache->namespaces.sort_by_id();
+    cache->queues.sort_by_id();
+    for (int i = 0; i < cache->queues.count; i++) {
+        QueueKey key{};
+        key.ns_id = cache->queues.items[i].ns_id;
+        strlcpy(key.name, cache->queues.items[i].name, sizeof(key.name));
+        bool found;
+        static_cast<QueueName *>(hash_search(cache->queue_names, &key, HASH_ENTER, &found))->index = i;
+    }
 }
 
 unsigned privilege_of(const char *word) {
@@ -217,6 +240,7 @@ void load() {
         }
         load_table(watched[i], readers[i]);
     }
+    index_queues();
     fresh->admin = get_role_oid("pgqueue_admin", true);
     fresh->user = get_role_oid("pgqueue_user", true);
     fresh->monitor = get_role_oid("pg_monitor", true);
@@ -274,11 +298,7 @@ const NamespaceInfo *namespace_by_name(const char *name) {
     return nullptr;
 }
 
-const NamespaceInfo *namespace_by_id(int32 id) {
-    for (const NamespaceInfo &n : all_namespaces())
-        if (n.id == id) return &n;
-    return nullptr;
-}
+const NamespaceInfo *namespace_by_id(int32 id) { return current()->namespaces.find(id); }
 
 const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     Cache *c = current();
@@ -291,11 +311,7 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     return found ? &c->queues.items[entry->index] : nullptr;
 }
 
-const QueueInfo *queue_by_id(int32 id) {
-    for (const QueueInfo &q : all_queues())
-        if (q.id == id) return &q;
-    return nullptr;
-}
+const QueueInfo *queue_by_id(int32 id) { return current()->queues.find(id); }
 
 int32 role_id_of(Oid role) {
     for (const RoleInfo &r : all_roles())
