@@ -76,6 +76,15 @@ CREATE FUNCTION pgqueue_internal.workers() RETURNS TABLE (worker text, kind text
     progress double precision, progress_note text)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_workers';
 
+-- Outside workers of this database, whosoever: those that hold a task, and sessions that wait for one. role: its oid.
+CREATE FUNCTION pgqueue_internal.outside_workers() RETURNS TABLE (worker text, pid integer, role oid, namespace_id integer, queue_id integer,
+    task_id bigint, type text, attempt integer, state text, since timestamptz, lease_until timestamptz)
+    LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outside_workers';
+
+-- Whether this session, or one of a role of the caller's, holds the task as outside worker under this receipt.
+CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS boolean
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';
+
 -- What is wrong in this database; queue_id NULL: not of one queue.
 CREATE FUNCTION pgqueue_internal.problems() RETURNS TABLE (severity text, problem text, queue_id integer, message text, hint text,
     pid integer, since timestamptz)

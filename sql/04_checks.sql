@@ -111,6 +111,7 @@ CREATE VIEW pgqueue_internal.visible AS
 SELECT n.id, n.name,
     n.monitor OR n.manage OR n.read AS all_tasks,   -- otherwise its own
     n.use AS own_tasks,
+    n.work AS held_tasks,                           -- those in its hands
     n.manage OR n.read AS bodies,                   -- payload, headers, result of tasks of others
     n.work OR n.manage AS receipts,
     n.monitor OR n.manage OR n.read AS statistics,

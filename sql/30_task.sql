@@ -30,8 +30,10 @@ CREATE VIEW pgqueue.task WITH (security_barrier) AS
 SELECT t.id, n.name AS namespace, q.name AS queue,
     (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[t.status + 1] AS status,
     t.type, t.command,
-    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id)) THEN t.payload END AS payload,
-    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id)) THEN t.headers END AS headers,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
+              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt)) THEN t.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
+              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt)) THEN t.headers END AS headers,
     t.priority, t.creator AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
     t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,
     CASE WHEN t.status = 2 THEN nullif(t.pid, 0) END AS pid,
@@ -48,7 +50,8 @@ SELECT t.id, n.name AS namespace, q.name AS queue,
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id));
+WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
+    OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt));
 COMMENT ON VIEW pgqueue.task IS 'one row for each task that is not archived';
 COMMENT ON COLUMN pgqueue.task.id IS 'unique in the database';
 COMMENT ON COLUMN pgqueue.task.namespace IS 'namespace';

@@ -23,7 +23,8 @@ CROSS JOIN LATERAL (
     WHERE t.attempt > 0
         AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
 ) e
-WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id));
+WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
+    OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt));
 COMMENT ON VIEW pgqueue.task_attempt IS 'one row for each attempt, live ones too; the last 10 of a task are kept';
 COMMENT ON COLUMN pgqueue.task_attempt.task_id IS 'task';
 COMMENT ON COLUMN pgqueue.task_attempt.namespace IS 'namespace';

@@ -5,16 +5,25 @@ SELECT w.worker, w.kind, w.pid,
     coalesce(
         (SELECT coalesce(a.rolname::text COLLATE "default", d.name)
          FROM pgqueue_internal.role d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.oid WHERE d.id = w.role_id),
-        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = (w.role_id::bigint & 4294967295)::oid)) AS role,
-    n.name AS namespace, q.name AS queue, w.task_id, t.type, t.command, w.attempt, w.state,
+        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = w.role)) AS role,
+    n.name AS namespace, q.name AS queue, w.task_id, w.type, w.command, w.attempt, w.state,
     w.since, w.lease_until, w.cpu_seconds, w.progress, w.progress_note,
     CASE WHEN w.state = 'running' AND w.progress > 0 AND w.progress <= 1
          THEN w.since + (clock_timestamp() - w.since) / w.progress END AS ends_at
-FROM pgqueue_internal.workers() w
+FROM (
+    SELECT s.worker, s.kind, s.pid, s.role_id, (s.role_id::bigint & 4294967295)::oid AS role, b.namespace_id, s.queue_id, s.task_id, t.type, t.command,
+        s.attempt, s.state, s.since, s.lease_until, s.cpu_seconds, s.progress, s.progress_note
+    FROM pgqueue_internal.workers() s
+    LEFT JOIN pgqueue_internal.queue b ON b.id = s.queue_id
+    LEFT JOIN LATERAL (SELECT r.type, r.command FROM pgqueue_internal.segment r WHERE r.id = s.task_id LIMIT 1) t ON true
+    UNION ALL
+    SELECT o.worker, 'outside', o.pid, NULL, o.role, o.namespace_id, o.queue_id, o.task_id, o.type, NULL,
+        o.attempt, o.state, o.since, o.lease_until, NULL, NULL, NULL
+    FROM pgqueue_internal.outside_workers() o
+) w
 LEFT JOIN pgqueue_internal.queue q ON q.id = w.queue_id
-LEFT JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-LEFT JOIN LATERAL (SELECT s.type, s.command FROM pgqueue_internal.segment s WHERE s.id = w.task_id LIMIT 1) t ON true
-WHERE CASE WHEN w.queue_id IS NOT NULL THEN n.statistics
+LEFT JOIN pgqueue_internal.visible n ON n.id = w.namespace_id
+WHERE CASE WHEN w.namespace_id IS NOT NULL THEN n.statistics
            ELSE EXISTS (SELECT FROM pg_catalog.pg_roles a
                         WHERE a.rolname IN ('pgqueue_admin', 'pg_monitor') AND pg_catalog.pg_has_role(a.oid, 'USAGE')) END;
 COMMENT ON VIEW pgqueue.worker IS 'live workers: server processes, and outside workers that hold a lease or wait';

@@ -26,6 +26,12 @@ Lease *find_locked(int64 id) {
     return nullptr;
 }
 
+void give_to_session(Lease *l, Oid role) {
+    l->session = MyProcPid;
+    l->procno = pg::my_procno();
+    l->role = role;
+}
+
 }  // namespace
 
 void note_lease_end(SlotNo db, int64 until) {
@@ -64,7 +70,8 @@ void add_lease(const LeaseRequest &r) {
     {
         pg::LwLockGuard lock(lease_lock(r.ref.id));
         SlotNo *chain = chain_of(r.ref.id);
-        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.until, MyProcPid, r.bound, false, *chain};
+        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.until, 0, -1, InvalidOid, r.bound, false, *chain};
+        if (OidIsValid(r.role)) give_to_session(&l, r.role);
         *chain = no;
     }
     has_bound = has_bound || r.bound;
@@ -76,6 +83,20 @@ bool find_lease(int64 id, Lease *out) {
     Lease *l = find_locked(id);
     if (l != nullptr) *out = *l;
     return l != nullptr;
+}
+
+bool read_lease(SlotNo no, SlotNo db, Lease *out) {
+    int64 id = map.leases[no].id;
+    if (id == 0) return false;
+    pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
+    const Lease &l = map.leases[no];
+    if (l.id != id || l.db != db) return false;
+    *out = l;
+    return true;
+}
+
+bool session_lives(const Lease &l) {
+    return l.session != 0 && l.procno >= 0 && l.procno < static_cast<int>(ProcGlobal->allProcCount) && ProcGlobal->allProcs[l.procno].pid == l.session;
 }
 
 bool take_lease_out(int64 id, int64 receipt, Place *place) {
@@ -104,11 +125,12 @@ bool drop_lease(int64 id, int64 receipt) {
     return true;
 }
 
-bool move_lease(int64 id, int64 receipt, TimestampTz until) {
+bool move_lease(int64 id, int64 receipt, TimestampTz until, Oid extender) {
     pg::LwLockGuard lock(lease_lock(id));
     Lease *l = find_locked(id);
     if (l == nullptr || l->receipt != receipt) return false;
     l->until = until;
+    if (!OidIsValid(l->role) && OidIsValid(extender)) give_to_session(l, extender);
     if (until != 0) note_lease_end(l->db, until);
     return true;
 }

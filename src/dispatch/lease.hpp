@@ -14,6 +14,7 @@ struct LeaseRequest {
     int32 priority, attempt;
     TimestampTz until;  // 0: with the session only
     bool bound;
+    Oid role;           // that retains it, InvalidOid: not known, and the session neither
 };
 bool reserve_leases(int count);   // takes entries for this process, false: not that many
 void unreserve_leases();          // gives those back that were not used
@@ -21,6 +22,10 @@ void add_lease(const LeaseRequest &request);  // uses a reserved entry
 
 // Copies the lease of a task. False: none.
 bool find_lease(int64 id, Lease *out);
+// Copies the entry with this number when it is a lease of the database; for those who look at all of them.
+bool read_lease(SlotNo no, SlotNo db, Lease *out);
+// Does the session that retained it live?
+bool session_lives(const Lease &lease);
 // Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken (end_running).
 struct Place {
     SlotNo queue;
@@ -29,7 +34,8 @@ struct Place {
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
-bool move_lease(int64 id, int64 receipt, TimestampTz until);
+// It ends at `until`. `extender`: the role that extends it in this session; a lease of which nobody knows who holds it becomes its own.
+bool move_lease(int64 id, int64 receipt, TimestampTz until, Oid extender);
 
 // This session is going: marks its bound leases as ended and wakes the scheduler.
 void end_session_leases();

@@ -80,7 +80,7 @@ void commit_holds(SlotNo db) {
     int64 earliest = INT64_MAX;
     for (int i = 0; i < holds.count; i++) {
         const HoldNote &n = holds.items[i];
-        if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.until);
+        if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.until, GetUserId());
         if (n.until != 0) earliest = Min(earliest, n.until);
         if (n.kind == Kind::Over) drop_lease(n.ref.id, n.receipt);
     }
@@ -115,6 +115,9 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
         w.db = map.namespaces[ns].db;
         w.ns = ns;
         w.procno = pg::my_procno();
+        w.pid = MyProcPid;
+        w.role = GetUserId();
+        w.since = GetCurrentTimestamp();
         // More queues than there is room for: any of the namespace, the waiter looks at its own when it wakes.
         w.n_queues = queues.size() <= waited_queues ? static_cast<int32>(queues.size()) : 0;
         for (int i = 0; i < w.n_queues; i++) w.queues[i] = queues[static_cast<std::size_t>(i)];
@@ -124,6 +127,19 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
         return &w;
     }
     return nullptr;
+}
+
+bool read_waiter(int no, SlotNo db, TaskWaiter *out) {
+    TaskWaiter &w = map.shared->task_waiters[no];
+    auto waits = [&w] {
+        auto state = static_cast<WaitState>(pg_atomic_read_u32(&w.state));
+        return state == WaitState::Waiting || state == WaitState::Woken;
+    };
+    if (!waits()) return false;
+    pg_read_barrier();
+    *out = w;
+    pg_read_barrier();
+    return waits() && out->pid == w.pid && out->db == db;
 }
 
 void end_wait(TaskWaiter *waiter) {

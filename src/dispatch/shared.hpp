@@ -351,7 +351,9 @@ struct Lease {
     int32 priority;
     int32 attempt;
     TimestampTz until;     // end of the lease, 0: ends with its session only
-    pid_t session;         // process that retained it
+    pid_t session;         // process that retained it, 0: before the server started
+    int procno;            // of that process
+    Oid role;              // that retained it, InvalidOid: not known since the server started
     bool bound;            // ends with that process
     bool ended;            // its session is gone
     SlotNo next;           // in the hash chain, or free list
@@ -367,6 +369,10 @@ struct TaskWaiter {
     int32 n_queues;          // 0: any queue of the namespace
     SlotNo queues[waited_queues];
     int procno;
+    // for the view of workers
+    pid_t pid;
+    Oid role;
+    TimestampTz since;
 };
 
 struct ResultWaiter {

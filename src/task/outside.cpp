@@ -55,7 +55,7 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
     }
     // The session alone does not hold a task beyond its time.
     TimestampTz at = until != 0 ? until : row->dies_at;
-    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound}, row->group, row->dies_at);
+    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound, GetUserId()}, row->group, row->dies_at);
     return true;
 }
 
@@ -189,7 +189,7 @@ bool lease_over(const dispatch::Lease &lease, TimestampTz now) {
         return true;
     }
     TimestampTz until = row.lease_until != 0 ? row.lease_until : row.dies_at;
-    if (!session_gone && until > now) return dispatch::move_lease(lease.id, lease.receipt, until);  // extended by a transaction that has just ended
+    if (!session_gone && until > now) return dispatch::move_lease(lease.id, lease.receipt, until, InvalidOid);  // extended by a transaction that has just ended
     over(row);
     End end = plain_end(row, AttemptEnd::Lost, Status::Retry);
     bool expired = row.dies_at != 0 && row.dies_at <= now;

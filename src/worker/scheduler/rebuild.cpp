@@ -139,7 +139,7 @@ void restore_lease(const store::TaskRow &row) {
     TimestampTz until = row.lease_until;
     if (my_db().rebuilds == 0 && until != 0) until = GetCurrentTimestamp() + Max(until - row.started_at, 1);
     if (row.dies_at != 0) until = Min(until, row.dies_at);
-    dispatch::add_lease({scan.last_queue, group, row.ref, row.receipt, row.priority, row.attempt, until, false});
+    dispatch::add_lease({scan.last_queue, group, row.ref, row.receipt, row.priority, row.attempt, until, false, InvalidOid});
     pg_atomic_fetch_add_u32(&map.queues[scan.last_queue].running, 1);
     pg_atomic_fetch_add_u32(&map.namespaces[map.queues[scan.last_queue].ns].running, 1);
 }

@@ -1,0 +1,93 @@
+// Outside workers as the views show them: who holds which task, who waits for one, and whether the reader of a row is the one who holds it.
+#include "api/call.hpp"
+
+#include "dispatch/outside.hpp"
+#include "dispatch/registry.hpp"
+#include "pg/guards.hpp"
+#include "store/rows.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+enum Column { c_worker, c_pid, c_role, c_namespace, c_queue, c_task, c_type, c_attempt, c_state, c_since, c_lease_until, columns };
+
+struct Row {
+    Datum values[columns] = {};
+    bool nulls[columns];
+
+    Row() { memset(nulls, true, sizeof(nulls)); }
+    void set(Column c, Datum value) {
+        values[c] = value;
+        nulls[c] = false;
+    }
+    void set_text(Column c, const char *value) {
+        if (value != nullptr) set(c, CStringGetTextDatum(value));
+    }
+    void put(ReturnSetInfo *info) { tuplestore_putvalues(info->setResult, info->setDesc, values, nulls); }
+};
+
+// A task in somebody's hands. A retain that is not committed shows only to its own session.
+void put_holder(ReturnSetInfo *info, const dispatch::Lease &lease) {
+    store::TaskRow task;
+    if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt) return;
+    Row row;
+    row.set_text(c_worker, store::worker_name(task));
+    if (dispatch::session_lives(lease)) row.set(c_pid, Int32GetDatum(lease.session));
+    if (OidIsValid(lease.role)) row.set(c_role, ObjectIdGetDatum(lease.role));
+    const dispatch::Queue &queue = dispatch::map.queues[lease.queue];
+    row.set(c_namespace, Int32GetDatum(dispatch::map.namespaces[queue.ns].ns_id));
+    row.set(c_queue, Int32GetDatum(queue.queue_id));
+    row.set(c_task, Int64GetDatum(lease.id));
+    row.set_text(c_type, store::fetch_type(task.ref));
+    row.set(c_attempt, Int32GetDatum(task.attempt));
+    row.set_text(c_state, "running");
+    row.set(c_since, TimestampTzGetDatum(task.started_at));
+    // What ends with its session only has an entry until dies_at.
+    if (task.lease_until != 0) row.set(c_lease_until, TimestampTzGetDatum(lease.until));
+    row.put(info);
+}
+
+// A session in CALL wait_for_task; which name it works under is not known before it takes a task.
+void put_waiter(ReturnSetInfo *info, const dispatch::TaskWaiter &waiter) {
+    Row row;
+    row.set(c_pid, Int32GetDatum(waiter.pid));
+    row.set(c_role, ObjectIdGetDatum(waiter.role));
+    row.set(c_namespace, Int32GetDatum(dispatch::map.namespaces[waiter.ns].ns_id));
+    if (waiter.n_queues == 1) row.set(c_queue, Int32GetDatum(dispatch::map.queues[waiter.queues[0]].queue_id));
+    row.set_text(c_state, "waiting");
+    row.set(c_since, TimestampTzGetDatum(waiter.since));
+    row.put(info);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_outside_workers) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    if (db < 0) return Datum(0);
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pgqueue outside workers", ALLOCSET_DEFAULT_SIZES);
+    pg::MemoryScope scope(scratch);
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
+        dispatch::Lease lease;
+        if (!dispatch::read_lease(i, db, &lease)) continue;
+        put_holder(info, lease);
+        MemoryContextReset(scratch);
+        CHECK_FOR_INTERRUPTS();
+    }
+    for (int i = 0; i < dispatch::max_task_waiters; i++) {
+        dispatch::TaskWaiter waiter;
+        if (dispatch::read_waiter(i, db, &waiter)) put_waiter(info, waiter);
+    }
+    return Datum(0);
+}
+
+PGQ_FUNCTION(pgqueue_internal_is_held) {
+    dispatch::Lease lease;
+    if (!dispatch::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1)) PG_RETURN_BOOL(false);
+    if (dispatch::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
+    bool mine = lease.session == MyProcPid || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
+    PG_RETURN_BOOL(mine);
+}
