@@ -80,7 +80,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     if (row.status == Status::Retained) {
         dispatch::SlotNo worker = worker_of(row);
         if (worker >= 0) {
-            dispatch::note_cancel(worker, id, row.attempt, force);
+            dispatch::note_cancel(worker, {id, row.attempt, force, reason});
             PG_RETURN_DATUM(status_text(row.status));
         }
         task::cancel_held(&row, reason);

@@ -134,7 +134,7 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
         if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
         for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
             if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) == static_cast<uint32>(dispatch::HoldState::Running))
-                dispatch::note_cancel(i, w.holds[h].ref.id, w.holds[h].attempt, false);
+                dispatch::note_cancel(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
     }
     PG_RETURN_INT64(all);
 }

@@ -6,7 +6,7 @@
 //   due       the due heap of a database (fixed partitions)
 //   groups    chains of the hash of groups, by their key (fixed partitions); the groups themselves are under their namespace's lock
 //   lease     the leases of outside workers, by task id (fixed partitions)
-//   workers   WorkerSlot allocation
+//   workers   WorkerSlot allocation, the reason of a cancel
 // Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
 #pragma once
 #include "core/due_order.hpp"
@@ -318,6 +318,7 @@ struct Hold {
 };
 
 constexpr int progress_note_bytes = 128;
+constexpr int cancel_reason_bytes = 256;
 
 struct WorkerSlot {
     pg_atomic_uint32 state;     // WorkerState
@@ -330,6 +331,7 @@ struct WorkerSlot {
     pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
     pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
     pg_atomic_uint32 cancel_attempt;
+    char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
     pg_atomic_uint64 since;     // TimestampTz of the last change of state
     pg_atomic_uint64 joined;    // TimestampTz when the process began
     pg_atomic_uint64 started;   // TimestampTz of the running task

@@ -24,11 +24,7 @@ struct Action {
     union {
         NamespaceConfig ns;
         QueueConfig queue;
-        struct {
-            int64 id;
-            int32 attempt;
-            bool force;
-        } cancel;
+        Cancel cancel;
         int64 id;
         struct {
             int64 id;
@@ -131,14 +127,6 @@ void hand_over_tasks() {
     if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_scheduler(my_db);
 }
 
-void cancel_worker(const Action &a) {
-    WorkerSlot &w = map.shared->workers[a.slot];
-    pg_atomic_write_u32(&w.cancel_attempt, static_cast<uint32>(a.cancel.attempt));
-    pg_atomic_write_u64(&w.cancel_id, static_cast<uint64>(a.cancel.id));
-    pid_t pid = w.pid;
-    if (pid != 0) kill(pid, a.cancel.force ? SIGTERM : SIGUSR2);
-}
-
 // No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
 void look_at_identity() {
     if (my_db < 0) return;
@@ -162,7 +150,7 @@ void run_action(const Action &a) {
             drop_queue(a.slot);
             post_settle_all(my_db);
             break;
-        case ActionKind::Cancel: cancel_worker(a); break;
+        case ActionKind::Cancel: cancel_worker(a.slot, a.cancel); break;
         case ActionKind::Finished:
             wake_result_waiters(my_db, a.id);
             if (may_be_awaited(my_db, a.id)) post_settle(my_db, a.id);
@@ -336,7 +324,10 @@ int64 own_count(SlotNo queue, int status) {
 void note_namespace_config(SlotNo db, const NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
 void note_queue_config(SlotNo queue, const QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
 void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
-void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force) { add_action(ActionKind::Cancel, worker)->cancel = {id, attempt, force}; }
+void note_cancel(SlotNo worker, const Cancel &cancel) {
+    const char *reason = kept_reason(cancel.reason);
+    add_action(ActionKind::Cancel, worker)->cancel = {cancel.id, cancel.attempt, cancel.force, reason};
+}
 void note_left_group(SlotNo queue, uint64 key, int64 id) { add_action(ActionKind::LeftGroup, queue)->left = {key, id}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_awaited(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }

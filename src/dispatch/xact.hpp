@@ -1,6 +1,7 @@
 // What a transaction will tell shared memory when it commits: tasks that become ready or wait for their time, counts by status, and actions.
 // Noted with the subtransaction; ROLLBACK TO forgets it. The callbacks neither allocate, raise nor wait: pages are reserved at PRE_COMMIT.
 #pragma once
+#include "dispatch/cancel.hpp"
 #include "dispatch/registry.hpp"
 
 namespace pgqueue::dispatch {
@@ -20,8 +21,8 @@ int64 own_count(SlotNo queue, int status);
 void note_namespace_config(SlotNo db, const NamespaceConfig &config);
 void note_queue_config(SlotNo queue, const QueueConfig &config);
 void note_queue_drop(SlotNo queue);
-// Cancels attempt `attempt` of task id in the worker's process at commit; force: terminates the process.
-void note_cancel(SlotNo worker, int64 id, int32 attempt, bool force);
+// Cancels that attempt in the worker's process at commit.
+void note_cancel(SlotNo worker, const Cancel &cancel);
 // Wakes those who wait for this task's result.
 void note_finished(int64 id);
 // `count` more tasks (less, when negative) wait for this one.

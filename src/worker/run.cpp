@@ -2,6 +2,7 @@
 #include "worker/runner.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/cancel.hpp"
 #include "dispatch/progress.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
@@ -102,6 +103,7 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
         case Stop::Cancelled:
             end.outcome = AttemptEnd::Cancelled;
             end.status = Status::Cancelled;
+            if (const char *reason = dispatch::cancel_reason(my_slot(), c.row.ref.id, c.row.attempt)) end.error.message = reason;
             break;
         case Stop::Expired:
             end.outcome = AttemptEnd::Expired;

@@ -42,4 +42,20 @@ is(sql('SELECT concat_ws(\'|\', worker, pid, role) FROM pgqueue.worker'), join('
 $again->query("SELECT pgqueue.release_task($id)");
 is(sql('SELECT count(*) FROM pgqueue.worker WHERE kind = \'outside\''), '0', 'released without receipt: the lease is its own again');
 
+# The reason of a cancel is what the row says: of a statement that is cancelled, of a process that is terminated, cut at 255 bytes and no character in two.
+sql(q{SELECT pgqueue.create_queue('c', executor => 'server', retries => 0)});
+sub run_and_cancel
+{
+    my ($more, $before) = @_;
+    my $task = sql(q{SELECT pgqueue.create_task('c', command => 'SELECT pg_sleep(300)')});
+    wait_for($node, 'postgres', "SELECT state FROM pgqueue.worker WHERE task_id = $task", 'running', 30);
+    sql("BEGIN; SELECT pgqueue.cancel_task($task, reason => 'never happened'); ROLLBACK");
+    sql("SELECT pgqueue.cancel_task($task$more)");
+    return wait_until(sub { my $e = sql("SELECT concat_ws('|', status, error_code, error, length(error), octet_length(error)) FROM pgqueue.task WHERE id = $task AND status <> 'retained'"); return $e }, 30);
+}
+is(run_and_cancel(", 'wrong customer'"), 'cancelled|57014|wrong customer|14|14', 'cancel_task of a task that runs: its reason is the error');
+is(run_and_cancel(", force => true, reason => 'stuck'"), 'cancelled|57014|stuck|5|5', 'with force too');
+like(run_and_cancel(''), qr/^cancelled\|57014\|canceling statement/, 'without a reason: the message of the server');
+is(run_and_cancel(", repeat('\x{c3}\x{a4}', 300)") =~ s/(.*\|).*(\|\d+\|\d+)$/$1$2/r, 'cancelled|57014||127|254', 'a long reason is cut, between two characters');
+
 done_testing();

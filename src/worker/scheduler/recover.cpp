@@ -2,6 +2,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/cancel.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
@@ -23,6 +24,7 @@ struct Lost {
     Hold hold;
     HoldState was;
     bool cancelled;
+    const char *reason;  // of the cancel, nullptr none
     dispatch::EndedBy by;
     bool in_use;  // out: somebody has the row in hands, look again later
     task::Place place;
@@ -46,7 +48,7 @@ void put_back(Lost &l) {
         end.outcome = AttemptEnd::Cancelled;
         end.status = Status::Cancelled;
         end.error.sqlstate = ERRCODE_QUERY_CANCELED;
-        end.error.message = "the task was cancelled and its worker terminated";
+        end.error.message = l.reason != nullptr ? l.reason : "the task was cancelled and its worker terminated";
         end.cpu_seconds = -1;
         end.wal_bytes = end.row_count = -1;
         task::end_attempt(&row, end, now, store::Wait::Skip);
@@ -74,7 +76,8 @@ bool recover_ended(SlotNo no) {
         HoldState was = static_cast<HoldState>(pg_atomic_read_u32(&h.state));
         if (was == HoldState::None || was == HoldState::Taken) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
-        Lost lost{h, was, cancelled, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
+        const char *reason = cancelled ? dispatch::cancel_reason(w, h.ref.id, h.attempt) : nullptr;
+        Lost lost{h, was, cancelled, reason, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
         if (!transact("give back the task of an ended worker", [&lost] {
                 put_back(lost);
                 PGQUEUE_TESTPOINT("scheduler-recovering");
