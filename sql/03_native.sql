@@ -85,10 +85,14 @@ CREATE FUNCTION pgqueue_internal.outside_workers() RETURNS TABLE (worker text, p
 CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';
 
--- What is wrong in this database; queue_id NULL: not of one queue.
-CREATE FUNCTION pgqueue_internal.problems() RETURNS TABLE (severity text, problem text, queue_id integer, message text, hint text,
-    pid integer, since timestamptz)
+-- What is wrong in this database; queue_id and namespace_id NULL: not of one of them.
+CREATE FUNCTION pgqueue_internal.problems() RETURNS TABLE (severity text, problem text, namespace_id integer, queue_id integer, message text,
+    hint text, pid integer, since timestamptz)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 5 AS 'MODULE_PATHNAME', 'pgqueue_internal_problems';
+
+-- Tasks that may have been quarantined (PQ103) or have found no handler (PQ104) lately; their rows say whether it is still so.
+CREATE FUNCTION pgqueue_internal.incidents() RETURNS TABLE (error_code text, task_id bigint)
+    LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_incidents';
 
 -- One pass of the collector of segments, for tests; returns when it is done.
 CREATE FUNCTION pgqueue_internal.clean(segment_limit bigint, at timestamptz) RETURNS void

@@ -45,13 +45,37 @@ COMMENT ON COLUMN pgqueue.worker.progress IS '0 to 1, as the task told';
 COMMENT ON COLUMN pgqueue.worker.progress_note IS 'as the task told';
 COMMENT ON COLUMN pgqueue.worker.ends_at IS 'estimate from progress';
 
--- What is of no one queue is shown to all who see statistics of some namespace.
+-- What is of no one namespace is shown to all who see statistics of some namespace. Quarantined tasks, and those without a handler, are the last ones that
+-- the dispatcher remembers, as long as their rows say so.
 CREATE VIEW pgqueue.health WITH (security_barrier) AS
-SELECT p.severity, p.problem, n.name AS namespace, q.name AS queue, p.message, p.hint, p.pid, p.since
-FROM pgqueue_internal.problems() p
+SELECT p.severity, p.problem, n.name AS namespace, q.name AS queue,
+    coalesce(p.message, CASE p.problem
+        WHEN 'quarantine' THEN pg_catalog.format('quarantined after crashes: %s', CASE p.tasks WHEN 1 THEN 'one task' ELSE p.tasks || ' tasks' END)
+        ELSE pg_catalog.format('no handler for type "%s": %s', p.type, CASE p.tasks WHEN 1 THEN 'one task' ELSE p.tasks || ' tasks' END) END) AS message,
+    coalesce(p.hint, CASE p.problem
+        WHEN 'quarantine' THEN pg_catalog.format('SELECT pgqueue.retry_task(id) FROM pgqueue.task WHERE namespace = %L AND queue = %L AND status = ''failed'' AND error_code = ''PQ103'';', n.name, q.name)
+        ELSE pg_catalog.format('SELECT pgqueue.create_handler(%L, ''function'', namespace => %L);', p.type, n.name) END) AS hint,
+    p.pid, p.since
+FROM (
+    SELECT s.severity, s.problem, s.namespace_id, s.queue_id, NULL::text AS type, NULL::bigint AS tasks, s.message, s.hint, s.pid, s.since
+    FROM pgqueue_internal.problems() s
+    UNION ALL
+    SELECT 'warning', k.problem, NULL, k.queue_id, k.type, count(*), NULL, NULL, NULL, min(coalesce(t.finished_at, t.started_at))
+    FROM pgqueue_internal.incidents() i
+    JOIN pgqueue_internal.segment t ON t.id = i.task_id
+    JOIN pgqueue_internal.queue e ON e.id = coalesce(nullif(t.origin_queue_id, 0), t.queue_id)
+    CROSS JOIN LATERAL (SELECT CASE i.error_code WHEN 'PQ103' THEN 'quarantine' ELSE 'no_handler' END AS problem,
+        CASE i.error_code WHEN 'PQ104' THEN coalesce(t.type, '') END AS type, CASE i.error_code WHEN 'PQ104' THEN e.id ELSE t.queue_id END AS queue_id) k
+    WHERE CASE i.error_code
+              WHEN 'PQ103' THEN t.status = 4
+              ELSE t.status IN (1, 4) AND e.executor = 'server' AND NOT EXISTS (SELECT FROM pgqueue_internal.handler h
+                   WHERE h.namespace_id = e.namespace_id AND h.phase = 'handle' AND pg_catalog.starts_with(t.type, h.type)) END
+        AND pgqueue_internal.outcome_error_code(t.slot, t.id) = i.error_code
+    GROUP BY k.problem, k.queue_id, k.type
+) p
 LEFT JOIN pgqueue_internal.queue q ON q.id = p.queue_id
-LEFT JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-WHERE CASE WHEN p.queue_id IS NOT NULL THEN n.statistics
+LEFT JOIN pgqueue_internal.visible n ON n.id = coalesce(q.namespace_id, p.namespace_id)
+WHERE CASE WHEN p.queue_id IS NOT NULL OR p.namespace_id IS NOT NULL THEN n.statistics
            ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.statistics) END;
 COMMENT ON VIEW pgqueue.health IS 'what is wrong and what to do; no row when all is well';
 COMMENT ON COLUMN pgqueue.health.severity IS 'warning or critical';

@@ -1,6 +1,7 @@
 // create_task and create_tasks: arguments, rights, limits, then rows and hints.
 #include "api/call.hpp"
 
+#include "dispatch/look.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
@@ -103,26 +104,17 @@ void check_content(const store::NewTask &t) {
     }
 }
 
-int64 unfinished(dispatch::SlotNo slot) {
-    int64 n = 0;
-    for (Status s : {Status::New, Status::Retry, Status::Retained})
-        n += static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
-    return n;
-}
-
 // max_depth of queue and namespace.
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
     if (q.max_depth <= 0 && ns.max_depth <= 0) return;
     dispatch::SlotNo slot = task::slot_of(q);
     if (slot < 0) return;
-    int64 depth = unfinished(slot);
+    int64 depth = dispatch::unfinished(slot);
     if (q.max_depth > 0 && depth + more > q.max_depth)
         ereport(ERROR, errcode(err::queue_full), errmsg("queue \"%s\" is full", q.name),
                 errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", depth, q.max_depth), errhint("Try again later, or raise max_depth."));
     if (ns.max_depth <= 0) return;
-    int64 all = 0;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++)
-        if (dispatch::map.queues[i].used && dispatch::map.queues[i].ns == dispatch::map.queues[slot].ns) all += unfinished(i);
+    int64 all = dispatch::unfinished_of_namespace(dispatch::map.queues[slot].ns);
     if (all + more > ns.max_depth)
         ereport(ERROR, errcode(err::queue_full), errmsg("namespace \"%s\" is full", ns.name),
                 errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", all, ns.max_depth), errhint("Try again later, or raise max_depth."));

@@ -1,12 +1,10 @@
-// What the views read from shared memory: counts by status, workers, problems.
+// What the views read from shared memory: counts by status, workers of the server.
 #include "api/call.hpp"
 
-#include "config/settings.hpp"
 #include "dispatch/progress.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/guards.hpp"
-#include "store/identity.hpp"
 #include "store/segments.hpp"
 
 using namespace pgqueue;
@@ -130,57 +128,5 @@ PGQ_FUNCTION(pgqueue_internal_workers) {
         auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
         if (w.db == db && w.pid != 0 && state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting) put_worker(rows, w);
     }
-    return Datum(0);
-}
-
-namespace {
-
-struct Problem {
-    const char *severity, *word, *message, *hint;
-    int32 queue_id;
-    int pid;
-    TimestampTz since;
-};
-
-void put_problem(const RowSink &rows, const Problem &p) {
-    Datum values[7] = {CStringGetTextDatum(p.severity), CStringGetTextDatum(p.word), Int32GetDatum(p.queue_id), CStringGetTextDatum(p.message),
-                       CStringGetTextDatum(p.hint),     Int32GetDatum(p.pid),        TimestampTzGetDatum(p.since)};
-    bool nulls[7] = {false, false, p.queue_id == 0, false, false, p.pid == 0, p.since == 0};
-    rows.put(values, nulls);
-}
-
-void put_database_problems(const RowSink &rows, dispatch::SlotNo no) {
-    dispatch::Database &d = dispatch::database(no);
-    if (d.no_slot_since != 0)
-        put_problem(rows, {"warning", "no_worker_slot", "tasks wait because no further worker can be started",
-                           "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.", 0, 0, d.no_slot_since});
-    if (pg_atomic_read_u32(&d.cleaning_held_back) != 0)
-        put_problem(rows, {"warning", "cleaning_held_back", "an old snapshot keeps finished segments from being truncated",
-                           "SELECT pid, backend_xmin, query FROM pg_stat_activity WHERE backend_xmin IS NOT NULL ORDER BY age(backend_xmin) DESC;", 0,
-                           static_cast<int>(pg_atomic_read_u32(&d.holder_pid)), 0});
-    if (pg_atomic_read_u32(&d.lost) != 0)
-        put_problem(rows, {"warning", "memory_full", "the dispatcher's shared memory was full, tasks are read again from the rows", "Raise pgqueue.dispatch_memory.", 0, 0, 0});
-    if (pg_atomic_read_u32(&d.stopped) != 0)
-        put_problem(rows, {"warning", "disabled", "workers were stopped by stop_workers()", "SELECT pgqueue.ensure_workers();", 0, 0, 0});
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        dispatch::Queue &q = dispatch::map.queues[i];
-        if (q.used && q.db == no && pg_atomic_read_u32(&q.dropped) == 0 && q.paused && pg_atomic_read_u64(&q.hinted) > 0)
-            put_problem(rows, {"warning", "queue_paused", "the queue is paused and has waiting tasks", "resume_queue() starts them.", q.queue_id, 0, 0});
-    }
-}
-
-}  // namespace
-
-PGQ_FUNCTION(pgqueue_internal_problems) {
-    RowSink rows = open_rows(fcinfo);
-    if (!dispatch::loaded()) {
-        put_problem(rows, {"critical", "not_preloaded", "pgqueue is not preloaded, no task runs", "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server.", 0, 0, 0});
-        return Datum(0);
-    }
-    if (!config::enabled) put_problem(rows, {"critical", "disabled", "pgqueue.enabled is off, no task starts", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();", 0, 0, 0});
-    if (!store::read_identity().ours)
-        put_problem(rows, {"critical", "not_adopted", "this database was restored, copied or cloned, its tasks are held", "SELECT pgqueue.adopt();", 0, 0, 0});
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    if (db >= 0) put_database_problems(rows, db);
     return Datum(0);
 }

@@ -96,7 +96,7 @@ bool read_lease(SlotNo no, SlotNo db, Lease *out) {
 }
 
 bool session_lives(const Lease &l) {
-    return l.session != 0 && l.procno >= 0 && l.procno < static_cast<int>(ProcGlobal->allProcCount) && ProcGlobal->allProcs[l.procno].pid == l.session;
+    return l.session != 0 && BackendPidGetProc(l.session) == &ProcGlobal->allProcs[l.procno];
 }
 
 bool take_lease_out(int64 id, int64 receipt, Place *place) {

@@ -35,12 +35,9 @@ int32 tokens(Queue *q) {
     return static_cast<int32>(q->tokens);
 }
 
-// When the bucket has its next token.
-TimestampTz next_token(const Queue &q) {
-    return q.refilled_at + static_cast<int64>((1 - q.tokens) / q.rate * USECS_PER_SEC) + 1;
-}
-
 }  // namespace
+
+TimestampTz next_token(const Queue &q) { return q.refilled_at + static_cast<int64>((1 - q.tokens) / q.rate * USECS_PER_SEC) + 1; }
 
 bool may_run(const Queue &q) { return !q.paused && q.throttled_until == 0 && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.blocked)) == 0; }
 

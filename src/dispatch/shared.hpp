@@ -171,6 +171,21 @@ struct Lane {
     ReadyOrder groups;       // that are ready
 };
 
+// dispatch/incidents.hpp
+enum class Incident { Quarantined, NoHandler };
+constexpr int incident_kinds = 2;
+constexpr int incident_places = 128;
+
+struct IncidentList {
+    pg_atomic_uint32 next;
+    pg_atomic_uint64 ids[incident_places];  // 0 none
+};
+
+struct Deaths {
+    pg_atomic_uint32 count;
+    pg_atomic_uint64 first, last;  // TimestampTz
+};
+
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
 struct Source {
     SlotNo ns, role;         // immutable
@@ -188,6 +203,7 @@ struct Role {
     bool recorded;           // scheduler: it is in the dictionary
     pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
     pg_atomic_uint32 workers;       // live or starting workers [atomic]
+    Deaths deaths;                  // workers that ended by themselves
 };
 
 struct Queue {
@@ -296,7 +312,11 @@ struct Database {
     // last housekeeping, for health
     pg_atomic_uint32 clean_asked;    // somebody wants a pass now
     pg_atomic_uint32 cleaning_held_back;
-    pg_atomic_uint32 holder_pid;     // who holds the cleaning back, 0 unknown
+    pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown
+    pg_atomic_uint32 holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way
+    pg_atomic_uint64 held_back_since;  // TimestampTz
+    IncidentList incidents[incident_kinds];
+    Deaths scheduler_deaths;
     uint32 rebuilds;                 // since the server started
     TimestampTz no_slot_since;       // a worker could not be started for lack of a process slot, 0 none
 };

@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/awaited.hpp"
+#include "dispatch/incidents.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
@@ -176,6 +177,14 @@ void note_move(int32 from_queue, int from, int32 to_queue, int to) {
     note_change_of(to_queue, -1, to);
 }
 
+// What somebody should look at is remembered for view health.
+void note_trouble(int64 id, int sqlstate) {
+    SlotNo db = my_database();
+    if (db < 0) return;
+    if (sqlstate == err::quarantined) dispatch::note_incident(db, dispatch::Incident::Quarantined, id);
+    if (sqlstate == err::handler_not_found) dispatch::note_incident(db, dispatch::Incident::NoHandler, id);
+}
+
 }  // namespace
 
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
@@ -198,6 +207,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     else if (told)
         store::append_outcome(*row, out, now);
     if (!drop && told && row->attempt > config::attempt_history) store::trim_outcomes(*row, config::attempt_history);
+    note_trouble(row->ref.id, end.error.sqlstate);
     note_move(from_queue, static_cast<int>(from), row->queue_id, drop ? -1 : static_cast<int>(end.status));
     if (finished)
         note_end(*row);

@@ -7,6 +7,7 @@
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/error.hpp"
+#include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
 #include "store/dedup.hpp"
 #include "store/segments.hpp"
@@ -54,10 +55,20 @@ void remove_keys(TimestampTz at) {
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
+// For health: whether a segment waits, since when, and for whom.
+void tell_held_back(const store::CleanReport &report) {
+    dispatch::Database &d = dispatch::database(my_db);
+    bool before = pg_atomic_read_u32(&d.cleaning_held_back) != 0;
+    if (report.held_back && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
+    pg_atomic_write_u32(&d.holder_xmin, report.holder_xmin);
+    pg_atomic_write_u32(&d.holder_pid, TransactionIdIsNormal(report.holder_xmin) ? static_cast<uint32>(pg::holder_of(report.holder_xmin)) : 0);
+    pg_atomic_write_u32(&d.cleaning_held_back, report.held_back ? 1 : 0);
+}
+
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
-    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_held_back, report.held_back ? 1 : 0);
+    tell_held_back(report);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     remove_keys(at);

@@ -3,6 +3,7 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
@@ -124,6 +125,7 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         pfree(s.handle);
         s.handle = nullptr;
         bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
+        if (!left) dispatch::note_death(&d.scheduler_deaths, now);
         s.failures = !left && now - s.at < healthy_after ? s.failures + 1 : 0;
         s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
     }

@@ -58,4 +58,89 @@ is(run_and_cancel(", force => true, reason => 'stuck'"), 'cancelled|57014|stuck|
 like(run_and_cancel(''), qr/^cancelled\|57014\|canceling statement/, 'without a reason: the message of the server');
 is(run_and_cancel(", repeat('\x{c3}\x{a4}', 300)") =~ s/(.*\|).*(\|\d+\|\d+)$/$1$2/r, 'cancelled|57014||127|254', 'a long reason is cut, between two characters');
 
+# View health, word by word: each comes with its cause and goes with it.
+sub problem { my ($word, $where) = @_; return "SELECT coalesce(string_agg(concat_ws('|', severity, namespace, queue, message), '; ' ORDER BY message), '-') FROM pgqueue.health WHERE problem = '$word' AND " . ($where // 'true'); }
+sub hint { my ($word) = @_; return sql("SELECT hint FROM pgqueue.health WHERE problem = '$word'"); }
+sub is_problem { my ($word, $expected, $name) = @_; return soon(problem($word), $expected, "health $word: $name"); }
+sub hold { my ($queue, $n) = @_; return soon("SELECT count(*) FROM pgqueue.next_tasks('w', '{$queue}', $n)", $n, "$n of queue $queue held"); }
+my $me = getpwuid($<);
+sql(q{SELECT pgqueue.cancel_task(id) FROM pgqueue.task WHERE status IN ('new', 'retry', 'retained')});
+is_problem($_, '-', 'not before') for qw(quarantine crash_loop queue_full limit no_handler cleaning_held_back);
+
+sql(q{SELECT pgqueue.create_queue('full', max_depth => 2), pgqueue.create_queue('one', max_running => 1), pgqueue.create_queue('slow', rate_limit => 0.001), pgqueue.create_queue('nohandler', executor => 'server', retry_delay => '1 h', retries => 0)});
+sql(q{SELECT pgqueue.create_namespace('small', max_running => 1, max_depth => 2), pgqueue.create_queue('q', namespace => 'small')});
+sql(q{SELECT pgqueue.create_task('full', '1') FROM generate_series(1, 2)});
+is_problem('queue_full', 'warning|default|full|the queue has 2 unfinished tasks, max_depth is 2', 'a queue');
+sql(q{SELECT pgqueue.cancel_task(min(id)) FROM pgqueue.task WHERE queue = 'full'});
+is_problem('queue_full', '-', 'one less');
+sql(q{SELECT pgqueue.create_task('one', '1') FROM generate_series(1, 3)});
+hold('one', 1);
+is_problem('limit', 'warning|default|one|2 ready tasks wait: 1 of the queue are held, max_running is 1', 'max_running');
+sql(q{SELECT pgqueue.update_queue('one', max_running => 0)});
+is_problem('limit', '-', 'limit removed');
+sql(q{SELECT pgqueue.create_task('slow', '1') FROM generate_series(1, 3)});
+hold('slow', 1);
+is_problem('limit', 'warning|default|slow|2 ready tasks wait for the queue\'s rate_limit', 'rate_limit');
+sql(q{SELECT pgqueue.update_queue('slow', rate_limit => 0)});
+sql(q{SET pgqueue.namespace = small; SELECT pgqueue.create_task('q', '1') FROM generate_series(1, 2)});
+is_problem('queue_full', 'warning|small|the namespace has 2 unfinished tasks, max_depth is 2', 'a namespace');
+soon(q{SET pgqueue.namespace = small; SELECT count(*) FROM pgqueue.next_task('w', 'q')}, 1, 'one of the namespace held');
+is_problem('limit', 'warning|small|1 ready tasks wait: 1 of the namespace are held, max_running is 1', 'max_running of a namespace');
+sql(q{CREATE ROLE reader; GRANT pgqueue_user TO reader; SELECT pgqueue.grant_namespace('default', 'read', 'reader')});
+is(sql(q{SET ROLE reader; SELECT count(*) FROM pgqueue.health WHERE namespace = 'small'}), '0', 'problems of a namespace are not for others');
+sql(q{SELECT pgqueue.grant_namespace('small', 'read', 'reader')});
+is(sql(q{SET ROLE reader; SELECT count(*) FROM pgqueue.health WHERE namespace = 'small'}), '2', 'but for those who may read it');
+sql(q{SELECT pgqueue.delete_namespace('small', force => true)});
+is_problem($_, '-', 'gone with its namespace') for qw(limit queue_full);
+$node->append_conf('postgresql.conf', 'pgqueue.max_workers_per_role = 1');
+$node->reload;
+sql(q{SELECT pgqueue.create_task('c', command => 'SELECT pg_sleep(300)') FROM generate_series(1, 2)});
+is_problem('limit', qq{warning|1 ready tasks wait: 1 workers of role "$me" are busy, pgqueue.max_workers_per_role is 1}, 'workers of a role');
+$node->append_conf('postgresql.conf', 'pgqueue.max_workers_per_role = 0');
+$node->reload;
+is_problem('limit', '-', 'more workers');
+sql(q{SELECT pgqueue.cancel_task(id) FROM pgqueue.task WHERE queue = 'c' AND status IN ('new', 'retained')});
+
+sql(q{SELECT pgqueue.create_task('nohandler', '{}', type => 'mail:' || g / 2) FROM generate_series(1, 3) g});
+is_problem('no_handler', 'warning|default|nohandler|no handler for type "mail:0": one task; warning|default|nohandler|no handler for type "mail:1": 2 tasks', 'types without');
+is(sql(q{SELECT hint FROM pgqueue.health WHERE problem = 'no_handler' ORDER BY message LIMIT 1}), q{SELECT pgqueue.create_handler('mail:0', 'function', namespace => 'default');}, 'the hint is a statement');
+sql(q{SELECT pgqueue.create_handler('mail:', 'jsonb_pretty')});
+is_problem('no_handler', '-', 'one for both');
+
+# A task that ends its own worker, again and again.
+$id = sql(q{SELECT pgqueue.create_task('c', command => 'SELECT pg_terminate_backend(pg_backend_pid())')});
+is_problem('quarantine', 'warning|default|c|quarantined after crashes: one task', 'a task');
+is_problem('crash_loop', qq{warning|workers of role "$me" ended by themselves 3 times}, 'workers of a role');
+is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('quarantine', 'crash_loop') AND now() - since < interval '1 min'}), '2', 'since when');
+is(hint('quarantine'), q{SELECT pgqueue.retry_task(id) FROM pgqueue.task WHERE namespace = 'default' AND queue = 'c' AND status = 'failed' AND error_code = 'PQ103';}, 'the hint is a statement');
+$node->restart;
+is_problem('quarantine', 'warning|default|c|quarantined after crashes: one task', 'after a restart too');
+sql(q{SELECT pgqueue.pause_queue('c')});
+is(sql(hint('quarantine')), 'retry', 'the statement of the hint');
+is_problem('quarantine', '-', 'retried');
+is_problem('crash_loop', '-', 'forgotten with the restart');
+sql("SELECT pgqueue.cancel_task($id)");
+my $scheduler = 0;
+for (1 .. 3)
+{
+    my $before = $scheduler;
+    wait_until(sub { $scheduler = (pids_of($node, 'pgqueue scheduler', 'postgres'))[0] // $before; return $scheduler != $before });
+    terminate($node, $scheduler);
+}
+is_problem('crash_loop', 'critical|the scheduler of this database ended 3 times', 'the scheduler');
+
+# A snapshot that keeps segments.
+my $old = session($node);
+sql(q{SELECT pgqueue.create_queue('clean', retention => '1 s')});
+sql(q{SELECT pgqueue.create_tasks('clean', array_fill('"old"'::jsonb, ARRAY[1000]))});
+hold('clean', 1000);
+sql(q{SELECT count(*) FROM (SELECT array_agg(id) AS ids, array_agg(receipt) AS receipts FROM pgqueue.task WHERE queue = 'clean') x, pgqueue.release_tasks(x.ids, x.receipts)});
+$pid = $old->query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_backend_pid()");
+sql(q{SELECT pgqueue_internal.clean(1, now() + interval '1 day')}) for 1, 2;
+is(sql(q{SELECT concat_ws('|', severity, message, hint, pid, now() - since < interval '1 min') FROM pgqueue.health WHERE problem = 'cleaning_held_back'}),
+    "warning|an old snapshot keeps finished segments from being truncated|End it: SELECT pg_terminate_backend($pid);|$pid|t", 'health cleaning_held_back: who, since when, and how to end it');
+sql("SELECT pg_terminate_backend($pid)");
+is_problem('cleaning_held_back', '-', 'its holder is gone');
+$old->close;
+
 done_testing();

@@ -7,6 +7,7 @@
 #include "dispatch/awaited.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
@@ -160,6 +161,8 @@ bool on_row(void *, const store::TaskRow &row) {
         dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
     } else if (row.status == Status::Retained && row.epoch == 0) {
         restore_lease(row);
+    } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
+        dispatch::note_incident(self.db, dispatch::Incident::Quarantined, row.ref.id);
     } else if (row.status == Status::Retained && row.epoch != 0 && row.epoch != map.shared->boot_epoch) {
         add_orphan(row);
     }

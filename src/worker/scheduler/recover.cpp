@@ -3,6 +3,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/cancel.hpp"
+#include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
@@ -21,6 +22,7 @@ using dispatch::WorkerSlot;
 using dispatch::WorkerState;
 
 struct Lost {
+    SlotNo worker;
     Hold hold;
     HoldState was;
     bool cancelled;
@@ -55,6 +57,7 @@ void put_back(Lost &l) {
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Order) {
         task::charge_terminated(&row, now);
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
+        dispatch::note_death(&map.roles[map.shared->workers[l.worker].role].deaths, now);
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
     } else {
         task::give_back(&row, &l.place);
@@ -77,7 +80,7 @@ bool recover_ended(SlotNo no) {
         if (was == HoldState::None || was == HoldState::Taken) continue;
         bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
         const char *reason = cancelled ? dispatch::cancel_reason(w, h.ref.id, h.attempt) : nullptr;
-        Lost lost{h, was, cancelled, reason, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
+        Lost lost{no, h, was, cancelled, reason, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
         if (!transact("give back the task of an ended worker", [&lost] {
                 put_back(lost);
                 PGQUEUE_TESTPOINT("scheduler-recovering");

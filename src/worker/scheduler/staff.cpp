@@ -2,6 +2,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/errcodes.hpp"
@@ -138,6 +139,7 @@ void reap_unborn(TimestampTz now) {
         if (!dead) continue;
         SlotNo role = w.role;
         note_worker_gone(i);
+        dispatch::note_death(&map.roles[role].deaths, now);
         if (Refusal *r = refusal_of(role, true)) r->until = now + (start_backoff << Min(r->failures++, 7));
     }
 }

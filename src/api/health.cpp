@@ -1,0 +1,175 @@
+// View health: what is wrong in this database and what to do. One small function for each kind of thing that can be wrong.
+#include "api/call.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/incidents.hpp"
+#include "dispatch/look.hpp"
+#include "dispatch/registry.hpp"
+#include "pg/guards.hpp"
+#include "pg/snapshots.hpp"
+#include "store/identity.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+struct Problem {
+    const char *severity, *word, *message, *hint;
+    int32 ns_id = 0, queue_id = 0;
+    int pid = 0;
+    TimestampTz since = 0;
+};
+
+void put(ReturnSetInfo *info, const Problem &p) {
+    Datum values[8] = {CStringGetTextDatum(p.severity), CStringGetTextDatum(p.word), Int32GetDatum(p.ns_id), Int32GetDatum(p.queue_id),
+                       CStringGetTextDatum(p.message),  CStringGetTextDatum(p.hint), Int32GetDatum(p.pid),   TimestampTzGetDatum(p.since)};
+    bool nulls[8] = {false, false, p.ns_id == 0, p.queue_id == 0, false, false, p.pid == 0, p.since == 0};
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+TimestampTz time_of(pg_atomic_uint64 *at) { return static_cast<TimestampTz>(pg_atomic_read_u64(at)); }
+
+// Nothing starts at all.
+void put_server(ReturnSetInfo *info) {
+    if (!config::enabled)
+        put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.enabled is off, no task starts", .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
+    if (!config::serves_database(get_database_name(MyDatabaseId)))
+        put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.databases leaves this database out, no task starts", .hint = "Add the database to pgqueue.databases and reload the configuration."});
+    if (!store::read_identity().ours)
+        put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
+}
+
+void put_starts(ReturnSetInfo *info, dispatch::Database &d) {
+    if (d.no_slot_since != 0)
+        put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
+                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.", .since = d.no_slot_since});
+    if (pg_atomic_read_u32(&d.stopped) != 0)
+        put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
+    if (uint32 n = dispatch::in_loop(d.scheduler_deaths, GetCurrentTimestamp()))
+        put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
+                   .since = time_of(&d.scheduler_deaths.first)});
+    if (pg_atomic_read_u32(&d.lost) != 0)
+        put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
+}
+
+// Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper cleans.
+void put_cleaning(ReturnSetInfo *info, dispatch::Database &d) {
+    if (pg_atomic_read_u32(&d.cleaning_held_back) == 0) return;
+    TransactionId xmin = pg_atomic_read_u32(&d.holder_xmin);
+    pid_t pid = TransactionIdIsNormal(xmin) ? pg::holder_of(xmin) : 0;
+    if (pid == 0 && pg_atomic_read_u32(&d.holder_pid) != 0) return;
+    const char *hint = pid != 0                       ? psprintf("End it: SELECT pg_terminate_backend(%d);", pid)
+                       : TransactionIdIsNormal(xmin) ? "Look for a replication slot or a prepared transaction: SELECT slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL; SELECT gid FROM pg_prepared_xacts;"
+                                                     : "A session has a lock on a segment table: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation IN (SELECT oid FROM "
+                                                       "pg_class WHERE relnamespace = 'pgqueue_internal'::regnamespace));";
+    put(info, {.severity = "warning", .word = "cleaning_held_back", .message = TransactionIdIsNormal(xmin) ? "an old snapshot keeps finished segments from being truncated" : "a lock keeps finished segments from being truncated",
+               .hint = hint, .pid = pid, .since = time_of(&d.held_back_since)});
+}
+
+void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispatch::QueueLook &look) {
+    if (look.ready == 0 || q.paused) return;
+    if (look.full)
+        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait: %u of the queue are held, max_running is %d", look.ready, look.running, look.max_running),
+                   .hint = "Raise max_running with pgqueue.update_queue(), or wait.", .queue_id = q.queue_id});
+    if (look.next_token != 0)
+        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait for the queue's rate_limit", look.ready),
+                   .hint = "Raise rate_limit with pgqueue.update_queue(), or wait.", .queue_id = q.queue_id});
+}
+
+void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
+    dispatch::Queue &q = dispatch::map.queues[no];
+    const store::QueueInfo *known = store::queue_by_id(q.queue_id);
+    if (known == nullptr) return;
+    if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
+        put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks", .hint = "resume_queue() starts them.", .queue_id = q.queue_id});
+    put_queue_limits(info, q, dispatch::look_at_queue(no));
+    int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;
+    if (known->max_depth > 0 && depth >= known->max_depth)
+        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
+                   .hint = "Work on its tasks, or raise max_depth with pgqueue.update_queue().", .queue_id = q.queue_id});
+}
+
+// Ready tasks in queues that only the namespace's limit holds back.
+int64 ready_in(dispatch::SlotNo ns) {
+    int64 n = 0;
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
+        const dispatch::Queue &q = dispatch::map.queues[i];
+        if (q.used && q.ns == ns && !q.paused) n += dispatch::look_at_queue(i).ready;
+    }
+    return n;
+}
+
+void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
+    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+    const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
+    if (known == nullptr) return;
+    auto running = static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running)));
+    int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
+    if (ready > 0)
+        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait: %d of the namespace are held, max_running is %d", ready, running, known->max_running),
+                   .hint = "Raise max_running with pgqueue.update_namespace(), or wait.", .ns_id = ns.ns_id});
+    int64 depth = known->max_depth > 0 ? dispatch::unfinished_of_namespace(no) : 0;
+    if (known->max_depth > 0 && depth >= known->max_depth)
+        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
+                   .hint = "Work on its tasks, or raise max_depth with pgqueue.update_namespace().", .ns_id = ns.ns_id});
+}
+
+void put_role(ReturnSetInfo *info, dispatch::SlotNo no) {
+    dispatch::Role &role = dispatch::map.roles[no];
+    const char *name = GetUserNameFromId(store::role_oid_of(role.role_id), true);
+    if (name == nullptr) return;
+    if (uint32 n = dispatch::in_loop(role.deaths, GetCurrentTimestamp()))
+        put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
+                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?", .since = time_of(&role.deaths.first)});
+    dispatch::RoleLook look = dispatch::look_at_role(no);
+    if (look.full && look.ready > 0)
+        put(info, {.severity = "warning", .word = "limit",
+                   .message = psprintf(INT64_FORMAT " ready tasks wait: %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d", look.ready, look.workers, name, config::max_workers_per_role),
+                   .hint = "Raise pgqueue.max_workers_per_role, or wait."});
+}
+
+void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
+    dispatch::Database &d = dispatch::database(db);
+    put_starts(info, d);
+    put_cleaning(info, d);
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
+        dispatch::Queue &q = dispatch::map.queues[i];
+        if (q.used && q.db == db && pg_atomic_read_u32(&q.dropped) == 0) put_queue(info, i);
+    }
+    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) put_namespace(info, d.ns[i]);
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_roles; i++)
+        if (dispatch::map.roles[i].used && dispatch::map.roles[i].db == db) put_role(info, i);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_problems) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    if (!dispatch::loaded()) {
+        put(info, {.severity = "critical", .word = "not_preloaded", .message = "pgqueue is not preloaded, no task runs", .hint = "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."});
+        return Datum(0);
+    }
+    put_server(info);
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (db >= 0) put_database(info, db);
+    return Datum(0);
+}
+
+PGQ_FUNCTION(pgqueue_internal_incidents) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    if (db < 0) return Datum(0);
+    for (auto [kind, code] : {std::pair{dispatch::Incident::Quarantined, "PQ103"}, std::pair{dispatch::Incident::NoHandler, "PQ104"}}) {
+        int64 ids[dispatch::incident_places];
+        int n = dispatch::read_incidents(db, kind, ids);
+        for (int i = 0; i < n; i++) {
+            Datum values[2] = {CStringGetTextDatum(code), Int64GetDatum(ids[i])};
+            bool nulls[2] = {};
+            tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+        }
+    }
+    return Datum(0);
+}

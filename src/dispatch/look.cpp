@@ -1,0 +1,60 @@
+#include "dispatch/look.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+QueueLook look_at_queue(SlotNo no) {
+    const Queue &q = map.queues[no];
+    const Namespace &ns = map.namespaces[q.ns];
+    TimestampTz now = GetCurrentTimestamp();
+    QueueLook look{};
+    pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
+    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        look.ready += map.lanes[l - 1].count;
+    look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
+    look.max_running = q.max_running;
+    look.full = !has_room(q);
+    if (q.rate > 0 && q.tokens < 1) {
+        TimestampTz next = next_token(q);
+        look.next_token = next > now ? next : 0;
+    }
+    look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
+    look.ns_max_running = ns.max_running;
+    look.ns_full = !has_room(ns);
+    return look;
+}
+
+RoleLook look_at_role(SlotNo no) {
+    RoleLook look{pg_atomic_read_u32(&map.roles[no].workers), 0, ready_for_role(no), false};
+    for (WorkerSlot &w : map.shared->workers)
+        look.idle += w.role == no && w.db == map.roles[no].db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle;
+    look.full = config::max_workers_per_role > 0 && look.workers >= static_cast<uint32>(config::max_workers_per_role) && look.idle == 0;
+    return look;
+}
+
+int64 unfinished(SlotNo queue) {
+    int64 n = 0;
+    for (Status s : {Status::New, Status::Retry, Status::Retained})
+        n += static_cast<int64>(pg_atomic_read_u64(&map.queues[queue].counts[static_cast<int>(s)])) + own_count(queue, static_cast<int>(s));
+    return n;
+}
+
+int64 unfinished_of_namespace(SlotNo ns) {
+    int64 n = 0;
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
+        if (map.queues[q].used && map.queues[q].ns == ns) n += unfinished(q);
+    return n;
+}
+
+SlotNo find_role(SlotNo db, int32 role_id) {
+    for (SlotNo r = 0; r < map.shared->used_roles; r++)
+        if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) return r;
+    return -1;
+}
+
+}  // namespace pgqueue::dispatch

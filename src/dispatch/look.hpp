@@ -1,0 +1,34 @@
+// What holds the tasks of a queue or a role back now, for views and why(). A copy; it may have changed by the time it is read.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+struct QueueLook {
+    int64 ready;              // tasks in its lanes
+    uint32 running;
+    int32 max_running;        // 0 none
+    bool full;                // max_running is reached
+    TimestampTz next_token;   // the rate limit allows no start before, 0: it does now
+    uint32 ns_running;
+    int32 ns_max_running;     // 0 none
+    bool ns_full;
+};
+QueueLook look_at_queue(SlotNo queue);
+
+struct RoleLook {
+    uint32 workers;  // live or starting
+    uint32 idle;     // of these, those that have nothing to do
+    int64 ready;     // tasks that its workers could take
+    bool full;       // max_workers_per_role is reached and all are busy
+};
+RoleLook look_at_role(SlotNo role);
+
+// Unfinished tasks as this session sees them.
+int64 unfinished(SlotNo queue);
+int64 unfinished_of_namespace(SlotNo ns);
+
+// The entry of a role in the database; -1 none.
+SlotNo find_role(SlotNo db, int32 role_id);
+
+}  // namespace pgqueue::dispatch
