@@ -108,6 +108,15 @@ void wake_task_waiters(SlotNo queue, int count) {
     }
 }
 
+bool is_awaited_outside(SlotNo queue) {
+    if (pg_atomic_read_u32(&database(map.queues[queue].db).task_waiters) == 0) return false;
+    for (int i = 0; i < max_task_waiters; i++) {
+        TaskWaiter w;
+        if (read_waiter(i, map.queues[queue].db, &w) && waits_for(w, queue)) return true;
+    }
+    return false;
+}
+
 TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
     for (TaskWaiter &w : map.shared->task_waiters) {
         uint32 free = static_cast<uint32>(WaitState::Free);

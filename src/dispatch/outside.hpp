@@ -25,6 +25,8 @@ void forget_holds();
 
 // Wakes those who wait for a task of this queue, at most `count`.
 void wake_task_waiters(SlotNo queue, int count);
+// Does anybody wait for a task of this queue?
+bool is_awaited_outside(SlotNo queue);
 // Registers this process as waiter; nullptr: no place.
 TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues);
 void end_wait(TaskWaiter *waiter);

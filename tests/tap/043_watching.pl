@@ -1,4 +1,4 @@
-# What views and functions say of what goes on: outside workers in view worker, reasons of cancel_task, words of view health, why(). K03, C23, B46.
+# What views and functions say of what goes on: outside workers in view worker, reasons of cancel_task, words of view health. K03, C23, B46.
 use strict;
 use warnings;
 use FindBin;

@@ -1,0 +1,157 @@
+#include "api/why.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/outside.hpp"
+#include "store/dependencies.hpp"
+#include "store/identity.hpp"
+#include "task/route.hpp"
+
+namespace pgqueue::api::why {
+namespace {
+
+const char *shown(TimestampTz at) { return pstrdup(timestamptz_to_str(at)); }
+
+// A name as a literal for a hint.
+const char *quoted(const char *name) { return quote_literal_cstr(name); }
+
+const char *for_queue(const Case &c, const char *call) { return psprintf("SELECT pgqueue.%s(%s, namespace => %s);", call, quoted(c.queue->name), quoted(c.ns->name)); }
+
+// update_queue or update_namespace with a new value, to be filled in.
+const char *raise_in_queue(const Case &c, const char *setting) {
+    return psprintf("Raise it: SELECT pgqueue.update_queue(%s, %s => …, namespace => %s);", quoted(c.queue->name), setting, quoted(c.ns->name));
+}
+
+// ===== the server and the database =====
+
+// True: the dispatcher would not serve this database if it could.
+bool add_disabled(const Case &c, Reasons *reasons) {
+    int before = reasons->count;
+    if (!config::enabled) reasons->add({"disabled", "pgqueue.enabled is off, no task starts.", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
+    if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", "Add it to pgqueue.databases and reload the configuration."});
+    if (!store::read_identity().ours) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
+    bool off = reasons->count > before;
+    if (!c.in_server) return off;
+    if (c.db >= 0 && pg_atomic_read_u32(&dispatch::database(c.db).stopped) != 0) reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
+    if (config::max_workers() == 0) reasons->add({"disabled", "pgqueue.max_workers is 0: the server runs no tasks.", "ALTER SYSTEM RESET pgqueue.max_workers; SELECT pg_reload_conf();"});
+    return off;
+}
+
+const char *why_not_loaded(const Case &c) {
+    if (TransactionIdIsCurrentTransactionId(c.row.xmin)) return "This transaction has created or changed the task; it counts from the commit on.";
+    if (c.live) return pg_atomic_read_u32(&dispatch::database(c.db).lost) != 0 && c.position.listed == dispatch::Listed::No && !is_held_off(c)
+                           ? "The dispatcher's memory was full; the tasks are read again from the rows."
+                           : nullptr;
+    if (c.db >= 0 && dispatch::state_of(c.db) == dispatch::DbState::Loading) return "The dispatcher is reading the tasks of this database.";
+    return "No scheduler serves this database yet.";
+}
+
+}  // namespace
+
+void add_server(const Case &c, Reasons *reasons) {
+    if (RecoveryInProgress()) return reasons->add({"not_loaded", "This server is a standby; tasks run on its primary server."});
+    if (!dispatch::loaded())
+        return reasons->add({"not_loaded", "pgqueue is not preloaded, no task runs.", "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."});
+    if (add_disabled(c, reasons)) return;
+    if (const char *message = why_not_loaded(c)) reasons->add({"not_loaded", message});
+}
+
+namespace {
+
+// ===== the task, its queue and namespace =====
+
+void add_paused(const Case &c, Reasons *reasons) {
+    if (c.ns->paused)
+        reasons->add({"namespace_paused", psprintf("Namespace \"%s\" is paused.", c.ns->name), psprintf("SELECT pgqueue.update_namespace(%s, paused => false);", quoted(c.ns->name))});
+    if (!c.queue->paused) return;
+    TimestampTz until = c.queue->paused_until;
+    reasons->add({"paused", until != 0 ? psprintf("Queue \"%s\" is paused until %s.", c.queue->name, shown(until)) : psprintf("Queue \"%s\" is paused.", c.queue->name), for_queue(c, "resume_queue"), until});
+}
+
+void add_delayed(const Case &c, Reasons *reasons) {
+    if (c.row.delayed_at <= c.now || (c.row.flags & flag_waits) != 0) return;
+    bool again = c.row.status == Status::Retry;
+    reasons->add({again ? "retry_wait" : "delayed", psprintf(again ? "It is tried again at %s." : "It is not due before %s.", shown(c.row.delayed_at)),
+                  psprintf("To run it at once: SELECT pgqueue.retry_task(" INT64_FORMAT ");", c.row.ref.id), c.row.delayed_at});
+}
+
+void add_dependency(const Case &c, Reasons *reasons) {
+    if ((c.row.flags & flag_waits) == 0) return;
+    store::Ids ids = store::awaited_by(c.row.ref.id);
+    store::Batch batch = store::awaited_batch(c.row.ref.id);
+    if (ids.count > 0)
+        reasons->add({"dependency", ids.count == 1 ? psprintf("It waits for task " INT64_FORMAT ".", ids.items[0]) : psprintf("It waits for %d tasks, one of them is " INT64_FORMAT ".", ids.count, ids.items[0]),
+                      psprintf("SELECT * FROM pgqueue.why(" INT64_FORMAT ");", ids.items[0])});
+    if (batch.key != nullptr) {
+        const char *key = text_to_cstring(batch.key);
+        reasons->add({"dependency", psprintf("It waits until no task of batch \"%s\" is unfinished.", key),
+                      psprintf("SELECT id, queue, status FROM pgqueue.task WHERE namespace = %s AND batch_key = %s AND status IN ('new', 'retry', 'retained');", quoted(c.ns->name), quoted(key))});
+    }
+    if (ids.count == 0 && batch.key == nullptr) reasons->add({"dependency", "What it waited for has ended; the scheduler is about to look."});
+}
+
+void add_no_handler(const Case &c, Reasons *reasons) {
+    if (!task::by_handlers(*c.queue, c.row.flags) || task::route_of(*c.queue, c.row.type).found) return;
+    const char *type = c.row.type != nullptr ? c.row.type : "";
+    reasons->add({"no_handler", psprintf("There is no handler for type \"%s\"; an attempt fails with PQ104.", type),
+                  psprintf("SELECT pgqueue.create_handler(%s, 'function', namespace => %s);", quoted(type), quoted(c.ns->name))});
+}
+
+void add_limits(const Case &c, Reasons *reasons) {
+    const dispatch::QueueLook &l = c.look;
+    if (l.full) reasons->add({"max_running", psprintf("%u tasks of queue \"%s\" are held, its max_running is %d.", l.running, c.queue->name, l.max_running), raise_in_queue(c, "max_running")});
+    if (l.ns_full)
+        reasons->add({"namespace_limit", psprintf("%u tasks of namespace \"%s\" are held, its max_running is %d.", l.ns_running, c.ns->name, l.ns_max_running),
+                      psprintf("Raise it: SELECT pgqueue.update_namespace(%s, max_running => …);", quoted(c.ns->name))});
+    if (l.next_token != 0)
+        reasons->add({"rate_limit", psprintf("The rate_limit of queue \"%s\" allows the next start at %s.", c.queue->name, shown(l.next_token)), raise_in_queue(c, "rate_limit"), l.next_token});
+}
+
+}  // namespace
+
+void add_waiting(const Case &c, Reasons *reasons) {
+    add_paused(c, reasons);
+    add_delayed(c, reasons);
+    add_dependency(c, reasons);
+    add_no_handler(c, reasons);
+    if (c.live && !is_held_off(c)) add_limits(c, reasons);
+}
+
+namespace {
+
+// ===== places to run =====
+
+void add_no_worker(const Case &c, Reasons *reasons) {
+    if (c.role < 0) return;
+    dispatch::RoleLook l = dispatch::look_at_role(c.role);
+    if (l.idle > 0) return;
+    const char *role = GetUserNameFromId(store::role_oid_of(c.runner), true);
+    if (l.full)
+        return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role ? role : "", config::max_workers_per_role),
+                             "Raise pgqueue.max_workers_per_role and reload the configuration."});
+    auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
+    if (config::max_workers() > 0 && all >= config::max_workers())
+        reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), "Raise pgqueue.max_workers and max_worker_processes, or wait."});
+    else if (dispatch::database(c.db).no_slot_since != 0)
+        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role ? role : ""), "Raise max_worker_processes. May the role connect to this database? See the log of the server."});
+}
+
+void add_no_outside_worker(const Case &c, Reasons *reasons) {
+    if (c.look.running > 0 || dispatch::is_awaited_outside(c.slot)) return;
+    reasons->add({"no_outside_worker", psprintf("No outside worker waits for queue \"%s\" or holds a task of it.", c.queue->name),
+                  psprintf("SELECT * FROM pgqueue.next_task('worker', %s, namespace => %s);", quoted(c.queue->name), quoted(c.ns->name))});
+}
+
+}  // namespace
+
+void add_places(const Case &c, Reasons *reasons) {
+    if (!c.live || is_held_off(c)) return;
+    if (c.position.listed == dispatch::Listed::InFile)
+        reasons->add({"spilled", psprintf("Its place in line is in the spill file, behind at least " INT64_FORMAT " tasks.", c.position.ahead), "Raise pgqueue.dispatch_memory, or wait: the order is kept."});
+    if (dispatch::is_popped(c.db, c.row.ref.id)) return;
+    if (c.in_server)
+        add_no_worker(c, reasons);
+    else
+        add_no_outside_worker(c, reasons);
+}
+
+}  // namespace pgqueue::api::why

@@ -1,0 +1,129 @@
+// No section under the namespace's lock is long: the entries of the first pages are looked at under it, of the others only their numbers. In which
+// of those a task may be is found before, by a look at all pages of the pool without a lock: what is read there may change at the same time, so a
+// page that seemed to have the task is asked again under the lock.
+#include "dispatch/position.hpp"
+
+#include "dispatch/ready.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+constexpr int near_pages = 256;    // looked into under the lock, some 40,000 entries
+constexpr int far_pages = 16384;   // counted under the lock
+constexpr int candidates_most = 8;
+
+struct Search {
+    int64 id;
+    bool everywhere;  // look into every page, else into the candidates
+    int most;         // pages
+    PageNo candidates[candidates_most];
+    int n_candidates;
+};
+
+// The place of the task among the entries of a page that are still there; -1: it is not.
+int index_in(const Page &p, int64 id) {
+    int end = Min(static_cast<int>(p.count), ready_per_page);
+    for (int i = p.head; i < end; i++)
+        if (p.ready[i].id == id) return i - p.head;
+    return -1;
+}
+
+void find_candidates(Search *s) {
+    for (PageNo no = 1; no <= map.shared->pages && s->n_candidates < candidates_most; no++) {
+        const Page *p = page(no);
+        if (p->kind == PageKind::Ready && index_in(*p, s->id) >= 0) s->candidates[s->n_candidates++] = no;
+    }
+}
+
+bool looks_into(const Search &s, PageNo no) {
+    if (s.everywhere) return true;
+    for (int i = 0; i < s.n_candidates; i++)
+        if (s.candidates[i] == no) return true;
+    return false;
+}
+
+// What a walk along a chain has found: the entries before the task, and all of the chain.
+struct Walk {
+    bool found, too_long;
+    int64 before, all;
+};
+
+Walk walk(PageNo no, const Search &s) {
+    Walk w{};
+    for (int pages = 0; no != 0; no = page(no)->next) {
+        if (pages++ == s.most) {
+            w.too_long = true;
+            return w;
+        }
+        const Page *p = page(no);
+        int at = !w.found && looks_into(s, no) ? index_in(*p, s.id) : -1;
+        if (at >= 0) {
+            w.found = true;
+            w.before = w.all + at;
+        }
+        w.all += p->count - p->head;
+    }
+    return w;
+}
+
+Position position_in(const PageList &list, const Search &s) {
+    Walk front = walk(list.front, s);
+    if (front.found) return {Listed::Yes, front.before};
+    if (front.too_long) return {Listed::Unknown, 0};
+    if (list.spilled == 0 && !list.moving) return {Listed::No, 0};
+    Walk back = walk(list.back, s);
+    if (back.found && !back.too_long) return {Listed::Yes, Max(list.count - back.all, 0) + back.before};
+    if (back.too_long) return {Listed::Unknown, 0};
+    return {Listed::InFile, front.all};
+}
+
+SlotNo lane_of(SlotNo queue, SlotNo role) {
+    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        if (map.lanes[l - 1].role == role) return static_cast<SlotNo>(l - 1);
+    return -1;
+}
+
+Position search_lane(SlotNo lane, int32 priority, const Search &s) {
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns), LW_SHARED);
+    int64 better = 0;
+    for (SlotNo l = map.lanes[lane].first; l >= 0; l = map.priorities[l].next) {
+        const PriorityList &p = map.priorities[l];
+        if (p.priority == priority) {
+            Position at = position_in(p.list, s);
+            at.ahead += better;
+            return at;
+        }
+        if (p.priority > priority) break;
+        better += p.list.count;
+    }
+    return {};
+}
+
+}  // namespace
+
+Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id) {
+    drain_inboxes(map.queues[queue].db);
+    SlotNo lane = lane_of(queue, role);
+    if (lane < 0) return {};
+    Search s{id, true, near_pages, {}, 0};
+    Position at = search_lane(lane, priority, s);
+    if (at.listed != Listed::Unknown) return at;
+    find_candidates(&s);
+    s.everywhere = false;
+    s.most = far_pages;
+    return search_lane(lane, priority, s);
+}
+
+bool is_popped(SlotNo db, int64 id) {
+    for (WorkerSlot &w : map.shared->workers) {
+        if (w.db != db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Busy) continue;
+        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); i++) {
+            auto state = static_cast<HoldState>(pg_atomic_read_u32(&w.holds[i].state));
+            if ((state == HoldState::Popped || state == HoldState::Claimed) && w.holds[i].ref.id == id) return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace pgqueue::dispatch
