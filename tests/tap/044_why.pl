@@ -83,12 +83,12 @@ $node->restart;
 
 # A list that does not fit into memory: what is in the file has at least so many before it; the ends are exact.
 soon(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'long' AND status = 'new' AND count = 59000}, '1', 'started again with little memory');
-sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 10;
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 20;
 soon(q{SELECT count(*) > 0 FROM pg_ls_dir('pg_stat_tmp') f WHERE f LIKE 'pgqueue.spill.%'}, 't', 'the list is in the spill file');
 sql(q{SELECT FROM pgqueue.next_tasks('w', '{long}', 1)});
 my $nth = sub { return "(SELECT id FROM pgqueue.task WHERE queue = 'long' AND status = 'new' ORDER BY id OFFSET $_[0] LIMIT 1)" };
-soon(why($nth->(100000), q{reason, ahead BETWEEN 1 AND 100000}), 'spilled|t', 'spilled');
+soon(why($nth->(50000), q{reason, ahead BETWEEN 1 AND 50000}), 'spilled|t', 'spilled');
 soon(why($nth->(10), 'reason, ahead'), 'ready|10', 'the front is exact');
-soon(why($nth->(158990), 'reason, ahead'), 'ready|158990', 'and so is the end');
+soon(why($nth->(258990), 'reason, ahead'), 'ready|258990', 'and so is the end');
 
 done_testing();
