@@ -1,6 +1,7 @@
 // why(id): what keeps a task from running now. The function in SQL asks for the rights; this reads the row and shared memory.
 #include "api/why.hpp"
 
+#include "dispatch/lease.hpp"
 #include "dispatch/registry.hpp"
 #include "pg/guards.hpp"
 #include "task/route.hpp"
@@ -54,6 +55,8 @@ void add_ready(const Case &c, Reasons *reasons) {
         message = psprintf("It may start; " INT64_FORMAT " tasks run before it.", c.position.ahead);
     else if (c.live && dispatch::is_popped(c.db, c.row.ref.id))
         message = "A worker has taken it and is about to run it.";
+    else if (dispatch::Lease lease; c.live && dispatch::find_lease(c.row.ref.id, &lease))
+        message = "An outside worker has taken it in a transaction that has not committed yet.";
     reasons->add({"ready", message});
 }
 

@@ -43,6 +43,16 @@ is(sql(why($waits)), 'paused', 'somebody waits for the queue: no word of a missi
 sql(q{SELECT pg_terminate_backend(pid) FROM pgqueue.worker WHERE state = 'waiting'});
 soon(why($waits), 'paused; no_outside_worker', 'the session is gone');
 
+# Taken by a transaction that is open.
+sql(q{SELECT pgqueue.create_queue('t', ttl => '0')});
+my $taken = sql(q{SELECT pgqueue.create_task('t', '1')});
+my $taker = session($node);
+is($taker->query(q{BEGIN; SELECT id FROM pgqueue.next_task('w', 't')}), $taken, 'a retain that is not committed');
+is(sql(why($taken, q{reason, coalesce(ahead, -1), message})), 'ready|-1|An outside worker has taken it in a transaction that has not committed yet.', 'is told');
+$taker->query('COMMIT');
+is(sql(why($taken)), 'running', 'committed');
+$taker->close;
+
 # Switched off.
 my $c = sql(q{SELECT pgqueue.create_task('s', command => 'SELECT 1', delay => '1 h')});
 set('pgqueue.enabled = off');
