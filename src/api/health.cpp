@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "dispatch/incidents.hpp"
 #include "dispatch/look.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
@@ -49,7 +50,7 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d) {
     if (uint32 n = dispatch::in_loop(d.scheduler_deaths, GetCurrentTimestamp()))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
                    .since = time_of(&d.scheduler_deaths.first)});
-    if (pg_atomic_read_u32(&d.lost) != 0)
+    if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
 }
 
@@ -131,6 +132,7 @@ void put_role(ReturnSetInfo *info, dispatch::SlotNo no) {
 
 void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
     dispatch::Database &d = dispatch::database(db);
+    if (dispatch::state_of(db) == dispatch::DbState::Ready) dispatch::drain_inboxes(db);
     put_starts(info, d);
     put_cleaning(info, d);
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {

@@ -2,6 +2,7 @@
 #include "api/why.hpp"
 
 #include "dispatch/lease.hpp"
+#include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "pg/guards.hpp"
 #include "task/route.hpp"
@@ -26,8 +27,10 @@ void look(Case *c) {
     c->live = c->slot >= 0 && dispatch::state_of(c->db) == dispatch::DbState::Ready;
     if (!c->live) return;
     if (c->in_server) c->role = dispatch::find_role(c->db, c->runner);
+    dispatch::drain_inboxes(c->db);
     c->look = dispatch::look_at_queue(c->slot);
-    if (!is_held_off(*c) && (!c->in_server || c->role >= 0)) c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);
+    // Tasks of groups stand in no list.
+    if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0)) c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);
 }
 
 void add_finished(const Case &c, Reasons *reasons) {

@@ -96,6 +96,19 @@ void add_no_handler(const Case &c, Reasons *reasons) {
                   psprintf("SELECT pgqueue.create_handler(%s, 'function', namespace => %s);", quoted(type), quoted(c.ns->name))});
 }
 
+// In its group a task waits for those before it, whatever keeps the first of them.
+void add_group(const Case &c, Reasons *reasons) {
+    if (c.row.group == 0) return;
+    dispatch::GroupLook g = dispatch::look_at_group(c.slot, c.row.group, c.row.ref.id);
+    if (g.running >= g.max_running) reasons->add({"group", psprintf("%d tasks of its group are held, group_max_running is %d.", g.running, g.max_running), raise_in_queue(c, "group_max_running")});
+    if (g.before > 0)
+        reasons->add({"group", g.before == 1 ? psprintf("Task " INT64_FORMAT " of its group runs before it.", g.head)
+                                             : psprintf("%s" INT64_FORMAT " tasks of its group run before it, the first is " INT64_FORMAT ".", g.before == dispatch::group_look_most ? "At least " : "", g.before, g.head),
+                      psprintf("SELECT * FROM pgqueue.why(" INT64_FORMAT ");", g.head)});
+    if (g.before == 0 && g.next_token != 0)
+        reasons->add({"group", psprintf("The group_rate_limit of queue \"%s\" allows the next start of its group at %s.", c.queue->name, shown(g.next_token)), raise_in_queue(c, "group_rate_limit"), g.next_token});
+}
+
 void add_limits(const Case &c, Reasons *reasons) {
     const dispatch::QueueLook &l = c.look;
     if (l.full) reasons->add({"max_running", psprintf("%u tasks of queue \"%s\" are held, its max_running is %d.", l.running, c.queue->name, l.max_running), raise_in_queue(c, "max_running")});
@@ -113,7 +126,9 @@ void add_waiting(const Case &c, Reasons *reasons) {
     add_delayed(c, reasons);
     add_dependency(c, reasons);
     add_no_handler(c, reasons);
-    if (c.live && !is_held_off(c)) add_limits(c, reasons);
+    if (!c.live || is_held_off(c)) return;
+    add_group(c, reasons);
+    add_limits(c, reasons);
 }
 
 namespace {

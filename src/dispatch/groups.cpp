@@ -282,6 +282,8 @@ void file_grouped(const Hint &hint) {
     file_in_group(hint, true);
 }
 
+GroupNo group_of_locked(SlotNo queue, uint64 key) { return find_group(queue, key); }
+
 GroupNo best_group_locked(SlotNo lane) {
     // While the rows are read again nobody knows what stands before a head.
     return state_of(map.queues[map.lanes[lane].queue].db) == DbState::Loading ? 0 : order_of(lane).best();

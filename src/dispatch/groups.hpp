@@ -9,6 +9,8 @@ namespace pgqueue::dispatch {
 void file_grouped(const Hint &hint);
 void file_grouped_locked(const Hint &hint);
 
+// The group of a key in a queue, 0 none.
+GroupNo group_of_locked(SlotNo queue, uint64 key);
 // The best ready group of a lane, 0 none; its rank and the id of its head.
 GroupNo best_group_locked(SlotNo lane);
 inline Group &group(GroupNo no);

@@ -1,6 +1,7 @@
 #include "dispatch/look.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
@@ -26,6 +27,29 @@ QueueLook look_at_queue(SlotNo no) {
     look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
     look.ns_max_running = ns.max_running;
     look.ns_full = !has_room(ns);
+    return look;
+}
+
+GroupLook look_at_group(SlotNo no, uint64 key, int64 id) {
+    const Queue &q = map.queues[no];
+    TimestampTz now = GetCurrentTimestamp();
+    GroupLook look{-1, 0, 0, 0, q.group_max_running, 0};
+    pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
+    GroupNo found = group_of_locked(no, key);
+    if (found == 0) return look;
+    const Group &g = group(found);
+    look.running = g.running;
+    if (q.group_rate > 0 && g.tokens < 1) {
+        TimestampTz next = g.refilled_at + static_cast<int64>((1 - g.tokens) / q.group_rate * USECS_PER_SEC) + 1;
+        look.next_token = next > now ? next : 0;
+    }
+    int64 before = 0;
+    for (int32 n = g.first; n != 0 && look.before < 0; n = slab_entry<GroupNode>(n)->next, before++) {
+        const GroupNode &task = *slab_entry<GroupNode>(n);
+        if (n == g.first) look.head = task.ref.id;
+        if (n == g.first && task.since > now) look.head_since = task.since;
+        if (task.ref.id == id || before == group_look_most) look.before = before;
+    }
     return look;
 }
 

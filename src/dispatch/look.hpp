@@ -1,4 +1,5 @@
-// What holds the tasks of a queue or a role back now, for views and why(). A copy; it may have changed by the time it is read.
+// What holds the tasks of a queue, a group or a role back now, for views and why(). A copy; it may have changed by the time it is read. What is in the
+// inboxes is not seen: the caller has drained them.
 #pragma once
 #include "dispatch/shared.hpp"
 
@@ -15,6 +16,18 @@ struct QueueLook {
     bool ns_full;
 };
 QueueLook look_at_queue(SlotNo queue);
+
+// A waiting task in its group.
+struct GroupLook {
+    int64 before;            // tasks of the group that start before it, at most group_look_most are counted; -1: it is not in the group
+    int64 head;              // the first of them
+    TimestampTz head_since;  // may start from then on, 0: it may
+    int32 running;
+    int32 max_running;
+    TimestampTz next_token;  // as in QueueLook
+};
+constexpr int64 group_look_most = 10000;
+GroupLook look_at_group(SlotNo queue, uint64 key, int64 id);
 
 struct RoleLook {
     uint32 workers;  // live or starting

@@ -3,7 +3,6 @@
 // page that seemed to have the task is asked again under the lock.
 #include "dispatch/position.hpp"
 
-#include "dispatch/ready.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -103,7 +102,6 @@ Position search_lane(SlotNo lane, int32 priority, const Search &s) {
 }  // namespace
 
 Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id) {
-    drain_inboxes(map.queues[queue].db);
     SlotNo lane = lane_of(queue, role);
     if (lane < 0) return {};
     Search s{id, true, near_pages, {}, 0};

@@ -83,6 +83,21 @@ SELECT pgqueue.create_task('a', '9', batch_key => 'b', delay => '1 h') \g /dev/n
 SELECT pgqueue.create_task('a', '10', depends_on_batch => 'b') AS after3 \gset
 SELECT results_eq(format('SELECT reason, message FROM pgqueue.why(%s)', :after3), $$VALUES ('dependency', 'It waits until no task of batch "b" is unfinished.')$$, 'a batch');
 
+-- Groups.
+SELECT pgqueue.create_queue('g', ttl => '0'), pgqueue.create_tasks('g', '{1,2,3}', group_keys => '{k,k,k}') \g /dev/null
+SELECT id AS g1, id + 1 AS g2, id + 2 AS g3 FROM pgqueue.task WHERE queue = 'g' ORDER BY id LIMIT 1 \gset
+SELECT is(pg_temp.words(:g1), 'no_outside_worker', 'the first of a group');
+SELECT results_eq(format('SELECT reason, message, hint, ahead FROM pgqueue.why(%s) WHERE reason = %L', :g3, 'group'),
+    format($$VALUES ('group', '2 tasks of its group run before it, the first is %1$s.', 'SELECT * FROM pgqueue.why(%1$s);', NULL::bigint)$$, :g1), 'group: others of it come first');
+SELECT is((SELECT message FROM pgqueue.why(:g2) WHERE reason = 'group'), format('Task %s of its group runs before it.', :g1), 'one of them');
+SELECT count(*) FROM pgqueue.next_task('w1', 'g') \g /dev/null
+SELECT results_eq(format('SELECT reason, message FROM pgqueue.why(%s)', :g2), $$VALUES ('group', '1 tasks of its group are held, group_max_running is 1.')$$, 'group: as many are held as may be');
+SELECT pgqueue.release_task(:g1) \g /dev/null
+SELECT pgqueue.update_queue('g', group_rate_limit => 0.01) \g /dev/null
+SELECT id FROM pgqueue.next_task('w1', 'g') \gset
+SELECT pgqueue.release_task(:id) \g /dev/null
+SELECT results_eq(format('SELECT reason, ready_at - clock_timestamp() BETWEEN %L AND %L FROM pgqueue.why(%s) WHERE reason = %L', '50 s', '100 s', :g3, 'group'), $$VALUES ('group', true)$$, 'group: its rate limit');
+
 -- In the server.
 SELECT pgqueue.pause_queue('s') \g /dev/null
 SELECT pgqueue.create_task('s', '1', type => 'mail:send') AS typed \gset
