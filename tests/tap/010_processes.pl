@@ -300,7 +300,7 @@ my $asks = qr{^(psql:\S+ )?ERROR:  55000: .*\n(DETAIL: .*\n)?HINT:  .*shared_pre
 my @functions = split(/\n/, sql(q{
     SELECT format('%s pgqueue.%I(%s)', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, proname,
         (SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(proargtypes) t))
-    FROM pg_proc WHERE pronamespace = 'pgqueue'::regnamespace AND proname !~ '^(get_|priority_|cron_|has_namespace_privilege$|version$|current_task$|progress$)' ORDER BY 1}));
+    FROM pg_proc WHERE pronamespace = 'pgqueue'::regnamespace AND proname !~ '^(get_|priority_|cron_|has_namespace_privilege$|version$|current_task$|progress$|why$)' ORDER BY 1}));
 cmp_ok(scalar @functions, '>', 20, 'A01: there are functions to try');
 for my $call (@functions)
 {
@@ -321,6 +321,7 @@ for my $view (split(/\n/, sql(q{SELECT relname FROM pg_class WHERE relnamespace 
 }
 is(sql(qq{SELECT string_agg(problem, ',') FROM pgqueue.health}), 'not_preloaded', 'A01: not preloaded: health says so');
 is(sql(qq{SELECT status || (SELECT queue FROM pgqueue.get_queue('q')) FROM pgqueue.get_task($id)}), 'newq', 'A01: not preloaded: get_ works from the rows');
+is(sql(qq{SELECT string_agg(reason, ' ') FROM pgqueue.why($id)}), 'not_loaded', 'A01: not preloaded: why works from the rows');
 is(sql(q{SELECT string_agg(count || ' ' || status, ',' ORDER BY status) FROM pgqueue.queue_status WHERE queue = 'q' AND count > 0}), '1 new,12 released',
     'A01: not preloaded: counts are those of the rows');
 is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg%queue%'}), '0', 'A01: not preloaded: no process is started');
