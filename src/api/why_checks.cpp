@@ -144,7 +144,8 @@ void add_no_worker(const Case &c, Reasons *reasons) {
         return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role ? role : "", config::max_workers_per_role),
                              "Raise pgqueue.max_workers_per_role and reload the configuration."});
     auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
-    if (config::max_workers() > 0 && all >= config::max_workers())
+    // Idle workers of other roles give way.
+    if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), "Raise pgqueue.max_workers and max_worker_processes, or wait."});
     else if (dispatch::database(c.db).no_slot_since != 0)
         reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role ? role : ""), "Raise max_worker_processes. May the role connect to this database? See the log of the server."});

@@ -61,6 +61,12 @@ RoleLook look_at_role(SlotNo no) {
     return look;
 }
 
+bool any_idle_worker() {
+    for (WorkerSlot &w : map.shared->workers)
+        if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle) return true;
+    return false;
+}
+
 int64 unfinished(SlotNo queue) {
     int64 n = 0;
     for (Status s : {Status::New, Status::Retry, Status::Retained})

@@ -37,6 +37,9 @@ struct RoleLook {
 };
 RoleLook look_at_role(SlotNo role);
 
+// Has any worker of the cluster nothing to do?
+bool any_idle_worker();
+
 // Unfinished tasks as this session sees them.
 int64 unfinished(SlotNo queue);
 int64 unfinished_of_namespace(SlotNo ns);

@@ -96,7 +96,6 @@ RESET ROLE;
 SELECT pgqueue.release_tasks(ARRAY[:one, :two]::bigint[], ARRAY[:receipt, :receipt2]::bigint[]) \g /dev/null
 SELECT is(pg_temp.seen_by('held_work', 'SELECT count(*) FROM pgqueue.task WHERE namespace = ''h'''), '0', 'a released task is not seen by work');
 SELECT is((SELECT count(*) FROM pgqueue.worker WHERE kind = 'outside'), 0::bigint, 'nobody holds a task any more');
-SELECT pgqueue.delete_namespace('h', force => true), pgqueue.delete_queue('look', namespace => 'default') \g /dev/null
 SELECT pgqueue.revoke_namespace('default', 'use', 'public') \g /dev/null
 DROP TABLE seen;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -104,3 +103,4 @@ SET client_min_messages = warning;
 DROP OWNED BY held_use, held_work, held_other, held_group, held_member, held_read, held_nothing, held_monitor, held_manage;
 DROP ROLE held_use, held_work, held_other, held_group, held_member, held_read, held_nothing, held_monitor, held_manage;
 SELECT * FROM finish();
+\ir ../lib/clean.sql

@@ -150,9 +150,8 @@ SELECT pg_temp.words(:after) AS words \gset
 COMMIT;
 SELECT is(:'words'::text, 'dependency', 'in a read-only transaction too');
 
-SELECT pgqueue.delete_queue(queue, force => true) FROM pgqueue.queue WHERE namespace = 'default' \g /dev/null
-SELECT pgqueue.delete_namespace('w', force => true) \g /dev/null
 SET client_min_messages = warning;
 DROP OWNED BY why_use, why_read, why_work, why_nothing;
 DROP ROLE why_use, why_read, why_work, why_nothing;
 SELECT * FROM finish();
+\ir ../lib/clean.sql
