@@ -3,6 +3,7 @@
 
 #include "dispatch/lease.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"
 
@@ -19,7 +20,7 @@ PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     if (q == nullptr) q = store::queue_by_id(row.queue_id);
     if (q == nullptr) PG_RETURN_BOOL(false);
     TimestampTz now = GetCurrentTimestamp();
-    task::revive(&row, *q, delay > 0 ? now + delay : 0, now);
+    task::revive(&row, *q, delay > 0 ? pg::later(now, delay) : 0, now);
     PG_RETURN_BOOL(true);
 }
 

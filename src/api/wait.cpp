@@ -3,6 +3,7 @@
 #include "api/waiting.hpp"
 
 #include "dispatch/registry.hpp"
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"
 
@@ -81,11 +82,11 @@ Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
 }
 
 // Looks, and sleeps between looks, until the task is finished or the time is over.
-void wait_until(int64 id, const char *ns, TimestampTz end, MemoryContext keep, Answer *answer) {
+void wait_until(int64 id, const char *ns, int64 end, MemoryContext keep, Answer *answer) {
     for (;;) {
         ResetLatch(MyLatch);
-        if (!read_answer(id, ns, keep, answer)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
-        TimestampTz now = GetCurrentTimestamp();
+        if (!read_answer(id, ns, keep, answer)) no_task(id);
+        int64 now = pg::monotonic_now();
         if (answer->finished || now >= end) return;
         sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueResult");
     }
@@ -103,7 +104,7 @@ PGQ_FUNCTION(pgqueue_wait_for_result) {
     char *ns = text_arg(fcinfo, a_namespace);
     MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
     ns = ns ? MemoryContextStrdup(keep, ns) : nullptr;
-    TimestampTz end = GetCurrentTimestamp() + micros;
+    int64 end = pg::monotonic_now() + micros;
     Answer answer{};
     if (!registered) {
         before_shmem_exit(at_exit, Datum(0));

@@ -16,10 +16,10 @@ void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
 
 int64 wait_time(FunctionCallInfo fcinfo, int arg) {
     if (PG_ARGISNULL(arg)) return int64(60) * USECS_PER_SEC;
-    return Max(micros_of(PG_GETARG_INTERVAL_P(arg)), 0);
+    return Max(Min(micros_of(PG_GETARG_INTERVAL_P(arg)), int64(INT_MAX) * USECS_PER_SEC), 0);
 }
 
-void sleep_outside_transaction(TimestampTz now, TimestampTz end, bool registered, const char *event) {
+void sleep_outside_transaction(int64 now, int64 end, bool registered, const char *event) {
     constexpr long longest_ms = 3600L * 1000, unregistered_ms = 100;
     SPI_commit();
     long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, registered ? longest_ms : unregistered_ms);

@@ -7,9 +7,9 @@ namespace pgqueue::api {
 
 // 25001 where waiting would hold a snapshot: in a transaction block, a function, or at REPEATABLE READ and above.
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure);
-// The timeout in microseconds: NULL a minute, negative zero.
+// The timeout in microseconds: NULL a minute, negative zero, at most a life long.
 int64 wait_time(FunctionCallInfo fcinfo, int arg);
-// Commits and sleeps until the latch is set or `end`; without a place among the waiters only for a short time. SPI must be connected non-atomic.
-void sleep_outside_transaction(TimestampTz now, TimestampTz end, bool registered, const char *event);
+// Commits and sleeps until the latch is set or `end` (monotonic, as `now`); without a place among the waiters only for a short time. SPI must be connected non-atomic.
+void sleep_outside_transaction(int64 now, int64 end, bool registered, const char *event);
 
 }  // namespace pgqueue::api

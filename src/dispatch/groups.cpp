@@ -82,7 +82,7 @@ double tokens(Group *g, const Queue &q) {
 // Files an entry of the due heap and wakes the scheduler when it would come too late. False: no memory.
 bool add_timer(SlotNo db, const DueEntry &entry) {
     bool ok = add_due(db, entry);
-    if (entry.due < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
+    wake_scheduler_by(db, entry.due);
     return ok;
 }
 

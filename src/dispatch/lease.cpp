@@ -20,9 +20,10 @@ SlotNo *chain_of(int64 id) {
                            static_cast<uint32>(lease_part(id))];
 }
 
-Lease *find_locked(int64 id) {
+// receipt 0: any.
+Lease *find_locked(int64 id, int64 receipt) {
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
-        if (map.leases[l].id == id) return &map.leases[l];
+        if (map.leases[l].id == id && (receipt == 0 || map.leases[l].receipt == receipt)) return &map.leases[l];
     return nullptr;
 }
 
@@ -32,13 +33,19 @@ void give_to_session(Lease *l, Oid role) {
     l->role = role;
 }
 
+void lower(pg_atomic_uint64 *least, int64 value) {
+    uint64 seen = pg_atomic_read_u64(least);
+    while (value < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(value))) {
+    }
+}
+
 }  // namespace
 
-void note_lease_end(SlotNo db, int64 until) {
-    pg_atomic_uint64 *least = &database(db).min_lease;
-    uint64 seen = pg_atomic_read_u64(least);
-    while (until < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(until))) {
-    }
+void note_lease_end(SlotNo db, int64 when) { lower(&database(db).min_lease, when); }
+
+void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
+    if (time.ends != 0) note_lease_end(db, time.ends);
+    if (dies != 0) lower(&database(db).min_lease_dies, dies);
 }
 
 bool reserve_leases(int count) {
@@ -70,17 +77,17 @@ void add_lease(const LeaseRequest &r) {
     {
         pg::LwLockGuard lock(lease_lock(r.ref.id));
         SlotNo *chain = chain_of(r.ref.id);
-        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.until, 0, -1, InvalidOid, r.bound, false, *chain};
+        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.time, r.dies, 0, -1, InvalidOid, r.bound, false, *chain};
         if (OidIsValid(r.role)) give_to_session(&l, r.role);
         *chain = no;
     }
     has_bound = has_bound || r.bound;
-    if (r.until != 0) note_lease_end(db, r.until);
+    note_lease_ends(db, r.time, r.dies);
 }
 
-bool find_lease(int64 id, Lease *out) {
+bool find_lease(int64 id, Lease *out, int64 receipt) {
     pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
-    Lease *l = find_locked(id);
+    Lease *l = find_locked(id, receipt);
     if (l != nullptr) *out = *l;
     return l != nullptr;
 }
@@ -125,14 +132,13 @@ bool drop_lease(int64 id, int64 receipt) {
     return true;
 }
 
-bool move_lease(int64 id, int64 receipt, TimestampTz until, Oid extender) {
+void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender) {
     pg::LwLockGuard lock(lease_lock(id));
-    Lease *l = find_locked(id);
-    if (l == nullptr || l->receipt != receipt) return false;
-    l->until = until;
+    Lease *l = find_locked(id, receipt);
+    if (l == nullptr || l->time.given > time.given) return;
+    l->time = time;
     if (!OidIsValid(l->role) && OidIsValid(extender)) give_to_session(l, extender);
-    if (until != 0) note_lease_end(l->db, until);
-    return true;
+    note_lease_ends(l->db, time, 0);
 }
 
 void end_session_leases() {
@@ -153,27 +159,36 @@ void end_session_leases() {
     wake_scheduler(db);
 }
 
-int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most) {
+bool is_over(const Lease &l, const pg::Moment &now) {
+    return l.ended || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
+}
+
+int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
     int n = 0;
-    pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
-    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+    if (*from == 0) {
+        pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
+        pg_atomic_write_u64(&database(db).min_lease_dies, static_cast<uint64>(INT64_MAX));
+    }
+    SlotNo i = *from;
+    for (; i < map.shared->n_leases && n < most; i++) {
         int64 id = map.leases[i].id;
         if (id == 0) continue;
         pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
         Lease &l = map.leases[i];
         if (l.id != id || l.db != db) continue;
-        bool over = l.ended || (l.until != 0 && l.until <= now);
-        if (over && n < most)
+        if (is_over(l, now))
             out[n++] = l;
-        else if (over)
-            note_lease_end(db, now);
-        else if (l.until != 0)
-            note_lease_end(db, l.until);
+        else
+            note_lease_ends(db, l.time, l.dies);
     }
+    *from = i < map.shared->n_leases ? i : -1;
     return n;
 }
 
-int64 next_lease_end(SlotNo db) { return static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease)); }
+int64 next_lease_end(SlotNo db, const pg::Moment &now) {
+    int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
+    return Min(static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease)), now.to_monotonic(dies));
+}
 
 void clear_leases(SlotNo db) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {

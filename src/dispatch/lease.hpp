@@ -1,7 +1,8 @@
 // Leases of outside workers: which tasks are held, until when, by which session. The row says the same; this is what makes release fast and
-// lets a lease end at its moment.
+// lets a lease end at its moment. A lease lasts by the monotonic clock; only the end of its task (dies_at) is a time of the wall clock.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -12,7 +13,8 @@ struct LeaseRequest {
     TaskRef ref;
     int64 receipt;
     int32 priority, attempt;
-    TimestampTz until;  // 0: with the session only
+    LeaseTime time;
+    TimestampTz dies;  // 0 never
     bool bound;
     Oid role;           // that retains it, InvalidOid: not known, and the session neither
 };
@@ -20,8 +22,8 @@ bool reserve_leases(int count);   // takes entries for this process, false: not 
 void unreserve_leases();          // gives those back that were not used
 void add_lease(const LeaseRequest &request);  // uses a reserved entry
 
-// Copies the lease of a task. False: none.
-bool find_lease(int64 id, Lease *out);
+// Copies the lease of a task (with a receipt: only that one). False: none.
+bool find_lease(int64 id, Lease *out, int64 receipt = 0);
 // Copies the entry with this number when it is a lease of the database; for those who look at all of them.
 bool read_lease(SlotNo no, SlotNo db, Lease *out);
 // Does the session that retained it live?
@@ -34,17 +36,24 @@ struct Place {
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
-// It ends at `until`. `extender`: the role that extends it in this session; a lease of which nobody knows who holds it becomes its own.
-bool move_lease(int64 id, int64 receipt, TimestampTz until, Oid extender);
+// Another end for it, unless it was given a newer one: transactions may tell in another order than they had the row in. `extender`: the role that
+// extends it in this session; a lease of which nobody knows who holds it becomes its own.
+void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
 
 // This session is going: marks its bound leases as ended and wakes the scheduler.
 void end_session_leases();
 
-// Copies up to `most` leases of the database that have ended at `now`; notes when the next one ends.
-int collect_ended(SlotNo db, TimestampTz now, Lease *out, int most);
-int64 next_lease_end(SlotNo db);
-// A lease ends then, or is to be looked at then.
-void note_lease_end(SlotNo db, int64 until);
+// Is it over at that moment?
+bool is_over(const Lease &lease, const pg::Moment &now);
+// Copies up to `most` leases of the database that have ended at `now` and notes when the others end; a pass begins with from 0 and is over when it is
+// -1.
+int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most);
+// When the next one ends, by the monotonic clock; INT64_MAX none.
+int64 next_lease_end(SlotNo db, const pg::Moment &now);
+// Leases are to be looked at then (monotonic).
+void note_lease_end(SlotNo db, int64 when);
+// The ends of this one are to be noticed.
+void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies);
 void clear_leases(SlotNo db);
 
 }  // namespace pgqueue::dispatch

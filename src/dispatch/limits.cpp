@@ -53,8 +53,7 @@ int32 room_of_queue(Queue *q, int32 most) {
     n = Min(n, tokens(q));
     if (n > 0) return n;
     q->throttled_until = next_token(*q);
-    pg_atomic_uint64 *wake_at = &database(q->db).wake_at;
-    if (q->throttled_until < static_cast<int64>(pg_atomic_read_u64(wake_at))) wake_scheduler(q->db);
+    wake_scheduler_by(q->db, q->throttled_until);
     return 0;
 }
 

@@ -19,14 +19,14 @@ struct HoldNote {
     TaskRef ref;
     uint64 key;         // Retained: of its group
     TimestampTz dies;   // Retained
-    TimestampTz until;  // Retained, Extended: end of the lease, 0 with the session
+    LeaseTime time;     // Retained, Extended
 };
 
 constinit Notes<HoldNote> holds{};
 
 HoldNote *add_note(Kind kind, int64 receipt, const TaskRef &ref) {
     HoldNote *n = holds.add();
-    *n = HoldNote{n->sub, kind, -1, 0, receipt, ref, 0, 0, 0};
+    *n = HoldNote{n->sub, kind, -1, 0, receipt, ref, 0, 0, {}};
     return n;
 }
 
@@ -38,6 +38,14 @@ void give_back(const HoldNote &n) {
     // Its group goes on when it is there again.
     put_back(n.queue, n.priority, n.ref, n.key, n.dies);
     if (held) end_running(place.queue, place.group);
+}
+
+// The lease goes on; when it has ended meanwhile, under the row's lock, that is to be seen now.
+void leave(const HoldNote &n) {
+    Lease lease;
+    if (!find_lease(n.ref.id, &lease, n.receipt) || !is_over(lease, pg::this_moment())) return;
+    note_lease_end(lease.db, 1);
+    wake_scheduler(lease.db);
 }
 
 bool waits_for(const TaskWaiter &w, SlotNo queue) {
@@ -58,40 +66,47 @@ void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, Time
     wake_scheduler(db);
 }
 
-void note_retained(const LeaseRequest &lease, uint64 key, TimestampTz dies) {
+void note_retained(const LeaseRequest &lease, uint64 key) {
     add_lease(lease);
     HoldNote *n = add_note(Kind::Retained, lease.receipt, lease.ref);
     n->queue = lease.queue;
     n->priority = lease.priority;
     n->key = key;
-    n->dies = dies;
-    n->until = lease.until;
+    n->dies = lease.dies;
+    n->time = lease.time;
 }
 
 void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, receipt, TaskRef{id, 0, 0, 0}); }
 
-void note_extended(int64 id, int64 receipt, TimestampTz until) { add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->until = until; }
+void note_extended(int64 id, int64 receipt, const LeaseTime &time) { add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->time = time; }
 
 bool any_holds() { return holds.count > 0; }
 void forget_holds() { holds.reset(); }
 void hand_up_holds(SubTransactionId sub, SubTransactionId parent) { holds.hand_up(sub, parent); }
 
 void commit_holds(SlotNo db) {
-    int64 earliest = INT64_MAX;
+    int64 earliest = INT64_MAX, dies = INT64_MAX;
     for (int i = 0; i < holds.count; i++) {
         const HoldNote &n = holds.items[i];
-        if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.until, GetUserId());
-        if (n.until != 0) earliest = Min(earliest, n.until);
+        if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.time, GetUserId());
+        if (n.time.ends != 0) earliest = Min(earliest, n.time.ends);
+        if (n.dies != 0) dies = Min(dies, n.dies);
         if (n.kind == Kind::Over) drop_lease(n.ref.id, n.receipt);
     }
-    if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
+    if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)))
+        wake_scheduler(db);
+    else
+        wake_scheduler_by(db, dies);
     forget_holds();
 }
 
 void abort_holds(SubTransactionId sub) {
     for (; holds.count > 0 && (sub == InvalidSubTransactionId || holds.items[holds.count - 1].sub == sub); holds.count--) {
         const HoldNote &n = holds.items[holds.count - 1];
-        if (n.kind == Kind::Retained) give_back(n);
+        if (n.kind == Kind::Retained)
+            give_back(n);
+        else
+            leave(n);
     }
 }
 

@@ -7,11 +7,11 @@ namespace pgqueue::dispatch {
 
 // Gives the lease (an entry must be reserved) and takes it back, with a hint, if the (sub)transaction aborts.
 // key: hash of the task's group key, 0 none.
-void note_retained(const LeaseRequest &lease, uint64 key, TimestampTz dies);
+void note_retained(const LeaseRequest &lease, uint64 key);
 // At commit the lease ends in memory, its place under the limits is free.
 void note_lease_over(int64 id, int64 receipt);
 // At commit the lease ends later.
-void note_extended(int64 id, int64 receipt, TimestampTz until);
+void note_extended(int64 id, int64 receipt, const LeaseTime &time);
 
 // A popped task is first in line again, when its place is still free. Does not raise.
 void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies);

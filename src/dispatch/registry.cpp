@@ -134,6 +134,7 @@ SlotNo ensure_database(Oid oid) {
         pg_atomic_init_u32(&d.current_segment, UINT32_MAX);
         pg_atomic_init_u64(&d.min_dies, static_cast<uint64>(INT64_MAX));
         pg_atomic_init_u64(&d.min_lease, static_cast<uint64>(INT64_MAX));
+        pg_atomic_init_u64(&d.min_lease_dies, static_cast<uint64>(INT64_MAX));
         pg_atomic_init_u64(&d.wake_at, static_cast<uint64>(INT64_MAX));
         init_due(i);
         d.oid = oid;

@@ -279,12 +279,13 @@ struct Database {
     pg_atomic_uint32 scheduler_procno;  // + 1
     pg_atomic_uint32 housekeeper_pid;
     pg_atomic_uint32 sleeping;       // scheduler sleeps and wants to hear of new work
-    pg_atomic_uint64 min_lease;      // lower bound of the ends of leases, INT64_MAX none
+    pg_atomic_uint64 min_lease;      // lower bound of the ends of leases (monotonic), INT64_MAX none
+    pg_atomic_uint64 min_lease_dies; // the same of dies_at of held tasks
     pg_atomic_uint32 task_waiters;
     pg_atomic_uint32 news;           // a queue's `news` was set
     pg_atomic_uint32 listened;       // somebody has used LISTEN for one of our channels since the server started
     pg_atomic_uint64 min_dies;       // lower bound of dies_at over ready tasks, INT64_MAX none
-    pg_atomic_uint64 wake_at;        // TimestampTz of the scheduler's (or, when it left, the launcher's) next look
+    pg_atomic_uint64 wake_at;        // monotonic time of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
     pg_atomic_uint32 groups_torn;    // a group found no memory: no group takes tasks until the rebuild
@@ -363,6 +364,13 @@ struct WorkerSlot {
     Hold holds[max_batch];
 };
 
+// How long a lease holds: since and until when by the monotonic clock, and what the row says of it.
+struct LeaseTime {
+    int64 given;        // when it was given or extended
+    int64 ends;         // 0: with its session only
+    TimestampTz until;  // as in the row
+};
+
 // A task that an outside worker holds. Lease lock of its id.
 struct Lease {
     int64 id;              // 0 free
@@ -372,7 +380,8 @@ struct Lease {
     GroupNo group;
     int32 priority;
     int32 attempt;
-    TimestampTz until;     // end of the lease, 0: ends with its session only
+    LeaseTime time;
+    TimestampTz dies;      // dies_at of the task, 0 never: no lease reaches beyond it
     pid_t session;         // process that retained it, 0: before the server started
     int procno;            // of that process
     Oid role;              // that retained it, InvalidOid: not known since the server started

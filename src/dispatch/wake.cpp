@@ -1,5 +1,7 @@
 #include "dispatch/wake.hpp"
 
+#include "pg/clock.hpp"
+
 namespace pgqueue::dispatch {
 
 void wake_procno(int procno) {
@@ -16,6 +18,10 @@ void wake_scheduler(SlotNo db) {
     }
     pg_atomic_write_u32(&database(db).parked, 0);
     wake_launcher();
+}
+
+void wake_scheduler_by(SlotNo db, TimestampTz when) {
+    if (when != INT64_MAX && pg::this_moment().to_monotonic(when) < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
 }
 
 void wake_scheduler_if_sleeping(SlotNo db) {

@@ -119,8 +119,7 @@ void hand_over_tasks() {
             scheduler = true;
         }
         if (ready && role >= 0 && wake_idle_workers(my_db, role, n) < n) scheduler = true;
-        int64 wake_at = static_cast<int64>(pg_atomic_read_u64(&database(my_db).wake_at));
-        if (earliest < wake_at || (ready && dies < wake_at)) wake_scheduler(my_db);
+        wake_scheduler_by(my_db, ready ? dies : earliest);
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(my_db);

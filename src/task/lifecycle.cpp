@@ -6,6 +6,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "store/segments.hpp"
 #include "task/dedup.hpp"
@@ -325,7 +326,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
         row->crashes = 0;
         row->flags &= static_cast<int16>(~flag_suspect);
         row->finished_at = 0;
-        row->dies_at = queue.ttl > 0 ? (due != 0 ? due : now) + queue.ttl : 0;
+        row->dies_at = queue.ttl > 0 ? pg::later(due != 0 ? due : now, queue.ttl) : 0;
     }
     store::update(row, nullptr, store::Wait::Block);
     note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));

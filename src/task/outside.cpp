@@ -16,11 +16,12 @@ constexpr int pop_chunk = 128;
 // How long a group waits for a task whose row is in somebody's hands.
 constexpr int64 locked_wait = 20 * 1000;
 
-// End of the lease of a row taken or extended now; 0: with the session only. A lease never reaches beyond dies_at.
-TimestampTz lease_end(const store::TaskRow &row, int64 lease, TimestampTz now) {
-    if (lease <= 0) return 0;
-    TimestampTz end = lease < END_TIMESTAMP - 1 - now ? now + lease : END_TIMESTAMP - 1;
-    return row.dies_at != 0 ? Min(end, row.dies_at) : end;
+// The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond dies_at.
+dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
+    if (length <= 0) return {now.monotonic, 0, 0};
+    length = Min(length, END_TIMESTAMP - 1 - now.wall);
+    TimestampTz end = now.wall + length;
+    return {now.monotonic, now.monotonic + length, row.dies_at != 0 ? Min(end, row.dies_at) : end};
 }
 
 // Not due yet, by a hint that came too early.
@@ -30,7 +31,8 @@ void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
 }
 
 // Makes one popped task retained. False: it is not to be had.
-bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *row, TimestampTz now) {
+bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *row, const pg::Moment &at) {
+    TimestampTz now = at.wall;
     if (!store::fetch_to_change(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
     if (q == nullptr) return false;
@@ -48,14 +50,12 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         return false;
     }
     if ((row->flags & flag_waits) != 0) return false;
-    TimestampTz until = lease_end(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, now);
-    if (!retain(row, r.worker, r.receipt, until, r.session_bound, now)) {
+    dispatch::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
+    if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
         if (row->group != 0 && !q->group_pass) wait_in_group(*row, now + locked_wait);
         return false;
     }
-    // The session alone does not hold a task beyond its time.
-    TimestampTz at = until != 0 ? until : row->dies_at;
-    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, at, r.session_bound, GetUserId()}, row->group, row->dies_at);
+    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
     return true;
 }
 
@@ -83,7 +83,7 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
             i = 0;
             n = dispatch::pop_for_outside(r.ns, r.queues, popped, want);
             if (n == 0) break;
-            TimestampTz now = GetCurrentTimestamp();
+            pg::Moment now = pg::this_moment();
             for (; i < n; i++) {
                 if (take_one(r, popped[i], &out[taken], now))
                     taken++;
@@ -150,7 +150,7 @@ void fail(store::TaskRow *row, const FailRequest &request) {
     end.error.sqlstate = ERRCODE_RAISE_EXCEPTION;
     end.error.message = request.error ? request.error : "the worker failed the task";
     if (!request.final) end.status = after_failure(row, store::queue_by_id(row->queue_id), ERRCODE_RAISE_EXCEPTION, now);
-    if (end.status == Status::Retry && request.retry_in >= 0) row->delayed_at = now + request.retry_in;
+    if (end.status == Status::Retry && request.retry_in >= 0) row->delayed_at = pg::later(now, request.retry_in);
     end_attempt(row, end, now, store::Wait::Block);
 }
 
@@ -158,7 +158,7 @@ void snooze(store::TaskRow *row, int64 delay) {
     over(*row);
     TimestampTz now = GetCurrentTimestamp();
     row->uncounted++;
-    row->delayed_at = delay > 0 ? now + delay : 0;
+    row->delayed_at = delay > 0 ? pg::later(now, delay) : 0;
     end_attempt(row, plain_end(*row, AttemptEnd::Snoozed, Status::Retry), now, store::Wait::Block);
 }
 
@@ -172,27 +172,36 @@ void cancel_held(store::TaskRow *row, const char *reason) {
 
 TimestampTz extend(store::TaskRow *row, int64 lease) {
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
-    row->lease_until = lease_end(*row, lease > 0 ? lease : q ? q->lease : 0, GetCurrentTimestamp());
+    dispatch::LeaseTime time = lease_time(*row, lease > 0 ? lease : q ? q->lease : 0, pg::this_moment());
+    row->lease_until = time.until;
     store::update(row, nullptr, store::Wait::Block);
-    dispatch::note_extended(row->ref.id, row->receipt, row->lease_until);
+    dispatch::note_extended(row->ref.id, row->receipt, time);
     return row->lease_until;
 }
 
-bool lease_over(const dispatch::Lease &lease, TimestampTz now) {
-    bool session_gone = lease.ended;
+bool lease_over(const dispatch::Lease &seen, const pg::Moment &moment) {
+    TimestampTz now = moment.wall;
     store::TaskRow row;
-    store::Locked locked = store::lock(lease.ref, store::Wait::Skip, false, &row);
+    store::Locked locked = store::lock(seen.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) return false;
-    if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != lease.receipt) {
+    if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != seen.receipt) {
         // The row says that the attempt is over: only memory is behind.
-        dispatch::drop_lease(lease.id, lease.receipt);
+        dispatch::drop_lease(seen.id, seen.receipt);
         return true;
     }
-    TimestampTz until = row.lease_until != 0 ? row.lease_until : row.dies_at;
-    if (!session_gone && until > now) return dispatch::move_lease(lease.id, lease.receipt, until, InvalidOid);  // extended by a transaction that has just ended
+    dispatch::Lease lease;
+    if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return true;
+    bool expired = row.dies_at != 0 && row.dies_at <= now, session_gone = lease.ended;
+    if (!expired && !session_gone) {
+        // Extended by a transaction that has ended and tells memory in a moment.
+        if (lease.time.until != row.lease_until) return false;
+        if (!dispatch::is_over(lease, moment)) {
+            dispatch::note_lease_ends(lease.db, lease.time, lease.dies);
+            return true;
+        }
+    }
     over(row);
     End end = plain_end(row, AttemptEnd::Lost, Status::Retry);
-    bool expired = row.dies_at != 0 && row.dies_at <= now;
     if (expired) {
         end.outcome = AttemptEnd::Expired;
         end.status = Status::Expired;

@@ -7,6 +7,7 @@
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 
 #include <signal.h>
@@ -22,7 +23,7 @@ using dispatch::map;
 struct Started {
     uint32 generation;
     BackgroundWorkerHandle *handle;
-    TimestampTz at;        // start, or when the next try is allowed
+    int64 at;              // start, or when the next try is allowed (monotonic)
     int failures;          // in a row
 };
 
@@ -101,8 +102,20 @@ void make_room(SlotNo for_db, TimestampTz now) {
 
 int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), longest_wait); }
 
-// Starts the scheduler of a database that wants one. Returns when to look again.
-TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
+constexpr int64 clock_look = 60 * int64(USECS_PER_SEC);
+
+// A sleep lasts by the monotonic clock. Once a minute we see whether the wall clock was set, or the machine slept, and have every scheduler look
+// at what waits for a time of day.
+void watch_clock(const pg::Moment &now) {
+    static constinit pg::Moment last{};
+    bool stepped = last.wall != 0 && now.step_since(last) != 0;
+    last = now;
+    for (SlotNo db = 0; stepped && db < dispatch::max_databases; db++)
+        if (database(db).used) dispatch::wake_scheduler(db);
+}
+
+// Starts the scheduler of a database that wants one. Returns when to look again, by the monotonic clock.
+int64 keep_scheduler(SlotNo db, int64 now) {
     Database &d = database(db);
     Started &s = started[db];
     uint32 generation = pg_atomic_read_u32(&d.generation);
@@ -114,7 +127,7 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
     if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) return workers_gone(db) ? never : now + int64(USECS_PER_SEC);
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
     if (pg_atomic_read_u32(&d.parked) != 0) {
-        TimestampTz back = static_cast<TimestampTz>(pg_atomic_read_u64(&d.wake_at));
+        int64 back = static_cast<int64>(pg_atomic_read_u64(&d.wake_at));
         if (back > now) return back;
     }
     // One that left by itself comes back at its deadline, or when somebody woke us for new work.
@@ -135,8 +148,9 @@ TimestampTz keep_scheduler(SlotNo db, TimestampTz now) {
         return now + first_wait;
     }
     s.handle = nullptr;
-    d.no_slot_since = d.no_slot_since == 0 ? now : d.no_slot_since;
-    make_room(db, now);
+    TimestampTz wall = GetCurrentTimestamp();
+    d.no_slot_since = d.no_slot_since == 0 ? wall : d.no_slot_since;
+    make_room(db, wall);
     s.at = now + turn_length;
     return s.at;
 }
@@ -160,13 +174,18 @@ void pgqueue_launcher_main(Datum) {
         reload_if_asked();
         SetCurrentStatementStartTimestamp();
         read_databases();
-        TimestampTz now = GetCurrentTimestamp();
-        TimestampTz next = never;
-        for (SlotNo db = 0; db < dispatch::max_databases; db++)
-            if (database(db).used) next = Min(next, keep_scheduler(db, now));
+        pg::Moment now = pg::this_moment();
+        watch_clock(now);
+        int64 next = never;
+        for (SlotNo db = 0; db < dispatch::max_databases; db++) {
+            if (!database(db).used) continue;
+            next = Min(next, keep_scheduler(db, now.monotonic));
+            // Only what waits for its time can be hurt by a clock that is set.
+            if (static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never) next = Min(next, now.monotonic + clock_look);
+        }
         pgstat_report_activity(STATE_IDLE, nullptr);
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);
-        long ms = next == never ? -1 : Max(1, TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next));
+        long ms = next == never ? -1 : Max(1, TimestampDifferenceMilliseconds(pg::monotonic_now(), next));
         (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueLauncher"));
         ResetLatch(MyLatch);
     }

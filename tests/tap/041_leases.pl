@@ -157,10 +157,11 @@ like($_->query('SELECT 0'), qr/^released\|\{"ok": 1\}\|\n/, 'wait_for_result of 
 # NOTIFY, coalesced.
 my $l = session($node);
 $l->query('LISTEN pgqueue_default');
-tasks('wait', 50);
+queue('heard');
+tasks('heard', 50);
 my $heard = '';
-wait_until(sub { $heard .= $l->query('SELECT 1'); return $heard =~ /Asynchronous/; }, 10);
-is(scalar(() = $heard =~ /Asynchronous notification "pgqueue_default" with payload "wait"/g), 1, 'LISTEN: one notification for 50 tasks, with the queue as payload');
+wait_until(sub { $heard .= $l->query('SELECT 1'); return $heard =~ /payload "heard"/; }, 10);
+is(scalar(() = $heard =~ /Asynchronous notification "pgqueue_default" with payload "heard"/g), 1, 'LISTEN: one notification for 50 tasks, with the queue as payload');
 
 # Restart: leases by time hold for their full length from it, those bound to a session are free.
 queue('boot');
@@ -179,6 +180,27 @@ is(sql(q{SELECT string_agg(concat(payload, '/', attempt), ' ') FROM pgqueue.next
 is(sql(q{SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE queue = 'boot' AND worker = 't'}), 'retained retained', 'leases by time hold');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task_attempt WHERE queue = 'boot' AND worker = 't' AND outcome = 'lost'}, '2', 10), 'and end');
 is_true("SELECT bool_and(finished_at - '$up' >= interval '2 s' AND finished_at - '$up' < interval '4 s') FROM pgqueue.task_attempt WHERE queue = 'boot' AND worker = 't'", 'after their full length');
+
+# An end that commits while the first rebuild reads the rows leaves no place under the limits taken.
+queue('ghost', "ttl => '0', max_running => 3");
+tasks('ghost', 5);
+my @held = map { [split /\|/] } split /\n/, sql(q{SELECT id, receipt FROM pgqueue.next_tasks('w', '{ghost}', 3, '1 h')});
+$node->append_conf('postgresql.conf', 'pgqueue.enabled = off');
+$node->stop('immediate');
+$node->start;
+my $holder = session($node);
+hold_point($holder, 'scheduler-rebuild');
+$node->append_conf('postgresql.conf', 'pgqueue.enabled = on');
+$node->reload;
+ok(pid_at($node, 'postgres', 'scheduler-rebuild', 20), 'a rebuild has its snapshot');
+is(sql("SELECT pgqueue.release_task($held[0][0], $held[0][1])"), 'released', 'a release during the rebuild');
+is(sql("SELECT pgqueue.fail_task($held[1][0], $held[1][1], 'no', retry_in => '1 h')"), 'retry', 'and a failure');
+sql("SELECT pgqueue.extend_task($held[2][0], $held[2][1], '500 ms')");
+$holder->close;
+my $again = 0;
+ok(wait_until(sub { $again += sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{ghost}', 4)}); return $again >= 2; }, 10), 'C47: their places under max_running are free');
+ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $held[2][0]", 'retry', 30), 'K12: a lease that got another end during the rebuild ends');
+is(sql(q{SELECT string_agg(id::text, ' ') FROM pgqueue.next_tasks('w2', '{ghost}', 4)}), $held[2][0], 'C47: and its place is the only one that is free');
 
 # Promotion.
 queue('prom');

@@ -15,36 +15,36 @@ namespace {
 using dispatch::map;
 
 constexpr int batch = 256;
-constexpr int64 look_again = 20 * 1000;
+// How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some time.
+constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
+constinit int64 patience = look_again;
 
 // What ends first is first in line again.
 int by_end(const void *a, const void *b) {
     const auto &x = *static_cast<const dispatch::Lease *>(a);
     const auto &y = *static_cast<const dispatch::Lease *>(b);
-    if (x.until != y.until) return x.until < y.until ? -1 : 1;
+    if (x.time.ends != y.time.ends) return x.time.ends < y.time.ends ? -1 : 1;
     return x.id < y.id ? -1 : x.id > y.id ? 1 : 0;
 }
 
 }  // namespace
 
-TimestampTz end_leases(TimestampTz now) {
+TimestampTz end_leases(const pg::Moment &now) {
+    if (dispatch::next_lease_end(self.db, now) > now.monotonic) return now.to_wall(dispatch::next_lease_end(self.db, now));
     auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * batch));
-    while (dispatch::next_lease_end(self.db) <= now) {
-        int n = dispatch::collect_ended(self.db, now, ended, batch);
+    bool ok = true, all = true;
+    for (SlotNo from = 0; ok && from >= 0;) {
+        int n = dispatch::collect_ended(self.db, now, &from, ended, batch);
         if (n == 0) break;
         qsort(ended, static_cast<std::size_t>(n), sizeof(dispatch::Lease), by_end);
-        bool all = true;
-        bool ok = transact("end leases", [ended, n, now, &all] {
+        ok = transact("end leases", [ended, n, &now, &all] {
             for (int i = 0; i < n; i++) all = task::lease_over(ended[i], now) && all;
         });
-        // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
-        if (!ok || !all) {
-            dispatch::note_lease_end(self.db, now + look_again);
-            break;
-        }
-        if (n < batch) break;
     }
-    return dispatch::next_lease_end(self.db);
+    // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
+    if (!ok || !all) dispatch::note_lease_end(self.db, now.monotonic + patience);
+    patience = ok && all ? look_again : Min(patience * 2, look_again_late);
+    return now.to_wall(dispatch::next_lease_end(self.db, now));
 }
 
 void wake_waiters() {

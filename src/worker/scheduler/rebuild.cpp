@@ -8,7 +8,6 @@
 #include "dispatch/due.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/incidents.hpp"
-#include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -132,19 +131,6 @@ bool place(const store::TaskRow &row) {
     return true;
 }
 
-// A lease of an outside worker. After a restart it holds from now on for its full length: extensions may have been lost.
-void restore_lease(const store::TaskRow &row) {
-    dispatch::Lease lease;
-    if (dispatch::find_lease(row.ref.id, &lease) || !dispatch::reserve_leases(1)) return;
-    dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(scan.last_queue, row.group) : 0;
-    TimestampTz until = row.lease_until;
-    if (my_db().rebuilds == 0 && until != 0) until = GetCurrentTimestamp() + Max(until - row.started_at, 1);
-    if (row.dies_at != 0) until = Min(until, row.dies_at);
-    dispatch::add_lease({scan.last_queue, group, row.ref, row.receipt, row.priority, row.attempt, until, false, InvalidOid});
-    pg_atomic_fetch_add_u32(&map.queues[scan.last_queue].running, 1);
-    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[scan.last_queue].ns].running, 1);
-}
-
 void make_room() {
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
 }
@@ -160,7 +146,7 @@ bool on_row(void *, const store::TaskRow &row) {
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
         dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
     } else if (row.status == Status::Retained && row.epoch == 0) {
-        restore_lease(row);
+        restore_lease(row, scan.last_queue);
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
         dispatch::note_incident(self.db, dispatch::Incident::Quarantined, row.ref.id);
     } else if (row.status == Status::Retained && row.epoch != 0 && row.epoch != map.shared->boot_epoch) {
@@ -247,6 +233,7 @@ void rebuild() {
     dispatch::open_groups(self.db);
     // From the last one, so that they stand in their order again.
     for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
+    check_restored();
     dispatch::clear_executed(MyDatabaseId);
     dispatch::post_settle_all(self.db);
     d.rebuilds++;

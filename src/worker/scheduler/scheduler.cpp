@@ -110,8 +110,8 @@ bool should_stay() {
 }
 
 // Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
-// another scheduler at the deadline, or when a commit calls for one.
-bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
+// another scheduler at the deadline, or when a commit calls for one. All by the monotonic clock.
+bool may_park(int64 now, int64 next, int64 *quiet_since) {
     if (live_workers() == 0 && next > now + int64(USECS_PER_SEC) && is_needed_elsewhere()) return true;
     if (live_workers() > 0 || next < now + park_after) {
         *quiet_since = 0;
@@ -121,20 +121,30 @@ bool may_park(TimestampTz now, TimestampTz next, TimestampTz *quiet_since) {
     return now - *quiet_since >= park_after;
 }
 
-[[noreturn]] void park(TimestampTz next) {
+[[noreturn]] void park(int64 next) {
     dispatch::Database &d = my_db();
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
     pg_atomic_write_u32(&d.parked, 1);
     leave();
 }
 
-// Everything there is to do now; returns when to look again.
-TimestampTz turn() {
+// Times of the wall clock that this process remembers are in the future now.
+bool clock_went_back() {
+    static constinit pg::Moment last{};
+    pg::Moment now = pg::this_moment();
+    bool back = last.wall != 0 && now.step_since(last) < 0;
+    last = now;
+    return back;
+}
+
+// Everything there is to do now; returns when to look again, by the monotonic clock.
+int64 turn() {
     dispatch::Database &d = my_db();
     // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never));
     pg_memory_barrier();
-    TimestampTz now = GetCurrentTimestamp();
+    pg::Moment moment = pg::this_moment();
+    TimestampTz now = moment.wall;
     if (pg_atomic_read_u32(&d.identity_changed) != 0) {
         check_identity();
         pg_atomic_write_u32(&d.identity_changed, 0);
@@ -146,7 +156,7 @@ TimestampTz turn() {
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, expire(now));
-    next = Min(next, end_leases(now));
+    next = Min(next, end_leases(moment));
     wake_waiters();
     next = Min(next, notify_listeners(now));
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
@@ -158,12 +168,12 @@ TimestampTz turn() {
     next = Min(next, resume_paused(now));
     write_roles();
     next = Min(next, staff(now));
-    return Min(next, housekeeping(now));
+    return moment.to_monotonic(Min(next, housekeeping(now)));
 }
 
-// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then. Returns whether new work
+// next: by the monotonic clock. deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then. Returns whether new work
 // woke it.
-bool sleep_until(TimestampTz next, bool deaf) {
+bool sleep_until(int64 next, bool deaf) {
     dispatch::Database &d = my_db();
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
     pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
@@ -172,7 +182,7 @@ bool sleep_until(TimestampTz next, bool deaf) {
     bool work = false;
     for (uint32 i = 0; !deaf && i < pg_atomic_read_u32(&d.namespaces); i++) work = work || pg_atomic_read_u32(&dispatch::map.namespaces[d.ns[i]].inbox) != 0;
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
-    long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next);
+    long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(pg::monotonic_now(), next);
     pgstat_report_activity(STATE_IDLE, nullptr);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
@@ -191,19 +201,20 @@ bool sleep_until(TimestampTz next, bool deaf) {
     pgstat_report_appname("pgqueue scheduler");
     MemoryContextSwitchTo(self.scratch);
     take_over();
-    TimestampTz quiet_since = 0;
+    int64 quiet_since = 0;
     bool new_work = false;
     while (should_stay()) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         AcceptInvalidationMessages();
         busy = true;
-        TimestampTz next = turn();
+        int64 next = turn();
         busy = false;
         MemoryContextReset(self.scratch);
-        TimestampTz now = GetCurrentTimestamp();
+        int64 now = pg::monotonic_now();
         if (may_park(now, next, &quiet_since)) park(next);
-        if (should_yield(now)) park(now + int64(USECS_PER_SEC));
+        if (clock_went_back()) park(now);  // the next one remembers nothing
+        if (should_yield(GetCurrentTimestamp())) park(now + int64(USECS_PER_SEC));
         bool deaf = new_work && !started_workers();
         if (quiet_since != 0) next = Min(next, quiet_since + park_after);
         new_work = sleep_until(deaf ? Min(next, now + deaf_for) : next, deaf);

@@ -1,6 +1,7 @@
 // The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes commits without waiting
 // for the disk. Each duty returns when it wants to run again at the latest (`never`: only when woken).
 #pragma once
+#include "pg/clock.hpp"
 #include "store/rows.hpp"
 #include "worker/processes.hpp"
 
@@ -27,6 +28,10 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
+// restore.cpp: leases of an earlier life of the server.
+void restore_lease(const store::TaskRow &row, SlotNo queue);
+void check_restored();  // after the scan
+
 // dependencies.cpp: tasks that wait for others; returns when to look again.
 TimestampTz settle_dependencies(TimestampTz now);
 
@@ -40,7 +45,7 @@ TimestampTz move_due(TimestampTz now);
 TimestampTz expire(TimestampTz now);
 
 // leases.cpp: outside workers.
-TimestampTz end_leases(TimestampTz now);
+TimestampTz end_leases(const pg::Moment &now);
 void wake_waiters();
 TimestampTz notify_listeners(TimestampTz now);
 
