@@ -1,5 +1,6 @@
 // Moving what is still needed of a segment to the old generation.
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
 #include "store/collector.hpp"
 #include "store/find.hpp"
 #include "store/outcomes.hpp"
@@ -79,6 +80,7 @@ bool move_part(Pass *pass, int slot, std::span<const TaskRef> refs, MoveCount *c
         if (m == Moved::Yes) count->moved++;
         if (m == Moved::Held) count->held++;
     }
+    PGQUEUE_TESTPOINT("housekeeper-moving");
     PopActiveSnapshot();
     close_side(to);
     close_side(from);

@@ -1,0 +1,110 @@
+# Cleaning: finished tasks go by themselves after their retention, in every namespace and at any rate, to the archive where that is asked for; what
+# it costs grows with the rows and no faster; a task in the collector's hands is skipped by who retains and waited for by who releases. B31, B33,
+# C25, C26, B17.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use Test::More;
+
+my $node = new_node('cleaning', clock => 1, conf => "log_statement = none\nlog_min_messages = log\nmax_wal_size = 4GB");
+sub sql { return $node->safe_psql('postgres', @_); }
+sub is_true { my ($sql, $name) = @_; return is(sql("SELECT ($sql)"), 't', $name); }
+sub counts { my ($where) = @_; return sql("SELECT string_agg(concat_ws(' ', namespace, queue, status, count), ', ' ORDER BY namespace, queue, status) FROM (SELECT namespace, queue, status, count(*) FROM pgqueue.task WHERE $where GROUP BY 1, 2, 3) c"); }
+# Tasks 1 to n of a queue, all released.
+sub released
+{
+    my ($queue, $n, $ns) = (@_, 'default');
+    sql("SELECT count(*) FROM pgqueue.create_tasks('$queue', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, $n) g), namespace => '$ns')");
+    sql("DO \$\$DECLARE left_over int := $n; ids bigint[]; receipts bigint[]; BEGIN
+        FOR i IN 1..1000 LOOP
+            EXIT WHEN left_over <= 0;
+            SELECT array_agg(id), array_agg(receipt) INTO ids, receipts FROM pgqueue.next_tasks('w', '{$queue}', 10000, namespace => '$ns');
+            IF ids IS NULL THEN PERFORM pg_sleep(0.01); ELSE PERFORM count(*) FROM pgqueue.release_tasks(ids, receipts); left_over := left_over - cardinality(ids); END IF;
+            COMMIT;
+        END LOOP; END\$\$");
+    return;
+}
+
+# What a queue does with its finished tasks.
+sql(q{SELECT FROM pgqueue.create_namespace('second'); SELECT pgqueue.create_queue('plain'), pgqueue.create_queue('plain', namespace => 'second')});
+is(sql(q{SELECT retention IS NULL, ttl, on_finish FROM pgqueue.queue WHERE namespace = 'default'}), 't|01:00:00|keep', 'B31: finished tasks are kept for the ttl, by default');
+sql(q{SELECT pgqueue.create_queue('forever', retention => '0'), pgqueue.create_queue('endless', ttl => '0'), pgqueue.create_queue('day', retention => '1 day'),
+    pgqueue.create_queue('archived', on_finish => 'archive', retries => 0), pgqueue.create_queue('dropped', on_finish => 'delete')});
+like(($node->psql('postgres', q{SELECT pgqueue.create_queue('x', on_finish => 'shred')}))[2], qr/on_finish.*\n.*keep.*/s, 'B31: other strategies are refused, with the words there are');
+like(($node->psql('postgres', q{SELECT pgqueue.create_queue('x', retention => '-1 s')}))[2], qr/retention/, 'B31: so is a negative retention');
+
+# 100,000 released tasks of two namespaces, other ones in between; no call cleans.
+released('plain', 60000);
+released('plain', 40000, 'second');
+released($_, 50) for 'forever', 'endless', 'day', 'dropped';
+sql(q{SELECT pgqueue.create_task('archived', '{"n": 1}', type => 't', headers => '{"h": 1}', dedup_key => 'k'); SELECT pgqueue.create_task('archived', '2', ttl => '0'); SELECT pgqueue.create_task('archived', '3', ttl => '0')});
+ok(wait_for($node, 'postgres', q{SELECT pgqueue.release_task(id, receipt, '{"ok": true}') FROM pgqueue.next_task('w', 'archived')}, 'released', 20), 'a task to be archived');
+is(sql(q{SELECT pgqueue.fail_task(id, receipt, 'broken pipe') FROM pgqueue.next_task('w', 'archived')}), 'failed', 'and a failed one');
+my ($done, $broken, $waits) = split /\n/, sql(q{SELECT id FROM pgqueue.task WHERE queue = 'archived' ORDER BY id});
+is(counts("queue = 'dropped'"), '', 'B31: on_finish delete leaves none');
+sql(q{SELECT pgqueue_internal.clean(262144 * 1024, now())});
+is(counts("status IN ('released', 'failed')"), 'default archived failed 1, default archived released 1, default day released 50, default endless released 50, default forever released 50, default plain released 60000, second plain released 40000',
+    'C25: a pass leaves what is within its retention');
+set_clock($node, 7200);
+released('plain', 1000);
+released('plain', 1000, 'second');
+# A scheduler thinks of a pass once a minute, a new one at once.
+terminate($node, pid_of($node, 'pgqueue scheduler'));
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue IN ('plain', 'archived')}, '2001', 120), 'C25: 100,000 tasks past their retention go by themselves, in every namespace');
+is(counts('true'), 'default archived new 1, default day released 50, default endless released 50, default forever released 50, default plain released 1000, second plain released 1000',
+    'C25, B31: fresh ones, those with longer retention, with none and those that wait are kept');
+is(sql(q{SELECT string_agg(concat_ws(' ', id, queue, status, payload, headers, type, dedup_key, result, error), ', ' ORDER BY id) FROM pgqueue.task_archive}),
+    qq($done archived released {"n": 1} {"h": 1} t k {"ok": true}, $broken archived failed 2 broken pipe), 'B33: on_finish archive: both are in the archive, whole');
+is(sql("SELECT status, result FROM pgqueue.get_task($done)"), 'released|{"ok": true}', 'B33: get_task finds it there');
+is(sql("SELECT count(*) FROM pgqueue.task WHERE id IN ($done, $broken)"), '0', 'B33: and the task is not twice');
+counters_right($node, 'postgres', 'after cleaning');
+
+# The cost of a pass in blocks of the tables and indexes it looks at, for a number of rows.
+sub cost
+{
+    my ($queue, $n) = @_;
+    my $blocks = q{SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0) + coalesce(toast_blks_read + toast_blks_hit, 0)) FROM pg_statio_all_tables WHERE schemaname = 'pgqueue_internal'};
+    released($queue, $n);
+    # The sessions that worked report at their end.
+    ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'}, '1', 20), 'nobody else is there');
+    my $before = sql($blocks);
+    sql(q{SELECT pgqueue_internal.clean(1000000000, now() + interval '2 h')});
+    is(sql("SELECT count(*) FROM pgqueue.task WHERE queue = '$queue'"), '0', "$n tasks of queue $queue are gone after a pass");
+    return sql($blocks) - $before;
+}
+sql(q{SELECT pgqueue.delete_queue(queue, force => true) FROM pgqueue.queue WHERE queue IN ('forever', 'day', 'endless')});
+sql(q{SELECT pgqueue_internal.clean(1, now() + interval '2 h')}) for 1 .. 2;
+for my $queue ('plain', 'archived')
+{
+    my @costs = map { cost($queue, $_) } 2000, 8000;
+    cmp_ok($costs[0], '>', 100, "C26: the blocks that a pass looks at are counted: $costs[0] for 2000 tasks");
+    cmp_ok($costs[1], '<', 5 * $costs[0], "C26: $costs[1] for 8000: linear ($queue)");
+}
+
+# A task that is being moved.
+my %moved;
+for my $end ('commit', 'termination')
+{
+    sql("SELECT FROM pgqueue.create_queue('$end', ttl => '0')");
+    sql("SELECT count(*) FROM pgqueue.create_tasks('$end', ARRAY['1', '2', '3']::jsonb[])");
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pgqueue.next_task('w', '$end')", '1', 20), 'one of three tasks is held');
+    my ($id, $receipt) = split /\|/, sql("SELECT id, receipt FROM pgqueue.task WHERE queue = '$end' AND status = 'retained'");
+    my ($holder, $cleaner, $worker) = map { session($node) } 1 .. 3;
+    hold_point($holder, 'housekeeper-moving');
+    $cleaner->send(q{SELECT pgqueue_internal.clean(1, now())});
+    my $pid = pid_at($node, 'postgres', 'housekeeper-moving', 20);
+    is(sql("SELECT count(*) FROM pgqueue.next_tasks('w2', '{$end}', 10)"), '0', 'B17: what the collector is moving is not given, and nobody waits for it');
+    $worker->send("SELECT pgqueue.release_task($id, $receipt)");
+    ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid' AND query LIKE '%release_task%' AND state = 'active'}, '1', 20), 'a release waits for it');
+    terminate($node, $pid) if $end eq 'termination';
+    $holder->close;
+    is($worker->query('SELECT 0'), "released\n0", "and goes on after its $end");
+    ok(wait_until(sub { $moved{$end} += sql("SELECT count(*) FROM pgqueue.next_tasks('w2', '{$end}', 10)"); return $moved{$end} >= 2; }, 20), 'the others are given then');
+    $cleaner->query('SELECT 0');
+    is(sql("SELECT string_agg(concat_ws(' ', payload, status, attempt, worker), ', ' ORDER BY id) FROM pgqueue.task WHERE queue = '$end'"), '1 released 1 w, 2 retained 1 w2, 3 retained 1 w2', 'each once');
+    sql("SELECT FROM pgqueue.delete_queue('$end', force => true)");
+}
+counters_right($node, 'postgres', 'at the end');
+done_testing();
