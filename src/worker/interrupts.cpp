@@ -86,7 +86,7 @@ void arm(int64 id, int32 attempt, int64 limit_us, Stop at_limit) {
     if (cancel_is_for_us()) interrupt(Stop::Cancelled);
     constexpr int64 longest = int64(INT_MAX) * 1000;
     limit_armed = limit_us > 0 && limit_us < longest;
-    if (limit_armed) enable_timeout_after(limit_timeout, static_cast<int>(Max(limit_us / 1000, 1)));
+    if (limit_armed) enable_timeout_after(limit_timeout, static_cast<int>((limit_us + 999) / 1000));  // not before
     if (pg_atomic_read_u32(&my_slot().n_holds) > 1 && !get_timeout_active(share_timeout)) enable_timeout_after(share_timeout, share_after_ms);
 }
 

@@ -137,5 +137,14 @@ SELECT results_eq($$SELECT pgqueue.priority_name(n) FROM unnest('{10,100,1000,7,
 SELECT throws_ok($$SELECT pgqueue.priority_value('urgent')$$, '22023', NULL, 'priority_value: an unknown name');
 SELECT throws_ok($$SELECT pgqueue.priority_value(NULL)$$, '22004', NULL, 'priority_value: no name');
 
+-- Lists are queries of the view (C45): filters, order, a page, and how many there are.
+SELECT results_eq($$SELECT id FROM pgqueue.task WHERE queue = 'q' AND status = 'released' ORDER BY id$$, 'VALUES (904::bigint), (908)', 'C45: tasks of a queue with a status');
+SELECT results_eq($$SELECT status, count(*) FROM pgqueue.task WHERE queue = 'q' AND id BETWEEN 901 AND 908 GROUP BY 1 ORDER BY 1$$,
+    $$VALUES ('cancelled', 1::bigint), ('expired', 1), ('failed', 1), ('new', 1), ('released', 2), ('retained', 1), ('retry', 1)$$, 'C45: each status finds its own');
+SELECT results_eq($$SELECT id, count(*) OVER () FROM pgqueue.task WHERE queue = 'q' AND id BETWEEN 901 AND 908 ORDER BY id LIMIT 3 OFFSET 2$$, 'VALUES (903::bigint, 8::bigint), (904, 8), (905, 8)', 'C45: offset and limit, with the number of all');
+SELECT is_empty($$SELECT id FROM pgqueue.task WHERE queue = 'q' AND id BETWEEN 901 AND 908 ORDER BY id LIMIT 3 OFFSET 8$$, 'C45: nothing after the end');
+SELECT is_empty($$SELECT id FROM pgqueue.task WHERE queue = 'dead' AND status = 'released'$$, 'C45: nothing of another queue');
+SELECT is_empty($$SELECT id FROM pgqueue.task WHERE status = 'done'$$, 'C45: a word that is no status finds nothing');
+
 SELECT * FROM finish();
 ROLLBACK;

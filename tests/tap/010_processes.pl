@@ -1,5 +1,5 @@
 # The processes: who runs, what starts and ends them, several databases, DROP and the like of databases in use, settings, restarts, a server
-# without the library. K04, K18, A01, A31, A35, A40, A46.
+# without the library. B46, B47, C42, K04, K18, A01, A31, A35, A40, A46.
 use strict;
 use warnings;
 use FindBin;
@@ -77,6 +77,14 @@ for my $type ('launcher', 'scheduler')
 is(count_of('scheduler'), 1, 'K04: still one scheduler');
 is(sql('SELECT pg_postmaster_start_time()'), $started, 'K04: the server has not restarted');
 
+# A second start finds the places taken: another launcher leaves the scheduler that runs alone, another scheduler leaves.
+my $scheduler = pid_of($node, 'pgqueue scheduler');
+terminate($node, pid_of($node, 'pgqueue launcher'), 10);
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue launcher'}, '1', 10), 'B47: another launcher');
+sql('SELECT pgqueue.ensure_workers(), pgqueue.adopt()') for 1 .. 5;
+is(join(' ', pids_of($node, 'pgqueue scheduler')), $scheduler, 'B47: the scheduler that was there is the only one');
+is(count_of('launcher'), 1, 'B47: and one launcher');
+
 # Settings by reload.
 set('pgqueue.enabled = off');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('pgqueue scheduler', 'pgqueue worker')}, '0', 20),
@@ -105,7 +113,38 @@ $gate->query('SELECT pg_advisory_unlock(1)');
 ok(settle('postgres'), 'pgqueue.max_workers = 1: all tasks end');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}, '1', 20),
     'pgqueue.max_workers = 1: the others leave');
+# How many there are: half of the process slots by default, never a number that means nothing.
+is(sql(q{SELECT boot_val, min_val FROM pg_settings WHERE name = 'pgqueue.max_workers'}), '-1|-1', 'C42: the number of workers is automatic by default');
+$gate->query('SELECT pg_advisory_lock(1)');
+my @waiting = map { task('postgres', 'SELECT pg_advisory_xact_lock_shared(1)') } 1 .. 10;
+set('pgqueue.max_workers = -1');
+ok(wait_for($node, 'postgres', $at_gate, '8', 20), 'C42: which is half of max_worker_processes');
+is(count_of('worker'), 8, 'C42: and no more');
+$gate->query('SELECT pg_advisory_unlock(1)');
+ok(settle('postgres'), 'C42: all tasks end');
+for my $wrong ('max_workers = -2', q{max_workers = 'many'}, 'max_workers = 257', 'max_workers_per_role = -1', q{worker_idle_timeout = '-1 ms'}, 'max_crashes = -1', q{notify_interval = '-2 ms'}, q{dispatch_memory = '1 kB'})
+{
+    like(($node->psql('postgres', "\\set VERBOSITY sqlstate\nALTER SYSTEM SET pgqueue.$wrong"))[2], qr/22023/, "C42: $wrong is refused");
+}
+like(($node->psql('postgres', q{ALTER SYSTEM SET pgqueue.max_wrokers = 1}))[2], qr/unrecognized configuration parameter|invalid configuration parameter name/, 'C42: so is a setting that there is not');
+like(($node->psql('postgres', "SELECT * FROM pgqueue.next_task('$_', 'q')"))[2], qr/missing worker name/, "C42: a worker '$_' has no name") for '', ' ';
 set('pgqueue.max_workers = 4');
+
+# stop_workers lets what runs come to its end, and it is recorded.
+$gate->query('SELECT pg_advisory_lock(1)');
+$id = task('postgres', 'SELECT pg_advisory_xact_lock_shared(1)');
+$pid = runner('postgres', $id);
+my $stopper = session($node);
+$stopper->send(q{SELECT pgqueue.stop_workers(timeout => '60 s') > 0});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}, '1', 20), 'B46: idle workers leave at once');
+my $other = task('postgres', 'SELECT 1');
+is(sql("SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE id IN ($id, $other)"), 'retained new', 'B46: the running task goes on, none starts');
+$gate->query('SELECT pg_advisory_unlock(1)');
+is($stopper->query('SELECT 0'), "t\n0", 'B46: stop_workers has waited for it');
+is(count_of('worker'), 0, 'B46: no worker is left');
+is(sql("SELECT string_agg(concat_ws(' ', status, attempt, error_code), ', ' ORDER BY id) FROM pgqueue.task WHERE id IN ($id, $other)"), 'released 1, new 0', 'B46: the task is finished and recorded, at its first attempt');
+sql('SELECT pgqueue.ensure_workers()');
+ok(status('postgres', $other, 'released'), 'B46: what came meanwhile runs after the start');
 
 # stop_workers and ensure_workers.
 $id = task('postgres', 'SELECT pg_sleep(600)');
@@ -113,7 +152,7 @@ runner('postgres', $id);
 cmp_ok(sql(q{SELECT pgqueue.stop_workers(timeout => '200 milliseconds')}), '>=', 1, 'stop_workers returns how many have stopped');
 is(count_of('worker'), 0, 'stop_workers: they are gone');
 is(sql("SELECT status FROM pgqueue.task WHERE id = $id") =~ /^(retry|retained)$/ ? 1 : 0, 1, 'stop_workers: the running task is not finished');
-my $other = task('postgres', 'SELECT 1');
+$other = task('postgres', 'SELECT 1');
 is(sql(q{SELECT string_agg(problem, ',') FROM pgqueue.health}), 'disabled', 'stop_workers: health says so');
 is(count_of('worker') . sql("SELECT status FROM pgqueue.task WHERE id = $other"), '0new', 'stop_workers: none starts');
 cmp_ok(sql('SELECT pgqueue.ensure_workers()'), '>=', 1, 'ensure_workers starts what is due');
@@ -207,22 +246,6 @@ is($rc . $err, '0', 'K18: DROP EXTENSION while a task runs');
 cmp_ok(time() - $begin, '<', 4, 'K18: DROP EXTENSION: at once');
 ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = 'zwei' AND backend_type LIKE 'pgqueue%'", '0', 20),
     'K18: DROP EXTENSION: our processes leave the database');
-
-# Dropped and made again at once: what memory knows of the first one is not taken for the second one's.
-$node->safe_psql('postgres', 'CREATE DATABASE again');
-$node->safe_psql('again', 'CREATE EXTENSION pgqueue');
-$node->safe_psql('again', q{SELECT pgqueue.create_queue('q' || i, ttl => '0') FROM generate_series(1, 8) i});
-$node->safe_psql('again', q{SELECT pgqueue.create_task('q' || i, to_jsonb(i)) FROM generate_series(1, 8) i});
-ok(wait_for($node, 'again', q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 4)}, '4'), 'some tasks are held, some wait');
-$node->safe_psql('again', q{DROP EXTENSION pgqueue CASCADE});
-$node->safe_psql('again', q{CREATE EXTENSION pgqueue});
-$node->safe_psql('again', q{SELECT pgqueue.create_namespace('other'), pgqueue.create_queue('a', ttl => '0')});
-$node->safe_psql('again', q{SELECT pgqueue.create_queue('b' || i, ttl => '0', namespace => 'other') FROM generate_series(1, 7) i});
-$node->safe_psql('again', q{SELECT pgqueue.create_task('a', '"here"')});
-$node->safe_psql('again', q{SELECT pgqueue.create_task('b' || i, '"there"', namespace => 'other') FROM generate_series(1, 7) i});
-ok(wait_for($node, 'again', q{SELECT string_agg(payload #>> '{}', ' ') FROM pgqueue.next_tasks('w', NULL, 20)}, 'here'), 'DROP and CREATE EXTENSION: a namespace hands out its own tasks only');
-ok(wait_for($node, 'again', q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 20, namespace => 'other') WHERE payload = '"there"'}, '7'), 'and the other one all of its own');
-is($node->safe_psql('again', q{SELECT sum(count) FROM pgqueue.queue_status}), '8', 'the counts begin anew');
 in_db('zwei', $make);
 $id = task('zwei', 'SELECT 1');
 ok(status('zwei', $id, 'released'), 'K18: CREATE EXTENSION again: tasks run');

@@ -40,6 +40,14 @@ is(sql("SELECT count(*) FROM pgqueue.task_attempt WHERE task_id = $long AND outc
     'run limit: each attempt ends at it');
 ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $short", 'released', 10), 'run limit: that of the task goes before that of the queue');
 
+# So does the end of its time, without a retry: whatever is first.
+my $dies = task('limited', 'SELECT pg_sleep(60)', "ttl => '1 s', run_limit => '1 minute', priority => 1");
+ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $dies", 'expired|1|PQ106', 20), 'C43: a task that runs at its dies_at is stopped and has expired');
+is(sql("SELECT t.finished_at - t.dies_at BETWEEN '0' AND interval '500 ms' AND a.outcome = 'expired' AND a.error_code = 'PQ106' FROM pgqueue.task t JOIN pgqueue.task_attempt a ON a.task_id = t.id WHERE t.id = $dies"),
+    't', 'C43: at that moment, and its attempt says so');
+my $limited = task('limited', 'SELECT pg_sleep(60)', "ttl => '30 s', run_limit => '200 ms', retries => 0, priority => 1");
+ok(wait_for($node, 'postgres', "SELECT status, error_code FROM pgqueue.task WHERE id = $limited", 'failed|PQ105', 20), 'C43: a run limit within the ttl comes first');
+
 all_done('A15');
 # Each wait between two attempts: as long as the row said, and not noticeably longer.
 my $waits = q{SELECT a.queue, a.task_id, b.attempt, b.started_at - a.finished_at AS waited FROM pgqueue.task_attempt a
