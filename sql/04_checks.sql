@@ -48,7 +48,8 @@ $$;
 CREATE FUNCTION pgqueue_internal.refuse_column(column_name text, view_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "%s" cannot be set', column_name, view_name);
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "%s" cannot be set', column_name, view_name),
+        HINT = 'Leave it out; what this view cannot do its functions may.';
 END
 $$;
 
@@ -64,7 +65,8 @@ BEGIN
     END IF;
     SELECT a.oid INTO found_oid FROM pg_catalog.pg_roles a WHERE a.rolname = role_name;
     IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name);
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist', role_name),
+            HINT = 'Create it with CREATE ROLE.';
     END IF;
     RETURN found_oid;
 END

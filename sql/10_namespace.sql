@@ -110,7 +110,8 @@ DECLARE
 BEGIN
     LOCK TABLE pgqueue_internal.namespace IN SHARE ROW EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = normalized AND n.id <> namespace_id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', normalized);
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', normalized),
+            HINT = 'Choose another name.';
     END IF;
     UPDATE pgqueue_internal.namespace n SET name = normalized WHERE n.id = namespace_id AND n.name <> normalized;
 END

@@ -17,7 +17,8 @@ BEGIN
     END IF;
     target := pgqueue_internal.add_namespace(namespace_name);
     IF target IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', namespace_name);
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', namespace_name),
+            HINT = 'Change it with UPDATE, or with create_namespace, which creates or updates.';
     END IF;
     PERFORM pgqueue_internal.patch_namespace(target, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description);
     IF NEW.owner IS NOT NULL THEN

@@ -53,7 +53,8 @@ BEGIN
         RETURN;
     END IF;
     IF q.dead_letter = q.name THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a queue cannot be its own dead-letter queue';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a queue cannot be its own dead-letter queue',
+            HINT = 'Name another queue of the namespace, or '''' for none.';
     END IF;
     IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('dead-letter queue "%s" does not exist', q.dead_letter),
@@ -124,7 +125,8 @@ BEGIN
         UPDATE pgqueue_internal.queue s SET dead_letter = q.name WHERE s.namespace_id = q.namespace_id AND s.dead_letter = old_name;
     END IF;
 EXCEPTION WHEN unique_violation THEN
-    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name);
+    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name),
+        HINT = 'Choose another name.';
 END
 $$;
 

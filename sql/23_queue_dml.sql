@@ -66,7 +66,8 @@ BEGIN
     END IF;
     q := pgqueue_internal.add_queue(target, queue_name);
     IF q.id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', queue_name);
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', queue_name),
+            HINT = 'Change it with UPDATE, or with create_queue, which creates or updates.';
     END IF;
     PERFORM pgqueue_internal.store_queue(pgqueue_internal.queue_with(q, NEW));
     NEW := pgqueue_internal.shown_queue(q.id);

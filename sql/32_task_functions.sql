@@ -76,7 +76,8 @@ BEGIN
             'lease_until', 'result', 'error', 'error_code', 'error_info', 'transactional', 'ticker', 'origin_queue']) k
         WHERE to_jsonb(NEW) ->> k IS NOT NULL
         LIMIT 1;
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name);
+        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name),
+                HINT = 'Leave it out; what this view cannot do its functions may.';
     END IF;
     IF NEW.dies_at IS NOT NULL THEN
         ttl := make_interval(secs => extract(epoch FROM NEW.dies_at - coalesce(NEW.delayed_at, clock_timestamp())));

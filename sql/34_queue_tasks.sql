@@ -23,10 +23,10 @@ BEGIN
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
     IF max_tasks < 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
     END IF;
-    IF rate <= 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "rate" must be positive',
+    IF rate <= 0 OR rate IN ('NaN', 'Infinity') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "rate" must be a positive number',
             HINT = 'Leave it out to send all at once.';
     END IF;
     FOR failed IN
@@ -65,10 +65,10 @@ BEGIN
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
     IF older_than < '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative', HINT = 'Zero is the least.';
     END IF;
     IF max_tasks < 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
     END IF;
     SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
     FOR finished IN

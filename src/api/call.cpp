@@ -153,6 +153,12 @@ bool is_mine(int32 role_id) {
     return OidIsValid(role) && has_privs_of_role(caller(), role);
 }
 
+void no_task(int64 id) {
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id),
+            errhint("It may have been cleaned away, or belong to another namespace; see the view pgqueue.task."));
+    pg_unreachable();
+}
+
 text *checked_key(text *key, const char *argument) {
     constexpr int longest = 1000;
     int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
@@ -164,6 +170,23 @@ text *checked_key(text *key, const char *argument) {
 
 void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
     if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
+}
+
+int64 not_negative(int64 value, const char *name) {
+    if (value < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", name), errhint("Zero is the least."));
+    return value;
+}
+
+ArrayType *one_dimensional(ArrayType *value, const char *name) {
+    if (ARR_NDIM(value) > 1)
+        ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"%s\" must be a one-dimensional array", name), errdetail("It has %d dimensions.", ARR_NDIM(value)));
+    return value;
+}
+
+int64 micros_of(const Interval *i) {
+    __int128 micros = i->time + (static_cast<__int128>(i->day) + static_cast<__int128>(i->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
+    constexpr __int128 most = END_TIMESTAMP;
+    return static_cast<int64>(micros > most ? most : micros < -most ? -most : micros);
 }
 
 Datum manage(FunctionCallInfo fcinfo) {

@@ -9,7 +9,7 @@ namespace pgqueue::api {
 // The role that called the function of schema pgqueue (not the extension's owner that it may run as).
 Oid caller();
 
-// 55000 when the library is not preloaded; writes: 25006 on a standby or in a read-only transaction, 55000 in a database that holds its tasks.
+// 55000 when the library is not preloaded; writes: 25006 on a standby or in a read-only transaction.
 void check_call(const char *function, bool writes);
 
 // A valid name, palloc'd; 22004 for nullptr, 42602 otherwise.
@@ -19,6 +19,8 @@ char *normalize(const char *kind, const char *raw);
 const store::NamespaceInfo &find_namespace(const char *name);
 // A queue by name in it. 42704.
 const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name);
+// 42704.
+[[noreturn]] void no_task(int64 id);
 
 // 42501 with the missing grant as hint.
 void require(const store::NamespaceInfo &ns, unsigned privilege);
@@ -38,8 +40,12 @@ text *checked_key(text *key, const char *argument);
 // 22004 naming the argument.
 void not_null(FunctionCallInfo fcinfo, int i, const char *name);
 
-// An interval in microseconds, a month counting 30 days.
-inline int64 micros_of(const Interval *i) { return i->time + (int64(i->day) + int64(i->month) * DAYS_PER_MONTH) * USECS_PER_DAY; }
+// 22023 for less than zero.
+int64 not_negative(int64 value, const char *name);
+// 2202E for an array of several dimensions.
+ArrayType *one_dimensional(ArrayType *value, const char *name);
 
+// An interval in microseconds, a month counting 30 days; what is longer than time itself is as long as that.
+int64 micros_of(const Interval *i);
 
 }  // namespace pgqueue::api

@@ -2,6 +2,7 @@
 #include "api/call.hpp"
 
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "task/outside.hpp"
 
@@ -18,11 +19,6 @@ int64 running_here() {
             for (uint32 i = 0; i < Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), uint32(dispatch::max_batch)); i++)
                 if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.holds[i].state)) == static_cast<uint32>(dispatch::HoldState::Running)) return w.holds[i].ref.id;
     return 0;
-}
-
-[[noreturn]] void no_task(int64 id) {
-    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id), errhint("It may have been cleaned away; see the view pgqueue.task."));
-    pg_unreachable();
 }
 
 // The task's queue, after the checks of existence, namespace and rights: manage, or use for own tasks.
@@ -98,8 +94,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
 PGQ_FUNCTION(pgqueue_retry_task) {
     check_call("retry_task", true);
     int64 id = id_arg(fcinfo);
-    int64 delay = PG_ARGISNULL(1) ? 0 : micros_of(PG_GETARG_INTERVAL_P(1));
-    if (delay < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"delay\" must not be negative"));
+    int64 delay = PG_ARGISNULL(1) ? 0 : not_negative(micros_of(PG_GETARG_INTERVAL_P(1)), "delay");
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     owned_queue(row, text_arg(fcinfo, 2), false);
@@ -109,7 +104,7 @@ PGQ_FUNCTION(pgqueue_retry_task) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
                 row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
     TimestampTz now = GetCurrentTimestamp();
-    task::revive(&row, q, delay > 0 ? now + delay : 0, now);
+    task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now);
     PG_RETURN_DATUM(status_text(row.status));
 }
 

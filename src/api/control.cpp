@@ -1,10 +1,12 @@
 // Running the service: adopt, start and stop workers, version, a cleaning pass on demand.
 #include "api/call.hpp"
+#include "api/waiting.hpp"
 
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "store/identity.hpp"
 
 #include <signal.h>
@@ -35,9 +37,9 @@ dispatch::SlotNo my_database() {
 
 // Waits until a condition holds or the time is over; looks when the latch says so, at the latest every 50 ms.
 template <typename F>
-bool wait_until(TimestampTz end, F done) {
+bool wait_until(int64 end, F done) {
     while (!done()) {
-        if (GetCurrentTimestamp() >= end) return false;
+        if (pg::monotonic_now() >= end) return false;
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, pg::wait_event("PgqueueWorkersEnd"));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
@@ -65,7 +67,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
     dispatch::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
-    wait_until(GetCurrentTimestamp() + int64(USECS_PER_SEC), [db] {
+    wait_until(pg::monotonic_now() + int64(USECS_PER_SEC), [db] {
         for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++)
             if (dispatch::map.roles[r].used && dispatch::map.roles[r].db == db && pg_atomic_read_u32(&dispatch::map.roles[r].workers) == 0 &&
                 dispatch::ready_for_role(r) > 0)
@@ -79,7 +81,7 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
     check_call("stop_workers", true);
     require_admin();
     Oid role = PG_ARGISNULL(0) ? InvalidOid : get_role_oid(text_arg(fcinfo, 0), false);
-    int64 micros = PG_ARGISNULL(1) ? int64(60) * USECS_PER_SEC : micros_of(PG_GETARG_INTERVAL_P(1));
+    int64 micros = wait_time(fcinfo, 1);
     dispatch::SlotNo db = my_database();
     int before = count_workers(db, role);
     if (!OidIsValid(role)) pg_atomic_write_u32(&dispatch::database(db).stopped, 1);
@@ -92,11 +94,11 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
         dispatch::wake_procno(w.procno);
     });
     auto gone = [db, role] { return count_workers(db, role) == 0; };
-    if (!wait_until(GetCurrentTimestamp() + Max(micros, 0), gone)) {
+    if (!wait_until(pg::monotonic_now() + micros, gone)) {
         each([](dispatch::WorkerSlot &w) {
             if (w.pid != 0) kill(w.pid, SIGTERM);
         });
-        wait_until(GetCurrentTimestamp() + 10 * int64(USECS_PER_SEC), gone);
+        wait_until(pg::monotonic_now() + 10 * int64(USECS_PER_SEC), gone);
     }
     PG_RETURN_INT32(before - count_workers(db, role));
 }

@@ -3,6 +3,7 @@
 
 #include "dispatch/look.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
 #include "task/dedup.hpp"
@@ -48,14 +49,7 @@ int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 le
 // An interval that must not be negative; none when not given.
 int64 checked_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
     if (PG_ARGISNULL(i)) return none;
-    int64 micros = micros_of(PG_GETARG_INTERVAL_P(i));
-    if (micros < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", argument));
-    return micros;
-}
-
-TimestampTz later(TimestampTz at, int64 micros) {
-    constexpr int64 end = END_TIMESTAMP - 1;
-    return micros > end - at ? end : at + micros;
+    return not_negative(micros_of(PG_GETARG_INTERVAL_P(i)), argument);
 }
 
 // Times of a new task: when it is due (0 at once) and when it dies (0 never).
@@ -63,16 +57,16 @@ void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz n
     int64 delay = checked_interval(fcinfo, a_delay, "delay", 0);
     t->delayed_at = 0;
     if (!PG_ARGISNULL(a_delayed_at)) {
-        if (!PG_ARGISNULL(a_delay)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay and delayed_at must not be given both"));
+        if (!PG_ARGISNULL(a_delay)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay and delayed_at must not be given both"), errhint("Give one of them."));
         TimestampTz at = PG_GETARG_TIMESTAMPTZ(a_delayed_at);
-        if (TIMESTAMP_NOT_FINITE(at)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at must be finite"));
-        if (at < GetCurrentTransactionStartTimestamp()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"));
+        if (TIMESTAMP_NOT_FINITE(at)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at must be finite"), errhint("Pause the queue to hold its tasks."));
+        if (at < GetCurrentTransactionStartTimestamp()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"), errhint("Leave it out to start the task at once."));
         t->delayed_at = at > now ? at : 0;
     } else if (delay > 0) {
-        t->delayed_at = later(now, delay);
+        t->delayed_at = pg::later(now, delay);
     }
     int64 ttl = checked_interval(fcinfo, a_ttl, "ttl", q.ttl);
-    t->dies_at = ttl > 0 ? later(t->delayed_at != 0 ? t->delayed_at : now, ttl) : 0;
+    t->dies_at = ttl > 0 ? pg::later(t->delayed_at != 0 ? t->delayed_at : now, ttl) : 0;
 }
 
 // The part that all tasks of a call share.
@@ -95,12 +89,13 @@ void check_content(const store::NewTask &t) {
     if (t.payload == nullptr && t.type == nullptr && t.command == nullptr)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payload, type or command."));
     if (t.type != nullptr && t.command != nullptr)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type and command must not be given both"));
-    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type and command must not be given both"),
+                errhint("A type names a handler or is a label; a command is run as it is."));
+    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"), errhint("Leave it out, or NULL."));
     if (t.command != nullptr) {
         const char *s = VARDATA_ANY(t.command);
         if (trim({s, static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t.command))}).empty())
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("command must not be empty"));
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("command must not be empty"), errhint("Give the SQL to run."));
     }
 }
 
@@ -141,9 +136,7 @@ struct Array {
 Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument) {
     Array a{};
     if (PG_ARGISNULL(i)) return a;
-    ArrayType *value = PG_GETARG_ARRAYTYPE_P(i);
-    if (ARR_NDIM(value) > 1) ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"%s\" must be a one-dimensional array", argument));
-    deconstruct_array(value, type, -1, false, TYPALIGN_INT, &a.items, &a.nulls, &a.count);
+    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, -1, false, TYPALIGN_INT, &a.items, &a.nulls, &a.count);
     for (int k = 0; k < a.count; k++)
         if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;
@@ -195,8 +188,7 @@ int compare_ids(const void *a, const void *b) {
 // The awaited tasks that have not ended well yet; the row keeps the array as given.
 std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ignore, ArrayType **given) {
     if (PG_ARGISNULL(a_depends_on)) return {};
-    *given = PG_GETARG_ARRAYTYPE_P(a_depends_on);
-    if (ARR_NDIM(*given) > 1) ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"depends_on\" must be a one-dimensional array"));
+    *given = one_dimensional(PG_GETARG_ARRAYTYPE_P(a_depends_on), "depends_on");
     Datum *items;
     bool *nulls;
     int n;
@@ -229,7 +221,8 @@ task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTas
     if (w.batch_key != nullptr) {
         t->flags |= flag_batch;
         if (w.awaits_batch != nullptr && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key), PointerGetDatum(w.awaits_batch))))
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a task of a batch cannot wait for that batch"));
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a task of a batch cannot wait for that batch"),
+                    errhint("It would wait for itself; give it another batch_key, or none."));
     }
     if (w.awaits_batch == nullptr && w.awaited.empty()) return w;
     t->flags |= flag_depends | flag_waits;
@@ -239,7 +232,7 @@ task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTas
 
 Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
     int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
-    return {on_conflict_arg(fcinfo), keep > 0 ? later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
+    return {on_conflict_arg(fcinfo), keep > 0 ? pg::later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
 }
 
 }  // namespace

@@ -51,8 +51,7 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     }
     if (held == task::Held::Yes && ns != nullptr) return true;
     if (c.skip_lost) return false;
-    if (ns == nullptr)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", c.id), errhint("It may have been cleaned away, or belong to another namespace."));
+    if (ns == nullptr) no_task(c.id);
     if (held == task::Held::Cancelled)
         ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id), errhint("Stop working on it."));
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
@@ -77,9 +76,7 @@ int64 id_of(FunctionCallInfo fcinfo) {
 
 int64 optional_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
     if (PG_ARGISNULL(i)) return none;
-    int64 micros = micros_of(PG_GETARG_INTERVAL_P(i));
-    if (micros < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", argument));
-    return micros;
+    return not_negative(micros_of(PG_GETARG_INTERVAL_P(i)), argument);
 }
 
 // A lease from now; NULL (0): the queue's.
@@ -102,7 +99,7 @@ Items items_of(FunctionCallInfo fcinfo, int i, Oid type, bool null_ok, const cha
     Items a{};
     if (PG_ARGISNULL(i)) return a;
     bool is_id = type == INT8OID;
-    deconstruct_array(PG_GETARG_ARRAYTYPE_P(i), type, is_id ? 8 : -1, is_id, is_id ? TYPALIGN_DOUBLE : TYPALIGN_INT, &a.values, &a.nulls, &a.count);
+    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, is_id ? 8 : -1, is_id, is_id ? TYPALIGN_DOUBLE : TYPALIGN_INT, &a.values, &a.nulls, &a.count);
     for (int k = 0; k < a.count && !null_ok; k++)
         if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;

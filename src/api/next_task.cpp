@@ -15,7 +15,7 @@ std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, Ar
     Datum *items;
     bool *nulls;
     int n;
-    deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
+    deconstruct_array(one_dimensional(names, "queues"), TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
     if (n == 0) return {};
     auto *slots = static_cast<dispatch::SlotNo *>(palloc(sizeof(dispatch::SlotNo) * static_cast<Size>(n)));
     int32 ns_id = ns.id;

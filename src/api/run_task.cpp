@@ -61,7 +61,7 @@ const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name)
     const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
     bool named = ns != nullptr && (ns_name == nullptr || strcmp(normalize("namespace", ns_name), ns->name) == 0);
     if (!named || !may(ns->id, store::priv_all))
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", row.ref.id));
+        no_task(row.ref.id);
     if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
     if (!is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
@@ -76,10 +76,11 @@ PGQ_FUNCTION(pgqueue_run_task) {
     not_null(fcinfo, 0, "id");
     int64 id = PG_GETARG_INT64(0);
     store::TaskRow row;
-    if (!store::find(id, true, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", id));
+    if (!store::find(id, true, &row)) no_task(id);
     const store::QueueInfo &queue = queue_of(row, text_arg(fcinfo, 1));
     if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes || !is_waiting(row.status))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
+                errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
     InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext};
