@@ -3,6 +3,7 @@
 
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/guards.hpp"
 #include "store/identity.hpp"
 #include "task/lifecycle.hpp"
 
@@ -80,11 +81,30 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     return PointerGetDatum(nullptr);
 }
 
+namespace {
+
+// Keys of a table begin after those that memory knows of an extension that was dropped: what is left of it there is nobody else's.
+void begin_ids_after(const char *table, int32 highest) {
+    constexpr int32 first = 99;  // sql/02_tables.sql
+    Oid types[2] = {TEXTOID, INT4OID};
+    Datum values[2] = {CStringGetTextDatum(table), Int32GetDatum(highest)};
+    if (highest <= first) return;
+    pg::SpiSession spi;
+    SPI_execute_with_args("SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence($1, 'id'), $2)", 2, types, values, nullptr, false, 1);
+}
+
+}  // namespace
+
 // At the end of the install script: identity, and a scheduler from the commit on.
 PGQ_FUNCTION(pgqueue_internal_register_database) {
     (void)fcinfo;
     store::adopt();
-    if (dispatch::loaded() && !IsBinaryUpgrade && dispatch::ensure_database(MyDatabaseId) >= 0) dispatch::note_database(MyDatabaseId, true);
+    dispatch::SlotNo db = dispatch::loaded() && !IsBinaryUpgrade ? dispatch::ensure_database(MyDatabaseId) : -1;
+    if (db < 0) PG_RETURN_VOID();
+    dispatch::HighestIds ids = dispatch::highest_ids(db);
+    begin_ids_after("pgqueue_internal.queue", ids.queue);
+    begin_ids_after("pgqueue_internal.namespace", ids.ns);
+    dispatch::note_database(MyDatabaseId, true);
     PG_RETURN_VOID();
 }
 

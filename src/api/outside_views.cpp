@@ -45,7 +45,7 @@ void put_holder(ReturnSetInfo *info, const dispatch::Lease &lease) {
     row.set_text(c_state, "running");
     row.set(c_since, TimestampTzGetDatum(task.started_at));
     // What ends with its session only has an entry until dies_at.
-    if (task.lease_until != 0) row.set(c_lease_until, TimestampTzGetDatum(lease.until));
+    if (task.lease_until != 0) row.set(c_lease_until, TimestampTzGetDatum(lease.time.until));
     row.put(info);
 }
 

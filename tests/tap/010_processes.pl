@@ -246,6 +246,22 @@ is($rc . $err, '0', 'K18: DROP EXTENSION while a task runs');
 cmp_ok(time() - $begin, '<', 4, 'K18: DROP EXTENSION: at once');
 ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE datname = 'zwei' AND backend_type LIKE 'pgqueue%'", '0', 20),
     'K18: DROP EXTENSION: our processes leave the database');
+
+# Dropped and made again at once: what memory knows of the first one is not taken for the second one's.
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+$node->safe_psql('again', 'CREATE EXTENSION pgqueue');
+$node->safe_psql('again', q{SELECT pgqueue.create_queue('q' || i, ttl => '0') FROM generate_series(1, 8) i});
+$node->safe_psql('again', q{SELECT pgqueue.create_task('q' || i, to_jsonb(i)) FROM generate_series(1, 8) i});
+ok(wait_for($node, 'again', q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 4)}, '4'), 'some tasks are held, some wait');
+$node->safe_psql('again', q{DROP EXTENSION pgqueue CASCADE});
+$node->safe_psql('again', q{CREATE EXTENSION pgqueue});
+$node->safe_psql('again', q{SELECT pgqueue.create_namespace('other'), pgqueue.create_queue('a', ttl => '0')});
+$node->safe_psql('again', q{SELECT pgqueue.create_queue('b' || i, ttl => '0', namespace => 'other') FROM generate_series(1, 7) i});
+$node->safe_psql('again', q{SELECT pgqueue.create_task('a', '"here"')});
+$node->safe_psql('again', q{SELECT pgqueue.create_task('b' || i, '"there"', namespace => 'other') FROM generate_series(1, 7) i});
+ok(wait_for($node, 'again', q{SELECT string_agg(payload #>> '{}', ' ') FROM pgqueue.next_tasks('w', NULL, 20)}, 'here'), 'DROP and CREATE EXTENSION: a namespace hands out its own tasks only');
+ok(wait_for($node, 'again', q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 20, namespace => 'other') WHERE payload = '"there"'}, '7'), 'and the other one all of its own');
+is($node->safe_psql('again', q{SELECT sum(count) FROM pgqueue.queue_status}), '8', 'the counts begin anew');
 in_db('zwei', $make);
 $id = task('zwei', 'SELECT 1');
 ok(status('zwei', $id, 'released'), 'K18: CREATE EXTENSION again: tasks run');
