@@ -51,9 +51,9 @@ void run_content(InlineRun *run) {
 // A handler works in this session with the rights of its role: with the caller's settings and temporary objects in its way it could be
 // made to do what the caller may not.
 void require_handler_role(const task::Route &route, int64 id) {
-    if (!route.found || has_privs_of_role(GetUserId(), route.handle.role)) return;
+    if (!route.found || pg::may_act_as(GetUserId(), route.handle.role)) return;
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to run the handler of task " INT64_FORMAT " here", id),
-            errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a member of that role can run it here; a worker can."));
+            errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
 }
 
 const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name) {
@@ -63,9 +63,10 @@ const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name)
     if (!named || !may(ns->id, store::priv_all))
         no_task(row.ref.id);
     if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
-    if (!is_mine(row.role_id))
+    Oid creator = store::role_oid_of(row.role_id);
+    if (!OidIsValid(creator) || !pg::may_act_as(caller(), creator))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
-                errdetail("It was created by another role."), errhint("Only a member of that role can run it here."));
+                errdetail("It was created by another role."), errhint("Only a role that may SET ROLE to that one can run it here."));
     return *q;
 }
 

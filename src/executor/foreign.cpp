@@ -48,7 +48,7 @@ Foreign begin_foreign(Oid role, Oid home) {
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a function around the handler (%u) does not exist", role),
                 errhint("Register the function again, or remove it with delete_handler()."));
     Foreign visit{};
-    visit.keep_settings = has_privs_of_role(role, home);
+    visit.keep_settings = pg::may_act_as(role, home);
     GetUserIdAndSecContext(&visit.user, &visit.sec);
     SetUserIdAndSecContext(role, visit.sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     visit.nest = NewGUCNestLevel();

@@ -132,6 +132,16 @@ inline bool may_execute(Oid function, Oid role) {
 #endif
 }
 
+// Whether a role has what another one has and may also become it, so that nothing is gained by running code as that one. Since 16 a
+// membership may pass on rights without SET ROLE.
+inline bool may_act_as(Oid member, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return has_privs_of_role(member, role) && member_can_set_role(member, role);
+#else
+    return has_privs_of_role(member, role);
+#endif
+}
+
 inline bool owns_database(Oid db) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(DatabaseRelationId, db, GetUserId());

@@ -300,6 +300,17 @@ is(as_role('app', "SELECT pgqueue.run_task($id)"), "42501 permission denied to r
 sql('GRANT nolo TO app');
 is(as_role('app', "SELECT pgqueue.run_task($id)"), 'released', 'a member of that role may run it');
 is(of_task($id, 'result->>1'), 'nolo', 'and it runs as that role');
+# Who has the rights of a role but may not become it gets no code of its own run as that role, by its search path and the like.
+SKIP: {
+    skip('memberships without SET come with PostgreSQL 16', 3) if $node->pg_version < 16;
+    $id = sql(q{SET ROLE app; SELECT pgqueue.create_task('s', '{}', type => 'who:nolo')});
+    my $command = sql(q{SET ROLE nolo; SELECT pgqueue.create_task('s', command => 'SELECT current_user AS u')});
+    sql('REVOKE nolo FROM app; GRANT nolo TO app WITH INHERIT TRUE, SET FALSE');
+    like(as_role('app', "SELECT pgqueue.run_task($id)"), qr/^42501/, 'a member that may not SET ROLE to the role cannot run its handler here');
+    like(as_role('app', "SELECT pgqueue.run_task($command)"), qr/^42501/, 'nor a command of it');
+    sql('GRANT nolo TO app WITH SET TRUE');
+    is(as_role('app', "SELECT pgqueue.run_task($command)") . of_task($command, q{result #>> '{first,u}'}), 'releasednolo', 'with SET it can');
+}
 $id = sql(q{SELECT pgqueue.create_task('s', '{}', type => 'zzz')});
 is(sql("SELECT pgqueue.run_task($id)") . of_task($id, '$$ $$ || error_code'), 'failed PQ104', 'without a handler: row B20');
 sql(q{SELECT pgqueue.resume_queue('s')});
