@@ -72,7 +72,7 @@ void remember_snapshot(Snapshot s) {
     seen_xmax = s->xmax;
     seen_count = s->xcnt;
     seen_running = static_cast<TransactionId *>(MemoryContextAlloc(self.lasting, sizeof(TransactionId) * (s->xcnt + 1)));
-    memcpy(seen_running, s->xip, sizeof(TransactionId) * s->xcnt);
+    if (seen_count > 0) memcpy(seen_running, s->xip, sizeof(TransactionId) * seen_count);
 }
 
 void count_in_scan(const dispatch::Delta &d) {
