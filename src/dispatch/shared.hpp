@@ -324,7 +324,7 @@ struct Database {
 
 enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
 // Why a worker ended: by itself (its task broke it, or it left), with the server, or because somebody told it to.
-enum class EndedBy : uint32 { Itself, Shutdown, Order };
+enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.

@@ -115,6 +115,22 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
+// Lifts transaction_timeout, which servers have since 17, for this process.
+inline void lift_transaction_timeout() {
+#if PG_VERSION_NUM >= 170000
+    SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+#endif
+}
+
+// Whether transaction_timeout has gone by in the transaction that is open; it ends the process.
+inline bool transaction_timed_out() {
+#if PG_VERSION_NUM >= 170000
+    return get_timeout_indicator(TRANSACTION_TIMEOUT, false);
+#else
+    return false;
+#endif
+}
+
 // A possibly qualified name as a list.
 inline List *qualified_name_list(const char *name) {
 #if PG_VERSION_NUM >= 160000

@@ -9,6 +9,7 @@ constexpr int duplicate_task = MAKE_SQLSTATE('P', 'Q', '0', '0', '2');
 constexpr int queue_full = MAKE_SQLSTATE('P', 'Q', '0', '0', '3');
 constexpr int task_cancelled = MAKE_SQLSTATE('P', 'Q', '0', '0', '4');
 // Recorded in rows only, never raised.
+constexpr int transaction_timeout = MAKE_SQLSTATE('2', '5', 'P', '0', '4');  // the server's own since 17
 constexpr int lease_ended = MAKE_SQLSTATE('P', 'Q', '1', '0', '1');
 constexpr int worker_ended = MAKE_SQLSTATE('P', 'Q', '1', '0', '2');
 constexpr int quarantined = MAKE_SQLSTATE('P', 'Q', '1', '0', '3');

@@ -289,6 +289,17 @@ bool charge_terminated(store::TaskRow *row, TimestampTz now) {
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
+bool fail_timed_out(store::TaskRow *row, TimestampTz now) {
+    End end{};
+    end.outcome = AttemptEnd::Failed;
+    end.status = after_failure(row, store::queue_by_id(row->queue_id), err::transaction_timeout, now);
+    end.error.sqlstate = err::transaction_timeout;
+    end.error.message = "terminating connection due to transaction timeout";
+    end.cpu_seconds = -1;
+    end.wal_bytes = end.row_count = -1;
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
     Status from = row->status;
     row->status = status;

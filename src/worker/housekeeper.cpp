@@ -81,10 +81,7 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     before_shmem_exit(at_exit, Datum(0));
     pg_atomic_write_u32(&dispatch::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
     BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
-    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    pgstat_report_appname("pgqueue housekeeper");
+    set_up_session("pgqueue housekeeper");
     run_pass(limit > 0 ? limit : int64(config::segment_size) * 1024, at != 0 ? at : GetCurrentTimestamp());
 }
 

@@ -49,6 +49,11 @@ void on_terminate(int signal, siginfo_t *info, void *) {
     die(signal);
 }
 
+// The server ends a session at its transaction_timeout. Only until the transaction is over the timeout tells that it was the cause.
+void look_for_timeout(int, Datum) {
+    if (sender == dispatch::EndedBy::Itself && pg::transaction_timed_out()) sender = dispatch::EndedBy::Timeout;
+}
+
 void on_limit() { interrupt(limit_reason); }
 
 // The task is long: what else was claimed with it goes back to the others.
@@ -66,6 +71,7 @@ void install_interrupts() {
     action.sa_flags = SA_RESTART | SA_SIGINFO;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, nullptr);
+    before_shmem_exit(look_for_timeout, Datum(0));
     limit_timeout = RegisterTimeout(USER_TIMEOUT, on_limit);
     share_timeout = RegisterTimeout(USER_TIMEOUT, on_share);
 }

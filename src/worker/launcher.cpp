@@ -168,7 +168,7 @@ void pgqueue_launcher_main(Datum) {
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     MemoryContextSwitchTo(TopMemoryContext);
     pg_atomic_write_u32(&map.shared->launcher_procno, static_cast<uint32>(pg::my_procno() + 1));
-    pgstat_report_appname("pgqueue launcher");
+    set_up_session("pgqueue launcher");
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();

@@ -95,6 +95,17 @@ void begin_process(void (*at_exit)(int, Datum), Datum arg) {
     BackgroundWorkerUnblockSignals();
 }
 
+void set_up_session(const char *application) {
+    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+    // Time limits that cluster or database have are meant for clients.
+    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    pg::lift_transaction_timeout();
+    pgstat_report_appname(application);
+}
+
 void reload_if_asked() {
     if (!ConfigReloadPending) return;
     ConfigReloadPending = false;

@@ -26,6 +26,8 @@ void free_worker_slot(SlotNo worker);
 
 // What every process of ours does first: signals, shared exit callback order, application of pending settings.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
+// The session of a process that works for a whole database, once it is connected.
+void set_up_session(const char *application);
 // Reloads the configuration when it was asked for.
 void reload_if_asked();
 

@@ -39,6 +39,11 @@ status('postgres', task('postgres', 'SELECT 1'), 'released');
 is(sql(q{SELECT string_agg(DISTINCT concat_ws(' ', backend_type, datname), ', ')
          FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%'}),
     'pgqueue launcher, pgqueue scheduler postgres, pgqueue worker postgres', 'K04: launcher, scheduler and worker by fixed types');
+my $named = $node->pg_version >= 17;
+ok(wait_for($node, 'postgres', q{SELECT string_agg(concat_ws(' ', backend_type, wait_event_type, wait_event), ', ' ORDER BY backend_type)
+        FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%'},
+        join(', ', map { "pgqueue $_->[0] Extension " . ($named ? $_->[1] : 'Extension') } ['launcher', 'PgqueueLauncher'], ['scheduler', 'PgqueueScheduler'], ['worker', 'PgqueueWorkerIdle']), 10),
+    'K04: they wait under names of their own where the server has such names');
 my $id = task('postgres', 'SELECT pg_sleep(600) /* seen */');
 my $pid = runner('postgres', $id);
 is(sql("SELECT backend_type, state, query, usename FROM pg_stat_activity WHERE pid = $pid"),

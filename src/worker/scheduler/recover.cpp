@@ -56,6 +56,8 @@ void put_back(Lost &l) {
         task::end_attempt(&row, end, now, store::Wait::Skip);
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Order) {
         task::charge_terminated(&row, now);
+    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Timeout) {
+        task::fail_timed_out(&row, now);
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
         dispatch::note_death(&map.roles[map.shared->workers[l.worker].role].deaths, now);
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);

@@ -194,11 +194,7 @@ bool sleep_until(int64 next, bool deaf) {
 [[noreturn]] void run() {
     self.lasting = AllocSetContextCreate(TopMemoryContext, "pgqueue scheduler", ALLOCSET_DEFAULT_SIZES);
     self.scratch = AllocSetContextCreate(TopMemoryContext, "pgqueue scheduler turn", ALLOCSET_DEFAULT_SIZES);
-    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    pgstat_report_appname("pgqueue scheduler");
+    set_up_session("pgqueue scheduler");
     MemoryContextSwitchTo(self.scratch);
     take_over();
     int64 quiet_since = 0;

@@ -1,0 +1,50 @@
+# Time limits that database or role have for clients: they are not for the processes that work for all, and at transaction_timeout a task
+# fails as at any other error.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('limits');
+sub sql { return $node->safe_psql('postgres', @_); }
+my $has_transaction_timeout = $node->pg_version >= 17;
+
+# The scheduler of the database stands in a transaction and waits for a lock, longer than any of the limits. Who asks does so from
+# another database.
+sql(q{CREATE DATABASE limited});
+my $holder = session($node, 'limited');
+hold_point($holder, 'scheduler-rebuild');
+for my $limit ('statement_timeout', 'lock_timeout', $has_transaction_timeout ? 'transaction_timeout' : ())
+{
+    sql("ALTER DATABASE limited SET $limit = '100ms'");
+}
+$holder->query('CREATE EXTENSION pgqueue');    # a session that began before there were limits
+my $pid = pid_at($node, 'postgres', 'scheduler-rebuild', 30);
+ok($pid, 'the scheduler of a database with time limits waits in a transaction');
+ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_locks WHERE pid = $pid AND NOT granted AND waitstart < clock_timestamp() - interval '500 milliseconds'", '1', 10),
+    'and goes on to do so');
+$holder->close;
+ok(wait_for($node, 'postgres', "SELECT state FROM pg_stat_activity WHERE pid = $pid", 'idle', 10), 'until it gets the lock');
+
+# Of a role, to its tasks.
+SKIP: {
+    skip('the server has no transaction_timeout', 4) unless $has_transaction_timeout;
+    sql(q{CREATE ROLE hasty LOGIN; GRANT pgqueue_user TO hasty; SELECT pgqueue.grant_namespace('default', 'use,read', 'hasty');
+          ALTER ROLE hasty SET transaction_timeout = '500ms';
+          SELECT pgqueue.create_queue('q', retries => 0); SELECT pgqueue.create_queue('again', retries => 1, retry_delay => '10 milliseconds')});
+    my $create = sub { return $node->safe_psql('postgres', "SELECT pgqueue.create_task('$_[0]', command => '$_[1]')", extra_params => [ '-U', 'hasty' ]) };
+    my $id = $create->('q', 'SELECT pg_sleep(60)');
+    ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code, error FROM pgqueue.task WHERE id = $id",
+            'failed|1|25P04|terminating connection due to transaction timeout', 20), 'a task that is longer than transaction_timeout fails');
+    $id = $create->('again', 'SELECT pg_sleep(60)');
+    ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $id", 'failed|2|25P04', 20), 'by the retry rules, not as a crash');
+    $id = $create->('q', 'SET transaction_timeout = 0; SELECT pg_sleep(0.7)');
+    ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $id", 'released|', 20), 'a command may lift the limit');
+    $id = $create->('q', 'SELECT 1');
+    ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $id", 'released|', 20), 'the next one runs as ever');
+}
+$node->stop;
+done_testing();
