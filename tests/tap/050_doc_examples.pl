@@ -18,11 +18,22 @@ local $ENV{PGSSLMODE} = 'disable';    # lib/pq asks for SSL otherwise
 local $ENV{PGCONNECT_TIMEOUT} = 30;
 my $scratch = PostgreSQL::Test::Utils::tempdir();
 
+# A person types slower than a new scheduler starts; before it is there next_task finds nothing.
+my $until_served = q{DO $$BEGIN
+    FOR i IN 1 .. 3000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        IF EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler' AND datname = current_database() AND state = 'idle') THEN RETURN; END IF;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RAISE 'no scheduler in 30 seconds';
+END$$;
+};
+
 sub database
 {
     my ($name, $extension) = @_;
     $node->safe_psql('postgres', "CREATE DATABASE $name ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0");
-    $node->safe_psql($name, 'CREATE EXTENSION pgqueue') if $extension;
+    $node->safe_psql($name, "CREATE EXTENSION pgqueue;\n$until_served") if $extension;
     return $name;
 }
 
@@ -49,7 +60,7 @@ for my $file ("$root/README.md", sort glob "$root/docs/*.md")
     for my $i (0 .. $#blocks)
     {
         my $script = "$scratch/$db-$i.sql";
-        append_to_file($script, $blocks[$i]);
+        append_to_file($script, $blocks[$i] =~ s/^(CREATE EXTENSION pgqueue;\n)/$1$until_served/mr);
     }
     # One session, so that blocks may go on with what the ones before made.
     works("sql of $page", 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $db, map { ('-f', "$scratch/$db-$_.sql") } 0 .. $#blocks);
