@@ -82,7 +82,7 @@ build_server() {
 start_server() {
   local name=$1 data=$area/$1
   shift
-  rm -rf "$data"
+  rm -rf "$data" "$data.log"
   as_server "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --no-locale --no-sync >"$build/log/initdb.log" 2>&1 ||
     { cat "$build/log/initdb.log" >&2; return 1; }
   printf '%s\n' "listen_addresses = ''" "shared_preload_libraries = 'pgqueue'" "max_worker_processes = 16" "$@" \
