@@ -138,7 +138,7 @@ int64 keep_scheduler(SlotNo db, int64 now) {
         pfree(s.handle);
         s.handle = nullptr;
         bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
-        if (!left) dispatch::note_death(&d.scheduler_deaths, now);
+        if (!left) dispatch::note_death(&d.scheduler_deaths, GetCurrentTimestamp());
         s.failures = !left && now - s.at < healthy_after ? s.failures + 1 : 0;
         s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
     }
