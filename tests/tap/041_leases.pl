@@ -39,8 +39,8 @@ is_true(q{SELECT count(*) = 3 FROM pgqueue.queue_status WHERE queue = 'end' AND 
 # Extension, also by a session that does nothing else, and with a longer ttl than the lease.
 queue('ext');
 tasks('ext', 1);
-my ($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '400 ms')});
-my $until = sql("SELECT pgqueue.extend_task($id, $receipt, '1500 ms')");
+my ($id, $receipt, $until) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '400 ms') \gset
+    SELECT :id, :receipt, pgqueue.extend_task(:id, :receipt, '1500 ms')});
 tasks('end', 1);    # the scheduler looks at leases again
 sql(q{SELECT FROM pgqueue.next_task('w', 'end', '600 ms')});
 status_is('end', 'failed failed failed retry', 'another lease ends');
@@ -52,8 +52,8 @@ is(($node->psql('postgres', "\\set VERBOSITY sqlstate\nSELECT pgqueue.release_ta
 # A row in somebody's hands when its lease ends: looked at again afterwards.
 tasks('ext', 1);
 sql("SELECT pgqueue.cancel_task($id)");
-($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '300 ms')});
 my $s = session($node);
+($id, $receipt) = split /\|/, $s->query(q{SELECT id, receipt FROM pgqueue.next_task('w', 'ext', '300 ms')});
 is($s->query("BEGIN; SELECT pgqueue.release_task($id, $receipt)"), 'released', 'a release that is not committed');
 wait_for($node, 'postgres', "SELECT lease_until < clock_timestamp() - interval '100 ms' FROM pgqueue.task WHERE id = $id", 't');
 is(sql("SELECT status FROM pgqueue.task WHERE id = $id"), 'retained', 'a lease does not end under an uncommitted release');

@@ -161,7 +161,7 @@ while (time() - $began < $seconds && Test::More->builder->is_passing)
         sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
     }
     settle($_) for 0 .. 7;
-    if (time() - $checked > $seconds / 4)
+    if (time() - $checked > ($seconds < 240 ? $seconds / 4 : 60))
     {
         check('round ' . $round);
         my $mode = one_of('immediate', 'fast');
