@@ -68,7 +68,8 @@ void read_databases() {
         TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
         while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
             auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-            if (!form->datallowconn || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
+            constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
+            if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
             SlotNo db = dispatch::ensure_database(form->oid);
             if (db < 0) {
                 ereport(LOG, errmsg("pgqueue serves at most %d databases, \"%s\" is left out", dispatch::max_databases, NameStr(form->datname)));

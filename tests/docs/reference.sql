@@ -45,7 +45,7 @@ $$;
 -- Short names of types, NULL defaults as `?`, a cell of a table without bars.
 CREATE FUNCTION pg_temp.short(t text) RETURNS text LANGUAGE sql AS $$
     SELECT replace(regexp_replace(regexp_replace(replace(t, 'timestamp with time zone', 'timestamptz'),
-        ' DEFAULT NULL::[a-z0-9_ ]+(\[\])?', '?', 'g'), ' DEFAULT ([^,]*?)::[a-z ]+', ' = \1', 'g'), ' DEFAULT ', ' = ') $$;
+        ' DEFAULT NULL::[a-z0-9_ ]+(\[\])?', '?', 'g'), ' DEFAULT (''[^'']*'')::[a-z ]+', ' = \1', 'g'), ' DEFAULT ', ' = ') $$;
 CREATE FUNCTION pg_temp.cell(t text) RETURNS text LANGUAGE sql AS $$ SELECT coalesce(replace(replace(t, '|', '\|'), E'\n', ' '), '') $$;
 
 CREATE TEMPORARY TABLE section (no integer, title text, pattern text);

@@ -1,0 +1,100 @@
+// Who holds tasks, or waits for them: workers of the server, outside workers, sessions that wait. Part of shared.hpp, which says what the locks
+// protect.
+#pragma once
+#include "dispatch/pages.hpp"
+
+namespace pgqueue::dispatch {
+
+constexpr int max_batch = 32;  // most tasks that one worker holds at once
+
+enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
+// Why a worker ended: by itself (its task broke it, or it left), with the server, or because somebody told it to.
+enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout };
+enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
+
+// A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.
+struct Hold {
+    TaskRef ref;
+    SlotNo queue;
+    GroupNo group;
+    int32 priority;
+    int32 attempt;
+    int64 receipt;
+    pg_atomic_uint32 state;  // HoldState
+};
+
+constexpr int progress_note_bytes = 128;
+constexpr int cancel_reason_bytes = 256;
+
+struct WorkerSlot {
+    pg_atomic_uint32 state;     // WorkerState
+    SlotNo db, role;            // workers lock while Free → Starting, then immutable until Free
+    uint32 generation;          // grows with each use
+    pid_t pid;
+    int procno;
+    pg_atomic_uint32 leave;     // asked to end after its task
+    pg_atomic_uint32 ended_by;  // EndedBy, written at its end
+    pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
+    pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
+    pg_atomic_uint32 cancel_attempt;
+    char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
+    pg_atomic_uint64 since;     // TimestampTz of the last change of state
+    pg_atomic_uint64 joined;    // TimestampTz when the process began
+    pg_atomic_uint64 started;   // TimestampTz of the running task
+    // dispatch/progress.hpp
+    pg_atomic_uint64 progress;  // as the running task told, 0: not
+    pg_atomic_uint32 progress_turn;
+    char progress_note[progress_note_bytes];
+    pg_atomic_uint32 n_holds;
+    Hold holds[max_batch];
+};
+
+// How long a lease holds: since and until when by the monotonic clock, and what the row says of it.
+struct LeaseTime {
+    int64 given;        // when it was given or extended
+    int64 ends;         // 0: with its session only
+    TimestampTz until;  // as in the row
+};
+
+// A task that an outside worker holds. Lease lock of its id.
+struct Lease {
+    int64 id;              // 0 free
+    int64 receipt;
+    TaskRef ref;
+    SlotNo db, queue;
+    GroupNo group;
+    int32 priority;
+    int32 attempt;
+    LeaseTime time;
+    TimestampTz dies;      // dies_at of the task, 0 never: no lease reaches beyond it
+    pid_t session;         // process that retained it, 0: before the server started
+    int procno;            // of that process
+    Oid role;              // that retained it, InvalidOid: not known since the server started
+    bool bound;            // ends with that process
+    bool ended;            // its session is gone
+    SlotNo next;           // in the hash chain, or free list
+};
+
+// Somebody who sleeps until a queue has a ready task. Written by its owner before `state` says Waiting.
+enum class WaitState : uint32 { Free, Filling, Waiting, Woken };
+constexpr int waited_queues = 32;
+
+struct TaskWaiter {
+    pg_atomic_uint32 state;  // WaitState
+    SlotNo db, ns;
+    int32 n_queues;          // 0: any queue of the namespace
+    SlotNo queues[waited_queues];
+    int procno;
+    // for the view of workers
+    pid_t pid;
+    Oid role;
+    TimestampTz since;
+};
+
+struct ResultWaiter {
+    pg_atomic_uint64 task_id;  // 0 free
+    SlotNo db;
+    int procno;
+};
+
+}  // namespace pgqueue::dispatch
