@@ -141,7 +141,7 @@ struct Database {
     pg_atomic_uint32 state;          // DbState
     pg_atomic_uint32 generation;     // of this entry
     pg_atomic_uint32 held;           // 1: not adopted
-    pg_atomic_uint32 identity_changed;  // nothing starts until the scheduler has asked whose data this is
+    pg_atomic_uint32 identity_changed;  // commits since the scheduler has asked whose data this is; nothing starts before
     pg_atomic_uint32 blocked_by;     // pid of the session whose DROP/ALTER DATABASE keeps us out, 0 none
     pg_atomic_uint32 looked;         // the launcher has had a look inside taken
     pg_atomic_uint32 starving;       // work waits and no process slot was free for a first process

@@ -84,6 +84,9 @@ void hand_over_deltas() {
     }
 }
 
+// A hint: read without the lock.
+bool is_paused(SlotNo queue) { return map.queues[queue].paused || map.namespaces[map.queues[queue].ns].paused; }
+
 // Pushes the task pages, oldest first, and wakes who can use them.
 void hand_over_tasks() {
     PageNo oldest = 0;
@@ -115,7 +118,8 @@ void hand_over_tasks() {
         SlotNo role = map.lanes[lane].role;
         push_inbox(&map.namespaces[map.queues[map.lanes[lane].queue].ns].inbox, oldest);
         if (ready && role < 0) {
-            wake_task_waiters(map.lanes[lane].queue, n);
+            // Who waits for a paused queue is woken when it is resumed.
+            if (!is_paused(map.lanes[lane].queue)) wake_task_waiters(map.lanes[lane].queue, n);
             scheduler = true;
         }
         if (ready && role >= 0 && wake_idle_workers(my_db, role, n) < n) scheduler = true;
@@ -129,7 +133,7 @@ void hand_over_tasks() {
 // No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
 void look_at_identity() {
     if (my_db < 0) return;
-    pg_atomic_write_u32(&database(my_db).identity_changed, 1);
+    pg_atomic_fetch_add_u32(&database(my_db).identity_changed, 1);
     pg_atomic_write_u32(&database(my_db).wanted, 1);
     wake_scheduler(my_db);
     wake_launcher();
@@ -163,7 +167,7 @@ void run_action(const Action &a) {
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
             if (db < 0) break;
-            if (a.database.wanted) pg_atomic_exchange_u32(&database(db).identity_changed, 1);
+            if (a.database.wanted) pg_atomic_fetch_add_u32(&database(db).identity_changed, 1);
             pg_atomic_write_u32(&database(db).wanted, a.database.wanted ? 1 : 0);
             pg_atomic_write_u32(&database(db).no_extension, a.database.wanted ? 0 : 1);
             if (!a.database.wanted) {

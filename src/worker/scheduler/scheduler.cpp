@@ -145,9 +145,10 @@ int64 turn() {
     pg_memory_barrier();
     pg::Moment moment = pg::this_moment();
     TimestampTz now = moment.wall;
-    if (pg_atomic_read_u32(&d.identity_changed) != 0) {
+    if (uint32 seen = pg_atomic_read_u32(&d.identity_changed); seen != 0) {
         check_identity();
-        pg_atomic_write_u32(&d.identity_changed, 0);
+        // One more change meanwhile: asked again in the next turn.
+        pg_atomic_compare_exchange_u32(&d.identity_changed, &seen, 0);
         rebuild();
     }
     if (has_late_deltas()) apply_late_deltas();
