@@ -302,15 +302,37 @@ GroupTask take_head_locked(GroupNo no, bool run) {
     return task;
 }
 
-void end_group(SlotNo queue, GroupNo no, bool unused) {
-    SlotNo ns = map.queues[queue].ns;
-    pg::LwLockGuard lock(namespace_lock(ns));
-    drain_inbox_locked(ns);
+namespace {
+
+void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
     Group &g = group(no);
     g.running--;
     if (unused && map.queues[queue].group_rate > 0) g.tokens = Min(g.tokens + 1, static_cast<double>(map.queues[queue].burst));
     settle_group(no, true);
     if (may_read_groups_again(map.queues[queue].db)) wake_scheduler(map.queues[queue].db);
+}
+
+}  // namespace
+
+void end_group(SlotNo queue, GroupNo no, bool unused) {
+    SlotNo ns = map.queues[queue].ns;
+    pg::LwLockGuard lock(namespace_lock(ns));
+    drain_inbox_locked(ns);
+    end_one_locked(queue, no, unused);
+}
+
+void end_groups(std::span<const Place> places) {
+    for (std::size_t i = 0; i < places.size();) {
+        if (places[i].group == 0) {
+            i++;
+            continue;
+        }
+        SlotNo ns = map.queues[places[i].queue].ns;
+        pg::LwLockGuard lock(namespace_lock(ns));
+        drain_inbox_locked(ns);
+        for (; i < places.size() && map.queues[places[i].queue].ns == ns; i++)
+            if (places[i].group != 0) end_one_locked(places[i].queue, places[i].group, false);
+    }
 }
 
 void leave_group(SlotNo queue, uint64 key, int64 id) {

@@ -25,6 +25,8 @@ GroupTask take_head_locked(GroupNo no, bool run);
 
 // A held task of the group has ended; `unused`: it was not started, its token goes back. Files what the namespace's inbox has first.
 void end_group(SlotNo queue, GroupNo no, bool unused);
+// The same for many that were started, with the lock of their namespace taken once.
+void end_groups(std::span<const Place> places);
 // A waiting task has left its group without having been taken from it.
 void leave_group(SlotNo queue, uint64 key, int64 id);
 // A task of this key is held, as its row says (rebuild). 0: no memory.

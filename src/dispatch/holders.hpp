@@ -12,6 +12,12 @@ enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
 enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
+// What a held task takes of the limits: a place in its queue and namespace, and in its group (0: it is in none).
+struct Place {
+    SlotNo queue;
+    GroupNo group;
+};
+
 // A task that a worker has popped; the owner writes it, the scheduler reads it after the worker ended or takes it back.
 struct Hold {
     TaskRef ref;

@@ -119,6 +119,7 @@ void take_over_grouped(SlotNo ns, PageNo no) {
 void drain_inbox_locked(SlotNo no) {
     Namespace &ns = map.namespaces[no];
     if (ns.deferred != 0 && state_of(ns.db) != DbState::Loading) file_deferred_locked(no);
+    if (pg_atomic_read_u32(&ns.inbox) == 0) return;
     PageNo newest = pg_atomic_exchange_u32(&ns.inbox, 0);
     PageNo oldest = 0;
     while (newest != 0) {

@@ -29,10 +29,6 @@ bool read_lease(SlotNo no, SlotNo db, Lease *out);
 // Does the session that retained it live?
 bool session_lives(const Lease &lease);
 // Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken (end_running).
-struct Place {
-    SlotNo queue;
-    GroupNo group;
-};
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);

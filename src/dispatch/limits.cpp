@@ -84,6 +84,11 @@ void end_running(SlotNo queue, GroupNo group) {
     if (look) wake_scheduler(q.db);
 }
 
+void end_running_all(std::span<const Place> places) {
+    end_groups(places);
+    for (const Place &p : places) end_running(p.queue, 0);
+}
+
 void unreserve(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     if (group != 0) end_group(queue, group, true);

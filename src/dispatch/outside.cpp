@@ -85,14 +85,21 @@ void forget_holds() { holds.reset(); }
 void hand_up_holds(SubTransactionId sub, SubTransactionId parent) { holds.hand_up(sub, parent); }
 
 void commit_holds(SlotNo db) {
+    constexpr int at_once = 128;
     int64 earliest = INT64_MAX, dies = INT64_MAX;
+    Place over[at_once];
+    std::size_t n_over = 0;
     for (int i = 0; i < holds.count; i++) {
         const HoldNote &n = holds.items[i];
         if (n.kind == Kind::Extended) move_lease(n.ref.id, n.receipt, n.time, GetUserId());
         if (n.time.ends != 0) earliest = Min(earliest, n.time.ends);
         if (n.dies != 0) dies = Min(dies, n.dies);
-        if (n.kind == Kind::Over) drop_lease(n.ref.id, n.receipt);
+        if (n.kind == Kind::Over && take_lease_out(n.ref.id, n.receipt, &over[n_over])) n_over++;
+        if (n_over < at_once) continue;
+        end_running_all({over, n_over});
+        n_over = 0;
     }
+    end_running_all({over, n_over});
     if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)))
         wake_scheduler(db);
     else

@@ -38,6 +38,7 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
 int64 ready_for_role(SlotNo role);
 // Undoes the reservation of a task, also in its group (0: it is in none), and unblocks what waited for it.
 void end_running(SlotNo queue, GroupNo group);
+void end_running_all(std::span<const Place> places);
 // The same for one that was popped and not started: its tokens go back too.
 void unreserve(SlotNo queue, GroupNo group);
 // Queues whose token bucket has filled again may run; returns when the next one will, INT64_MAX none. The scheduler only.
