@@ -172,7 +172,7 @@ is(take('three', 10), 'a1', 'raised: another one at once');
 # Exact under races: 8 clients retain and release; never more than two of a key at once. Ten tasks can be out at a time, so a call gets
 # little more than one when all clients are in one; hence so many calls.
 queue('race', 'group_max_running => 2');
-sql(q{SELECT count(*) FROM pgqueue.create_tasks('race', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, 1600) g), group_keys => ARRAY(SELECT 'k' || g % 5 FROM generate_series(1, 1600) g))});
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('race', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, 600) g), group_keys => ARRAY(SELECT 'k' || g % 5 FROM generate_series(1, 600) g))});
 sql(q{CREATE TABLE held (id bigint, key text, n int);
       CREATE FUNCTION note_held() RETURNS void LANGUAGE sql AS $$
           INSERT INTO held SELECT t.id, t.group_key, (SELECT count(*) FROM pgqueue.task o WHERE o.queue = 'race' AND o.status = 'retained' AND o.group_key = t.group_key)
@@ -181,7 +181,7 @@ sql(q{CREATE TABLE held (id bigint, key text, n int);
           SELECT count(pgqueue.release_task(id, receipt)) FROM (SELECT id, receipt FROM pgqueue.task WHERE queue = 'race' AND status = 'retained' AND worker = 'w' AND pid = pg_backend_pid()) r $$});
 my $script = $node->basedir . '/race.sql';
 append_to_file($script, "SELECT note_held();\nSELECT end_held();\n");
-$node->command_ok([qw(pgbench -n -c 8 -j 2 -t 400 -f), $script, 'postgres'], '8 clients work on 5 groups');
+$node->command_ok([qw(pgbench -n -c 8 -j 2 -t 150 -f), $script, 'postgres'], '8 clients work on 5 groups');
 is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'race' AND status IN ('new', 'retry')}), '0', 'all tasks were taken');
 is(sql(q{SELECT max(n) <= 2 AND count(*) = count(DISTINCT id) FROM held}), 't', 'never more than two of a group at once, none twice');
 is(sql(q{SELECT count(*) FROM (SELECT started_at, lag(started_at) OVER (PARTITION BY group_key ORDER BY id) AS before FROM pgqueue.task WHERE queue = 'race') o WHERE started_at < before - interval '1 s'}), '0', 'in order');
@@ -317,17 +317,17 @@ $node->stop;
 $node->append_conf('postgresql.conf', "pgqueue.dispatch_memory = 4MB\n");
 $node->start;
 queue('big');
-sql(q{SELECT count(*) FROM pgqueue.create_tasks('big', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, 60000) g), group_keys => ARRAY(SELECT 'k' || g % 20000 FROM generate_series(1, 60000) g))});
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('big', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, 40000) g), group_keys => ARRAY(SELECT 'k' || g % 20000 FROM generate_series(1, 40000) g))});
 sql(q{CREATE TABLE got (n bigserial, id bigint, key text);
       CREATE PROCEDURE take_all() LANGUAGE plpgsql AS $$ DECLARE n bigint; quiet int := 0; BEGIN
           WHILE quiet < 400 LOOP
               WITH t AS (SELECT * FROM pgqueue.next_tasks('w', '{big}', 1000)), i AS (INSERT INTO got (id, key) SELECT id, group_key FROM t), r AS (SELECT count(pgqueue.release_task(id, receipt)) AS c FROM t) SELECT c INTO n FROM r;
               COMMIT;
               IF n = 0 THEN quiet := quiet + 1; PERFORM pg_sleep(0.01); COMMIT; ELSE quiet := 0; END IF;
-              EXIT WHEN (SELECT count FROM pgqueue.queue_status WHERE queue = 'big' AND status = 'released') = 60000;
+              EXIT WHEN (SELECT count FROM pgqueue.queue_status WHERE queue = 'big' AND status = 'released') = 40000;
           END LOOP; END $$});
 sql('CALL take_all()');
-is(sql('SELECT count(*), count(DISTINCT id) FROM got'), '60000|60000', 'memory for a part of the groups only: all tasks are taken, each once');
+is(sql('SELECT count(*), count(DISTINCT id) FROM got'), '40000|40000', 'memory for a part of the groups only: all tasks are taken, each once');
 is(sql('SELECT count(*) FROM (SELECT id, lag(id) OVER (PARTITION BY key ORDER BY n) AS before FROM got) g WHERE id < before'), '0', 'in strict order');
 $node->stop('immediate');
 done_testing();
