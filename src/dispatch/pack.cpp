@@ -31,12 +31,13 @@ void link_page(PageNo *chain, PageNo no) {
 
 PageKind kind_of(const Hint &t) { return t.group != 0 ? PageKind::Grouped : t.due != 0 ? PageKind::Due : PageKind::Ready; }
 
-// Whether an open page takes one more task: ready ones by lane and priority, those of groups by lane, waiting ones (with their time) by namespace.
+// Whether an open page takes one more task: ready ones by lane and priority; waiting ones (with their time) and those of groups, whose order goes over
+// lanes, by namespace.
 bool fits(const Page *p, const Hint &t) {
-    if (p == nullptr) return false;
-    if (t.group != 0) return p->kind == PageKind::Grouped && p->lane == t.lane && p->count < hints_per_page;
-    if (t.due == 0) return p->kind == PageKind::Ready && p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
-    return p->kind == PageKind::Due && p->count < due_per_page && map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
+    if (p == nullptr || p->kind != kind_of(t)) return false;
+    if (p->kind == PageKind::Ready) return p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
+    return p->count < (p->kind == PageKind::Due ? due_per_page : hints_per_page) &&
+           map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
 }
 
 // Packs tasks in the order noted. The newest page is first in the chain; a few are open at once, for those who take turns between queues.

@@ -87,6 +87,36 @@ void hand_over_deltas() {
 // A hint: read without the lock.
 bool is_paused(SlotNo queue) { return map.queues[queue].paused || map.namespaces[map.queues[queue].ns].paused; }
 
+struct LaneCount {
+    SlotNo lane;
+    int n;
+};
+
+// How many tasks of which lanes are in a page; those of groups may be of several.
+int lanes_of(const Page &p, LaneCount *out) {
+    if (p.kind != PageKind::Grouped) {
+        out[0] = {p.lane, p.count};
+        return 1;
+    }
+    int n = 0;
+    for (int i = 0; i < p.count; i++) {
+        int at = 0;
+        while (at < n && out[at].lane != p.hints[i].lane) at++;
+        if (at == n) out[n++] = {p.hints[i].lane, 0};
+        out[at].n++;
+    }
+    return n;
+}
+
+// Those who may take new tasks of a lane. False: the scheduler has something to do for them, too.
+bool wake_for(const LaneCount &c) {
+    SlotNo role = map.lanes[c.lane].role;
+    if (role >= 0) return wake_idle_workers(my_db, role, c.n) >= c.n;
+    // Who waits for a paused queue is woken when it is resumed.
+    if (!is_paused(map.lanes[c.lane].queue)) wake_task_waiters(map.lanes[c.lane].queue, c.n);
+    return false;
+}
+
 // Pushes the task pages, oldest first, and wakes who can use them.
 void hand_over_tasks() {
     PageNo oldest = 0;
@@ -106,24 +136,17 @@ void hand_over_tasks() {
     while (oldest != 0) {
         Page *p = page(oldest);
         PageNo next = p->next;
-        SlotNo lane = p->lane;
-        int n = p->count;
         bool ready = p->kind != PageKind::Due;
-        int64 earliest = INT64_MAX;
-        for (int i = 0; !ready && i < n; i++) earliest = Min(earliest, p->due[i].due);
+        int64 earliest = ready ? p->min_dies : INT64_MAX;
+        for (int i = 0; !ready && i < p->count; i++) earliest = Min(earliest, p->due[i].due);
         // A task of a group may wait for its time: then the scheduler has to know.
-        for (int i = 0; p->kind == PageKind::Grouped && i < n; i++)
+        for (int i = 0; p->kind == PageKind::Grouped && i < p->count; i++)
             if (p->hints[i].due != 0) earliest = Min(earliest, p->hints[i].due);
-        int64 dies = p->min_dies;
-        SlotNo role = map.lanes[lane].role;
-        push_inbox(&map.namespaces[map.queues[map.lanes[lane].queue].ns].inbox, oldest);
-        if (ready && role < 0) {
-            // Who waits for a paused queue is woken when it is resumed.
-            if (!is_paused(map.lanes[lane].queue)) wake_task_waiters(map.lanes[lane].queue, n);
-            scheduler = true;
-        }
-        if (ready && role >= 0 && wake_idle_workers(my_db, role, n) < n) scheduler = true;
-        wake_scheduler_by(my_db, ready ? dies : earliest);
+        LaneCount lanes[hints_per_page];
+        int n = ready ? lanes_of(*p, lanes) : 0;
+        push_inbox(&map.namespaces[map.queues[map.lanes[p->lane].queue].ns].inbox, oldest);
+        for (int i = 0; i < n; i++) scheduler = !wake_for(lanes[i]) || scheduler;
+        wake_scheduler_by(my_db, earliest);
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(my_db);

@@ -50,6 +50,8 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         return false;
     }
     if ((row->flags & flag_waits) != 0) return false;
+    // It has moved to another group since, or into one, where it has its place.
+    if (row->group != dispatch::key_of_group(p.group)) return false;
     dispatch::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
     if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
         if (row->group != 0 && !q->group_pass) wait_in_group(*row, now + locked_wait);

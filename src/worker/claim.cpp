@@ -69,6 +69,8 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
         return Verdict::Gone;
     }
     if ((row->flags & flag_waits) != 0) return Verdict::Gone;
+    // It has moved to another group since, or into one, where it has its place.
+    if (row->group != dispatch::key_of_group(h->group)) return Verdict::Gone;
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
         put_off(*h, row->ref, now + suspect_wait, row->dies_at);
         return Verdict::Later;

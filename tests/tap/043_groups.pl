@@ -221,6 +221,39 @@ tasks('prio', 'c c');
 sql("UPDATE pgqueue.task SET group_key = 'd' WHERE id = " . id_of('prio', 'c1'));
 is(take('prio', 5), 'c1 c2', 'moved to another group it is in nobody\'s way');
 is(sql(q{SELECT string_agg(group_key, ' ' ORDER BY id) FROM pgqueue.task WHERE queue = 'prio' AND payload IN ('"c1"', '"c2"')}), 'd c', 'as the row says');
+# A task that moves, away from behind the head or out of no group, leaves a hint where it was: that one does not start it.
+queue('moved');
+tasks('moved', 'a a a b b');
+sql(q{SELECT pgqueue.create_task('moved', '"x"')});
+is(take('moved', 1), 'a1', 'a1 is held');
+sql("UPDATE pgqueue.task SET group_key = 'b' WHERE id = " . id_of('moved', $_)) for 'a3', 'x';
+is(take('moved', 10), 'b4', 'only one of b, also by the line of those without a key');
+release('moved', 'a1');
+is(take('moved', 10), 'a2', 'a goes on');
+release('moved', 'a2');
+is(take('moved', 10), '', 'what has left a is not taken by it');
+for ('b4', 'b5', 'a3')
+{
+    release('moved', $_);
+    is(take('moved', 10), $_ eq 'b4' ? 'b5' : $_ eq 'b5' ? 'a3' : 'x', "the next of b after $_");
+}
+queue('moved_cmd');
+sql(q{SELECT pgqueue.pause_queue('moved_cmd'); CREATE TABLE moved (n bigserial, key text)});
+sql(q{SELECT pgqueue.create_task('moved_cmd', command => format('WITH s AS (INSERT INTO moved (key) VALUES (%L) RETURNING 1) SELECT pg_sleep(0.3) FROM s', k || n), group_key => k) FROM string_to_table('a a b b', ' ') WITH ORDINALITY t(k, n)});
+sql(q{UPDATE pgqueue.task SET group_key = 'b' WHERE queue = 'moved_cmd' AND command LIKE '%a2%'});
+sql(q{SELECT pgqueue.resume_queue('moved_cmd')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'moved_cmd' AND status = 'released'}, '4', 20), 'commands run');
+is(sql(q{SELECT string_agg(key, ' ' ORDER BY n) FROM moved WHERE key <> 'a1'}), 'b3 b4 a2', 'one that moved too, in its new group');
+
+# One transaction, tasks of one group for outside workers and for the server: their order is that of their creation.
+queue('mixed');
+sql(q{CREATE TABLE mixed (n bigserial, i int); BEGIN; SELECT CASE WHEN i % 2 = 1 THEN pgqueue.create_task('mixed', to_jsonb(i), group_key => 'a')
+          ELSE pgqueue.create_task('mixed', command => format('INSERT INTO mixed (i) VALUES (%s)', i), group_key => 'a') END FROM generate_series(1, 6) i; COMMIT});
+ok(wait_until(sub {
+    sql(q{WITH t AS (SELECT * FROM pgqueue.next_task('w', 'mixed')), i AS (INSERT INTO mixed (i) SELECT (payload #>> '{}')::int FROM t) SELECT pgqueue.release_task(id) FROM t});
+    return sql('SELECT count(*) FROM mixed') eq '6' }, 20), 'all are done');
+is(sql(q{SELECT string_agg(i::text, ' ' ORDER BY n) FROM mixed}), '1 2 3 4 5 6', 'in order');
+
 queue('age', "aging => '100 ms'");
 tasks('age', 'a', 'priority => 102');
 ok(wait_for($node, 'postgres', q{SELECT clock_timestamp() > created_at + interval '500 ms' FROM pgqueue.task WHERE queue = 'age'}, 't'), 'half a second passes');
