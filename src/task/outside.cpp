@@ -61,6 +61,11 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
     return true;
 }
 
+// The head of a group that is not to be had: when that is by changes of this very transaction, an abort has it the first again.
+void keep_place(const dispatch::Popped &p) {
+    dispatch::note_touched({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), dispatch::Comes::Again});
+}
+
 // What was popped and not looked at yet when an error came; the pages' bounds of dies_at are found again by a look at them.
 void return_rest(const dispatch::Popped *popped, int n) {
     while (n-- > 0) {
@@ -87,10 +92,12 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
             if (n == 0) break;
             pg::Moment now = pg::this_moment();
             for (; i < n; i++) {
-                if (take_one(r, popped[i], &out[taken], now))
+                if (take_one(r, popped[i], &out[taken], now)) {
                     taken++;
-                else
-                    dispatch::unreserve(popped[i].queue, popped[i].group);
+                    continue;
+                }
+                if (popped[i].group != 0) keep_place(popped[i]);
+                dispatch::unreserve(popped[i].queue, popped[i].group);
             }
         }
     };

@@ -245,6 +245,22 @@ sql(q{SELECT pgqueue.resume_queue('moved_cmd')});
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'moved_cmd' AND status = 'released'}, '4', 20), 'commands run');
 is(sql(q{SELECT string_agg(key, ' ' ORDER BY n) FROM moved WHERE key <> 'a1'}), 'b3 b4 a2', 'one that moved too, in its new group');
 
+# A transaction that has changed the head comes upon it when it takes tasks; rolled back, the head is the first again.
+queue('own');
+my $o = session($node);
+for my $what ('SELECT pgqueue.cancel_task(%s)', 'DELETE FROM pgqueue.task WHERE id = %s', q{UPDATE pgqueue.task SET group_key = 'z' WHERE id = %s}, q{UPDATE pgqueue.task SET dies_at = now() - interval '1 s' WHERE id = %s})
+{
+    tasks('own', 'a a');
+    $o->query('BEGIN; SAVEPOINT s; ' . sprintf($what, id_of('own', 'a1')));
+    $o->query(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{own}', 1)});
+    $o->query('ROLLBACK TO s; COMMIT');
+    take_soon('own', 10, 'a1', "the head is there after the roll back: $what");
+    release('own', 'a1');
+    is(take('own', 10), 'a2', 'and the next one follows');
+    release('own', 'a2');
+}
+$o->close;
+
 # One transaction, tasks of one group for outside workers and for the server: their order is that of their creation.
 queue('mixed');
 sql(q{CREATE TABLE mixed (n bigserial, i int); BEGIN; SELECT CASE WHEN i % 2 = 1 THEN pgqueue.create_task('mixed', to_jsonb(i), group_key => 'a')
