@@ -74,6 +74,7 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
         row.queue_id = new_id;
         store::update(&row, nullptr, store::Wait::Block);
         dispatch::note_count(new_slot, -1, static_cast<int>(Status::Retained), 1);
+        dispatch::note_lease_moved(id, new_slot, row.group);
         kept++;
     });
     PG_RETURN_INT64(all - kept);

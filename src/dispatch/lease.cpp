@@ -1,5 +1,6 @@
 #include "dispatch/lease.hpp"
 
+#include "dispatch/groups.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -130,6 +131,21 @@ bool drop_lease(int64 id, int64 receipt) {
     if (!take_lease_out(id, receipt, &place)) return false;
     end_running(place.queue, place.group);
     return true;
+}
+
+void move_lease_to(int64 id, SlotNo queue, uint64 key) {
+    Place place{queue, key != 0 ? hold_in_group(queue, key) : 0};
+    pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
+    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
+    {
+        pg::LwLockGuard lock(lease_lock(id));
+        if (Lease *l = find_locked(id, 0)) {
+            std::swap(l->queue, place.queue);
+            std::swap(l->group, place.group);
+        }
+    }
+    // The former place; the new one when the lease has ended meanwhile.
+    end_running(place.queue, place.group);
 }
 
 void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender) {

@@ -32,6 +32,8 @@ bool session_lives(const Lease &lease);
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
+// Its task is of another queue of the namespace now, under whose limits it takes a place instead. key: hash of its group key, 0 none.
+void move_lease_to(int64 id, SlotNo queue, uint64 key);
 // Another end for it, unless it was given a newer one: transactions may tell in another order than they had the row in. `extender`: the role that
 // extends it in this session; a lease of which nobody knows who holds it becomes its own.
 void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);

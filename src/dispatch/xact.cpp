@@ -2,6 +2,7 @@
 
 #include "dispatch/awaited.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/notes.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/pack.hpp"
@@ -15,7 +16,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread };
+enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease };
 
 struct Action {
     SubTransactionId sub;
@@ -34,6 +35,10 @@ struct Action {
             uint64 key;
             int64 id;
         } left;
+        struct {
+            int64 id;
+            uint64 key;
+        } moved;
         struct {
             Oid oid;
             bool wanted;
@@ -185,6 +190,7 @@ void run_action(const Action &a) {
         case ActionKind::Settle: post_settle(my_db, a.id); break;
         case ActionKind::Wake:
         case ActionKind::LeftGroup: break;
+        case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
@@ -360,6 +366,7 @@ void note_awaited(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->
 void note_settle(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
+void note_lease_moved(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
 void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 

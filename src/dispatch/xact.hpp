@@ -33,6 +33,8 @@ void note_settle(int64 id);
 void note_database(Oid oid, bool wanted);
 // Whether the data belongs to this database may have changed: workers stop until a scheduler has looked.
 void note_identity_change();
+// A task that an outside worker holds is of another queue from the commit on; key: hash of its group key, 0 none.
+void note_lease_moved(int64 id, SlotNo queue, uint64 key);
 // Waiting tasks are in the wrong lists from the commit on: the scheduler reads the rows again.
 void note_reread(SlotNo db);
 // Something that workers were started or stopped for; wakes the scheduler.

@@ -360,6 +360,18 @@ is(take('dep', 10), 'a1', 'which goes on');
 sql(q{SELECT pgqueue.purge_queue('dep', force => true)});
 tasks('dep', 'b');
 take_soon('dep', 10, 'b1', 'a purged queue has new groups');
+# What is held through a purge holds its place in its group, and under max_running.
+queue('kept', 'max_running => 2');
+tasks('kept', 'k k k');
+is(take('kept', 10), 'k1', 'held when the queue is purged');
+is(sql(q{SELECT pgqueue.purge_queue('kept')}), '2', 'the others are removed');
+tasks('kept', 'k');
+sql(q{SELECT pgqueue.create_task('kept', to_jsonb('x' || i)) FROM generate_series(1, 2) i});
+take_soon('kept', 10, 'x1', 'the group is still held, and one of two places is');
+release('kept', 'x1');
+take_soon('kept', 10, 'x2', 'one at a time beside it');
+sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.task WHERE queue = 'kept' AND status = 'retained' AND group_key = 'k'});
+take_soon('kept', 10, 'k1', 'the release frees both');
 $node->stop;
 
 # Memory that is too small for all groups: nothing is lost, the order stays.
