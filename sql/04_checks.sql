@@ -143,3 +143,5 @@ CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_intern
     FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();
 CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.handler
     FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();
+CREATE TRIGGER config_changed AFTER INSERT OR UPDATE OR DELETE ON pgqueue_internal.ticker
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed();

@@ -55,6 +55,17 @@ BEGIN
 END
 $$;
 
+-- Raises 42939 for the extension's own namespace.
+CREATE FUNCTION pgqueue_internal.refuse_system_namespace(namespace_id integer) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF namespace_id = 2 THEN
+        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = 'namespace "pgqueue" is reserved for system use',
+            HINT = 'Name another namespace.';
+    END IF;
+END
+$$;
+
 -- The id of a namespace with this normalised name; NULL when there is none.
 CREATE FUNCTION pgqueue_internal.namespace_id(namespace_name text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

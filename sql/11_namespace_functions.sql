@@ -62,6 +62,7 @@ DECLARE
     namespace_name text;
     target integer;
     queues bigint;
+    tickers bigint;
     deleted pgqueue.namespace;
 BEGIN
     PERFORM pgqueue_internal.check_call('delete_namespace', true);
@@ -71,9 +72,10 @@ BEGIN
     PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;  -- no new queues until the end
     deleted := pgqueue_internal.shown_namespace(target);
     SELECT count(*) INTO queues FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
-    IF queues > 0 AND force IS NOT TRUE THEN
+    SELECT count(*) INTO tickers FROM pgqueue_internal.ticker t WHERE t.namespace_id = target;
+    IF queues + tickers > 0 AND force IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('namespace "%s" is not empty', namespace_name),
-            DETAIL = format('Queues in it: %s.', queues),
+            DETAIL = format('Queues in it: %s, tickers: %s.', queues, tickers),
             HINT = format('Delete them first, or use SELECT pgqueue.delete_namespace(%L, force => true).', namespace_name);
     END IF;
     PERFORM pgqueue_internal.drop_queue_tasks(q.id, true) FROM pgqueue_internal.queue q WHERE q.namespace_id = target;

@@ -120,8 +120,9 @@ BEGIN
          q.group_policy, q.aging, q.retention, q.on_finish, q.dead_letter, q.group_commit, q.forward_to, q.paused, q.paused_reason,
          q.paused_until)
     WHERE s.id = q.id AND s IS DISTINCT FROM q;
-    -- Queues that name it as their dead-letter queue follow.
+    -- Tickers, and queues that name it as their dead-letter queue, follow.
     IF old_name <> q.name THEN
+        UPDATE pgqueue_internal.ticker t SET queue = q.name WHERE t.namespace_id = q.namespace_id AND t.queue = old_name;
         UPDATE pgqueue_internal.queue s SET dead_letter = q.name WHERE s.namespace_id = q.namespace_id AND s.dead_letter = old_name;
     END IF;
 EXCEPTION WHEN unique_violation THEN

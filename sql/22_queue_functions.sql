@@ -24,10 +24,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     q pgqueue_internal.queue;
 BEGIN
-    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = target AND n.name = 'pgqueue') THEN
-        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = 'namespace "pgqueue" is reserved for system use',
-            HINT = 'Name another namespace.';
-    END IF;
     INSERT INTO pgqueue_internal.queue AS s (namespace_id, name) VALUES (target, queue_name)
     ON CONFLICT ON CONSTRAINT queue_namespace_id_name_key DO NOTHING
     RETURNING s.* INTO q;
@@ -54,13 +50,14 @@ BEGIN
 END
 $$;
 
--- The namespace of a call that manages queues; the caller needs manage in it.
+-- The namespace of a call that manages queues; the caller needs manage in it. The extension's own is for nobody to change.
 CREATE FUNCTION pgqueue_internal.managed_namespace(namespace text) RETURNS integer
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer := pgqueue_internal.resolve_namespace(namespace);
 BEGIN
-    PERFORM pgqueue_internal.require(target, 'manage');
+    PERFORM pgqueue_internal.require(target, 'manage'),
+        pgqueue_internal.refuse_system_namespace(target);
     RETURN target;
 END
 $$;

@@ -99,6 +99,42 @@ END
 $$;
 CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_handler();
 
+CREATE FUNCTION pgqueue_internal.restore_queue() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.id < 100 AND EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.id = NEW.id) THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_queue();
+
+-- The extension's own tickers are there already: they get the schedule of the dump.
+CREATE FUNCTION pgqueue_internal.restore_ticker() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    NEW.role := pgqueue_internal.restored_role(NEW.role_name);
+    UPDATE pgqueue_internal.ticker t
+    SET (period, cron, time_zone, jitter, description, anchor) = (NEW.period, NEW.cron, NEW.time_zone, NEW.jitter, NEW.description, NEW.anchor)
+    WHERE t.id = NEW.id AND t.id < 100;
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker();
+
+CREATE FUNCTION pgqueue_internal.restore_ticker_state() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pgqueue_internal.ticker_state s WHERE s.ticker_id = NEW.ticker_id AND s.ticker_id < 100;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker_state FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker_state();
+
 CREATE FUNCTION pgqueue_internal.restore_ring() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -7,7 +7,7 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pgqueue TO pgqueue_user;
 GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue TO pgqueue_user;
-GRANT INSERT, UPDATE, DELETE ON pgqueue.namespace, pgqueue.queue, pgqueue.handler, pgqueue.task TO pgqueue_user;
+GRANT INSERT, UPDATE, DELETE ON pgqueue.namespace, pgqueue.queue, pgqueue.handler, pgqueue.ticker, pgqueue.task TO pgqueue_user;
 GRANT DELETE ON pgqueue.task_archive TO pgqueue_user;
 
 -- What the views call on behalf of the role that reads them. Without USAGE on the schema nobody can name them.

@@ -125,6 +125,11 @@ const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *n
     return *q;
 }
 
+void refuse_system(const store::NamespaceInfo &ns) {
+    if (ns.id == store::system_namespace)
+        ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("namespace \"%s\" is reserved for system use", ns.name), errhint("Name another namespace."));
+}
+
 bool may(int32 ns_id, unsigned privilege) { return (store::privileges_of(caller(), ns_id) & privilege) != 0; }
 
 void require(const store::NamespaceInfo &ns, unsigned privilege) {

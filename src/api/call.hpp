@@ -22,6 +22,8 @@ const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *n
 // 42704.
 [[noreturn]] void no_task(int64 id);
 
+// 42939 for the extension's own namespace.
+void refuse_system(const store::NamespaceInfo &ns);
 // 42501 with the missing grant as hint.
 void require(const store::NamespaceInfo &ns, unsigned privilege);
 // 42501 unless the caller is a member of pgqueue_admin.

@@ -75,6 +75,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
         // A restore, or adopt(): whose data this is has to be asked again.
         dispatch::note_identity_change();
+    } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
+        dispatch::note_ticker(int_column(data, tuple, "id"));
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
         note_namespace(int_column(data, tuple, "id"));
     }

@@ -1,7 +1,6 @@
 // create_task and create_tasks: arguments, rights, limits, then rows and hints.
 #include "api/call.hpp"
 
-#include "dispatch/look.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
@@ -101,18 +100,10 @@ void check_content(const store::NewTask &t) {
 
 // max_depth of queue and namespace.
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
-    if (q.max_depth <= 0 && ns.max_depth <= 0) return;
-    dispatch::SlotNo slot = task::slot_of(q);
-    if (slot < 0) return;
-    int64 depth = dispatch::unfinished(slot);
-    if (q.max_depth > 0 && depth + more > q.max_depth)
-        ereport(ERROR, errcode(err::queue_full), errmsg("queue \"%s\" is full", q.name),
-                errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", depth, q.max_depth), errhint("Try again later, or raise max_depth."));
-    if (ns.max_depth <= 0) return;
-    int64 all = dispatch::unfinished_of_namespace(dispatch::map.queues[slot].ns);
-    if (all + more > ns.max_depth)
-        ereport(ERROR, errcode(err::queue_full), errmsg("namespace \"%s\" is full", ns.name),
-                errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", all, ns.max_depth), errhint("Try again later, or raise max_depth."));
+    if (task::Full full = task::no_room_for(ns, q, more); full.kind != nullptr)
+        ereport(ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
+                errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", full.depth, full.max_depth),
+                errhint("Try again later, or raise max_depth."));
 }
 
 // Namespace and queue of the call, rights checked. The references are valid until the catalog cache is used again after an invalidation.
@@ -121,6 +112,7 @@ const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceIn
     char *ns_name = text_arg(fcinfo, a_namespace);
     const store::NamespaceInfo &n = find_namespace(ns_name);
     require(n, store::priv_use);
+    refuse_system(n);
     const store::QueueInfo &q = find_queue(n, text_arg(fcinfo, a_queue));
     *ns = store::namespace_by_id(q.ns_id);
     return q;

@@ -86,13 +86,6 @@ void put_task(ReturnSetInfo *info, const store::TaskRow &t, int64 receipt, const
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-int64 new_receipt() {
-    int64 receipt = 0;
-    while (receipt == 0)
-        if (!pg_strong_random(&receipt, sizeof(receipt))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
-    return receipt;
-}
-
 void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
@@ -100,7 +93,7 @@ void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name
         before_shmem_exit(at_exit, Datum(0));
         exit_callback_registered = true;
     }
-    int64 receipt = new_receipt();
+    int64 receipt = task::new_receipt();
     auto *rows = static_cast<store::TaskRow *>(palloc(sizeof(store::TaskRow) * static_cast<Size>(t.most)));
     int n = task::take({t.ns, t.queues, t.worker, receipt, t.lease, t.bound}, rows, t.most);
     for (int i = 0; i < n; i++) put_task(info, rows[i], receipt, ns_name);
@@ -130,6 +123,7 @@ PGQ_FUNCTION(pgqueue_next_task) {
     t.worker = worker_arg(fcinfo);
     const store::NamespaceInfo &ns = find_namespace(text_arg(fcinfo, 4));
     require(ns, store::priv_work);
+    refuse_system(ns);
     char *ns_name = pstrdup(ns.name);
     t.bound = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
     t.lease = lease_arg(fcinfo, 2, t.bound);
@@ -150,6 +144,7 @@ PGQ_FUNCTION(pgqueue_next_tasks) {
     t.worker = worker_arg(fcinfo);
     const store::NamespaceInfo &ns = find_namespace(text_arg(fcinfo, 5));
     require(ns, store::priv_work);
+    refuse_system(ns);
     char *ns_name = pstrdup(ns.name);
     t.most = PG_ARGISNULL(2) ? 1 : PG_GETARG_INT32(2);
     if (t.most < 1 || t.most > 10000)

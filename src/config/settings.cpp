@@ -9,6 +9,7 @@ constinit int max_workers_setting = -1;
 constinit int max_workers_per_role = 0;
 constinit int worker_idle_timeout = 60 * 1000;
 constinit int max_crashes = 3;
+constinit bool tickers = true;
 constinit bool adopt_on_start = false;
 constinit int dispatch_memory = 64 * 1024;
 constinit int segment_size = 256 * 1024;
@@ -48,6 +49,7 @@ void define_bools() {
     const BoolSetting all[] = {
         {"pgqueue.enabled", "Starts schedulers and workers.", &enabled, PGC_SIGHUP},
         {"pgqueue.adopt_on_start", "Lets a restored, copied or cloned database start dispatch by itself.", &adopt_on_start, PGC_SIGHUP},
+        {"pgqueue.tickers", "Fires tickers.", &tickers, PGC_SIGHUP},
         {"pgqueue.track_costs", "Keeps CPU time and WAL of each run.", &track_costs, PGC_SUSET},
     };
     for (const BoolSetting &s : all) DefineCustomBoolVariable(s.name, s.what, nullptr, s.value, *s.value, s.context, 0, nullptr, nullptr, nullptr);

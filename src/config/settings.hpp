@@ -11,6 +11,7 @@ extern int max_workers_setting;    // -1: half of max_worker_processes
 extern int max_workers_per_role;   // 0: no own limit
 extern int worker_idle_timeout;    // ms
 extern int max_crashes;            // 0: never quarantined
+extern bool tickers;
 extern bool adopt_on_start;
 extern int dispatch_memory;        // kB
 extern int segment_size;           // kB

@@ -160,16 +160,6 @@ std::int64_t latest_shown(const CronZone &zone, std::int64_t instant) {
     }
 }
 
-// The first instant when the wall clock shows a time or has jumped over it.
-std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time) {
-    for (std::int64_t t = wall_time - longest_offset;;) {
-        ZonePeriod p = zone.period(t);
-        if (wall_time - p.offset > t) t = wall_time - p.offset;
-        if (t < p.until) return t;
-        t = p.until;
-    }
-}
-
 // Slots of a text that names hours are times of the wall clock: each comes once.
 std::optional<std::int64_t> next_of_hours(const CronSpec &spec, std::int64_t after, const CronZone &zone) {
     std::optional<std::int64_t> wall_time = next_wall_time(spec, latest_shown(zone, after) + 1);
@@ -188,6 +178,15 @@ std::optional<std::int64_t> next_of_every_hour(const CronSpec &spec, std::int64_
 }
 
 }  // namespace
+
+std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time) {
+    for (std::int64_t t = wall_time - longest_offset;;) {
+        ZonePeriod p = zone.period(t);
+        if (wall_time - p.offset > t) t = wall_time - p.offset;
+        if (t < p.until) return t;
+        t = p.until;
+    }
+}
 
 std::optional<std::int64_t> cron_next(const CronSpec &spec, std::int64_t after_us, const CronZone &zone) {
     constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max() / second_us - (years_searched + 2) * 366 * day_seconds;

@@ -54,6 +54,9 @@ struct CronZone {
     ZonePeriod period(std::int64_t instant) const { return period_at(zone, instant); }
 };
 
+// The first instant when the wall clock shows a time or has jumped over it; both in seconds since 1970, the time as if it were UTC.
+std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time);
+
 // The first slot after an instant, in microseconds since 1970 UTC. None: the text names no day of any year, or time ends.
 std::optional<std::int64_t> cron_next(const CronSpec &spec, std::int64_t after_us, const CronZone &zone);
 

@@ -27,6 +27,7 @@ constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
 constexpr int settle_posts = 256;
+constexpr int ticker_posts = 64;
 
 // Tasks of one priority in a lane.
 struct PriorityList {
@@ -176,6 +177,11 @@ struct Database {
     pg_atomic_uint32 settle_all;     // the scheduler looks at all tasks that wait for others
     pg_atomic_uint32 awaited_known;  // edges of earlier lives of the server are in Shared::awaited
     pg_atomic_uint64 posted[settle_posts];  // ids of tasks that ended or wait, 0 free
+    pg_atomic_uint32 any_ticker;     // something is in `tickers`, or all_tickers is set
+    pg_atomic_uint32 all_tickers;    // the scheduler reads all tickers
+    pg_atomic_uint32 tickers[ticker_posts];  // ids of tickers that were written, 0 free
+    pg_atomic_uint32 tickers_on;     // the scheduler fires tickers
+    pg_atomic_uint64 tickers_since;  // TimestampTz: since when
     pg_atomic_uint32 namespaces;     // number of entries below
     SlotNo ns[1024];
     uint64 virtual_time;             // fair share, approximate, no lock
@@ -187,7 +193,6 @@ struct Database {
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
     // last housekeeping, for health
-    pg_atomic_uint32 clean_asked;    // somebody wants a pass now
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown
     pg_atomic_uint32 holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way

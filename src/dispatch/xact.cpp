@@ -8,6 +8,7 @@
 #include "dispatch/pack.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -16,7 +17,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease };
+enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker };
 
 struct Action {
     SubTransactionId sub;
@@ -192,6 +193,7 @@ void run_action(const Action &a) {
         case ActionKind::LeftGroup: break;
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
+        case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
@@ -368,6 +370,7 @@ void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)-
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_lease_moved(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
 void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
+void note_ticker(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

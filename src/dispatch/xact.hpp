@@ -37,6 +37,8 @@ void note_identity_change();
 void note_lease_moved(int64 id, SlotNo queue, uint64 key);
 // Waiting tasks are in the wrong lists from the commit on: the scheduler reads the rows again.
 void note_reread(SlotNo db);
+// A ticker was written: the scheduler reads when it is due.
+void note_ticker(int32 id);
 // Something that workers were started or stopped for; wakes the scheduler.
 void note_wake();
 

@@ -57,6 +57,11 @@ struct RoleInfo {
     const char *name;
 };
 
+// The extension's own (sql/90_register.sql).
+constexpr int32 system_namespace = 2;
+constexpr int32 housekeeping_queue = 1;
+constexpr int32 cleanup_ticker = 1;
+
 const NamespaceInfo *namespace_by_name(const char *name);
 const NamespaceInfo *namespace_by_id(int32 id);
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);

@@ -48,6 +48,7 @@ void adopt() {
         "DELETE FROM pgqueue_internal.namespace_grant g WHERE g.role <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.rolname = g.role_name)",
         "UPDATE pgqueue_internal.namespace_grant g SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = g.role_name AND g.role <> 0",
         "UPDATE pgqueue_internal.namespace_grant g SET grantor = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = g.grantor_name",
+        "UPDATE pgqueue_internal.ticker t SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = t.role_name",
         "UPDATE pgqueue_internal.handler h SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = h.role_name",
     };
     Oid caller;

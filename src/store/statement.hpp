@@ -5,7 +5,7 @@
 
 namespace pgqueue::store {
 
-constexpr int statement_args = 5;
+constexpr int statement_args = 8;
 
 struct Statement {
     const char *sql;

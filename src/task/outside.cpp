@@ -76,6 +76,13 @@ void return_rest(const dispatch::Popped *popped, int n) {
 
 }  // namespace
 
+int64 new_receipt() {
+    int64 receipt = 0;
+    while (receipt == 0)
+        if (!pg_strong_random(&receipt, sizeof(receipt))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
+    return receipt;
+}
+
 int take(const TakeRequest &r, store::TaskRow *out, int most) {
     dispatch::Popped popped[pop_chunk];
     int taken = 0, n = 0, i = 0;

@@ -1,8 +1,9 @@
-// One pass of the collector of segments, in a process of its own so that no due time waits for it. What it removes and moves is told to the
-// dispatcher with the transactions that do it.
+// Runs the tasks of the system queue, each one pass of the collector of segments, in a process of its own so that no due time waits for it. What a pass
+// removes and moves is told to the dispatcher with the transactions that do it.
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/outside.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
@@ -11,7 +12,7 @@
 #include "store/catalog.hpp"
 #include "store/dedup.hpp"
 #include "store/segments.hpp"
-#include "task/lifecycle.hpp"
+#include "task/outside.hpp"
 
 namespace pgqueue::worker {
 namespace {
@@ -19,6 +20,8 @@ namespace {
 constinit SlotNo my_db = -1;
 
 void at_exit(int, Datum) {
+    AbortOutOfAnyTransaction();
+    dispatch::end_session_leases();
     uint32 me = static_cast<uint32>(MyProcPid);
     pg_atomic_compare_exchange_u32(&dispatch::database(my_db).housekeeper_pid, &me, 0);
     dispatch::wake_scheduler(my_db);
@@ -65,6 +68,8 @@ void tell_held_back(const store::CleanReport &report) {
     pg_atomic_write_u32(&d.cleaning_held_back, report.held_back ? 1 : 0);
 }
 
+int64 usual_limit() { return int64(config::segment_size) * 1024; }
+
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
@@ -72,6 +77,37 @@ void run_pass(int64 limit, TimestampTz at) {
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     remove_keys(at);
+}
+
+// The next task of the system queue, held by this session; 0: none.
+struct Held {
+    int64 id = 0, receipt = 0;
+};
+
+Held take_task() {
+    Held held;
+    pg::Outcome out = pg::run_in_transaction([&held] {
+        const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
+        dispatch::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+        if (queue < 0) return;
+        store::TaskRow row;
+        int64 receipt = task::new_receipt();
+        if (task::take({dispatch::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row, 1) == 1) held = {row.ref.id, receipt};
+    }, TopMemoryContext);
+    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not take its task: %s", out.error.message));
+    return held;
+}
+
+void end_task(const Held &held, const pg::Outcome &pass) {
+    pg::Outcome out = pg::run_in_transaction([&] {
+        store::TaskRow row;
+        if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
+        if (pass.ok)
+            task::release(&row, nullptr, store::Wait::Block);
+        else
+            task::fail(&row, {pass.error.message, -1, false, nullptr});
+    }, TopMemoryContext);
+    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not end its task: %s", out.error.message));
 }
 
 }  // namespace
@@ -82,7 +118,15 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     pg_atomic_write_u32(&dispatch::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
     BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
-    run_pass(limit > 0 ? limit : int64(config::segment_size) * 1024, at != 0 ? at : GetCurrentTimestamp());
+    if (limit > 0 || at != 0) {
+        run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp());
+        return;
+    }
+    for (Held held = take_task(); held.id != 0; held = take_task()) {
+        pg::Outcome pass = pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
+        if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed: %s", pass.error.message));
+        end_task(held, pass);
+    }
 }
 
 }  // namespace pgqueue::worker

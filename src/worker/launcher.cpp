@@ -172,7 +172,10 @@ void pgqueue_launcher_main(Datum) {
     set_up_session("pgqueue launcher");
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        reload_if_asked();
+        // Schedulers that have left do not hear of settings: each looks what the new ones mean for it.
+        if (reload_if_asked())
+            for (SlotNo db = 0; db < dispatch::max_databases; db++)
+                if (database(db).used) dispatch::wake_scheduler(db);
         SetCurrentStatementStartTimestamp();
         read_databases();
         pg::Moment now = pg::this_moment();

@@ -106,10 +106,11 @@ void set_up_session(const char *application) {
     pgstat_report_appname(application);
 }
 
-void reload_if_asked() {
-    if (!ConfigReloadPending) return;
+bool reload_if_asked() {
+    if (!ConfigReloadPending) return false;
     ConfigReloadPending = false;
     ProcessConfigFile(PGC_SIGHUP);
+    return true;
 }
 
 }  // namespace pgqueue::worker

@@ -28,8 +28,8 @@ void free_worker_slot(SlotNo worker);
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
 // The session of a process that works for a whole database, once it is connected.
 void set_up_session(const char *application);
-// Reloads the configuration when it was asked for.
-void reload_if_asked();
+// Reloads the configuration when it was asked for. Returns whether it was.
+bool reload_if_asked();
 
 // Lets our processes leave a database for a command that needs it alone, and keeps them out until that command's transaction ends.
 void install_utility_hook();

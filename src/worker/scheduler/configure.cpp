@@ -48,6 +48,7 @@ constexpr const char *refresh_names =
     "WITH n AS (UPDATE pgqueue_internal.namespace n SET owner_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = n.owner AND a.rolname <> n.owner_name), "
     "r AS (UPDATE pgqueue_internal.role r SET name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = r.oid AND a.rolname <> r.name), "
     "h AS (UPDATE pgqueue_internal.handler h SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = h.role AND a.rolname <> h.role_name), "
+    "t AS (UPDATE pgqueue_internal.ticker t SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = t.role AND a.rolname <> t.role_name), "
     "d AS (DELETE FROM pgqueue_internal.namespace_grant g WHERE g.role <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.oid = g.role)) "
     "UPDATE pgqueue_internal.namespace_grant g SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = g.role AND a.rolname <> g.role_name";
 

@@ -1,10 +1,15 @@
-// When the housekeeper runs: a worker of ours that cleans and rotates segments, so that nothing of it delays a due time. While tasks finish it
-// is thought of every minute, and more often while a segment fills; without finished tasks once an hour; in an empty database never.
+// When the housekeeper runs, a process of its own so that nothing of it delays a due time: as soon as the system queue has a task. Ticker `cleanup`
+// makes one each hour; here it gets an extra one each minute while tasks finish, and sooner while a segment fills.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/look.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
 #include "pg/guards.hpp"
+#include "store/catalog.hpp"
 #include "store/segments.hpp"
+#include "task/ticker.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -14,7 +19,6 @@ using dispatch::map;
 constexpr int64 second = USECS_PER_SEC;
 constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
-constexpr int64 quiet_pass_every = 3600 * second;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
 constinit TimestampTz last_look = 0;
@@ -47,30 +51,47 @@ bool segment_is_full() {
     return bytes >= int64(config::segment_size) * 1024;
 }
 
-void start(TimestampTz now, int64 finished) {
-    last_pass = now;
-    finished_then = finished;
-    pg::MemoryScope scope(self.lasting);
-    if (!start_housekeeper(self.db, &handle)) handle = nullptr;
+SlotNo system_queue() { return dispatch::find_queue(self.db, store::housekeeping_queue); }
+
+// An extra run of the ticker, unless one waits or runs already, or somebody is at the ticker's row.
+void make_task() {
+    SlotNo queue = system_queue();
+    if (queue >= 0 && dispatch::unfinished(queue) > 0) return;
+    transact("make a task for the housekeeper", [] {
+        store::Ticker ticker;
+        int32 id = store::cleanup_ticker;
+        if (store::lock_tickers({&id, 1}, &ticker) == 1) task::fire(&ticker, 0, GetCurrentTimestamp());
+    });
+}
+
+// Thinks of cleaning. Returns when to do so again; a commit that finishes a task after a quiet time calls sooner.
+TimestampTz think(TimestampTz now) {
+    if (now - last_look < look_every && pg_atomic_read_u32(&my_db().cleaning_timer) != 0) return last_look + look_every;
+    last_look = now;
+    int64 finished = finished_rows();
+    bool quiet = finished == 0 || finished == finished_then;
+    // Set before the rows are counted again, so that no finished task after this is missed.
+    pg_atomic_write_u32(&my_db().cleaning_timer, quiet ? 0 : 1);
+    if (quiet) return never;
+    if (now - last_pass >= pass_every || segment_is_full()) {
+        finished_then = finished;
+        make_task();
+    }
+    return now + look_every;
 }
 
 }  // namespace
 
 TimestampTz housekeeping(TimestampTz now) {
-    dispatch::Database &d = my_db();
-    bool asked = pg_atomic_exchange_u32(&d.clean_asked, 0) != 0;
-    if (!asked && now - last_look < look_every && pg_atomic_read_u32(&d.cleaning_timer) != 0) return last_look + look_every;
-    last_look = now;
-    int64 finished = finished_rows();
-    bool quiet = finished == finished_then;
-    // Set before the rows are counted again, so that no finished task after this is missed.
-    pg_atomic_write_u32(&d.cleaning_timer, quiet ? 0 : 1);
-    if (running()) return now + look_every;
-    if (asked || now - last_pass >= (quiet ? quiet_pass_every : pass_every) || (!quiet && segment_is_full())) {
-        if (finished > 0 || asked) start(now, finished);
-    }
-    if (!quiet) return now + look_every;
-    return finished > 0 ? last_pass + quiet_pass_every : never;
+    TimestampTz next = think(now);
+    SlotNo queue = system_queue();
+    if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
+    if (running()) return Min(next, now + second);
+    last_pass = now;
+    pg::MemoryScope scope(self.lasting);
+    if (start_housekeeper(self.db, &handle)) return next;
+    handle = nullptr;
+    return Min(next, now + look_every);
 }
 
 }  // namespace pgqueue::worker::scheduler

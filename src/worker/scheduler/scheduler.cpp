@@ -100,7 +100,9 @@ void take_over() {
     bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
     check_identity();
     transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
-    if (changed || dispatch::state_of(self.db) != DbState::Ready) rebuild();
+    if (!changed && dispatch::state_of(self.db) == DbState::Ready) return;
+    pg_atomic_write_u32(&d.tickers_on, 0);
+    rebuild();
 }
 
 // True while the process has a reason to stay.
@@ -156,6 +158,7 @@ int64 turn() {
     TimestampTz next = recover_workers(now);
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
+    next = Min(next, fire_tickers(moment));
     next = Min(next, expire(now));
     next = Min(next, end_leases(moment));
     wake_waiters();

@@ -44,6 +44,9 @@ void write_roles();
 TimestampTz move_due(TimestampTz now);
 TimestampTz expire(TimestampTz now);
 
+// tickers.cpp: slots of tickers.
+TimestampTz fire_tickers(const pg::Moment &now);
+
 // leases.cpp: outside workers.
 TimestampTz end_leases(const pg::Moment &now);
 void wake_waiters();

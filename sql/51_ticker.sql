@@ -1,0 +1,300 @@
+-- Tickers: the views, and what a ticker may be. docs/internals/tickers.md
+
+-- First slot strictly after an instant; NULL none. Raises for a cron text or zone that is not valid any more.
+CREATE FUNCTION pgqueue_internal.next_slot(period interval, cron text, time_zone text, anchor timestamptz, starts_at timestamptz,
+    ends_at timestamptz, after timestamptz) RETURNS timestamptz
+    LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'pgqueue_internal_next_slot';
+
+-- When a slot of a ticker is due: later by its jitter.
+CREATE FUNCTION pgqueue_internal.due_of_slot(ticker_id integer, slot timestamptz, jitter interval) RETURNS timestamptz
+    LANGUAGE C IMMUTABLE AS 'MODULE_PATHNAME', 'pgqueue_internal_due_of_slot';
+
+CREATE VIEW pgqueue_internal.ticker_shown AS
+SELECT t.id, t.namespace_id, n.name AS namespace, t.name AS ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority,
+    t.retries, t.ttl, t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description,
+    pgqueue_internal.role_name(t.role, t.role_name) AS role, s.next_at, s.last_at, s.last_task,
+    coalesce(
+        (SELECT (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[k.status + 1]
+         FROM pgqueue_internal.segment k WHERE k.id = s.last_task),
+        (SELECT a.status FROM pgqueue_internal.archive a WHERE a.id = s.last_task)) AS last_status,
+    t.created_at
+FROM pgqueue_internal.ticker t
+JOIN pgqueue_internal.ticker_state s ON s.ticker_id = t.id
+JOIN pgqueue_internal.namespace n ON n.id = t.namespace_id;
+
+CREATE VIEW pgqueue.ticker WITH (security_barrier) AS
+SELECT t.namespace, t.ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl, t.run_limit,
+    t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description, t.role, t.next_at, t.last_at, t.last_task,
+    t.last_status, t.created_at
+FROM pgqueue_internal.ticker_shown t
+JOIN pgqueue_internal.visible n ON n.id = t.namespace_id;
+COMMENT ON VIEW pgqueue.ticker IS 'one row for each ticker';
+COMMENT ON COLUMN pgqueue.ticker.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.ticker.ticker IS 'ticker';
+COMMENT ON COLUMN pgqueue.ticker.queue IS 'queue of the tasks; NULL: ticks only for next_ticker';
+COMMENT ON COLUMN pgqueue.ticker.period IS 'time between slots; NULL when cron is set; both NULL: disabled; default 1 minute when cron is NULL too';
+COMMENT ON COLUMN pgqueue.ticker.cron IS 'cron text, 5 or 6 fields or an @ word';
+COMMENT ON COLUMN pgqueue.ticker.time_zone IS 'zone in which cron is read; default database TimeZone at creation';
+COMMENT ON COLUMN pgqueue.ticker.payload IS 'payload of the tasks; default {}';
+COMMENT ON COLUMN pgqueue.ticker.type IS 'type of the tasks';
+COMMENT ON COLUMN pgqueue.ticker.command IS 'SQL command of the tasks';
+COMMENT ON COLUMN pgqueue.ticker.priority IS 'priority of the tasks; NULL: of the queue';
+COMMENT ON COLUMN pgqueue.ticker.retries IS 'retries of the tasks; NULL: of the queue';
+COMMENT ON COLUMN pgqueue.ticker.ttl IS 'ttl of the tasks; NULL: of the queue';
+COMMENT ON COLUMN pgqueue.ticker.run_limit IS 'run limit of the tasks; NULL: of the queue';
+COMMENT ON COLUMN pgqueue.ticker.misfire IS 'slots missed while down or paused: skip, one (the last) or all; default one';
+COMMENT ON COLUMN pgqueue.ticker.misfire_max IS 'most slots made up for with misfire all; default 100';
+COMMENT ON COLUMN pgqueue.ticker.overlap IS 'while the last task is unfinished: allow, skip or queue (one waits); default allow';
+COMMENT ON COLUMN pgqueue.ticker.jitter IS 'random delay of a tick; NULL none';
+COMMENT ON COLUMN pgqueue.ticker.starts_at IS 'first slot not before';
+COMMENT ON COLUMN pgqueue.ticker.ends_at IS 'no slot after';
+COMMENT ON COLUMN pgqueue.ticker.paused IS 'paused; default false';
+COMMENT ON COLUMN pgqueue.ticker.description IS 'free text';
+COMMENT ON COLUMN pgqueue.ticker.role IS 'role that wrote command, type or payload last and as which it runs';
+COMMENT ON COLUMN pgqueue.ticker.next_at IS 'next slot';
+COMMENT ON COLUMN pgqueue.ticker.last_at IS 'last slot';
+COMMENT ON COLUMN pgqueue.ticker.last_task IS 'task of the last slot';
+COMMENT ON COLUMN pgqueue.ticker.last_status IS 'its status';
+COMMENT ON COLUMN pgqueue.ticker.created_at IS 'created';
+
+-- With the right use: slots of tickers of own roles; with work: those whose tasks it holds.
+CREATE VIEW pgqueue.ticker_run WITH (security_barrier) AS
+SELECT n.name AS namespace, t.name AS ticker, r.slot, r.fired_at,
+    (ARRAY['fired', 'skipped', 'missed', 'error'])[r.outcome + 1] AS outcome, r.task_id, r.error
+FROM pgqueue_internal.ticker_run r
+JOIN pgqueue_internal.ticker t ON t.id = r.ticker_id
+JOIN pgqueue_internal.visible n ON n.id = t.namespace_id
+WHERE n.all_tasks OR (n.own_tasks AND pg_catalog.pg_has_role(t.role, 'USAGE'))
+    OR (n.held_tasks AND EXISTS (SELECT FROM pgqueue_internal.segment k
+                                 WHERE k.id = r.task_id AND k.status = 2 AND pgqueue_internal.is_held(k.id, k.receipt)));
+COMMENT ON VIEW pgqueue.ticker_run IS 'slots, the last 1000 of each ticker';
+COMMENT ON COLUMN pgqueue.ticker_run.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.ticker_run.ticker IS 'ticker';
+COMMENT ON COLUMN pgqueue.ticker_run.slot IS 'due time';
+COMMENT ON COLUMN pgqueue.ticker_run.fired_at IS 'when it was handled';
+COMMENT ON COLUMN pgqueue.ticker_run.outcome IS 'fired, skipped (overlap), missed (misfire) or error';
+COMMENT ON COLUMN pgqueue.ticker_run.task_id IS 'task made';
+COMMENT ON COLUMN pgqueue.ticker_run.error IS 'message of outcome error';
+
+-- The row of a ticker as the view shows it, to whomever.
+CREATE FUNCTION pgqueue_internal.shown_ticker(ticker_id integer) RETURNS pgqueue.ticker
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT t.namespace, t.ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl,
+        t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description, t.role, t.next_at,
+        t.last_at, t.last_task, t.last_status, t.created_at
+    FROM pgqueue_internal.ticker_shown t
+    WHERE t.id = shown_ticker.ticker_id;
+END;
+
+-- The zone of the database for a new ticker: what its sessions have unless they say otherwise.
+CREATE FUNCTION pgqueue_internal.database_time_zone() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN coalesce(
+    (SELECT substr(c.setting, 10)
+     FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c (setting)
+     WHERE s.setrole = 0 AND s.setdatabase = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+         AND lower(c.setting) LIKE 'timezone=%'),
+    (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name = 'TimeZone' AND s.source IN ('configuration file', 'default', 'command line')),
+    (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE lower(f.name) = 'timezone' AND f.applied ORDER BY f.seqno DESC LIMIT 1),
+    'GMT');
+
+-- Raises for settings out of their range.
+CREATE FUNCTION pgqueue_internal.check_ticker_ranges(t pgqueue_internal.ticker) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_word('misfire', t.misfire, '{skip,one,all}'),
+        pgqueue_internal.check_word('overlap', t.overlap, '{allow,skip,queue}'),
+        pgqueue_internal.check_range('misfire_max', t.misfire_max, 1, 500),
+        pgqueue_internal.check_range('retries', t.retries, 0, 32767),
+        pgqueue_internal.check_interval('period', t.period, true),
+        pgqueue_internal.check_interval('ttl', t.ttl, true),
+        pgqueue_internal.check_interval('run_limit', t.run_limit, true),
+        pgqueue_internal.check_interval('jitter', t.jitter, true);
+    IF t.period > '0' AND t.period < '1 second' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
+            HINT = 'It must be 1 second or more; 0 disables the ticker.';
+    END IF;
+    IF least(extract(year FROM t.period), extract(month FROM t.period), extract(day FROM t.period), extract(epoch FROM t.period)) < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" has a negative part: %s', t.period),
+            HINT = 'Give one whose months, days and hours are all 0 or more.';
+    END IF;
+    IF t.jitter > coalesce(t.period, '1 day') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"jitter" is out of range: %s', t.jitter),
+            HINT = 'It must not be longer than the period, with cron not longer than 1 day.';
+    END IF;
+    IF t.ends_at < t.starts_at THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = '"ends_at" is before "starts_at"',
+            DETAIL = format('They are %s and %s.', t.ends_at, t.starts_at), HINT = 'Without a slot between them the ticker never fires; use paused.';
+    END IF;
+END
+$$;
+
+-- Raises when the content does not fit together, or the queue does not exist.
+CREATE FUNCTION pgqueue_internal.check_ticker_content(t pgqueue_internal.ticker) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF t.type IS NOT NULL AND t.command IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'type and command must not be given both',
+            HINT = 'A type names a handler or is a label; a command is run as it is. '''' takes the one that was set away.';
+    END IF;
+    IF t.command IS NOT NULL AND btrim(t.command, E' \t\n\r') = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'command must not be empty', HINT = 'Give the SQL to run.';
+    END IF;
+    IF t.command IS NOT NULL AND t.queue IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a command needs a queue',
+            HINT = 'Name the queue in which its tasks run; without a queue a ticker only ticks, for next_ticker.';
+    END IF;
+    IF t.queue IS NOT NULL AND NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = t.namespace_id AND q.name = t.queue) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('queue "%s" does not exist', t.queue),
+            HINT = 'Create it first, in the namespace of the ticker.';
+    END IF;
+END
+$$;
+
+-- The row as it is stored: what is NULL and cannot be none has its default, zero and '' are NULL where they mean none. Raises for what is wrong.
+-- was: the row before, NULL for a new one.
+CREATE FUNCTION pgqueue_internal.checked_ticker(t pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS pgqueue_internal.ticker
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    t.queue := nullif(t.queue, '');
+    t.cron := nullif(btrim(t.cron), '');
+    t.type := nullif(t.type, '');
+    t.command := nullif(t.command, '');
+    t.description := nullif(t.description, '');
+    t.time_zone := coalesce(nullif(t.time_zone, ''), pgqueue_internal.database_time_zone());
+    t.payload := coalesce(t.payload, '{}');
+    t.misfire := coalesce(t.misfire, 'one');
+    t.misfire_max := coalesce(t.misfire_max, 100);
+    t.overlap := coalesce(t.overlap, 'allow');
+    t.paused := coalesce(t.paused, false);
+    t.starts_at := nullif(t.starts_at, '-infinity');
+    t.ends_at := nullif(t.ends_at, 'infinity');
+    PERFORM pgqueue_internal.check_ticker_ranges(t);
+    t.period := nullif(t.period, '0');
+    t.jitter := nullif(t.jitter, '0');
+    IF t.queue IS NOT NULL THEN
+        t.queue := pgqueue_internal.normalize_name('queue', t.queue);
+    END IF;
+    -- A queue that is gone does not stand in the way of other changes.
+    IF (t.queue, t.type, t.command) IS DISTINCT FROM (was.queue, was.type, was.command) THEN
+        PERFORM pgqueue_internal.check_ticker_content(t);
+    END IF;
+    IF (t.cron, t.time_zone) IS DISTINCT FROM (was.cron, was.time_zone) THEN
+        PERFORM pgqueue.cron_next(coalesce(t.cron, '@daily'), clock_timestamp(), t.time_zone);
+    END IF;
+    RETURN t;
+END
+$$;
+
+-- Of the extension's own tickers only the schedule can be changed.
+CREATE FUNCTION pgqueue_internal.check_own_ticker(t pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    was.period := t.period;
+    was.cron := t.cron;
+    was.time_zone := t.time_zone;
+    was.jitter := t.jitter;
+    was.description := t.description;
+    IF t IS DISTINCT FROM was OR num_nonnulls(t.period, t.cron) = 0 OR t.period > '1 day' THEN
+        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = format('ticker "%s" of namespace "pgqueue" is reserved for system use', was.name),
+            HINT = 'Only its period (at most 1 day), cron, time_zone, jitter and description can be changed.';
+    END IF;
+END
+$$;
+
+-- Where a ticker stands after a change of its row; fresh: its slots begin anew.
+CREATE FUNCTION pgqueue_internal.schedule_ticker(t pgqueue_internal.ticker, fresh boolean, resumed boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s pgqueue_internal.ticker_state;
+    moment timestamptz := clock_timestamp();
+BEGIN
+    INSERT INTO pgqueue_internal.ticker_state (ticker_id) VALUES (t.id) ON CONFLICT DO NOTHING;
+    SELECT k.* INTO s FROM pgqueue_internal.ticker_state k WHERE k.ticker_id = t.id FOR UPDATE;
+    IF fresh THEN
+        -- A period is due at once, at its anchor; cron at its next slot.
+        s.next_at := pgqueue_internal.next_slot(t.period, t.cron, t.time_zone, t.anchor, t.starts_at, t.ends_at,
+            CASE WHEN t.period IS NULL THEN moment WHEN t.starts_at IS NULL THEN t.anchor - '1 microsecond'::interval ELSE moment - '1 microsecond'::interval END);
+        s.ahead_until := NULL;
+    ELSIF s.next_at IS NULL OR s.next_at > t.ends_at THEN
+        -- ends_at has moved.
+        s.next_at := pgqueue_internal.next_slot(t.period, t.cron, t.time_zone, t.anchor, t.starts_at, t.ends_at, greatest(s.last_at, moment));
+    END IF;
+    UPDATE pgqueue_internal.ticker_state k
+    SET next_at = s.next_at, ahead_until = s.ahead_until,
+        resumed_at = CASE WHEN resumed THEN moment ELSE k.resumed_at END,
+        due_at = CASE WHEN t.queue IS NOT NULL AND NOT t.paused THEN pgqueue_internal.due_of_slot(t.id, s.next_at, t.jitter) END
+    WHERE k.ticker_id = t.id;
+END
+$$;
+
+-- Stores a ticker's row after the checks. was: the row before, NULL for a new one. Who writes command, type or payload becomes its role.
+CREATE FUNCTION pgqueue_internal.store_ticker(changed pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    t pgqueue_internal.ticker := pgqueue_internal.checked_ticker(changed, was);
+    new_times boolean := (t.period, t.cron, t.time_zone, t.starts_at) IS DISTINCT FROM (was.period, was.cron, was.time_zone, was.starts_at);
+    new_content boolean := (t.payload, t.type, t.command) IS DISTINCT FROM (was.payload, was.type, was.command);
+    fresh boolean := new_times OR (t.period IS NOT NULL AND t.starts_at IS NULL AND (new_content OR t.queue IS DISTINCT FROM was.queue));
+BEGIN
+    IF t IS NOT DISTINCT FROM was THEN
+        RETURN;
+    END IF;
+    IF t.id < 100 THEN
+        PERFORM pgqueue_internal.check_own_ticker(t, was);
+    ELSIF new_content OR was.id IS NULL THEN
+        t.role := pgqueue_internal.caller();
+        t.role_name := pgqueue_internal.role_name(t.role, '');
+    END IF;
+    IF fresh THEN
+        t.anchor := coalesce(t.starts_at, clock_timestamp());
+    END IF;
+    UPDATE pgqueue_internal.ticker s
+    SET (name, queue, period, cron, time_zone, payload, type, command, priority, retries, ttl, run_limit, misfire, misfire_max, overlap, jitter,
+         starts_at, ends_at, paused, description, role, role_name, anchor)
+      = (t.name, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl, t.run_limit, t.misfire,
+         t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description, t.role, t.role_name, t.anchor)
+    WHERE s.id = t.id;
+    PERFORM pgqueue_internal.schedule_ticker(t, fresh, was.paused AND NOT t.paused);
+EXCEPTION WHEN unique_violation THEN
+    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('ticker "%s" already exists', t.name),
+        HINT = 'Choose another name.';
+END
+$$;
+
+-- The row with the settings that are given (not NULL) in place of its own. period and cron take each other's place.
+CREATE FUNCTION pgqueue_internal.patched_ticker(t pgqueue_internal.ticker, queue text, period interval, cron text, time_zone text,
+    payload jsonb, type text, command text, priority integer, retries integer, ttl interval, run_limit interval, misfire text,
+    misfire_max integer, overlap text, jitter interval, starts_at timestamptz, ends_at timestamptz, paused boolean, description text)
+RETURNS pgqueue_internal.ticker
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF period IS NOT NULL AND nullif(cron, '') IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'period and cron must not be given both',
+            HINT = 'Give one of them.';
+    END IF;
+    t.queue := coalesce(queue, t.queue);
+    IF num_nonnulls(period, cron) > 0 THEN
+        t.period := period;
+        t.cron := cron;
+    END IF;
+    t.time_zone := coalesce(time_zone, t.time_zone);
+    t.payload := coalesce(payload, t.payload);
+    t.type := coalesce(type, t.type);
+    t.command := coalesce(command, t.command);
+    t.priority := coalesce(priority, t.priority);
+    t.retries := coalesce(retries, t.retries);
+    t.ttl := coalesce(ttl, t.ttl);
+    t.run_limit := coalesce(run_limit, t.run_limit);
+    t.misfire := coalesce(misfire, t.misfire);
+    t.misfire_max := coalesce(misfire_max, t.misfire_max);
+    t.overlap := coalesce(overlap, t.overlap);
+    t.jitter := coalesce(jitter, t.jitter);
+    t.starts_at := coalesce(starts_at, t.starts_at);
+    t.ends_at := coalesce(ends_at, t.ends_at);
+    t.paused := coalesce(paused, t.paused);
+    t.description := coalesce(description, t.description);
+    RETURN t;
+END
+$$;

@@ -1,0 +1,58 @@
+// What the SQL of tickers (sql/51 to 53) asks of C++: slots, and what is made of them in the caller's transaction.
+#include "api/call.hpp"
+
+#include "dispatch/registry.hpp"
+#include "dispatch/tickers.hpp"
+#include "task/ticker.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+TimestampTz time_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? 0 : PG_GETARG_TIMESTAMPTZ(i); }
+
+// Slots before were missed because nobody was there.
+TimestampTz served_since() {
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    return db < 0 ? 0 : dispatch::tickers_since(db);
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_next_slot) {
+    store::Ticker t{};
+    t.period = PG_ARGISNULL(0) ? nullptr : PG_GETARG_INTERVAL_P(0);
+    t.cron = text_arg(fcinfo, 1);
+    t.time_zone = text_arg(fcinfo, 2);
+    t.anchor = time_arg(fcinfo, 3);
+    t.starts_at = time_arg(fcinfo, 4);
+    t.ends_at = time_arg(fcinfo, 5);
+    TimestampTz slot = t.period == nullptr && t.cron == nullptr ? 0 : task::next_slot(t, time_arg(fcinfo, 6));
+    if (slot == 0) PG_RETURN_NULL();
+    PG_RETURN_TIMESTAMPTZ(slot);
+}
+
+PGQ_FUNCTION(pgqueue_internal_due_of_slot) {
+    if (PG_ARGISNULL(1)) PG_RETURN_NULL();
+    PG_RETURN_TIMESTAMPTZ(task::due_of_slot(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1), PG_ARGISNULL(2) ? 0 : micros_of(PG_GETARG_INTERVAL_P(2))));
+}
+
+PGQ_FUNCTION(pgqueue_internal_fire) {
+    store::Ticker t;
+    if (!store::lock_ticker(PG_GETARG_INT32(0), &t)) PG_RETURN_NULL();
+    int64 id = task::fire(&t, time_arg(fcinfo, 1), GetCurrentTimestamp());
+    if (id == 0) PG_RETURN_NULL();
+    PG_RETURN_INT64(id);
+}
+
+PGQ_FUNCTION(pgqueue_internal_take_tick) {
+    store::Ticker t;
+    TimestampTz now = GetCurrentTimestamp();
+    // A ticker all of whose due slots are missed goes on with a later one.
+    while (store::lock_due_tick(PG_GETARG_INT32(0), now, &t)) {
+        CHECK_FOR_INTERRUPTS();
+        if (task::hand_out(&t, now, served_since())) PG_RETURN_INT32(t.id);
+    }
+    PG_RETURN_NULL();
+}

@@ -1,0 +1,277 @@
+#include "task/ticker.hpp"
+
+#include "core/schedule.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
+#include "pg/errcodes.hpp"
+#include "pg/zone.hpp"
+#include "task/lifecycle.hpp"
+#include "task/workflow.hpp"
+
+#include <algorithm>
+
+namespace pgqueue::task {
+namespace {
+
+using store::RunOutcome;
+using store::Ticker;
+
+// How many missed slots the history is told of at once.
+constexpr int missed_told = 100;
+// A ticker whose zone or cron text is not valid any more is looked at again after this time.
+constexpr int64 invalid_wait = int64(SECS_PER_HOUR) * USECS_PER_SEC;
+
+// Why no task can be made; message nullptr: it can.
+struct Obstacle {
+    int sqlstate;
+    const char *message;
+    const char *hint;
+};
+
+Obstacle schedule_of(const Ticker &t, core::Schedule *s) {
+    using Kind = core::Schedule::Kind;
+    *s = {};
+    s->kind = t.cron != nullptr ? Kind::Cron : t.period != nullptr ? Kind::Period : Kind::None;
+    if (t.period != nullptr) {
+        s->months = t.period->month;
+        s->days = t.period->day;
+        s->micros = t.period->time;
+    }
+    core::CronError error;
+    if (t.cron != nullptr && !core::parse_cron(t.cron, s->cron, error)) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("cron text \"%s\" is not valid", t.cron), error.hint};
+    const char *zone = t.cron != nullptr && s->cron.zone[0] != '\0' ? s->cron.zone : t.time_zone;
+    if (!pg::find_zone(zone, &s->zone)) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone), "Give another time_zone."};
+    s->anchor = pg::to_unix(t.anchor);
+    s->starts = t.starts_at != 0 ? pg::to_unix(t.starts_at) : INT64_MIN;
+    s->ends = t.ends_at != 0 ? pg::to_unix(t.ends_at) : INT64_MAX;
+    return {};
+}
+
+TimestampTz following(const core::Schedule &s, TimestampTz after) {
+    std::optional<int64> slot = core::next_slot(s, pg::to_unix(after));
+    return slot ? pg::from_unix(*slot) : 0;
+}
+
+// Newest slots of a ticker from `first` to `until`, oldest first.
+struct Slots {
+    TimestampTz *at;
+    int count;
+};
+Slots newest(const core::Schedule &s, TimestampTz first, TimestampTz until, int most) {
+    if (first == 0 || first > until) return {nullptr, 0};
+    auto *at = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(most)));
+    bool more;
+    int n = core::newest_slots(s, pg::to_unix(first), pg::to_unix(until), at, most, &more);
+    for (int i = 0; i < n; i++) at[i] = pg::from_unix(at[i]);
+    return {at, n};
+}
+
+template <typename T>
+struct Rows {
+    T *items = nullptr;
+    int count = 0, room = 0;
+
+    T *add() {
+        if (count == room) {
+            room = room == 0 ? 16 : room * 2;
+            Size bytes = sizeof(T) * static_cast<Size>(room);
+            items = static_cast<T *>(items == nullptr ? palloc(bytes) : repalloc_huge(items, bytes));
+        }
+        return &items[count++];
+    }
+};
+
+// What a call writes at its end.
+struct Work {
+    TimestampTz now;
+    Rows<store::NewTask> tasks;
+    Rows<store::TickerRun> runs;
+    int64 first_id = 0;  // of the tasks made here, whose rows are not there yet
+};
+
+void tell(Work *w, Ticker *t, TimestampTz slot, RunOutcome outcome, int64 task_id, const char *error) {
+    *w->runs.add() = {t->id, t->runs++, slot, w->now, outcome, task_id, error};
+}
+
+void tell_missed(Work *w, Ticker *t, const Slots &slots, int count) {
+    for (int i = Max(0, count - missed_told); i < count; i++) tell(w, t, slots.at[i], RunOutcome::Missed, 0, nullptr);
+}
+
+Obstacle obstacle_of(const Ticker &t, const store::QueueInfo *q) {
+    const store::NamespaceInfo *ns = store::namespace_by_id(t.ns_id);
+    if (q == nullptr || ns == nullptr)
+        return {ERRCODE_UNDEFINED_OBJECT, psprintf("queue \"%s\" does not exist", t.queue), "Create it, or give the ticker another queue."};
+    if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(t.role)))
+        return {ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", t.role_name), "Write command, type or payload of the ticker as another role."};
+    if (Full full = no_room_for(*ns, *q, 1); full.kind != nullptr)
+        return {err::queue_full, psprintf("%s \"%s\" is full", full.kind, full.name), "Try again later, or raise max_depth."};
+    return {};
+}
+
+bool is_unfinished(const Work &w, const Ticker &t, int64 id) {
+    if (id == 0) return false;
+    return (w.first_id != 0 && id >= w.first_id) || end_of_dependency(id, t.ns_id) == DependencyEnd::Unfinished;
+}
+
+ArrayType *single(int64 id) {
+    Datum item = Int64GetDatum(id);
+    return construct_array(&item, 1, INT8OID, 8, true, TYPALIGN_DOUBLE);
+}
+
+int64 add_task(Work *w, Ticker *t, const store::QueueInfo &q, int64 awaited) {
+    store::NewTask n{};
+    n.id = store::next_id();
+    n.queue_id = q.id;
+    n.role_id = store::role_id_of(t->role);
+    n.priority = t->has_priority ? t->priority : q.priority;
+    n.retries = t->retries >= 0 ? t->retries : q.retries;
+    n.run_limit = t->run_limit;
+    n.created_at = w->now;
+    int64 ttl = t->ttl >= 0 ? t->ttl : q.ttl;
+    n.dies_at = ttl > 0 ? pg::later(w->now, ttl) : 0;
+    n.type = t->type;
+    n.command = t->command;
+    n.payload = t->payload;
+    n.ticker = t->name;
+    if (n.command != nullptr) n.flags |= flag_command;
+    if (awaited != 0) {
+        n.flags |= flag_depends | flag_waits | flag_ignore_failed;
+        n.depends_on = single(awaited);
+    }
+    *w->tasks.add() = n;
+    if (w->first_id == 0) w->first_id = n.id;
+    t->prior_task = t->last_task;
+    t->last_task = n.id;
+    return n.id;
+}
+
+void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
+    int64 task_id = 0;
+    if (slot <= t->ahead_until && store::has_fired(t->id, slot, &task_id)) return;
+    t->last_at = slot;
+    const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
+    if (Obstacle o = obstacle_of(*t, q); o.message != nullptr) {
+        tell(w, t, slot, RunOutcome::Error, 0, o.message);
+        return;
+    }
+    bool running = t->overlap != store::Overlap::Allow && is_unfinished(*w, *t, t->last_task);
+    if (running && (t->overlap == store::Overlap::Skip || is_unfinished(*w, *t, t->prior_task))) {
+        tell(w, t, slot, RunOutcome::Skipped, 0, nullptr);
+        return;
+    }
+    tell(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
+}
+
+// The slots before `bound` by the policy, those from it on all; nothing that is not due yet.
+void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound) {
+    bool any_missed = t->next_at < bound;
+    Slots missed = any_missed ? newest(s, t->next_at, Min(bound - 1, w->now), Max(t->misfire_max, missed_told)) : Slots{nullptr, 0};
+    Slots late = newest(s, any_missed ? following(s, bound - 1) : t->next_at, w->now, t->misfire_max);
+    int made_up = t->misfire == store::Misfire::Skip ? 0 : t->misfire == store::Misfire::One ? 1 : t->misfire_max;
+    made_up = Min(made_up, missed.count);
+    tell_missed(w, t, missed, missed.count - made_up);
+    for (int i = missed.count - made_up; i < missed.count; i++) fire_slot(w, t, missed.at[i]);
+    for (int i = 0; i < late.count; i++) {
+        if (due_of_slot(t->id, late.at[i], t->jitter) > w->now) {
+            t->next_at = late.at[i];
+            return;
+        }
+        fire_slot(w, t, late.at[i]);
+    }
+    t->next_at = following(s, w->now);
+}
+
+void handle_one(Work *w, Ticker *t, TimestampTz since) {
+    if (t->paused || t->next_at == 0 || due_of_slot(t->id, t->next_at, t->jitter) > w->now) return;
+    core::Schedule s;
+    if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) {
+        tell(w, t, t->next_at, RunOutcome::Error, 0, o.message);
+        t->next_at = w->now + invalid_wait;
+    } else {
+        handle_slots(w, t, s, Max(since, t->resumed_at));
+    }
+    t->due_at = due_of_slot(t->id, t->next_at, t->jitter);
+}
+
+// Tasks of one queue are inserted together.
+void write(Work *w, std::span<Ticker> tickers) {
+    std::span<store::NewTask> tasks{w->tasks.items, static_cast<std::size_t>(w->tasks.count)};
+    std::sort(tasks.begin(), tasks.end(), [](const store::NewTask &a, const store::NewTask &b) { return a.queue_id != b.queue_id ? a.queue_id < b.queue_id : a.id < b.id; });
+    for (std::size_t from = 0, to; from < tasks.size(); from = to) {
+        for (to = from; to < tasks.size() && tasks[to].queue_id == tasks[from].queue_id;) to++;
+        create(*store::queue_by_id(tasks[from].queue_id), tasks.subspan(from, to - from));
+    }
+    for (const store::NewTask &n : tasks) {
+        if (n.depends_on == nullptr) continue;
+        int64 awaited;
+        memcpy(&awaited, ARR_DATA_PTR(n.depends_on), sizeof(awaited));
+        begin_waiting({store::queue_by_id(n.queue_id)->ns_id, {&awaited, 1}, nullptr, nullptr}, {&n, 1});
+    }
+    store::write_states(tickers);
+    if (w->runs.count > 0) store::write_runs({w->runs.items, static_cast<std::size_t>(w->runs.count)});
+}
+
+void raise(const Obstacle &o) { ereport(ERROR, errcode(o.sqlstate), errmsg("%s", o.message), errhint("%s", o.hint)); }
+
+}  // namespace
+
+TimestampTz next_slot(const Ticker &t, TimestampTz after) {
+    core::Schedule s;
+    if (Obstacle o = schedule_of(t, &s); o.message != nullptr) raise(o);
+    return following(s, after);
+}
+
+TimestampTz due_of_slot(int32 ticker_id, TimestampTz slot, int64 jitter) { return slot == 0 ? 0 : slot + core::jitter_of(ticker_id, slot, jitter); }
+
+void handle_due(std::span<Ticker> tickers, TimestampTz now, TimestampTz since) {
+    Work w{now, {}, {}};
+    for (Ticker &t : tickers) handle_one(&w, &t, since);
+    write(&w, tickers);
+}
+
+bool hand_out(Ticker *t, TimestampTz now, TimestampTz since) {
+    Work w{now, {}, {}};
+    core::Schedule s;
+    if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) raise(o);
+    Slots slots = newest(s, t->next_at, now, Max(t->misfire_max, missed_told));
+    int keep = t->misfire == store::Misfire::All ? Min(slots.count, t->misfire_max) : 1;
+    TimestampTz slot = slots.at[slots.count - keep];
+    bool given = t->misfire != store::Misfire::Skip || slot >= Max(since, t->resumed_at);
+    tell_missed(&w, t, slots, given ? slots.count - keep : slots.count);
+    if (given) {
+        t->last_at = slot;
+        tell(&w, t, slot, RunOutcome::Fired, 0, nullptr);
+    }
+    t->next_at = following(s, slot);
+    write(&w, {t, 1});
+    return given;
+}
+
+int64 fire(Ticker *t, TimestampTz slot, TimestampTz now) {
+    Work w{now, {}, {}};
+    int64 task_id = 0;
+    if (t->queue == nullptr) {
+        // A tick for next_ticker.
+        TimestampTz at = slot != 0 ? slot : now;
+        t->next_at = t->next_at == 0 ? at : Min(t->next_at, at);
+        write(&w, {t, 1});
+        return 0;
+    }
+    if (slot != 0 && store::has_fired(t->id, slot, &task_id)) return task_id;
+    const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
+    if (Obstacle o = obstacle_of(*t, q); o.message != nullptr) raise(o);
+    if (slot != 0 && slot == t->next_at) {
+        t->next_at = next_slot(*t, slot);
+        if (t->due_at != 0) t->due_at = due_of_slot(t->id, t->next_at, t->jitter);
+    } else if (slot != 0 && t->next_at != 0 && slot > t->next_at) {
+        t->ahead_until = Max(t->ahead_until, slot);
+    }
+    t->last_at = slot != 0 ? slot : now;
+    task_id = add_task(&w, t, *q, 0);
+    tell(&w, t, t->last_at, RunOutcome::Fired, task_id, nullptr);
+    write(&w, {t, 1});
+    dispatch::note_ticker(t->id);
+    return task_id;
+}
+
+}  // namespace pgqueue::task
