@@ -1,4 +1,5 @@
--- Queues: the views, and the settings with their ranges and defaults.
+-- Queues: the views, and the settings with their ranges and defaults. The one below id 100 is the extension's own: nobody can use or change it, so the
+-- views show its tasks, not itself.
 
 CREATE VIEW pgqueue_internal.queue_shown AS
 SELECT q.id, q.namespace_id, n.name AS namespace, q.name AS queue, q.description, q.executor, q.priority, q.ttl, q.retries, q.retry_delay,
@@ -16,7 +17,7 @@ SELECT q.namespace, q.queue, q.description, q.executor, q.priority, q.ttl, q.ret
     q.group_policy, q.aging, q.retention, q.on_finish, q.dead_letter, q.group_commit, q.forward_to, q.paused, q.paused_reason, q.paused_until,
     q.created_at
 FROM pgqueue_internal.queue_shown q
-WHERE pgqueue_internal.may(q.namespace_id, 'see');
+WHERE q.id >= 100 AND pgqueue_internal.may(q.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.queue IS 'one row for each queue';
 COMMENT ON COLUMN pgqueue.queue.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.queue.queue IS 'queue';
@@ -55,7 +56,7 @@ FROM pgqueue_internal.queue q
 JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
 CROSS JOIN (VALUES (0::smallint, 'new'::text), (1, 'retry'), (2, 'retained'), (3, 'released'), (4, 'failed'), (5, 'expired'), (6, 'cancelled')) s (number, word)
 LEFT JOIN pgqueue_internal.queue_counts() c ON c.queue_id = q.id AND c.status = s.number
-WHERE pgqueue_internal.may(n.id, 'see');
+WHERE q.id >= 100 AND pgqueue_internal.may(n.id, 'see');
 COMMENT ON VIEW pgqueue.queue_status IS 'every queue with every status, zeros too';
 COMMENT ON COLUMN pgqueue.queue_status.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.queue_status.queue IS 'queue';

@@ -1,6 +1,8 @@
 // The next slot of a cron text: from bit masks, a month at a time. Instants and wall clock times are counted in seconds.
 #include "core/cron.hpp"
 
+#include "core/calendar.hpp"
+
 #include <bit>
 #include <limits>
 
@@ -15,8 +17,6 @@ constexpr std::int64_t years_searched = 41;
 // More than any offset from UTC, which POSIX time zones limit to 167 hours.
 constexpr std::int64_t longest_offset = 7 * day_seconds;
 
-constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
-
 template <typename Mask>
 constexpr bool has(Mask mask, int n) {
     return (mask >> n & 1) != 0;
@@ -26,40 +26,6 @@ constexpr bool has(Mask mask, int n) {
 constexpr int next_in(std::uint64_t mask, int n) {
     mask = n < 64 ? mask >> n << n : 0;
     return mask == 0 ? -1 : std::countr_zero(mask);
-}
-
-struct Date {
-    std::int64_t year;
-    int month;
-    int day;
-};
-
-// Years are counted from March here, so that the odd day of a leap year is the last one.
-constexpr std::int64_t cycle_years = 400, cycle_days = 146097;
-constexpr std::int64_t epoch_in_cycle = 719468;  // days from 1 March of year 0 to 1970-01-01
-
-// Days since 1970-01-01 of the first day of a month.
-constexpr std::int64_t first_of_month(std::int64_t year, int month) {
-    std::int64_t y = month > 2 ? year : year - 1;
-    std::int64_t cycle = floor_div(y, cycle_years), in_cycle = y - cycle * cycle_years;
-    int from_march = month > 2 ? month - 3 : month + 9;
-    std::int64_t days = in_cycle * 365 + in_cycle / 4 - in_cycle / 100 + (153 * from_march + 2) / 5;
-    return cycle * cycle_days + days - epoch_in_cycle;
-}
-
-constexpr Date date_of(std::int64_t day) {
-    day += epoch_in_cycle;
-    std::int64_t cycle = floor_div(day, cycle_days), rest = day - cycle * cycle_days;
-    std::int64_t year = (rest - rest / 1460 + rest / 36524 - rest / 146096) / 365;
-    int in_year = static_cast<int>(rest - (year * 365 + year / 4 - year / 100));
-    int from_march = (5 * in_year + 2) / 153;
-    int month = from_march < 10 ? from_march + 3 : from_march - 9;
-    return {cycle * cycle_years + year + (month <= 2 ? 1 : 0), month, in_year - (153 * from_march + 2) / 5 + 1};
-}
-
-constexpr int length_of(std::int64_t year, int month) {
-    if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
-    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
 }
 
 // A month: how long it is and on which weekday it begins.

@@ -17,8 +17,8 @@ struct Schedule {
 // each time.
 std::optional<std::int64_t> next_slot(const Schedule &schedule, std::int64_t after);
 
-// The newest slots from `first`, which is one, up to `until`, oldest first; at most `most` of them. Returns how many; *more: there are older ones.
-int newest_slots(const Schedule &schedule, std::int64_t first, std::int64_t until, std::int64_t *out, int most, bool *more);
+// The newest slots from `first`, which is one, up to `until`, oldest first; at most `most` of them. Returns how many.
+int newest_slots(const Schedule &schedule, std::int64_t first, std::int64_t until, std::int64_t *out, int most);
 
 // How much later a slot of a ticker is due: spread over the jitter, the same each time it is asked.
 std::int64_t jitter_of(std::int32_t ticker, std::int64_t slot, std::int64_t jitter);

@@ -8,8 +8,6 @@
 #include "task/lifecycle.hpp"
 #include "task/workflow.hpp"
 
-#include <algorithm>
-
 namespace pgqueue::task {
 namespace {
 
@@ -60,8 +58,7 @@ struct Slots {
 Slots newest(const core::Schedule &s, TimestampTz first, TimestampTz until, int most) {
     if (first == 0 || first > until) return {nullptr, 0};
     auto *at = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(most)));
-    bool more;
-    int n = core::newest_slots(s, pg::to_unix(first), pg::to_unix(until), at, most, &more);
+    int n = core::newest_slots(s, pg::to_unix(first), pg::to_unix(until), at, most);
     for (int i = 0; i < n; i++) at[i] = pg::from_unix(at[i]);
     return {at, n};
 }
@@ -193,10 +190,16 @@ void handle_one(Work *w, Ticker *t, TimestampTz since) {
     t->due_at = due_of_slot(t->id, t->next_at, t->jitter);
 }
 
+int by_queue(const void *a, const void *b) {
+    auto *x = static_cast<const store::NewTask *>(a), *y = static_cast<const store::NewTask *>(b);
+    if (x->queue_id != y->queue_id) return x->queue_id < y->queue_id ? -1 : 1;
+    return x->id < y->id ? -1 : 1;
+}
+
 // Tasks of one queue are inserted together.
 void write(Work *w, std::span<Ticker> tickers) {
     std::span<store::NewTask> tasks{w->tasks.items, static_cast<std::size_t>(w->tasks.count)};
-    std::sort(tasks.begin(), tasks.end(), [](const store::NewTask &a, const store::NewTask &b) { return a.queue_id != b.queue_id ? a.queue_id < b.queue_id : a.id < b.id; });
+    if (tasks.size() > 1) qsort(tasks.data(), tasks.size(), sizeof(store::NewTask), by_queue);
     for (std::size_t from = 0, to; from < tasks.size(); from = to) {
         for (to = from; to < tasks.size() && tasks[to].queue_id == tasks[from].queue_id;) to++;
         create(*store::queue_by_id(tasks[from].queue_id), tasks.subspan(from, to - from));
