@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "dispatch/tickers.hpp"
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
 #include "task/ticker.hpp"
 
 namespace pgqueue::worker::scheduler {
@@ -87,6 +88,7 @@ bool handle(std::span<const int32> ids, TimestampTz now, TimestampTz since) {
     bool ok = transact("fire tickers", [&] {
         n = store::lock_tickers(ids, rows);
         task::handle_due({rows, static_cast<std::size_t>(n)}, now, since);
+        PGQUEUE_TESTPOINT("ticker-fired");
     });
     if (!ok) return false;
     for (int32 id : ids) file(id, now + held_wait);

@@ -1,0 +1,174 @@
+# Tickers on a running server: each slot once, whatever ends in between; changes at once; one bad ticker stops nobody. B36, B42, B43, B44, B45, C30, C31,
+# C32, C33.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Cluster;
+use Test::More;
+
+my $node = new_node('tickers', streaming => 1, conf => "log_statement = none\npgqueue.max_workers = 2");
+sub sql { return $node->safe_psql('postgres', @_); }
+sub error_of { my ($sql) = @_; my $err; $node->psql('postgres', $sql, stderr => \$err, on_error_stop => 0); return $err; }
+sub fired { my ($ticker) = @_; return sql("SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = '$ticker' AND outcome = 'fired'"); }
+sub wait_fired
+{
+    my ($ticker, $least, $name) = @_;
+    return ok(wait_for($node, 'postgres', "SELECT count(*) >= $least FROM pgqueue.ticker_run WHERE ticker = '$ticker' AND outcome = 'fired'", 't', 60), $name);
+}
+# What must hold at any time: a slot is in the history once, each firing has its one task, each task its firing.
+sub right
+{
+    my ($what) = @_;
+    is(sql('SELECT count(*) FROM (SELECT namespace, ticker, slot FROM pgqueue.ticker_run GROUP BY 1, 2, 3 HAVING count(*) > 1) d'), '0', "B42: $what: no slot twice");
+    is(sql(q{SELECT count(*) FROM pgqueue.ticker_run r FULL JOIN (SELECT id, ticker FROM pgqueue.task WHERE ticker IS NOT NULL AND namespace = 'default') t
+             ON t.id = r.task_id AND t.ticker = r.ticker
+             WHERE (t.id IS NULL AND r.outcome = 'fired' AND r.namespace = 'default') OR r.ticker IS NULL}), '0', "C32: $what: each firing has its task, each task its firing");
+    return;
+}
+
+sql(q{SELECT FROM pgqueue.create_queue('out', ttl => '0')});
+sql(q{SELECT FROM pgqueue.create_queue('server', executor => 'server', ttl => '0', retries => 0)});
+sql('CREATE TABLE ran (what text, at timestamptz DEFAULT clock_timestamp())');
+
+# 50 tickers of one second, through ends of the scheduler and crashes of the server.
+sql(q{SELECT pgqueue.create_ticker('t' || i, 'out', period => '1 second', payload => to_jsonb(i)) FROM generate_series(1, 50) i});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM (SELECT ticker FROM pgqueue.ticker_run WHERE outcome = 'fired' GROUP BY 1 HAVING count(*) >= 3) t}, '50', 60),
+    'C33: 50 tickers of one second all fire');
+is(sql(q{SELECT count(DISTINCT payload) FROM pgqueue.task WHERE queue = 'out' AND ticker LIKE 't%' AND payload = to_jsonb(substr(ticker, 2)::int)}), '50', 'C32: with their payloads');
+is(sql(q{SELECT count(*) FROM (SELECT slot - lag(slot) OVER (PARTITION BY ticker ORDER BY slot) AS step FROM pgqueue.ticker_run WHERE namespace = 'default') s
+         WHERE step <> '1 second'}), '0', 'C33: every second has its slot, without drift');
+right('at first');
+for my $round (1 .. 3)
+{
+    my $before = sql("SELECT count(*) FROM pgqueue.ticker_run");
+    terminate($node, pid_of($node, 'pgqueue scheduler', 'postgres'));
+    ok(wait_for($node, 'postgres', "SELECT count(*) > $before + 60 FROM pgqueue.ticker_run", 't', 60), "the scheduler is ended, round $round: they fire on");
+}
+right('after ends of the scheduler');
+kill9($node, pid_of($node, 'pgqueue scheduler', 'postgres'));
+wait_up($node);
+my $before = sql('SELECT count(*) FROM pgqueue.ticker_run');
+ok(wait_for($node, 'postgres', "SELECT count(*) > $before + 60 FROM pgqueue.ticker_run", 't', 60), 'B45: after a crash they fire on');
+right('after a crash');
+
+# A crash in the middle of a firing: neither slot nor task.
+SKIP: {
+    my $holder = session($node);
+    hold_point($holder, 'ticker-fired');
+    my $pid = pid_at($node, 'postgres', 'ticker-fired', 20);
+    skip 'the library has no test points', 1 unless $pid;
+    kill9($node, $pid);
+    $holder->close;
+    wait_up($node);
+    $before = sql('SELECT count(*) FROM pgqueue.ticker_run');
+    ok(wait_for($node, 'postgres', "SELECT count(*) > $before + 60 FROM pgqueue.ticker_run", 't', 60), 'they fire on after a crash in the middle of a firing');
+    right('after a crash in the middle');
+}
+$node->stop('immediate');
+$node->start;
+wait_up($node);
+$before = sql('SELECT count(*) FROM pgqueue.ticker_run');
+ok(wait_for($node, 'postgres', "SELECT count(*) > $before + 60 FROM pgqueue.ticker_run", 't', 60), 'B45: after a restart they fire on');
+right('after a restart');
+counters_right($node, 'postgres', 'with tickers');
+
+# Promotion of a standby.
+$node->backup('b');
+my $standby = PostgreSQL::Test::Cluster->new('promoted');
+$standby->init_from_backup($node, 'b', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+like(do { my $e; $standby->psql('postgres', q{SELECT pgqueue.fire_ticker('t1')}, stderr => \$e); $e }, qr/cannot execute fire_ticker on a standby/, 'not on a standby');
+$node->stop('immediate');
+$standby->promote;
+my $old = $node;
+$node = $standby;
+wait_up($node);
+$before = sql('SELECT count(*) FROM pgqueue.ticker_run');
+ok(wait_for($node, 'postgres', "SELECT count(*) > $before + 60 FROM pgqueue.ticker_run", 't', 60), 'they fire on after a promotion');
+right('after a promotion');
+sql(q{DELETE FROM pgqueue.ticker WHERE ticker LIKE 't%'});
+is(sql(q{SELECT count(*) FROM pgqueue.ticker WHERE namespace = 'default'}), '0', 'B44: all are deleted');
+sql(q{SELECT pgqueue.purge_queue('out')});
+
+# Changes act at once.
+sql(q{SELECT pgqueue.create_ticker('slow', 'out', period => '1 hour')});
+wait_fired('slow', 1, 'C31: a new ticker is due at once');
+is(sql(q{SELECT next_at - last_at FROM pgqueue.ticker WHERE ticker = 'slow'}), '01:00:00', 'B44: next and last run are shown');
+sql(q{SELECT pgqueue.create_ticker('slow', 'out', period => '1 hour')});
+sql(q{SELECT pgqueue.update_ticker('slow', description => 'words')});
+sql(q{SELECT pgqueue.update_ticker('slow', period => '2 hours')});
+wait_fired('slow', 2, 'C31: a changed one is due at once');
+sql(q{SELECT pgqueue.update_ticker('slow', period => '1 second')});
+wait_fired('slow', 5, 'a shorter period acts at once');
+is(sql(q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'slow' AND slot < (SELECT created_at FROM pgqueue.ticker WHERE ticker = 'slow')}), '0', 'C31: and registering it again made no slot');
+sql(q{SELECT pgqueue.update_ticker('slow', period => '0')});
+my $then = fired('slow');
+sql(q{SELECT pgqueue.create_ticker('beat', 'out', period => '1 second')});
+wait_fired('beat', 3, 'another one beats');
+is(fired('slow'), $then, 'C30: a disabled ticker does not fire');
+is(sql(q{SELECT period IS NULL AND cron IS NULL AND next_at IS NULL FROM pgqueue.ticker WHERE ticker = 'slow'}), 't', 'and says so');
+sql(q{SELECT pgqueue.update_ticker('beat', paused => true)});
+$then = fired('beat');
+sql(q{SELECT pgqueue.create_ticker('beat2', 'out', period => '1 second')});
+wait_fired('beat2', 3, 'another one beats');
+is(fired('beat'), $then, 'a paused ticker does not fire');
+sql(q{SELECT pgqueue.delete_ticker('beat2')});
+sql(q{SELECT pgqueue.update_ticker('beat', paused => false)});
+wait_fired('beat', $then + 3, 'a resumed one goes on');
+is(sql(q{SELECT count(*) FROM pgqueue.task WHERE ticker = 'beat2'}) >= 3 ? 'there' : 'gone', 'there', 'tasks of a deleted ticker stay');
+sql(q{SELECT pgqueue.update_ticker('beat', rename_to => 'pulse')});
+wait_fired('pulse', $then + 5, 'a renamed one keeps its history and goes on');
+sql(q{SELECT pgqueue.update_queue('out', rename_to => 'out2')});
+$then = fired('pulse');
+wait_fired('pulse', $then + 2, 'it follows its queue when that is renamed');
+is(sql(q{SELECT queue FROM pgqueue.ticker WHERE ticker = 'pulse'}), 'out2', 'and shows the new name');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
+# Bad ones beside good ones.
+sql(q{CREATE ROLE gone; GRANT pgqueue_user TO gone; SELECT pgqueue.grant_namespace('default', 'manage', 'gone')});
+sql(q{SET ROLE gone; SELECT pgqueue.create_ticker('orphan', 'server', period => '1 second', command => 'SELECT 1')});
+sql(q{SELECT FROM pgqueue.create_queue('lost')});
+sql(q{SELECT pgqueue.create_ticker('queueless', 'lost', period => '1 second')});
+sql(q{SELECT FROM pgqueue.create_queue('full', max_depth => 2, ttl => '0')});
+sql(q{SELECT pgqueue.create_ticker('too-many', 'full', period => '1 second')});
+sql(q{SELECT pgqueue.create_ticker('wrong', 'server', period => '1 second', command => 'SELECT nonsense')});
+sql(q{SELECT pgqueue.create_ticker('good', 'server', period => '1 second', command => $$INSERT INTO ran VALUES ('good')$$)});
+wait_fired($_, 1, "$_ fires") for qw(orphan queueless too-many wrong good);
+sql(q{SELECT pgqueue.revoke_namespace('default', 'manage', 'gone'); DROP OWNED BY gone; DROP ROLE gone; SELECT pgqueue.delete_queue('lost', force => true)});
+ok(wait_for($node, 'postgres', q{SELECT string_agg(DISTINCT ticker || ': ' || error, ', ' ORDER BY ticker || ': ' || error) FROM pgqueue.ticker_run WHERE outcome = 'error'},
+    'orphan: role "gone" does not exist, queueless: queue "lost" does not exist, too-many: queue "full" is full', 60), 'what cannot be made is in the history with its reason');
+$then = sql('SELECT count(*) FROM ran');
+ok(wait_for($node, 'postgres', "SELECT count(*) > $then + 3 FROM ran", 't', 60), 'and the good one runs on');
+is(sql(q{SELECT count(*) FROM (SELECT slot - lag(slot) OVER (ORDER BY slot) AS step FROM pgqueue.ticker_run WHERE ticker = 'good') s WHERE step <> '1 second'}), '0', 'every second');
+sql(q{SELECT FROM pgqueue.create_queue('lost')});
+$then = fired('queueless');
+wait_fired('queueless', $then + 1, 'a queue that is made anew is served again');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
+# 100 tickers and 2 workers: every one runs.
+sql(q{TRUNCATE ran; SELECT pgqueue.create_ticker('many' || i, 'server', period => '1 second', overlap => 'skip', command => format('INSERT INTO ran VALUES (%L)', i)) FROM generate_series(1, 100) i});
+ok(wait_for($node, 'postgres', 'SELECT count(*) FROM (SELECT what FROM ran GROUP BY 1 HAVING count(*) >= 3) r', '100', 90), 'with 2 workers and 100 tickers every one runs, again and again');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
+# Off: none fires, none is made; on again.
+sql(q{SELECT pgqueue.create_ticker('switch', 'out2', period => '1 second', misfire => 'skip')});
+wait_fired('switch', 2, 'it fires');
+sql('ALTER SYSTEM SET pgqueue.tickers = off');
+$node->reload;
+ok(wait_for($node, 'postgres', 'SHOW pgqueue.tickers', 'off', 20), 'tickers are off');
+like(error_of(q{SELECT pgqueue.create_ticker('none', 'out2')}), qr/ERROR:  cron is disabled/, 'B43: cron is disabled');
+my $stopped = sql(q{SELECT last_at FROM pgqueue.ticker WHERE ticker = 'switch'});
+sql(q{SELECT pgqueue.create_task('server', command => $$INSERT INTO ran VALUES ('off')$$, delay => '2500 ms')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM ran WHERE what = 'off'}, '1', 20), 'tasks run, also after their delay');
+is(sql(q{SELECT last_at FROM pgqueue.ticker WHERE ticker = 'switch'}), $stopped, 'no ticker fires');
+sql('ALTER SYSTEM RESET pgqueue.tickers');
+$node->reload;
+$then = fired('switch');
+wait_fired('switch', $then + 2, 'on again it fires');
+cmp_ok(sql(q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'switch' AND outcome = 'missed'}), '>=', 1, 'what it missed is skipped');
+right('after all of it');
+$node->stop('fast');
+done_testing();
