@@ -165,6 +165,17 @@ CREATE FUNCTION pgqueue.stop_workers(role text DEFAULT NULL, timeout interval DE
 COMMENT ON FUNCTION pgqueue.stop_workers IS
 'running tasks may end until timeout, then they are cancelled and retried; none start until ensure_workers; how many stopped';
 
+CREATE FUNCTION pgqueue.cron_next(cron text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL, max_slots integer DEFAULT 1)
+    RETURNS SETOF timestamptz
+    LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_cron_next';
+COMMENT ON FUNCTION pgqueue.cron_next IS
+'next slots';
+
+CREATE FUNCTION pgqueue.cron_valid(cron text) RETURNS boolean
+    LANGUAGE C IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_cron_valid';
+COMMENT ON FUNCTION pgqueue.cron_valid IS
+'NULL for NULL';
+
 CREATE FUNCTION pgqueue.version() RETURNS text
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_version';
 COMMENT ON FUNCTION pgqueue.version IS

@@ -1,15 +1,23 @@
-// Time zones of the server for core/, and its two ways to count time: microseconds since 2000 in TimestampTz, since 1970 in core/.
+// Time zones of the server for cron texts, and the server's timestamps beside the microseconds since 1970 that core/cron counts in.
 #pragma once
 #include "core/cron.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::pg {
 
-// False: no such zone. The zone lives as long as the process.
-bool find_zone(const char *name, core::CronZone *zone);
+// Days from 1970 to 2000, the server's epoch.
+constexpr int64 unix_epoch_us = int64{POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE} * USECS_PER_DAY;
 
-constexpr int64 epoch_distance = int64(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY;
-inline int64 to_unix(TimestampTz t) { return t + epoch_distance; }
-inline TimestampTz from_unix(int64 t) { return t - epoch_distance; }
+// Of finite timestamps.
+constexpr int64 to_unix_us(TimestampTz t) { return t + unix_epoch_us; }
+constexpr TimestampTz from_unix_us(int64 t) { return t - unix_epoch_us; }
+
+// A zone that SET TimeZone would take, in the cache of this process; nullptr: there is none. May read a file.
+const pg_tz *find_zone(const char *name);
+
+core::CronZone cron_zone(const pg_tz *zone);
+
+// The first slot after a finite time. None: there is no day like that, or it is beyond what a timestamp can hold.
+std::optional<TimestampTz> next_slot(const core::CronSpec &spec, TimestampTz after, const pg_tz *zone);
 
 }  // namespace pgqueue::pg
