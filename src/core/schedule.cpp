@@ -80,7 +80,7 @@ std::optional<std::int64_t> next_slot(const Schedule &s, std::int64_t after) {
 int newest_slots(const Schedule &s, std::int64_t first, std::int64_t until, std::int64_t *out, int most) {
     // As far back as slots of that distance would reach, further while there are too few of them.
     std::optional<std::int64_t> second = next_slot(s, first);
-    std::int64_t window = second ? (*second - first) * most : 0;
+    std::int64_t window = second ? (*second - first) * most : until - first;
     for (;; window *= 4) {
         std::int64_t from = window < until - first ? later(first, until - window) : first;
         std::int64_t n = 0;

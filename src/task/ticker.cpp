@@ -38,16 +38,18 @@ Obstacle schedule_of(const Ticker &t, core::Schedule *s) {
     core::CronError error;
     if (t.cron != nullptr && !core::parse_cron(t.cron, s->cron, error)) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("cron text \"%s\" is not valid", t.cron), error.hint};
     const char *zone = t.cron != nullptr && s->cron.zone[0] != '\0' ? s->cron.zone : t.time_zone;
-    if (!pg::find_zone(zone, &s->zone)) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone), "Give another time_zone."};
-    s->anchor = pg::to_unix(t.anchor);
-    s->starts = t.starts_at != 0 ? pg::to_unix(t.starts_at) : INT64_MIN;
-    s->ends = t.ends_at != 0 ? pg::to_unix(t.ends_at) : INT64_MAX;
+    const pg_tz *tz = pg::find_zone(zone);
+    if (tz == nullptr) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone), "Give another time_zone."};
+    s->zone = pg::cron_zone(tz);
+    s->anchor = pg::to_unix_us(t.anchor);
+    s->starts = t.starts_at != 0 ? pg::to_unix_us(t.starts_at) : INT64_MIN;
+    s->ends = t.ends_at != 0 ? pg::to_unix_us(t.ends_at) : INT64_MAX;
     return {};
 }
 
 TimestampTz following(const core::Schedule &s, TimestampTz after) {
-    std::optional<int64> slot = core::next_slot(s, pg::to_unix(after));
-    return slot ? pg::from_unix(*slot) : 0;
+    std::optional<int64> slot = core::next_slot(s, pg::to_unix_us(after));
+    return slot ? pg::from_unix_us(*slot) : 0;
 }
 
 // Newest slots of a ticker from `first` to `until`, oldest first.
@@ -58,8 +60,8 @@ struct Slots {
 Slots newest(const core::Schedule &s, TimestampTz first, TimestampTz until, int most) {
     if (first == 0 || first > until) return {nullptr, 0};
     auto *at = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(most)));
-    int n = core::newest_slots(s, pg::to_unix(first), pg::to_unix(until), at, most);
-    for (int i = 0; i < n; i++) at[i] = pg::from_unix(at[i]);
+    int n = core::newest_slots(s, pg::to_unix_us(first), pg::to_unix_us(until), at, most);
+    for (int i = 0; i < n; i++) at[i] = pg::from_unix_us(at[i]);
     return {at, n};
 }
 

@@ -112,8 +112,9 @@ TEST(NewestSlots, AreThoseThatAWalkFinds) {
         const char *zone = zones[random() % 4];
         Schedule s = random() % 2 == 0 ? cron(texts[random() % 8], "2026-01-01 00:00", zone)
                                        : period("2026-01-31 02:30", random() % 3, random() % 3, int64_t(random() % 4) * hour + 13 * us, zone);
+        if (random() % 4 == 0) s.ends = at("2026-03-01 00:00") + int64_t(random() % 10000) * hour / 4;
         auto first = next_slot(s, at("2026-02-01 00:00") + int64_t(random() % (300 * 24)) * hour);
-        ASSERT_TRUE(first);
+        if (!first) continue;
         int most = 1 + int(random() % 20);
         int64_t until = *first + int64_t(random() % 10000) * (random() % 3 == 0 ? hour / 10 : us);
         std::vector<int64_t> expected = walked(s, *first, until, most), got(most);
