@@ -209,7 +209,11 @@ CronSpec parsed(const std::string &text) {
     return spec;
 }
 
-std::vector<std::uint64_t> seeds() { return {1, 2, 3, std::random_device{}()}; }
+std::vector<std::uint64_t> seeds() {
+    static const std::uint64_t random = std::random_device{}();
+    std::printf("random seed %llu\n", static_cast<unsigned long long>(random));
+    return {1, 2, 3, random};
+}
 
 // ===== comparisons =====
 
@@ -253,6 +257,7 @@ void compare(Random &random, const TableZone &table, const std::function<int64_t
 }
 
 TEST(CronSearch, ZonesOfTheSystem) {
+    const std::vector<std::uint64_t> all_seeds = seeds();
     // Of their years the ones whose offsets are whole minutes.
     for (const char *name : {"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo", "Asia/Beirut", "Africa/Casablanca", "Asia/Tehran",
                              "Pacific/Kwajalein", "Antarctica/Troll", "Asia/Kathmandu", "America/Caracas"}) {
@@ -261,7 +266,7 @@ TEST(CronSearch, ZonesOfTheSystem) {
         std::vector<int64_t> changes;
         for (const Change &c : table.changes)
             if (c.from > instant("1960-01-01 00:00+00") && c.from < instant("2110-01-01 00:00+00")) changes.push_back(c.from);
-        for (std::uint64_t seed : seeds()) {
+        for (std::uint64_t seed : all_seeds) {
             SCOPED_TRACE(std::string(name) + ", seed " + std::to_string(seed));
             Random random(seed);
             for (int i = 0; i < 30; i++) {
