@@ -98,7 +98,8 @@ Ticker read_ticker(const ResultRow &row) {
     t.misfire = misfire_of(c.string());
     t.misfire_max = c.int4(0);
     t.overlap = overlap_of(c.string());
-    t.jitter = Max(c.micros(), 0);
+    int64 jitter = c.micros();
+    t.jitter = jitter > 0 ? jitter : 0;
     t.starts_at = c.time();
     t.ends_at = c.time();
     t.anchor = c.time();

@@ -113,6 +113,7 @@ is(sql(q{SELECT count(*) FILTER (WHERE slot = '2026-11-02 21:00+00') || ' ' || (
 # Overlap, and the run limit.
 go_to(2026, 11, 3, 8, 0);
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+sql(q{SELECT pgqueue.purge_queue('out')});
 sql("SELECT pgqueue.create_ticker('o-$_', 'out', cron => '0 * * * *', time_zone => 'UTC', overlap => '$_', misfire => 'all')") for qw(allow skip queue);
 go_to(2026, 11, 3, 9, 0, 1);
 wait_history("o-$_", '03 09:00', "overlap $_ fires") for qw(allow skip queue);
