@@ -116,7 +116,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.role := pgqueue_internal.restored_role(NEW.role_name);
     UPDATE pgqueue_internal.ticker t
-    SET (period, cron, time_zone, jitter, description, anchor) = (NEW.period, NEW.cron, NEW.time_zone, NEW.jitter, NEW.description, NEW.anchor)
+    SET (period, cron, time_zone, jitter, description, anchor, created_at)
+      = (NEW.period, NEW.cron, NEW.time_zone, NEW.jitter, NEW.description, NEW.anchor, NEW.created_at)
     WHERE t.id = NEW.id AND t.id < 100;
     IF FOUND THEN
         RETURN NULL;

@@ -28,6 +28,15 @@ $old->safe_psql('source', q{
     SELECT pgqueue.grant_namespace('app', 'use', 'gone');
     SELECT pgqueue.grant_namespace('app', 'work', 'public');
     SELECT pgqueue.update_namespace('app', owner => 'bob');
+    SELECT pgqueue.grant_namespace('app', 'manage', 'gone'), pgqueue.grant_namespace('app', 'manage', 'alice');
+    SET ROLE alice;
+    SELECT pgqueue.create_ticker('hers', 'held', cron => '0 0 1 1 *', command => 'SELECT current_user', namespace => 'app');
+    SELECT pgqueue.create_ticker('often', 'mails', period => '1 hour', misfire => 'all', namespace => 'app');
+    SET ROLE gone;
+    SELECT pgqueue.create_ticker('orphan', 'held', period => '1 hour', command => 'SELECT current_user', namespace => 'app');
+    RESET ROLE;
+    SELECT pgqueue.update_ticker('cleanup', period => '20 min', namespace => 'pgqueue');
+    SELECT pgqueue.revoke_namespace('app', 'manage', 'gone'), pgqueue.revoke_namespace('app', 'manage', 'alice');
     SET ROLE alice;
     SELECT pgqueue.create_task('mails', '{"to": "x"}', headers => '{"h": 1}', namespace => 'app');
     SELECT pgqueue.create_task('held', command => 'SELECT current_user', namespace => 'app');
@@ -41,7 +50,10 @@ $old->safe_psql('source', qq{SET ROLE alice; SELECT pgqueue.create_task('done', 
 ok(wait_for($old, 'source', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'done' AND finished_at IS NOT NULL}, '2'), 'two tasks have run');
 ok(wait_for($old, 'source', q{SELECT string_agg(name, ' ' ORDER BY name) FROM pgqueue_internal.role}, 'alice gone'), 'the dictionary knows the roles of tasks');
 
+ok(wait_for($old, 'source', q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker IN ('often', 'orphan') AND outcome = 'fired'}, '2'), 'two tickers have fired');
 my $all = q{
+    SELECT jsonb_agg(to_jsonb(t) ORDER BY t.ticker) FROM pgqueue.ticker t;
+    SELECT jsonb_agg(to_jsonb(r) ORDER BY r.ticker, r.slot) FROM pgqueue.ticker_run r WHERE namespace = 'app';
     SELECT jsonb_agg(to_jsonb(t) ORDER BY t.id) FROM pgqueue.task t;
     SELECT jsonb_agg(to_jsonb(a) - 'pid' ORDER BY a.task_id, a.attempt) FROM pgqueue.task_attempt a;
     SELECT jsonb_agg(to_jsonb(q) ORDER BY q.queue) FROM pgqueue.queue q;
@@ -72,9 +84,9 @@ $new->safe_psql('postgres', 'GRANT pgqueue_user TO alice, bob');
 is($new->safe_psql('copy', $all), $before, 'tasks, attempts, queues, namespaces are the same there');
 is($new->safe_psql('copy', q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM pgqueue.namespace_grant}),
     'alice read, alice use, bob read, public work', 'grants by name; those of the missing role are nobody\'s');
-is($new->safe_psql('copy', q{SET ROLE alice; SELECT count(*) FROM pgqueue.task}), '5', 'alice reads there');
+is($new->safe_psql('copy', q{SET ROLE alice; SELECT count(*) FROM pgqueue.task}), '7', 'alice reads there');
 is($new->safe_psql('copy', q{SELECT pgqueue.has_namespace_privilege('app', 'owner', 'bob')}), 't', 'bob owns there');
-cmp_ok($new->safe_psql('copy', q{SET ROLE alice; SELECT pgqueue.create_task('mails', '{}', namespace => 'app')}), '>', 5, 'ids go on after those of the dump');
+cmp_ok($new->safe_psql('copy', q{SET ROLE alice; SELECT pgqueue.create_task('mails', '{}', namespace => 'app')}), '>', 7, 'ids go on after those of the dump');
 is($new->safe_psql('copy', q{SELECT queue FROM pgqueue.create_queue('fresh', namespace => 'app')}), 'fresh', 'queues can be made');
 
 # Nothing runs before the adoption, neither what was restored nor what is new, while the database beside it works.
@@ -86,7 +98,7 @@ $new->safe_psql('copy', q{
 $new->safe_psql('postgres', q{SELECT pgqueue.create_queue('q')});
 $new->safe_psql('postgres', q{SELECT pgqueue.create_task('q', command => 'SELECT 1')});
 ok(wait_for($new, 'postgres', 'SELECT status FROM pgqueue.task', 'released'), 'a task of another database has run');
-is($new->safe_psql('copy', q{SELECT string_agg(status, ' ') FROM pgqueue.task WHERE queue = 'held'}), 'new new new', 'those of the copy wait');
+is($new->safe_psql('copy', q{SELECT string_agg(status, ' ') FROM pgqueue.task WHERE queue = 'held'}), 'new new new new', 'those of the copy wait');
 
 # Adoption: what waits runs as its role, found by name; a task of the missing role fails alone.
 $new->safe_psql('copy', 'SELECT pgqueue.adopt()');
@@ -94,5 +106,12 @@ ok(wait_for($new, 'copy', q{SELECT string_agg(result #>> '{first,current_user}',
         'alice alice', 60), 'tasks of alice run as alice');
 is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND role = 'gone' AND status = 'released'}), '0', 'that of the missing role does not run as anybody');
 is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.health WHERE problem = 'not_adopted'}), '0', 'health is well again');
+is($new->safe_psql('copy', q{SELECT string_agg(ticker || ' ' || role, ', ' ORDER BY ticker) FROM pgqueue.ticker WHERE namespace = 'app'}), 'hers alice, often alice, orphan gone', 'tickers have their roles by name');
+$new->safe_psql('copy', q{UPDATE pgqueue.ticker SET period = '1 second' WHERE ticker IN ('often', 'orphan')});
+ok(wait_for($new, 'copy', q{SELECT count(*) > 2 FROM pgqueue.task WHERE ticker = 'often' AND role = 'alice'}, 't'), 'one fires on');
+ok(wait_for($new, 'copy', q{SELECT DISTINCT error FROM pgqueue.ticker_run WHERE ticker = 'orphan' AND outcome = 'error'}, 'role "gone" does not exist'), 'that of the missing role makes nothing');
+# A renamed role keeps its tickers.
+$new->safe_psql('postgres', 'ALTER ROLE alice RENAME TO alicia');
+ok(wait_for($new, 'copy', q{SELECT role_name FROM pgqueue_internal.ticker WHERE name = 'often'}, 'alicia'), 'a renamed role is remembered by its new name');
 
 done_testing();
