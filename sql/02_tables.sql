@@ -124,9 +124,10 @@ CREATE TABLE pgqueue_internal.ticker (
     UNIQUE (namespace_id, name)
 );
 
--- What changes with each slot, of fixed width and without an index on it.
+-- What changes with each slot, of fixed width and without an index on it. No foreign key: its checks would have the scheduler wait for the row of a
+-- ticker that somebody renames or deletes.
 CREATE TABLE pgqueue_internal.ticker_state (
-    ticker_id integer PRIMARY KEY REFERENCES pgqueue_internal.ticker (id) ON DELETE CASCADE,
+    ticker_id integer PRIMARY KEY,
     next_at timestamptz,                -- first slot that is not handled; NULL none
     due_at timestamptz,                 -- the scheduler handles it then; NULL never
     last_at timestamptz,                -- last slot
@@ -139,7 +140,7 @@ CREATE TABLE pgqueue_internal.ticker_state (
 
 -- The last 1000 slots of each ticker, each in the place of the one 1000 before.
 CREATE TABLE pgqueue_internal.ticker_run (
-    ticker_id integer NOT NULL REFERENCES pgqueue_internal.ticker (id) ON DELETE CASCADE,
+    ticker_id integer NOT NULL,
     place smallint NOT NULL,
     slot timestamptz NOT NULL,
     fired_at timestamptz NOT NULL,

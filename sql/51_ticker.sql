@@ -203,6 +203,17 @@ BEGIN
 END
 $$;
 
+-- State and history go with their ticker.
+CREATE FUNCTION pgqueue_internal.forget_ticker() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM pgqueue_internal.ticker_state s WHERE s.ticker_id = OLD.id;
+    DELETE FROM pgqueue_internal.ticker_run r WHERE r.ticker_id = OLD.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER forget AFTER DELETE ON pgqueue_internal.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.forget_ticker();
+
 -- Where a ticker stands after a change of its row; fresh: its slots begin anew.
 CREATE FUNCTION pgqueue_internal.schedule_ticker(t pgqueue_internal.ticker, fresh boolean, resumed boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
