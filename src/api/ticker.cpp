@@ -49,9 +49,10 @@ PGQ_FUNCTION(pgqueue_internal_fire) {
 PGQ_FUNCTION(pgqueue_internal_take_tick) {
     store::Ticker t;
     TimestampTz now = GetCurrentTimestamp();
-    // A ticker all of whose due slots are missed goes on with a later one.
+    // A ticker all of whose due slots are missed goes on with a later one; one that was changed while it was looked for is looked for again.
     while (store::lock_due_tick(PG_GETARG_INT32(0), now, &t)) {
         CHECK_FOR_INTERRUPTS();
+        if (t.queue != nullptr || t.paused || t.next_at == 0 || t.next_at > now) continue;
         if (task::hand_out(&t, now, served_since())) PG_RETURN_INT32(t.id);
     }
     PG_RETURN_NULL();

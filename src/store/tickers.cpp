@@ -17,12 +17,15 @@ namespace {
 
 constinit Statement all_due{"SELECT ticker_id, due_at FROM pgqueue_internal.ticker_state", 0, {}, nullptr};
 constinit Statement due_of{"SELECT i, s.due_at FROM pg_catalog.unnest($1) i LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i", 1, {INT4ARRAYOID}, nullptr};
-constinit Statement lock_many{PGQ_TICKER_COLUMNS "WHERE s.ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE OF s SKIP LOCKED", 1, {INT4ARRAYOID}, nullptr};
-constinit Statement lock_one{PGQ_TICKER_COLUMNS "WHERE s.ticker_id" PGQ_EQ "$1 FOR NO KEY UPDATE OF s", 1, {INT4OID}, nullptr};
+// A definition is read after its state was locked, by a later snapshot: the two belong together then.
+constinit Statement lock_many{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE SKIP LOCKED", 1, {INT4ARRAYOID}, nullptr};
+constinit Statement lock_one{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "$1 FOR NO KEY UPDATE", 1, {INT4OID}, nullptr};
 constinit Statement lock_tick{
-    PGQ_TICKER_COLUMNS "WHERE t.namespace_id" PGQ_EQ "$1 AND t.queue IS NULL AND NOT t.paused "
+    "SELECT s.ticker_id FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id "
+    "WHERE t.namespace_id" PGQ_EQ "$1 AND t.queue IS NULL AND NOT t.paused "
     "AND pgqueue_internal.due_of_slot(t.id, s.next_at, t.jitter) OPERATOR(pg_catalog.<=) $2 ORDER BY s.next_at, t.id LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED",
     2, {INT4OID, TIMESTAMPTZOID}, nullptr};
+constinit Statement read_many{PGQ_TICKER_COLUMNS "WHERE s.ticker_id" PGQ_EQ "ANY ($1)", 1, {INT4ARRAYOID}, nullptr};
 constinit Statement state_write{
     "UPDATE pgqueue_internal.ticker_state s SET next_at = u.next_at, due_at = u.due_at, last_at = u.last_at, last_task = u.last_task, "
     "prior_task = u.prior_task, runs = u.runs, ahead_until = u.ahead_until "
@@ -146,8 +149,16 @@ Datum array_of(std::span<const int32> ids) {
     return a.int4s();
 }
 
-bool read_one(Statement *statement, const Datum *values, Ticker *out) {
-    return each_row(statement, values, [out](const ResultRow &row) { *out = read_ticker(row); }) > 0;
+// Locks by the statement, whose rows are ids, and reads what was locked. Returns how many.
+int lock_and_read(Statement *lock, const Datum *values, std::size_t most, Ticker *out) {
+    auto *ids = static_cast<int32 *>(palloc(sizeof(int32) * most));
+    std::size_t n = 0;
+    each_row(lock, values, [ids, &n](const ResultRow &row) { ids[n++] = Columns{row}.int4(0); });
+    if (n == 0) return 0;
+    Datum locked[] = {array_of({ids, n})};
+    int read = 0;
+    each_row(&read_many, locked, [out, &read](const ResultRow &row) { out[read++] = read_ticker(row); });
+    return read;
 }
 
 }  // namespace
@@ -171,19 +182,17 @@ void each_due_of(std::span<const int32> ids, void (*fn)(void *arg, int32 id, Tim
 
 int lock_tickers(std::span<const int32> ids, Ticker *out) {
     Datum values[] = {array_of(ids)};
-    int n = 0;
-    each_row(&lock_many, values, [out, &n](const ResultRow &row) { out[n++] = read_ticker(row); });
-    return n;
+    return lock_and_read(&lock_many, values, ids.size(), out);
 }
 
 bool lock_ticker(int32 id, Ticker *out) {
     Datum values[] = {Int32GetDatum(id)};
-    return read_one(&lock_one, values, out);
+    return lock_and_read(&lock_one, values, 1, out) > 0;
 }
 
 bool lock_due_tick(int32 ns_id, TimestampTz now, Ticker *out) {
     Datum values[] = {Int32GetDatum(ns_id), TimestampTzGetDatum(now)};
-    return read_one(&lock_tick, values, out);
+    return lock_and_read(&lock_tick, values, 1, out) > 0;
 }
 
 void write_states(std::span<const Ticker> tickers) {
