@@ -5,7 +5,7 @@
 BEGIN;
 CREATE TEMP TABLE later (kind text, name text);
 INSERT INTO later
-SELECT 'functions', unnest('{import_pg_cron,prometheus,reset_stats,fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
+SELECT 'functions', unnest('{prometheus,reset_stats,fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
     create_sharded_queue}'::text[])
 UNION ALL SELECT 'views', unnest('{queue_stat,type_stat,worker_stat,stat_history,slow_task,metric,top}'::text[]);
 
