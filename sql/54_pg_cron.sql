@@ -1,10 +1,12 @@
 -- Takes over the jobs of the extension pg_cron. docs/from-pg_cron.md
 
 -- The table of pg_cron's jobs. A table of that name that does not belong to the extension is refused: anybody could have written roles into it.
+-- So is one whose owner is no superuser: an owner can write any role too, and have a function of its own run by whoever reads the table.
 CREATE FUNCTION pgqueue_internal.pg_cron_table() RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     jobs regclass;
+    owner text;
     home text := pgqueue_internal.pg_cron_setting('cron.database_name', current_database());
 BEGIN
     SELECT c.oid INTO jobs
@@ -19,6 +21,13 @@ BEGIN
             DETAIL = 'Jobs are read from the table cron.job of that extension.',
             HINT = CASE WHEN home = current_database() THEN 'There is nothing to import; make tickers with pgqueue.create_ticker.'
                 ELSE format('It keeps its jobs in database "%s" (cron.database_name): import those of that database there.', home) END;
+    END IF;
+    SELECT a.rolname INTO owner
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles a ON a.oid = c.relowner
+    WHERE c.oid = jobs AND NOT a.rolsuper;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('the owner of %s, "%s", is not a superuser', jobs, owner),
+            DETAIL = 'That role could have written any role into it.', HINT = format('Look at its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
     END IF;
     RETURN jobs;
 END
@@ -156,18 +165,13 @@ END
 $$;
 
 -- The role as which a job runs; raises when pg_cron would not run it as that role, or not here.
-CREATE FUNCTION pgqueue_internal.pg_cron_role(jobs regclass, job jsonb) RETURNS oid
+CREATE FUNCTION pgqueue_internal.pg_cron_role(job jsonb) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     role oid := pgqueue_internal.role_oid(job ->> 'username', false);
-    table_owner oid := (SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = jobs);
     host text := job ->> 'nodename';
 BEGIN
-    -- Who owns the table can write any role into it.
-    IF NOT pg_has_role(table_owner, role, 'MEMBER') THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('the owner of %s may not act as role "%s"', jobs, job ->> 'username');
-    ELSIF pgqueue_internal.pg_cron_setting('cron.enable_superuser_jobs', 'on') = 'off'
+    IF pgqueue_internal.pg_cron_setting('cron.enable_superuser_jobs', 'on') = 'off'
         AND (SELECT a.rolsuper FROM pg_catalog.pg_roles a WHERE a.oid = role) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('role "%s" is a superuser', job ->> 'username'),
             HINT = 'cron.enable_superuser_jobs is off, so pg_cron does not run it either.';
@@ -182,7 +186,7 @@ END
 $$;
 
 -- Makes the ticker of a job; NULL when it has one. Raises why there can be none.
-CREATE FUNCTION pgqueue_internal.import_pg_cron_job(target integer, queue_name text, jobs regclass, job jsonb) RETURNS integer
+CREATE FUNCTION pgqueue_internal.import_pg_cron_job(target integer, queue_name text, job jsonb) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     t pgqueue_internal.ticker;
@@ -194,7 +198,7 @@ BEGIN
     ELSIF job ->> 'command' = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'it has no command';
     END IF;
-    owner := pgqueue_internal.pg_cron_role(jobs, job);
+    owner := pgqueue_internal.pg_cron_role(job);
     t := pgqueue_internal.add_ticker(target, ticker_name);
     SELECT s.period, s.cron INTO t.period, t.cron
     FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule', pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
@@ -231,7 +235,7 @@ BEGIN
             CONTINUE;
         END IF;
         BEGIN
-            ticker_id := pgqueue_internal.import_pg_cron_job(target, queue_name, jobs, job);
+            ticker_id := pgqueue_internal.import_pg_cron_job(target, queue_name, job);
             IF ticker_id IS NOT NULL THEN
                 RETURN NEXT pgqueue_internal.shown_ticker(ticker_id);
             END IF;

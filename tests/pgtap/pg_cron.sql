@@ -46,10 +46,11 @@ SELECT is_empty($$SELECT wanted FROM translation WHERE wanted ~ '^[0-9@*]' AND N
 SELECT is(pgqueue_internal.pg_cron_ticker_name(1, '7', job_name), wanted, format('job name "%s"', job_name))
 FROM (VALUES ('nightly', 'nightly'), (' Nightly  Report! ', 'nightly-report'), ('a_b-c', 'a_b-c'), ('7 days', 'cron-7-days'), ('_x', 'cron-x'), ('ночь', 'cron-7'), ('', 'cron-7'), ('-', 'cron-7'), (NULL, 'cron-7'),
     (repeat('x', 70), repeat('x', 64))) n (job_name, wanted);
-SELECT pgqueue.create_ticker('nightly', period => '1 hour', description => 'pg_cron job 3'), pgqueue.create_ticker('mine', period => '1 hour'), pgqueue.create_ticker(repeat('x', 64), period => '1 hour', description => 'pg_cron job 33: X') \g /dev/null
+SELECT pgqueue.create_ticker('nightly', period => '1 hour', description => 'pg_cron job 3'), pgqueue.create_ticker('mine', period => '1 hour'), pgqueue.create_ticker(repeat('x', 64), period => '1 hour', description => 'pg_cron job 33: X'),
+    pgqueue.create_ticker('renamed', period => '1 hour', description => 'pg_cron job 5'), pgqueue.create_ticker('nightly-8', period => '1 hour') \g /dev/null
 SET LOCAL client_min_messages = warning;
 SELECT is(pgqueue_internal.pg_cron_ticker_name(1, job_id, job_name), wanted, format('job %s named "%s" beside others', job_id, job_name))
-FROM (VALUES ('7', 'nightly', 'nightly-7'), ('3', 'nightly', NULL), ('3', 'moved', NULL), ('7', 'mine', NULL), ('123', repeat('x', 70), repeat('x', 60) || '-123')) n (job_id, job_name, wanted);
+FROM (VALUES ('7', 'nightly', 'nightly-7'), ('3', 'nightly', NULL), ('3', 'moved', NULL), ('7', 'mine', NULL), ('5', 'nightly', NULL), ('8', 'nightly', NULL), ('123', repeat('x', 70), repeat('x', 60) || '-123')) n (job_id, job_name, wanted);
 
 -- Bad calls.
 SELECT throws_ok($$SELECT pgqueue.import_pg_cron(NULL)$$, '22004', NULL, 'queue NULL');
