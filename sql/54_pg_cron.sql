@@ -49,7 +49,7 @@ DECLARE
     step integer;
     numbers integer[] = '{}';
 BEGIN
-    FOREACH element IN ARRAY string_to_array(lower(field), ',') LOOP
+    FOREACH element IN ARRAY string_to_array(lower(field COLLATE "C"), ',') LOOP
         part := regexp_match(element, '^(?:(\*)|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?$');
         first := CASE WHEN part[1] = '*' THEN lowest ELSE pgqueue_internal.pg_cron_value(part[2], lowest, words) END;
         last := CASE WHEN part[1] = '*' THEN highest ELSE coalesce(pgqueue_internal.pg_cron_value(part[3], lowest, words), first) END;
@@ -140,7 +140,7 @@ RETURN substring(description FROM '^pg_cron job ([0-9]+)');
 CREATE FUNCTION pgqueue_internal.pg_cron_ticker_name(target integer, job_id text, job_name text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    plain text := rtrim(regexp_replace(lower(btrim(job_name)), '[^a-z0-9_-]+', '-', 'g'), '-');
+    plain text := rtrim(regexp_replace(lower(btrim(job_name) COLLATE "C"), '[^a-z0-9_-]+', '-', 'g'), '-');
     suffix text := '-' || job_id;
     long text;
     other record;
@@ -159,7 +159,7 @@ BEGIN
         RETURN long;
     END IF;
     RAISE NOTICE USING MESSAGE = format('pg_cron job %s is left out: ticker "%s" exists already', job_id, other.name),
-        HINT = 'An import never changes a ticker that exists; delete or rename it to import the job again.';
+        HINT = 'An import never changes a ticker that exists; delete it to import the job again.';
     RETURN NULL;
 END
 $$;

@@ -163,10 +163,16 @@ SKIP: {
 }
 
 # What pg_cron would not run as a superuser is not imported either.
-sql(q{SELECT cron.schedule('super', '0 0 * * *', 'SELECT 8')});
+# The launcher of pg_cron 1.6.5 crashes on such a job: this one is never committed.
+sql(q{DELETE FROM cron.job WHERE username = 'postgres'});
 $node->append_conf('postgresql.conf', "cron.enable_superuser_jobs = off\n");
 $node->restart;
-($out, $err) = import_jobs(q{'jobs'});
+($out, $err) = said('postgres', q{
+    BEGIN;
+    INSERT INTO cron.job (schedule, command, nodeport, jobname) VALUES ('0 0 * * *', 'SELECT 8', current_setting('port')::integer, 'super');
+    SELECT ticker FROM pgqueue.import_pg_cron('jobs') WHERE role = 'postgres';
+    ROLLBACK;
+});
 is($out, '', 'with cron.enable_superuser_jobs off');
 like($err, qr/pg_cron job \d+ is left out: role "postgres" is a superuser/, 'jobs of superusers are left out');
 
