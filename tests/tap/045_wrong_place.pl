@@ -20,6 +20,7 @@ sub raised
 }
 
 sql(q{SELECT FROM pgqueue.create_queue('q', ttl => '0'); CREATE FUNCTION h(jsonb) RETURNS void LANGUAGE sql AS 'SELECT'; SELECT FROM pgqueue.create_namespace('other');
+      SELECT FROM pgqueue.create_ticker('t', 'q', cron => '0 0 1 1 *'); SELECT FROM pgqueue.create_ticker('tick', period => '1 h');
       SELECT count(pgqueue.create_task('q', to_jsonb(g))) FROM generate_series(1, 3) g});
 ok(wait_for($node, 'postgres', q{SELECT payload FROM pgqueue.next_task('w', 'q', '1 h')}, '1', 20), 'a task is held');
 my ($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.task WHERE status = 'retained'});
@@ -32,22 +33,24 @@ my %writes = (
     create_queue => "'x'", update_queue => "'q', retries => 7", delete_queue => "'q', force => true", pause_queue => "'q'", resume_queue => "'q'", clean_queue => "'q'", purge_queue => "'q', force => true", redrive => "'q'",
     create_task => "'q', '1'", create_tasks => q{'q', '{"1"}'}, next_task => "'w', 'q'", next_tasks => "'w', '{q}'", release_task => "$id, $receipt", release_tasks => "'{$id}', '{$receipt}'",
     fail_task => "$id, $receipt", fail_tasks => "'{$id}', '{$receipt}'", extend_task => "$id, $receipt", extend_tasks => "'{$id}', '{$receipt}'", snooze_task => "$id, $receipt", snooze_tasks => "'{$id}', '{$receipt}'",
-    cancel_task => $id, retry_task => $done, run_task => $id, create_handler => "'t', 'h'", delete_handler => "'t'", adopt => '', ensure_workers => '', stop_workers => '',
+    cancel_task => $id, retry_task => $done, run_task => $id, create_handler => "'t', 'h'", delete_handler => "'t'", create_ticker => "'u', 'q'", update_ticker => "'t', priority => 3", delete_ticker => "'t'", fire_ticker => "'t'", next_ticker => '', import_pg_cron => "'q'", adopt => '', ensure_workers => '', stop_workers => '',
 );
 # What only reads, or has nothing to change.
-my %reads = (get_namespace => "'other'", get_queue => "'q'", get_task => $id, has_namespace_privilege => "'other', 'use'", current_task => '', progress => '0.5', priority_value => "'high'", priority_name => '10', version => '');
+my %reads = (get_ticker => "'t'", cron_next => q{'@daily'}, cron_valid => q{'@daily'}, get_namespace => "'other'", get_queue => "'q'", get_task => $id, has_namespace_privilege => "'other', 'use'", current_task => '', progress => '0.5', priority_value => "'high'", priority_name => '10', version => '');
 my %calls = ((map { $_ => "SELECT * FROM pgqueue.$_($writes{$_})" } keys %writes), wait_for_task => q{CALL pgqueue.wait_for_task('{q}', '1 s')});
 my %readers = ((map { $_ => "SELECT * FROM pgqueue.$_($reads{$_})" } keys %reads), wait_for_result => "CALL pgqueue.wait_for_result($id, '0')");
 is(sql(q{SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'pgqueue'::regnamespace AND prorettype <> 'trigger'::regtype AND provolatile = 'v'}),
-    join(' ', sort keys %calls, grep { !/^(get_|has_namespace|version)/ } keys %readers), 'every function that may write has a call here');
+    join(' ', sort keys %calls, grep { !/^(get_|cron_|has_namespace|version)/ } keys %readers), 'every function that may write has a call here');
 my %dml = (
     'INSERT INTO queue' => q{INSERT INTO pgqueue.queue (queue) VALUES ('y')}, 'UPDATE queue' => 'UPDATE pgqueue.queue SET retries = 1', 'DELETE queue' => 'DELETE FROM pgqueue.queue',
     'INSERT INTO namespace' => q{INSERT INTO pgqueue.namespace (namespace) VALUES ('y')}, 'UPDATE namespace' => q{UPDATE pgqueue.namespace SET weight = 2 WHERE namespace = 'other'}, 'DELETE namespace' => q{DELETE FROM pgqueue.namespace WHERE namespace = 'other'},
     'INSERT INTO task' => q{INSERT INTO pgqueue.task (queue, payload) VALUES ('q', '1')}, 'UPDATE task' => q{UPDATE pgqueue.task SET priority = 1 WHERE status = 'new'}, 'DELETE task' => q{DELETE FROM pgqueue.task WHERE status = 'new'},
+    'INSERT INTO ticker' => q{INSERT INTO pgqueue.ticker (ticker) VALUES ('u')}, 'UPDATE ticker' => 'UPDATE pgqueue.ticker SET priority = 4', 'DELETE ticker' => 'DELETE FROM pgqueue.ticker',
     'INSERT INTO handler' => q{INSERT INTO pgqueue.handler (type, function) VALUES ('u', 'h')},
 );
 my $content = q{SELECT md5(concat((SELECT string_agg(t::text, ' ' ORDER BY id) FROM pgqueue.task t), (SELECT string_agg(q::text, ' ' ORDER BY queue) FROM pgqueue.queue q),
-    (SELECT string_agg(n::text, ' ' ORDER BY namespace) FROM pgqueue.namespace n), (SELECT string_agg(h::text, ' ') FROM pgqueue.handler h)))};
+    (SELECT string_agg(n::text, ' ' ORDER BY namespace) FROM pgqueue.namespace n), (SELECT string_agg(h::text, ' ') FROM pgqueue.handler h),
+    (SELECT string_agg(t::text, ' ' ORDER BY ticker) FROM pgqueue.ticker t)))};
 my $before = sql($content);
 
 # Read-only transactions. A retain there is refused before a task is taken.
