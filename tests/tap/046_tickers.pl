@@ -153,6 +153,23 @@ $then = fired('queueless');
 wait_fired('queueless', $then + 1, 'a queue that is made anew is served again');
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
 
+# One that somebody is changing, renaming or deleting, in an open transaction.
+sql(q{SELECT pgqueue.create_ticker('held', 'out2', period => '1 second'), pgqueue.create_ticker('free', 'out2', period => '1 second')});
+for my $change (q{SELECT FROM pgqueue.update_ticker('held', priority => 2)}, q{SELECT FROM pgqueue.update_ticker('held', rename_to => 'other')}, q{SELECT FROM pgqueue.delete_ticker('held')})
+{
+    my $holder = session($node);
+    $holder->query("BEGIN; $change");
+    $then = fired('held');
+    my $free = fired('free');
+    wait_fired('free', $free + 3, "while it is held others fire: $change");
+    is(sql(q{SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.backend_type = 'pgqueue scheduler'}), '0', 'the scheduler waits for nobody');
+    cmp_ok(fired('held'), '<=', $then + 1, 'it does not fire');
+    $holder->query('ROLLBACK');
+    $holder->close;
+    wait_fired('held', $then + 3, 'it goes on when it is given back');
+}
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
 # 100 tickers and 2 workers: every one runs.
 sql(q{TRUNCATE ran; SELECT pgqueue.create_ticker('many' || i, 'server', period => '1 second', overlap => 'skip', command => format('INSERT INTO ran VALUES (%L)', i)) FROM generate_series(1, 100) i});
 ok(wait_for($node, 'postgres', 'SELECT count(*) FROM (SELECT what FROM ran GROUP BY 1 HAVING count(*) >= 3) r', '100', 90), 'with 2 workers and 100 tickers every one runs, again and again');
