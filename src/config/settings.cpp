@@ -1,5 +1,7 @@
 #include "config/settings.hpp"
 
+#include "config/topics.hpp"
+
 namespace pgqueue::config {
 
 constinit bool enabled = true;
@@ -82,6 +84,13 @@ void define_settings(bool preloaded) {
     DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks, log_failed, log_options, PGC_SIGHUP, 0, nullptr,
                              nullptr, nullptr);
     MarkGUCPrefixReserved("pgqueue");
+    define_topic_settings();
+}
+
+// The automatic limit is half of the server's processes, or what pg_background_queue is told to run.
+int max_workers() {
+    if (max_workers_setting >= 0) return max_workers_setting;
+    return Max(Max(max_worker_processes / 2, 1), Min(background_max_running, max_worker_processes));
 }
 
 bool serves_database(const char *name) {

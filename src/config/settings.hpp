@@ -22,7 +22,7 @@ extern int log_tasks;              // LogTasks
 
 enum LogTasks { log_none, log_failed, log_all };
 
-inline int max_workers() { return max_workers_setting >= 0 ? max_workers_setting : Max(max_worker_processes / 2, 1); }
+int max_workers();
 
 // preloaded: also those that only a server start can set.
 void define_settings(bool preloaded);

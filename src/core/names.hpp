@@ -1,6 +1,7 @@
 // Names of namespaces, queues, tickers: letters, digits, _ and -, at most 64, a letter first.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace pgqueue {

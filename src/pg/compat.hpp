@@ -175,4 +175,13 @@ inline void set_authenticated_user(Oid role) {
 #endif
 }
 
+// Memory for what a setting keeps beside its value; the server frees it. nullptr: none left.
+inline void *setting_alloc(Size size) {
+#if PG_VERSION_NUM >= 160000
+    return guc_malloc(LOG, size);
+#else
+    return malloc(size);
+#endif
+}
+
 }  // namespace pgqueue::pg
