@@ -241,9 +241,12 @@ CREATE TABLE pgqueue_internal.archive (
     namespace text NOT NULL, queue text NOT NULL, status text NOT NULL, type text, command text, payload jsonb, headers jsonb,
     priority integer, role text, attempt integer, retries integer, group_key text, dedup_key text, batch_key text, depends_on bigint[],
     created_at timestamptz, delayed_at timestamptz, dies_at timestamptz, started_at timestamptz, finished_at timestamptz,
-    worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text
+    worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text,
+    uncounted integer
 ) USING heap;
 CREATE INDEX archive_id ON pgqueue_internal.archive (id);
+-- What went wrong is looked for more often, and there is less of it.
+CREATE INDEX archive_not_released ON pgqueue_internal.archive (namespace_id, finished_at) WHERE status <> 'released';
 
 -- Who has a dedup key. A row outlives its task and is taken over by the next one in place; housekeeping removes those that say nothing any more.
 CREATE TABLE pgqueue_internal.dedup (

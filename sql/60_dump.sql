@@ -55,21 +55,21 @@ END
 $$;
 CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.role FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_role();
 
--- Namespaces 1 and 2 are those of the install script. Where the dump has another namespace of the name of one of them, that one goes:
+-- Namespaces 1 and 2 are those of the install script, 3 that of extension pg_background_queue. Where the dump has another namespace of the name of one of them, that one goes:
 -- nothing can be in it yet. The system namespace keeps its owner, the one of the extension here.
 CREATE FUNCTION pgqueue_internal.restore_namespace() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.owner := pgqueue_internal.restored_role(NEW.owner_name);
     DELETE FROM pgqueue_internal.namespace n
-    WHERE n.id <= 2 AND n.id <> NEW.id AND n.name = NEW.name
+    WHERE n.id <= 3 AND n.id <> NEW.id AND n.name = NEW.name
         AND NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = n.id);
     UPDATE pgqueue_internal.namespace n
     SET (name, weight, max_running, max_depth, paused, description, created_at)
       = (NEW.name, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description, NEW.created_at),
         owner = CASE WHEN n.id = 2 THEN n.owner ELSE NEW.owner END,
         owner_name = CASE WHEN n.id = 2 THEN n.owner_name ELSE NEW.owner_name END
-    WHERE n.id = NEW.id AND n.id <= 2;
+    WHERE n.id = NEW.id AND n.id <= 3;
     IF FOUND THEN
         RETURN NULL;
     END IF;

@@ -25,7 +25,7 @@ char *archive_statement(int slot) {
     initStringInfo(&s);
     appendStringInfoString(&s, "INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, type, command, payload, headers,"
                                " priority, role, attempt, retries, group_key, dedup_key, batch_key, depends_on, created_at, delayed_at, dies_at,"
-                               " started_at, finished_at, worker, result, error, error_code, error_info, transactional, ticker, origin_queue)"
+                               " started_at, finished_at, worker, result, error, error_code, error_info, transactional, ticker, origin_queue, uncounted)"
                                " SELECT t.id, q.namespace_id, n.name, q.name, CASE t.status");
     for (int i = 0; i < status_count; i++)
         appendStringInfo(&s, " WHEN %d THEN '%.*s'", i, static_cast<int>(status_words[static_cast<std::size_t>(i)].size()),
@@ -35,7 +35,7 @@ char *archive_statement(int slot) {
                      " COALESCE(r.name, pg_catalog.pg_get_userbyid(t.role_id::pg_catalog.oid)::pg_catalog.text),"
                      " t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
                      " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, e.error_code, e.error_info,"
-                     " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name"
+                     " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
                      " FROM pgqueue_internal.segment_%d t"
                      " JOIN pgqueue_internal.queue q ON q.id = t.queue_id"
                      " JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id"

@@ -174,6 +174,8 @@ void index_queues() {
     cache->namespaces.sort_by_id();
     cache->queues.sort_by_id();
     for (int i = 0; i < cache->queues.count; i++) {
+        const NamespaceInfo *ns = cache->namespaces.find(cache->queues.items[i].ns_id);
+        cache->queues.items[i].retries_follow = ns != nullptr && strcmp(ns->name, background_namespace) == 0;
         QueueKey key{};
         key.ns_id = cache->queues.items[i].ns_id;
         strlcpy(key.name, cache->queues.items[i].name, sizeof(key.name));

@@ -28,6 +28,7 @@ struct QueueInfo {
     int32 priority;
     int64 ttl;             // -1 never expires
     int32 retries;
+    bool retries_follow;   // of extension pg_background_queue: tasks that are there already follow a changed number of retries
     int64 retry_delay, max_retry_delay;
     Backoff backoff;
     double retry_jitter;
@@ -50,6 +51,9 @@ struct QueueInfo {
 
 enum Privilege : unsigned { priv_use = 1, priv_work = 2, priv_manage = 4, priv_read = 8, priv_owner = 16, priv_monitor = 32 };
 constexpr unsigned priv_all = priv_use | priv_work | priv_manage | priv_read | priv_owner;
+
+// The namespace of extension pg_background_queue.
+constexpr const char *background_namespace = "pg_background_queue";
 
 struct RoleInfo {
     int32 id;

@@ -162,7 +162,8 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
         return Status::Retry;
     }
     int32 counted = row->attempt - row->uncounted;
-    if (counted > row->retries) return Status::Failed;
+    int32 retries = queue != nullptr && queue->retries_follow ? queue->retries : row->retries;
+    if (counted > retries) return Status::Failed;
     row->delayed_at = now;
     if (queue != nullptr)
         row->delayed_at += backoff_wait(queue->backoff, queue->retry_delay, counted, queue->max_retry_delay, queue->retry_jitter, random_fraction());
