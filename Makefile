@@ -41,13 +41,24 @@ else
 SRC := $(or $(VPATH),.)
 V := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(SRC)/extension/pgqueue.control)
 MODULES_SQL := $(sort $(wildcard $(SRC)/sql/*.sql))
+# Extension pg_background_queue: a fresh one, and the original's version 1.0 that becomes one.
+BACKGROUND_V := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(SRC)/extension/pg_background_queue.control)
+BACKGROUND_SQL := $(sort $(wildcard $(SRC)/sql/background_queue/*.sql))
+FRESH_SQL := $(SRC)/sql/background_queue/fresh/types.sql $(BACKGROUND_SQL)
+TAKEOVER_SQL := $(SRC)/sql/background_queue/takeover/before.sql $(BACKGROUND_SQL) $(SRC)/sql/background_queue/takeover/after.sql
+PGQUEUE_SCRIPT = extension/pgqueue--$(V).sql
+FRESH_SCRIPT = extension/pg_background_queue--$(BACKGROUND_V).sql
+TAKEOVER_SCRIPT = extension/pg_background_queue--1.0--$(BACKGROUND_V).sql
 
-EXTENSION = extension/pgqueue
+EXTENSION = extension/pgqueue extension/pg_background_queue
+DATA_built = $(PGQUEUE_SCRIPT) $(FRESH_SCRIPT) $(TAKEOVER_SCRIPT)
 # Scripts of former versions and updates from them.
-DATA = $(patsubst $(SRC)/%,%,$(filter-out %/pgqueue--$(V).sql,$(wildcard $(SRC)/extension/*--*.sql)))
-DATA_built = extension/pgqueue--$(V).sql
+DATA = $(filter-out $(DATA_built),$(patsubst $(SRC)/%,%,$(wildcard $(SRC)/extension/*--*.sql)))
 MODULE_big = pgqueue
-OBJS := $(patsubst %.cpp,%.o,$(shell cd $(SRC) && find src -name '*.cpp' ! -path 'src/client/*' | LC_ALL=C sort))
+OBJS := $(patsubst %.cpp,%.o,$(shell cd $(SRC) && find src -name '*.cpp' ! -path 'src/client/*' ! -path 'src/stop/*' | LC_ALL=C sort))
+# The library of the original's name, which only says what to do (src/stop).
+STOP = pg_background_queue$(DLSUFFIX)
+STOP_OBJ = src/stop/pg_background_queue.o
 
 # -isystem demotes the -I of PGXS: no warnings out of server headers, no `register` error.
 PG_CPPFLAGS = -DPGQUEUE_VERSION='"$(V)"' -I$(SRC)/src -isystem $(shell $(PG_CONFIG) --includedir-server)
@@ -77,7 +88,7 @@ REGRESS_OPTS = --inputdir=$(SRC)/tests/regress --load-extension=pgqueue
 ISOLATION = $(shell sed -n 's/^test: *//p' $(SRC)/tests/isolation/schedule 2>/dev/null)
 ISOLATION_OPTS = --inputdir=$(SRC)/tests/isolation --load-extension=pgqueue
 
-EXTRA_CLEAN = build $(OBJS:.o=.d)
+EXTRA_CLEAN = build $(OBJS:.o=.d) $(STOP_OBJ) $(STOP_OBJ:.o=.d) $(STOP)
 
 # PGXS would run clang for bitcode without our flags; there is nothing to gain for a queue.
 override with_llvm := no
@@ -91,16 +102,32 @@ vpath %.cpp $(SRC)
 vpath %.control $(SRC)
 
 # Own dependency files beside each object: those of PGXS carry only the base name, and ours repeat.
--include $(OBJS:.o=.d)
-OBJ_DIRS := $(sort $(dir $(OBJS)))
-$(OBJS): $(SRC)/Makefile | $(OBJ_DIRS)
+-include $(OBJS:.o=.d) $(STOP_OBJ:.o=.d)
+OBJ_DIRS := $(sort $(dir $(OBJS) $(STOP_OBJ)))
+$(OBJS) $(STOP_OBJ): $(SRC)/Makefile | $(OBJ_DIRS)
 $(OBJ_DIRS) extension:
 	@mkdir -p $@
 pgqueue$(DLSUFFIX): $(EXPORTS)
 
-# The folder is a prerequisite because its time tells of a module that was removed.
-$(DATA_built): $(MODULES_SQL) $(SRC)/sql $(SRC)/extension/concat.sh | extension
-	@$(SRC)/extension/concat.sh $(MODULES_SQL) >$@.tmp && mv $@.tmp $@
+all: $(STOP)
+$(STOP): $(STOP_OBJ) $(EXPORTS)
+	$(CC) $(CFLAGS) $(CFLAGS_SL) -shared -o $@ $(STOP_OBJ) $(LDFLAGS) $(SHLIB_LINK)
+install: install-stop
+install-stop: $(STOP) installdirs
+	$(INSTALL_SHLIB) $(STOP) '$(DESTDIR)$(pkglibdir)/$(STOP)'
+uninstall: uninstall-stop
+uninstall-stop:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(STOP)'
+.PHONY: install-stop uninstall-stop
+
+# The folders are prerequisites because their time tells of a module that was removed.
+$(PGQUEUE_SCRIPT): $(MODULES_SQL) $(SRC)/sql
+	@$(SRC)/extension/concat.sh 'CREATE EXTENSION pgqueue' $(MODULES_SQL) >$@.tmp && mv $@.tmp $@
+$(FRESH_SCRIPT): $(FRESH_SQL) $(SRC)/sql/background_queue
+	@$(SRC)/extension/concat.sh 'CREATE EXTENSION pg_background_queue CASCADE' $(FRESH_SQL) >$@.tmp && mv $@.tmp $@
+$(TAKEOVER_SCRIPT): $(TAKEOVER_SQL) $(SRC)/sql/background_queue
+	@$(SRC)/extension/concat.sh 'ALTER EXTENSION pg_background_queue UPDATE' $(TAKEOVER_SQL) >$@.tmp && mv $@.tmp $@
+$(DATA_built): $(SRC)/extension/concat.sh | extension
 
 # A server of `make run` lives in build/, which clean removes.
 clean: stop-server

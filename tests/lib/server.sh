@@ -70,7 +70,8 @@ build_server() {
     # Called by `meson test`, which has built everything: test that build.
     obj=$MESON_BUILD_ROOT
     install -m 755 "$obj/pgqueue_test.so" "$pg$("$pg_config" --pkglibdir)/pgqueue.so"
-    install -m 644 "$obj"/pgqueue--*.sql "$root/extension/pgqueue.control" "$pg$sharedir/extension/"
+    install -m 755 "$obj/pg_background_queue.so" "$pg$("$pg_config" --pkglibdir)/"
+    install -m 644 "$obj"/*--*.sql "$root"/extension/*.control "$pg$sharedir/extension/"
     return
   fi
   make -C "$obj" -f "$root/Makefile" VPATH="$root" "${flags[@]}" "$@" PG_CONFIG="$pg_config" DESTDIR="$pg" \

@@ -155,7 +155,8 @@ int64 turn() {
     }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
-    TimestampTz next = recover_workers(now);
+    TimestampTz next = follow_topics(now);
+    next = Min(next, recover_workers(now));
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, fire_tickers(moment));

@@ -40,6 +40,9 @@ void load_configuration();
 TimestampTz resume_paused(TimestampTz now);
 void write_roles();
 
+// topics.cpp: the queues of extension pg_background_queue follow its settings.
+TimestampTz follow_topics(TimestampTz now);
+
 // due.cpp: tasks whose time has come; ready tasks that are too old.
 TimestampTz move_due(TimestampTz now);
 TimestampTz expire(TimestampTz now);

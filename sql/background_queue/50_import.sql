@@ -1,0 +1,120 @@
+-- Rows of version 1.0 of the original: taken over by ALTER EXTENSION … UPDATE, or from a table that was restored from a dump.
+
+-- The role that rows of a table of 1.0 run as. They do not tell who enqueued them: only its owner, when nobody else could write to the table;
+-- else the one role that could. NULL: there were several.
+CREATE FUNCTION pgqueue_internal.background_runner(source regclass) RETURNS oid
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT CASE count(DISTINCT g.grantee) WHEN 0 THEN c.relowner WHEN 1 THEN nullif(min(g.grantee::bigint), 0)::oid END
+    FROM pg_catalog.pg_class c
+    LEFT JOIN LATERAL (
+        SELECT x.grantee FROM pg_catalog.aclexplode(c.relacl) x WHERE x.privilege_type IN ('INSERT', 'UPDATE')
+        UNION ALL
+        SELECT x.grantee FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) x
+        WHERE a.attrelid = c.oid AND x.privilege_type IN ('INSERT', 'UPDATE')
+    ) g ON g.grantee <> c.relowner
+    WHERE c.oid = background_runner.source
+    GROUP BY c.relowner;
+END;
+
+-- Whether a task has the id.
+CREATE FUNCTION pgqueue_internal.background_taken(id bigint) RETURNS boolean
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM pgqueue_internal.segment t WHERE t.id = background_taken.id)
+        OR EXISTS (SELECT FROM pgqueue_internal.archive a WHERE a.id = background_taken.id);
+END;
+
+-- What identifies a row of 1.0 after it was taken over.
+CREATE FUNCTION pgqueue_internal.background_former(id bigint, joined_at timestamp) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.jsonb_build_object('id', id, 'joined_at', joined_at);
+
+-- Raises unless the relation is a table with the columns of 1.0.
+CREATE FUNCTION pgqueue_internal.background_check_source(source regclass) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    missing text;
+BEGIN
+    PERFORM pgqueue_internal.check_given('source', source::text);
+    SELECT string_agg(w.name, ', ' ORDER BY w.place) INTO missing
+    FROM unnest(ARRAY['id', 'sql_statement', 'topic', 'joined_at', 'started_at', 'closed_at', 'priority', 'state', 'retry_count',
+        'retry_delay_in_sec', 'errors']) WITH ORDINALITY w (name, place)
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = w.name AND NOT a.attisdropped);
+    IF missing IS NOT NULL OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = source AND c.relkind IN ('r', 'p')) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is not a table of pg_background_queue 1.0', source),
+            DETAIL = CASE WHEN missing IS NOT NULL THEN format('It lacks the columns: %s.', missing) ELSE 'It is not a table.' END,
+            HINT = 'Restore the table pg_background_tasks of the old server under another name and give that.';
+    END IF;
+END
+$$;
+
+-- Takes over the rows of a table of 1.0 that are not here yet; ids stay as long as no task has them. Times without zone are of the session's
+-- time zone. Rows that nobody knows a role of come as failed ones. Returns how many rows it took.
+CREATE FUNCTION pgqueue_internal.background_take(source regclass) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    background integer := pgqueue_internal.background_namespace();
+    runner oid := pgqueue_internal.background_runner(source);
+    -- The rows of the source that are not here, with the id that they get.
+    missing text := format($sql$
+        SELECT CASE WHEN pgqueue_internal.background_taken(s.id) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
+            s.sql_statement::text AS command, s.topic::text AS topic, s.joined_at::timestamptz AS joined_at, s.started_at::timestamptz AS started_at,
+            s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, s.state::text AS state, s.retry_count::integer AS retry_count,
+            s.errors::text AS errors,
+            CASE WHEN s.topic IS NOT NULL THEN jsonb_build_object('topic', s.topic) ELSE '{}' END
+                || jsonb_build_object('former', pgqueue_internal.background_former(s.id::bigint, s.joined_at::timestamp)) AS headers
+        FROM %s s
+        WHERE NOT EXISTS (
+            SELECT FROM (
+                SELECT t.headers, t.command FROM pgqueue_internal.segment t JOIN pgqueue_internal.queue q ON q.id = t.queue_id
+                WHERE q.namespace_id = %s AND t.headers ? 'former'
+                UNION ALL
+                SELECT a.headers, a.command FROM pgqueue_internal.archive a WHERE a.namespace_id = %s AND a.headers ? 'former'
+            ) h
+            WHERE h.headers -> 'former' = pgqueue_internal.background_former(s.id::bigint, s.joined_at::timestamp) AND h.command = s.sql_statement::text)
+        $sql$, source, background, background);
+    unfinished text := $sql$ WHERE m.state IN ('pending', 'running', 'retrying') $sql$;
+    highest bigint;
+    taken bigint;
+    history bigint;
+BEGIN
+    PERFORM pgqueue_internal.follow_topics();
+    EXECUTE format('SELECT max(s.id) FROM %s s', source) INTO highest;
+    PERFORM setval('pgqueue_internal.task_id', highest) FROM pgqueue_internal.task_id t WHERE highest >= t.last_value;
+    EXECUTE format($sql$
+        INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role, attempt, retries,
+            created_at, started_at, finished_at, error, transactional, uncounted)
+        SELECT m.id, $1, 'pg_background_queue', (pgqueue_internal.topic(m.topic)).queue, CASE m.state WHEN 'finished' THEN 'released' ELSE 'failed' END,
+            m.command, m.headers, m.priority, (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $2), m.retry_count + 1, m.retry_count,
+            m.joined_at, m.started_at, coalesce(m.closed_at, clock_timestamp()),
+            CASE WHEN m.state IN ('finished', 'failed') THEN m.errors ELSE 'taken over from version 1.0, which does not tell the role to run it as' END,
+            true, 0
+        FROM (%s) m %s ORDER BY m.id
+        $sql$, missing, CASE WHEN runner IS NULL THEN '' ELSE 'WHERE m.state IN (''finished'', ''failed'')' END) USING background, source;
+    GET DIAGNOSTICS history = ROW_COUNT;
+    EXECUTE format($sql$
+        SELECT count(pgqueue_internal.put_task(m.id, q.id, $2, m.command, m.priority, m.headers, m.joined_at, NULL, m.retry_count, m.errors)::text)
+        FROM (%s) m JOIN pgqueue_internal.queue q ON q.namespace_id = $1 AND q.name = (pgqueue_internal.topic(m.topic)).queue %s
+        $sql$, missing, unfinished) INTO taken USING background, runner;
+    RETURN history + taken;
+END
+$$;
+
+CREATE FUNCTION @extschema@.pg_background_queue_import(source regclass) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    taken bigint;
+    runner oid;
+BEGIN
+    PERFORM pgqueue_internal.check_call('pg_background_queue_import', true), pgqueue_internal.background_check_source(source);
+    runner := pgqueue_internal.background_runner(source);
+    IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'permission denied to import tasks',
+            DETAIL = 'They run as the role that could write to the table.', HINT = 'Only superusers may import.';
+    END IF;
+    RETURN pgqueue_internal.background_take(source);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.pg_background_queue_import IS
+'takes over the rows of a table of version 1.0 that was restored under another name; repeated calls add nothing; returns how many rows';

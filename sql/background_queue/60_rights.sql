@@ -1,0 +1,15 @@
+-- Who may do what: pgqueue_user may call and read, the grants of namespace pg_background_queue decide what comes of it. PUBLIC has nothing.
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue_internal FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.pg_background_queue_enqueue(text, text), @extschema@.pg_background_enqueue(text, text),
+    @extschema@.pg_background_queue_ensure_workers(), @extschema@.pg_background_queue_active_workers_count(),
+    @extschema@.pg_background_queue_calibrate_workers_count(), @extschema@.pg_background_queue_purge(interval),
+    @extschema@.pg_background_queue_import(regclass)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.pg_background_queue_enqueue(text, text), @extschema@.pg_background_enqueue(text, text),
+    @extschema@.pg_background_queue_ensure_workers(), @extschema@.pg_background_queue_active_workers_count(),
+    @extschema@.pg_background_queue_calibrate_workers_count(), @extschema@.pg_background_queue_purge(interval)
+TO pgqueue_user;
+GRANT SELECT, INSERT, UPDATE, DELETE ON @extschema@.pg_background_tasks TO pgqueue_user;
+-- Called by the relation on behalf of the role that reads it.
+GRANT EXECUTE ON FUNCTION pgqueue_internal.background_delay(integer) TO pgqueue_user;

@@ -1,0 +1,129 @@
+// What extension pg_background_queue needs beside the SQL of pgqueue: its settings as rows, tasks of a former installation with their ids, and a
+// wake-up call.
+#include "api/call.hpp"
+
+#include "config/topics.hpp"
+#include "core/topic_name.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+#include "dispatch/xact.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+constexpr int32 most_retries = 32767;  // of a queue
+
+// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec.
+constexpr int columns = 6;
+
+void fill(std::string_view topic, bool named, const config::TopicSettings &s, Datum *values, bool *nulls) {
+    char queue[name_limit + 1];
+    if (named)
+        topic_queue_name(topic, queue);
+    else
+        strlcpy(queue, common_topic_queue.data(), sizeof(queue));
+    nulls[0] = !named;
+    values[0] = named ? PointerGetDatum(cstring_to_text_with_len(topic.data(), static_cast<int>(topic.size()))) : Datum(0);
+    values[1] = CStringGetTextDatum(queue);
+    values[2] = Int32GetDatum(s.priority);
+    values[3] = Int32GetDatum(Min(s.retries, most_retries));
+    values[4] = Int32GetDatum(s.max_running);
+    values[5] = Int32GetDatum(s.delay);
+}
+
+}  // namespace
+
+// One row for each topic of topic_config; first of all that of the others, without a topic.
+PGQ_FUNCTION(pgqueue_internal_topic_settings) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    Datum values[columns];
+    bool nulls[columns] = {};
+    config::TopicSettings common = config::common_topic();
+    common.max_running = 0;  // theirs is the namespace's
+    fill({}, false, common, values, nulls);
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    for (int i = 0; i < config::topic_count(); i++) {
+        config::Topic t = config::topic_at(i);
+        fill(t.name, true, t.settings, values, nulls);
+        tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+    }
+    return Datum(0);
+}
+
+// The row that holds for one topic.
+PGQ_FUNCTION(pgqueue_internal_topic) {
+    TupleDesc desc;
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("function must return a row"));
+    std::string_view topic;
+    if (!PG_ARGISNULL(0)) {
+        text *t = PG_GETARG_TEXT_PP(0);
+        topic = {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
+    }
+    config::TopicSettings settings = config::common_topic();
+    bool named = !topic.empty() && config::find_topic(topic, &settings);
+    Datum values[columns];
+    bool nulls[columns] = {};
+    fill(topic, named, settings, values, nulls);
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+// Has the scheduler look for work; nothing but what is due starts.
+PGQ_FUNCTION(pgqueue_internal_wake_scheduler) {
+    (void)fcinfo;
+    check_call("ensure_workers", true);
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (db >= 0) dispatch::wake_scheduler(db);
+    PG_RETURN_VOID();
+}
+
+namespace {
+
+enum PutArg { p_id, p_queue_id, p_role, p_command, p_priority, p_headers, p_created_at, p_delayed_at, p_failures, p_error };
+
+// The attempts that the task has behind it, as far as they say when it is tried again and what went wrong.
+void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const char *error) {
+    store::TaskRow row;
+    if (!store::find(id, false, &row)) return;
+    row.attempt = failures;
+    row.status = Status::Retry;
+    row.started_at = row.created_at;
+    store::update(&row, nullptr, store::Wait::Block);
+    dispatch::SlotNo slot = task::slot_of(q);
+    if (slot >= 0) {
+        dispatch::note_count(slot, static_cast<int>(Status::New), -1, 1);
+        dispatch::note_count(slot, -1, static_cast<int>(Status::Retry), 1);
+    }
+    if (error == nullptr) return;
+    store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, -1, -1, -1};
+    out.error.message = error;
+    store::append_outcome(row, out, row.created_at);
+}
+
+}  // namespace
+
+// A waiting task with the id and the past that it had elsewhere.
+PGQ_FUNCTION(pgqueue_internal_put_task) {
+    check_call("import", true);
+    const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(p_queue_id));
+    if (q == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue %d does not exist", PG_GETARG_INT32(p_queue_id)));
+    store::NewTask t{};
+    t.id = PG_GETARG_INT64(p_id);
+    t.queue_id = q->id;
+    t.role_id = store::role_id_of(PG_GETARG_OID(p_role));
+    t.priority = PG_GETARG_INT32(p_priority);
+    t.retries = q->retries;
+    t.run_limit = -1;
+    t.created_at = PG_GETARG_TIMESTAMPTZ(p_created_at);
+    t.delayed_at = PG_ARGISNULL(p_delayed_at) ? 0 : PG_GETARG_TIMESTAMPTZ(p_delayed_at);
+    t.command = PG_GETARG_TEXT_PP(p_command);
+    t.headers = PG_ARGISNULL(p_headers) ? nullptr : PG_GETARG_JSONB_P(p_headers);
+    t.flags = flag_command;
+    task::create(*q, {&t, 1});
+    int32 failures = PG_ARGISNULL(p_failures) ? 0 : PG_GETARG_INT32(p_failures);
+    if (failures > 0) put_attempts(*q, t.id, failures, text_arg(fcinfo, p_error));
+    PG_RETURN_VOID();
+}

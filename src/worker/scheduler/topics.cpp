@@ -1,0 +1,29 @@
+// The settings of extension pg_background_queue are the server's, its topics are queues with rows of their own: after a change of the settings
+// the rows follow. What a session has locked is left for the next look.
+#include "worker/scheduler/scheduler.hpp"
+
+#include "config/topics.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::worker::scheduler {
+
+TimestampTz follow_topics(TimestampTz now) {
+    static constinit uint32 followed = 0;
+    static constinit TimestampTz again = never;
+    uint32 changes = config::topic_changes();
+    if (followed == changes && now < again) return again;
+    int32 left = 0;
+    bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&left] {
+        if (!OidIsValid(get_extension_oid("pg_background_queue", true))) return;
+        pg::SpiSession spi;
+        pg::ActiveSnapshot snapshot;
+        SPI_execute("SELECT pgqueue_internal.follow_topics()", false, 1);
+        bool isnull;
+        left = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+    });
+    followed = changes;
+    again = ok && left == 0 ? never : now + int64(USECS_PER_SEC);
+    return again;
+}
+
+}  // namespace pgqueue::worker::scheduler
