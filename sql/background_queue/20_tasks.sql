@@ -1,10 +1,5 @@
--- The relation: tasks of the namespace in the words of the original. A view of two parts: everything, for roles that may see it, and the own
--- tasks of others. Whether the first part is seen at all is one question before any row is looked at, so it needs no security barrier and
--- conditions reach its branches: WHERE state = 'pending' leaves the archive out.
-
--- Who may see what of the namespace; no row when it was deleted.
-CREATE VIEW pgqueue_internal.background_visible AS
-SELECT v.id, v.all_tasks, v.own_tasks AND NOT v.all_tasks AS own_only FROM pgqueue_internal.visible v WHERE v.name = 'pg_background_queue';
+-- The relation: tasks of the namespace in the words of the original. Three parts, each behind a security barrier of its own. The state of an archived
+-- task is a constant outside the barrier, so WHERE state = 'pending' leaves the archive out.
 
 -- 2, 4, 8 … seconds after the first, second, third … failure.
 CREATE FUNCTION pgqueue_internal.background_delay(failures integer) RETURNS integer
@@ -12,56 +7,48 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN failures <= 0 THEN 0 WHEN failures >= 31 THEN 2147483647 ELSE 1 << failures END;
 
 -- Tasks that are not archived; failures: counted ones up to now.
-CREATE VIEW pgqueue_internal.background_task AS
-SELECT t.id, t.role_id, t.command AS sql_statement, t.headers ->> 'topic' AS topic, t.created_at::timestamp AS joined_at,
+CREATE VIEW pgqueue_internal.background_live WITH (security_barrier) AS
+SELECT t.id, t.command AS sql_statement, t.headers ->> 'topic' AS topic, t.created_at::timestamp AS joined_at,
     t.started_at::timestamp AS started_at, t.finished_at::timestamp AS closed_at, t.priority,
     (CASE t.status WHEN 0 THEN 'pending' WHEN 1 THEN CASE WHEN t.attempt > t.uncounted THEN 'retrying' ELSE 'pending' END
                    WHEN 2 THEN 'running' WHEN 3 THEN 'finished' ELSE 'failed' END)::@extschema@.pg_background_queue_task_state AS state,
     f.failures AS retry_count, pgqueue_internal.background_delay(f.failures) AS retry_delay_in_sec,
     pgqueue_internal.outcome_error(t.slot, t.id) AS errors
 FROM pgqueue_internal.segment t
-JOIN pgqueue_internal.queue q ON q.id = t.queue_id AND q.namespace_id = (SELECT v.id FROM pgqueue_internal.background_visible v)
+JOIN pgqueue_internal.queue q ON q.id = t.queue_id
+JOIN pgqueue_internal.visible v ON v.id = q.namespace_id AND v.name = 'pg_background_queue'
 CROSS JOIN LATERAL (SELECT greatest(t.attempt - t.uncounted - (t.status > 1)::integer, 0) AS failures) f
-WHERE t.command IS NOT NULL;
+WHERE t.command IS NOT NULL AND (v.all_tasks OR (v.own_tasks AND pgqueue_internal.is_mine(t.role_id)));
 
--- Archived tasks; what an installation of 1.0 knew of them is in their headers.
-CREATE VIEW pgqueue_internal.background_archive AS
-SELECT a.id, a.role, a.status, a.command AS sql_statement, a.headers ->> 'topic' AS topic, a.created_at::timestamp AS joined_at,
-    a.started_at::timestamp AS started_at, a.finished_at::timestamp AS closed_at, a.priority,
-    f.failures AS retry_count, pgqueue_internal.background_delay(f.failures) AS retry_delay_in_sec, a.error AS errors
+-- Archived tasks.
+CREATE VIEW pgqueue_internal.background_archived AS
+SELECT a.id, a.command AS sql_statement, a.headers ->> 'topic' AS topic, a.created_at::timestamp AS joined_at, a.started_at::timestamp AS started_at,
+    a.finished_at::timestamp AS closed_at, a.priority, f.failures AS retry_count, pgqueue_internal.background_delay(f.failures) AS retry_delay_in_sec,
+    a.error AS errors, a.status
 FROM pgqueue_internal.archive a
+JOIN pgqueue_internal.visible v ON v.id = a.namespace_id AND v.name = 'pg_background_queue'
 CROSS JOIN LATERAL (SELECT greatest(a.attempt - coalesce(a.uncounted, 0) - 1, 0) AS failures) f
-WHERE a.namespace_id = (SELECT v.id FROM pgqueue_internal.background_visible v) AND a.command IS NOT NULL;
+WHERE a.command IS NOT NULL AND (v.all_tasks OR (v.own_tasks AND EXISTS (
+    SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = a.role AND pg_catalog.pg_has_role(r.oid, 'USAGE'))));
 
-CREATE VIEW pgqueue_internal.background_own WITH (security_barrier) AS
-SELECT t.id, t.sql_statement, t.topic, t.joined_at, t.started_at, t.closed_at, t.priority, t.state, t.retry_count, t.retry_delay_in_sec, t.errors
-FROM pgqueue_internal.background_task t
-WHERE (SELECT v.own_only FROM pgqueue_internal.background_visible v) AND pgqueue_internal.is_mine(t.role_id)
-UNION ALL
-SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority,
-    (CASE a.status WHEN 'released' THEN 'finished' ELSE 'failed' END)::@extschema@.pg_background_queue_task_state, a.retry_count,
-    a.retry_delay_in_sec, a.errors
-FROM pgqueue_internal.background_archive a
-JOIN pg_catalog.pg_roles r ON r.rolname = a.role
-WHERE (SELECT v.own_only FROM pgqueue_internal.background_visible v) AND pg_catalog.pg_has_role(r.oid, 'USAGE');
+CREATE VIEW pgqueue_internal.background_finished WITH (security_barrier) AS
+SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority, a.retry_count, a.retry_delay_in_sec, a.errors
+FROM pgqueue_internal.background_archived a WHERE a.status = 'released';
+CREATE VIEW pgqueue_internal.background_failed WITH (security_barrier) AS
+SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority, a.retry_count, a.retry_delay_in_sec, a.errors
+FROM pgqueue_internal.background_archived a WHERE a.status <> 'released';
 
 CREATE VIEW @extschema@.pg_background_tasks AS
 SELECT t.id, t.sql_statement, t.topic, t.joined_at, t.started_at, t.closed_at, t.priority, t.state, t.retry_count, t.retry_delay_in_sec, t.errors
-FROM pgqueue_internal.background_task t
-WHERE (SELECT v.all_tasks FROM pgqueue_internal.background_visible v)
+FROM pgqueue_internal.background_live t
 UNION ALL
 SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority,
     'finished'::@extschema@.pg_background_queue_task_state, a.retry_count, a.retry_delay_in_sec, a.errors
-FROM pgqueue_internal.background_archive a
-WHERE (SELECT v.all_tasks FROM pgqueue_internal.background_visible v) AND a.status = 'released'
+FROM pgqueue_internal.background_finished a
 UNION ALL
 SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority,
     'failed'::@extschema@.pg_background_queue_task_state, a.retry_count, a.retry_delay_in_sec, a.errors
-FROM pgqueue_internal.background_archive a
-WHERE (SELECT v.all_tasks FROM pgqueue_internal.background_visible v) AND a.status <> 'released'
-UNION ALL
-SELECT o.id, o.sql_statement, o.topic, o.joined_at, o.started_at, o.closed_at, o.priority, o.state, o.retry_count, o.retry_delay_in_sec, o.errors
-FROM pgqueue_internal.background_own o;
+FROM pgqueue_internal.background_failed a;
 
 ALTER VIEW @extschema@.pg_background_tasks ALTER joined_at SET DEFAULT now();
 ALTER VIEW @extschema@.pg_background_tasks ALTER priority SET DEFAULT 0;
