@@ -99,6 +99,7 @@ void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const cha
     }
     if (error == nullptr) return;
     store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, -1, -1, -1};
+    out.error.sqlstate = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;  // the real one was not kept
     out.error.message = error;
     store::append_outcome(row, out, row.created_at);
 }

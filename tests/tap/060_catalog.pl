@@ -3,37 +3,14 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Find qw(find);
+use Catalog;
 use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 # A server of its own, to which versions can be added.
-my $server = PostgreSQL::Test::Utils::tempdir() . '/server';
-system('cp', '-a', $ENV{SERVER_COPY}, $server) == 0 or die 'cannot copy the server';
-my ($bin) = split(/:/, $ENV{PATH});
-$bin =~ s{^\Q$ENV{SERVER_COPY}\E(.*)/bin$}{$server$1} or die "$bin is not in $ENV{SERVER_COPY}";
-my $node = new_node('catalog', install => $bin);
-
-# All of a database's schema as text, its objects sorted, without what two equal databases number differently.
-sub catalog
-{
-    my ($db) = @_;
-    my ($dump, $err) = ('', '');
-    IPC::Run::run([ 'pg_dump', '--binary-upgrade', '--schema-only', '-d', $node->connstr($db) ], '>', \$dump, '2>', \$err) or die $err;
-    $dump =~ s/^(\\(un)?restrict |.*binary_upgrade_(set_next|create_empty)|SET relfrozenxid|WHERE oid = '\d+').*\n//gm;
-    return join('', sort split(/^--\n(?=-- Name: )/m, $dump)) . $node->safe_psql($db, q{
-        SELECT e.extname, e.extversion, c.oid::regclass, c.condition FROM pg_extension e
-        LEFT JOIN LATERAL unnest(e.extconfig, e.extcondition) c (oid, condition) ON true ORDER BY e.extname, c.oid::regclass::text});
-}
-
-# Two texts as diff shows them.
-sub difference
-{
-    my @files = map { PostgreSQL::Test::Utils::tempdir() . '/catalog' } @_;
-    append_to_file($files[$_], $_[$_]) for 0, 1;
-    return (run_command([ 'diff', '-U', '2', @files ]))[0];
-}
+my ($install, $folder) = own_server();
+my $node = new_node('catalog', install => $install);
 
 # What keeps the versions of an extension from becoming the default one by ALTER EXTENSION … UPDATE.
 sub faults
@@ -46,7 +23,7 @@ sub faults
         WHERE e.name = '$extension' AND v.version <> e.default_version ORDER BY v.version});
     $node->safe_psql('postgres', 'CREATE DATABASE fresh');
     $node->safe_psql('fresh', "CREATE EXTENSION $extension CASCADE");
-    my $fresh = catalog('fresh');
+    my $fresh = catalog($node, 'fresh');
     for (split(/\n/, $versions))
     {
         my ($version, $path) = split(/\|/);
@@ -54,7 +31,7 @@ sub faults
         $node->safe_psql('postgres', 'CREATE DATABASE updated');
         $node->safe_psql('updated', "CREATE EXTENSION $extension VERSION '$version' CASCADE");
         $node->safe_psql('updated', "ALTER EXTENSION $extension UPDATE");
-        my $updated = catalog('updated');
+        my $updated = catalog($node, 'updated');
         if ($updated ne $fresh)
         {
             push @faults, "$version becomes something else";
@@ -74,9 +51,6 @@ for my $extension (grep { $node->safe_psql('postgres', "SELECT count(*) FROM pg_
 
 # The test itself: made-up versions, of which one updates well, three lack something and one has no way.
 my $default = $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'pgqueue'});
-my $control;
-find(sub { $control = $File::Find::name if $_ eq 'pgqueue.control' }, $server);
-(my $folder = $control) =~ s{/[^/]+$}{};
 my $script = slurp_file("$folder/pgqueue--$default.sql");
 my %update = (
     '0.5' => 'DROP FUNCTION pgqueue.former();',

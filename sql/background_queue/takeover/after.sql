@@ -22,3 +22,4 @@ END
 $make$;
 
 DROP TABLE @extschema@.pg_background_tasks_1_0;
+COMMENT ON EXTENSION pg_background_queue IS 'queue of SQL statements that the server runs in the background, with topics; made of pgqueue';

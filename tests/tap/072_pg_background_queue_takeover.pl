@@ -1,0 +1,182 @@
+# An installation of pg_background_queue 1.0 becomes ours in place; rows of a restored table are imported; ours survive dump and restore (A50).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use BackgroundQueue;
+use Catalog;
+use File::Copy qw(copy);
+use PgQueue;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# A server that has a version of the shape of 1.0 to install beside ours.
+my ($install, $folder) = own_server();
+my $control = slurp_file("$folder/pg_background_queue.control");
+my $library = "$install/lib";
+rename("$library/pg_background_queue.so", "$library/ours.so") or die $!;
+# Stands for the library of 1.0, whose functions the server wants to see when it makes them; none of them is called.
+copy("$library/pgqueue.so", "$library/pg_background_queue.so") or die $!;
+sub former_version
+{
+    my ($type) = @_;
+    unlink "$folder/pg_background_queue.control", "$folder/pg_background_queue--1.0.sql";
+    append_to_file("$folder/pg_background_queue.control", "default_version = '1.0'\nmodule_pathname = '\$libdir/pg_background_queue'\nrelocatable = true\n");
+    append_to_file("$folder/pg_background_queue--1.0.sql", qq{
+        CREATE TYPE $type AS ENUM ('pending', 'running', 'retrying', 'failed', 'finished');
+        CREATE TABLE pg_background_tasks (
+            id bigserial PRIMARY KEY, sql_statement text NOT NULL, topic text, joined_at timestamp NOT NULL DEFAULT now(), started_at timestamp, closed_at timestamp,
+            priority integer NOT NULL DEFAULT 0, state $type NOT NULL DEFAULT 'pending', retry_count integer NOT NULL DEFAULT 0,
+            retry_delay_in_sec integer NOT NULL DEFAULT 0, errors text);
+        CREATE INDEX idx_pg_background_tasks_queue ON pg_background_tasks (joined_at, id) WHERE state IN ('pending', 'retrying');
+        CREATE INDEX idx_pg_background_tasks_state ON pg_background_tasks (state, closed_at DESC);
+        CREATE INDEX idx_pg_background_tasks_topic ON pg_background_tasks (topic);
+        CREATE FUNCTION pg_background_enqueue(sql text, topic text DEFAULT NULL) RETURNS int8 AS 'MODULE_PATHNAME', 'pgqueue_version' LANGUAGE C VOLATILE;
+        CREATE FUNCTION pg_background_queue_ensure_workers() RETURNS void AS 'MODULE_PATHNAME', 'pgqueue_version' LANGUAGE C VOLATILE;
+        CREATE FUNCTION pg_background_queue_active_workers_count() RETURNS integer AS 'MODULE_PATHNAME', 'pgqueue_version' LANGUAGE C VOLATILE;
+        CREATE FUNCTION pg_background_queue_calibrate_workers_count() RETURNS integer AS 'MODULE_PATHNAME', 'pgqueue_version' LANGUAGE C VOLATILE;
+    });
+    return;
+}
+sub our_version
+{
+    unlink "$folder/pg_background_queue.control", "$folder/pg_background_queue--1.0.sql";
+    append_to_file("$folder/pg_background_queue.control", $control);
+    rename("$library/ours.so", "$library/pg_background_queue.so") or die $!;
+    return;
+}
+my $rows = q{
+    INSERT INTO pg_background_tasks (id, sql_statement, topic, joined_at, started_at, closed_at, priority, state, retry_count, retry_delay_in_sec, errors) VALUES
+        (3, 'SELECT ''old''', NULL, '2025-11-01 10:00', '2025-11-01 10:00:01', '2025-11-01 10:00:02', 100, 'finished', 0, 0, NULL),
+        (4, 'SELECT ''retried''', 'reports', '2025-11-01 10:00', '2025-11-01 10:00:01', '2025-11-01 10:00:03', 50, 'finished', 2, 4, 'was busy'),
+        (7, 'SELECT 1/0', 'Mixed Case', '2025-11-02 10:00', '2025-11-02 10:00:01', '2025-11-02 10:00:02', 100, 'failed', 0, 0, 'division by zero'),
+        (1000, 'INSERT INTO ran SELECT 1000, current_user', 'reports', '2025-11-03 10:00', NULL, NULL, 50, 'pending', 0, 0, NULL),
+        (1001, 'INSERT INTO ran SELECT 1001, current_user', '', '2025-11-03 10:00', '2025-11-03 10:00:01', NULL, 0, 'retrying', 1, 2, 'lock not available'),
+        (1002, 'INSERT INTO ran SELECT 1002, current_user', NULL, '2025-11-03 10:00', '2025-11-03 10:00:01', NULL, 100, 'running', 0, 0, NULL);
+    SELECT setval('pg_background_tasks_id_seq', 1002)};
+my $history = q{SELECT id, sql_statement, topic, joined_at, started_at, closed_at, priority, state, retry_count, retry_delay_in_sec, errors FROM pg_background_tasks WHERE id < 1000 ORDER BY id};
+
+my $node = new_node('takeover', install => $install, preload => 0);
+my $db = 'postgres';
+$node->safe_psql($db, 'CREATE ROLE app; CREATE ROLE other; CREATE ROLE reader');
+
+# The databases of the old server.
+former_version('pg_background_queue_task_state');
+$node->safe_psql($db, "CREATE DATABASE $_") for qw(head seed several viewed);
+for my $head ('head', 'several', 'viewed')
+{
+    $node->safe_psql($head, 'CREATE EXTENSION pg_background_queue; CREATE TABLE ran (id integer, who text); GRANT INSERT ON ran TO PUBLIC');
+    $node->safe_psql($head, $rows);
+}
+$node->safe_psql('several', 'GRANT INSERT ON pg_background_tasks TO app, other');
+$node->safe_psql('viewed', 'CREATE VIEW mine AS SELECT * FROM pg_background_tasks');
+former_version('pg_background_task_state');
+$node->safe_psql('seed', 'CREATE SCHEMA "Own"; CREATE EXTENSION pg_background_queue SCHEMA "Own"; CREATE TABLE ran (id integer, who text); GRANT INSERT ON ran TO PUBLIC');
+$node->safe_psql('seed', "SET search_path = \"Own\", public; $rows;
+    GRANT USAGE ON SCHEMA \"Own\" TO app, reader; GRANT SELECT, INSERT ON pg_background_tasks TO app; GRANT SELECT ON pg_background_tasks TO reader");
+my $former = $node->safe_psql('head', $history);
+$node->stop;
+our_version();
+
+# Ours is installed, and the preload line is forgotten.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pg_background_queue'");
+my $log = -s $node->logfile;
+is($node->start(fail_ok => 1), 0, 'a forgotten preload line stops the server');
+like(substr(slurp_file($node->logfile), $log), qr/FATAL:  pg_background_queue is part of pgqueue.*HINT:  In shared_preload_libraries write pgqueue in place of pg_background_queue/s, 'with a clear message');
+
+# The one line.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'");
+$node->start;
+my ($out, $err);
+$node->psql('head', 'SELECT pg_background_queue_ensure_workers()', stdout => \$out, stderr => \$err);
+like($err, qr/ERROR:.*former version.*HINT:.*ALTER EXTENSION pg_background_queue UPDATE/s, 'a function of 1.0 says what to run');
+$node->psql('head', 'ALTER EXTENSION pg_background_queue UPDATE', stdout => \$out, stderr => \$err);
+like($err, qr/required extension "pgqueue" is not installed/, 'pgqueue comes first');
+
+# Nothing runs while we look.
+$node->safe_psql($db, 'ALTER SYSTEM SET pgqueue.enabled = off; SELECT pg_reload_conf()');
+$node->safe_psql('head', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_background_queue UPDATE');
+is($node->safe_psql('head', $history), $former, 'the history is the same, ids, times and errors');
+is($node->safe_psql('head', q{SELECT id, state, priority, topic, retry_count, retry_delay_in_sec, errors, joined_at FROM pg_background_tasks WHERE id >= 1000 ORDER BY id}),
+    "1000|pending|50|reports|0|0||2025-11-03 10:00:00\n1001|retrying|0||1|2|lock not available|2025-11-03 10:00:00\n1002|pending|100||0|0||2025-11-03 10:00:00",
+    'unfinished rows wait, a running one too');
+is($node->safe_psql('head', q{SELECT to_regclass('pg_background_tasks_1_0'), to_regclass('pg_background_tasks_id_seq')}), '|', 'the old table is gone');
+is($node->safe_psql('head', 'SELECT DISTINCT role FROM pgqueue.task'), 'postgres', 'nobody but the owner could write to the table: rows run as the owner');
+$node->safe_psql($db, 'CREATE DATABASE fresh');
+$node->safe_psql('fresh', 'CREATE TABLE ran (id integer, who text); GRANT INSERT ON ran TO PUBLIC; CREATE EXTENSION pg_background_queue CASCADE');
+my ($updated, $fresh) = map { catalog($node, $_) =~ s/^SELECT pg_catalog.setval\('pgqueue_internal.task_id'.*//mr } qw(head fresh);
+ok($updated eq $fresh, 'K19: the catalog is that of a fresh installation') or note(difference($fresh, $updated));
+is($node->safe_psql('head', q{SELECT pg_background_enqueue('SELECT 1')}), '1003', 'ids go on where they were');
+
+# The other name of the type, a schema of its own, and one role that could write.
+$node->safe_psql('seed', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_background_queue UPDATE');
+is($node->safe_psql('seed', 'SET search_path = "Own"; ' . $history), $former, 'the same from the revision with the other type name');
+is($node->safe_psql('seed', q{SELECT to_regtype('"Own".pg_background_queue_task_state') IS NOT NULL, to_regtype('"Own".pg_background_task_state') IS NULL}), 't|t', 'the type has its name');
+is($node->safe_psql('seed', 'SELECT DISTINCT role FROM pgqueue.task'), 'app', 'one role could write: rows run as it');
+is($node->safe_psql('seed', q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM pgqueue.namespace_grant WHERE namespace = 'pg_background_queue'}),
+    'app read, app use, reader read', 'rights on the table became privileges of the namespace');
+like($node->safe_psql('seed', q{SET ROLE app; SELECT "Own".pg_background_enqueue('INSERT INTO ran SELECT 1003, current_user')}), qr/^1003$/, 'so the application goes on');
+is($node->safe_psql('seed', 'SET ROLE reader; SELECT count(*) FROM "Own".pg_background_tasks'), '7', 'and who could read can');
+
+# Nobody knows whose they are.
+$node->safe_psql('several', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_background_queue UPDATE');
+is($node->safe_psql('several', q{SELECT id, state, errors ~ 'does not tell the role' FROM pg_background_tasks WHERE id >= 1000 ORDER BY id}), "1000|failed|t\n1001|failed|t\n1002|failed|t",
+    'several roles could write: rows come as failed ones');
+is($node->safe_psql('several', q{SELECT count(*) FROM pgqueue.task}), '0', 'nothing of them can run by itself');
+
+# A view of the user's on the table.
+is($node->psql('viewed', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_background_queue UPDATE', stdout => \$out, stderr => \$err), 3, 'a view on the table stops the update');
+like($err, qr/cannot drop table.*view mine depends on/s, 'it is named');
+is($node->safe_psql('viewed', $history), $former, 'and nothing has changed');
+
+# They run.
+$node->safe_psql($db, 'ALTER SYSTEM RESET pgqueue.enabled; SELECT pg_reload_conf()');
+ok(wait_for($node, 'head', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres, 1001 postgres, 1002 postgres', 30), 'what was unfinished runs');
+ok(wait_for($node, 'seed', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 app, 1001 app, 1002 app, 1003 app', 30), 'as the application there');
+is($node->safe_psql('several', 'SELECT count(*) FROM ran'), '0', 'but not what could be anybody\'s');
+$node->safe_psql('several', q{UPDATE pg_background_tasks SET state = 'pending' WHERE id = 1000});
+ok(wait_for($node, 'several', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres', 30), 'until a superuser says so');
+
+# Import of a restored table, into a database that has tasks already.
+my $table = q{CREATE TABLE "Old tasks" (id bigserial PRIMARY KEY, sql_statement text NOT NULL, topic text, joined_at timestamp NOT NULL DEFAULT now(), started_at timestamp,
+    closed_at timestamp, priority integer NOT NULL DEFAULT 0, state pg_background_queue_task_state NOT NULL DEFAULT 'pending', retry_count integer NOT NULL DEFAULT 0,
+    retry_delay_in_sec integer NOT NULL DEFAULT 0, errors text); };
+(my $old_rows = "$table$rows") =~ s/INTO pg_background_tasks/INTO "Old tasks"/;
+$old_rows =~ s/pg_background_tasks_id_seq/"Old tasks_id_seq"/;
+$node->safe_psql('fresh', $old_rows);
+is($node->safe_psql('fresh', q{SELECT pg_background_enqueue('SELECT 1') FROM generate_series(1, 3) LIMIT 3}), "1\n2\n3", 'three tasks have the ids 1 to 3');
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '6', 'import takes all rows');
+is($node->safe_psql('fresh', q{SELECT id > 1002 FROM pg_background_tasks WHERE sql_statement = 'SELECT ''old'''}), 't', 'the row whose id was taken has a new one');
+is($node->safe_psql('fresh', q{SELECT string_agg(id::text, ' ' ORDER BY id) FROM pg_background_tasks WHERE id BETWEEN 4 AND 1002}), '4 7 1000 1001 1002', 'the others keep theirs');
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '0', 'a repeated call adds nothing');
+ok(wait_for($node, 'fresh', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres, 1001 postgres, 1002 postgres', 30), 'imported rows run');
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '0', 'nor when they have run');
+$node->safe_psql('fresh', q{CREATE VIEW a_view AS SELECT * FROM "Old tasks"; GRANT pgqueue_admin TO app; GRANT EXECUTE ON FUNCTION pg_background_queue_import TO app; CREATE TABLE another (id bigint)});
+for my $case ([ q{SELECT pg_background_queue_import('another')}, qr/lacks the columns: sql_statement/ ], [ q{SELECT pg_background_queue_import('a_view')}, qr/not a table/ ],
+    [ q{SELECT pg_background_queue_import(NULL)}, qr/must not be NULL/ ], [ q{SET ROLE app; SELECT pg_background_queue_import('"Old tasks"')}, qr/permission denied/ ])
+{
+    $node->psql('fresh', $case->[0], stdout => \$out, stderr => \$err);
+    like($err, $case->[1], "refused: $case->[0]");
+}
+
+# Dump and restore (A50).
+settings($node, 'fresh', topic_config => '{"kept": {"priority": 9, "max_parallel_running_tasks_count": 1}, "Other One": {"priority": 8}}');
+$node->safe_psql('fresh', q{SELECT pgqueue.update_namespace('pg_background_queue', paused => true), pgqueue.grant_namespace('pg_background_queue', 'use', 'other')});
+$node->safe_psql('fresh', q{SELECT pg_background_queue_enqueue('INSERT INTO ran SELECT 5000, current_user', topic) FROM unnest(ARRAY['kept', 'Other One', 'unknown', NULL]) topic});
+my $all = q{SELECT * FROM pg_background_tasks ORDER BY id};
+my $before = $node->safe_psql('fresh', $all);
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--file' => $dump, $node->connstr('fresh') ], 'A50: pg_dump');
+$node->safe_psql($db, 'CREATE DATABASE copy');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('copy'), '-f', $dump ], 'A50: restore');
+is($node->safe_psql('copy', $all), $before, 'A50: the relation has the same rows');
+is($node->safe_psql('copy', q{SELECT string_agg(queue, ' ' ORDER BY queue) FROM pgqueue.queue WHERE namespace = 'pg_background_queue'}),
+    $node->safe_psql('fresh', q{SELECT string_agg(queue, ' ' ORDER BY queue) FROM pgqueue.queue WHERE namespace = 'pg_background_queue'}), 'A50: and the same queues');
+is($node->safe_psql('copy', q{SELECT string_agg(role, ' ') FROM pgqueue.namespace_grant WHERE namespace = 'pg_background_queue'}), 'other', 'A50: and the grants');
+$node->safe_psql('copy', q{TRUNCATE ran; SELECT pgqueue.adopt(); SELECT pgqueue.update_namespace('pg_background_queue', paused => false)});
+ok(wait_for($node, 'copy', 'SELECT count(*) FROM ran', '4', 30), 'A50: adopted, the pending rows run there');
+my $more = $node->safe_psql('copy', q{SELECT pg_background_queue_enqueue('INSERT INTO ran SELECT 6000, current_user', 'kept')});
+ok(wait_state($node, 'copy', $more, 'finished', 30), 'A50: and new ones');
+$node->safe_psql($db, 'DROP DATABASE copy WITH (FORCE)');
+$node->stop;
+done_testing();
