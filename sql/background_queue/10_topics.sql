@@ -1,14 +1,14 @@
 -- Topics: queues of namespace pg_background_queue. A topic that topic_config names has a queue of its own; tasks of the others, and those
 -- without a topic, share queue default. The topic of a task is in its headers.
 
--- The settings of each topic of topic_config, and first, without a topic, those of the others. Zero: no limit.
+-- The settings of each topic of topic_config, and first, without a topic, those of the others. Zero: no limit. known: its queue is there.
 CREATE FUNCTION pgqueue_internal.topic_settings(OUT topic text, OUT queue text, OUT priority integer, OUT retries integer, OUT max_running integer,
-    OUT delay_in_sec integer) RETURNS SETOF record
+    OUT delay_in_sec integer, OUT known boolean) RETURNS SETOF record
     LANGUAGE C STABLE ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_topic_settings';
 
 -- The row of topic_settings that holds for a topic.
 CREATE FUNCTION pgqueue_internal.topic(name text, OUT topic text, OUT queue text, OUT priority integer, OUT retries integer, OUT max_running integer,
-    OUT delay_in_sec integer) RETURNS record
+    OUT delay_in_sec integer, OUT known boolean) RETURNS record
     LANGUAGE C STABLE AS 'MODULE_PATHNAME', 'pgqueue_internal_topic';
 
 -- Has the scheduler look for work.
@@ -59,7 +59,7 @@ BEGIN ATOMIC
         CASE WHEN make_topic_queue.topic IS NULL THEN 'topics without settings of their own, and tasks without a topic'
              ELSE pg_catalog.format('topic "%s"', make_topic_queue.topic) END,
         'server', make_topic_queue.priority, NULL, make_topic_queue.retries, '2 seconds', 'exponential', '2147483647 seconds',
-        nullif(make_topic_queue.max_running, 0), 1.0 / nullif(make_topic_queue.delay_in_sec, 0), '1 minute', 'archive'
+        nullif(make_topic_queue.max_running, 0), 1.0::double precision / nullif(make_topic_queue.delay_in_sec, 0), '1 minute', 'archive'
     WHERE NOT EXISTS (SELECT FROM pgqueue_internal.queue q
                       WHERE q.namespace_id = make_topic_queue.namespace_id AND q.name = make_topic_queue.queue)
     ON CONFLICT DO NOTHING;

@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('enqueue', true);
     t := pgqueue_internal.topic(topic);
-    IF NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = pgqueue_internal.background_namespace() AND q.name = t.queue) THEN
+    IF NOT t.known THEN
         PERFORM pgqueue_internal.make_topic_queue(pgqueue_internal.background_namespace(), t.topic, t.queue, t.priority, t.retries,
             t.max_running, t.delay_in_sec);
     END IF;

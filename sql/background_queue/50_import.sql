@@ -40,10 +40,13 @@ BEGIN
     SELECT string_agg(w.name, ', ' ORDER BY w.place) INTO missing
     FROM unnest(ARRAY['id', 'sql_statement', 'topic', 'joined_at', 'started_at', 'closed_at', 'priority', 'state', 'retry_count',
         'retry_delay_in_sec', 'errors']) WITH ORDINALITY w (name, place)
-    WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = source AND a.attname = w.name AND NOT a.attisdropped);
+    -- Types of the server's own, and the state: no cast of somebody else's runs here.
+    WHERE NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+                      WHERE a.attrelid = source AND a.attname = w.name AND NOT a.attisdropped
+                          AND (t.typnamespace = 'pg_catalog'::regnamespace OR (w.name = 'state' AND t.typtype = 'e')));
     IF missing IS NOT NULL OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = source AND c.relkind IN ('r', 'p')) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is not a table of pg_background_queue 1.0', source),
-            DETAIL = CASE WHEN missing IS NOT NULL THEN format('It lacks the columns: %s.', missing) ELSE 'It is not a table.' END,
+            DETAIL = CASE WHEN missing IS NOT NULL THEN format('It lacks these columns, or they have other types: %s.', missing) ELSE 'It is not a table.' END,
             HINT = 'Restore the table pg_background_tasks of the old server under another name and give that.';
     END IF;
 END

@@ -16,8 +16,8 @@ namespace {
 
 constexpr int32 most_retries = 32767;  // of a queue
 
-// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec.
-constexpr int columns = 6;
+// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec, known (there is such a queue).
+constexpr int columns = 7;
 
 void fill(std::string_view topic, bool named, const config::TopicSettings &s, Datum *values, bool *nulls) {
     char queue[name_limit + 1];
@@ -32,6 +32,8 @@ void fill(std::string_view topic, bool named, const config::TopicSettings &s, Da
     values[3] = Int32GetDatum(Min(s.retries, most_retries));
     values[4] = Int32GetDatum(s.max_running);
     values[5] = Int32GetDatum(s.delay);
+    const store::NamespaceInfo *ns = store::namespace_by_name(store::background_namespace);
+    values[6] = BoolGetDatum(ns != nullptr && store::queue_by_name(ns->id, queue) != nullptr);
 }
 
 }  // namespace
@@ -48,6 +50,8 @@ PGQ_FUNCTION(pgqueue_internal_topic_settings) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     for (int i = 0; i < config::topic_count(); i++) {
         config::Topic t = config::topic_at(i);
+        // No task of a database with another encoding can have it.
+        if (!pg_verifymbstr(t.name.data(), static_cast<int>(t.name.size()), true)) continue;
         fill(t.name, true, t.settings, values, nulls);
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }

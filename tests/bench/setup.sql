@@ -1,6 +1,7 @@
 -- Tables, controls and helpers of the benchmarks; runs as the superuser in database bench.
 \set ON_ERROR_STOP on
-CREATE EXTENSION pgqueue;
+SET client_min_messages = warning;
+CREATE EXTENSION pg_background_queue CASCADE;
 
 -- The plain table beside create_task and create_tasks: what a hand-made queue stores, without any index.
 CREATE SEQUENCE plain_id CACHE 100;

@@ -35,7 +35,7 @@ ok(wait_state($bare, $db, $first, 'finished', 20), 'A01: preloaded it works');
 $bare->stop;
 
 my $node = new_node('topics', conf => "pg_background_queue.max_parallel_running_tasks_count = 4");
-$node->safe_psql($db, q{CREATE EXTENSION pg_background_queue; CREATE TABLE t (a integer); CREATE SEQUENCE tries; CREATE TABLE ran (what text, pid integer, at timestamptz DEFAULT clock_timestamp())});
+$node->safe_psql($db, q{CREATE EXTENSION pg_background_queue; CREATE TABLE t (a integer); CREATE SEQUENCE tries; CREATE TABLE gate (name text)});
 
 # A broken topic_config is refused when it is set.
 my %broken = (
@@ -50,7 +50,7 @@ for my $json (sort keys %broken)
     $node->psql($db, "\\set VERBOSITY verbose\nALTER SYSTEM SET pg_background_queue.topic_config = '$json'", stdout => \$out, stderr => \$err);
     like($err, qr/ERROR:  22023:.*DETAIL:.*\Q$broken{$json}\E.*HINT:/s, "A20: refused: $json");
 }
-for my $json ('', '  ', '{}', '{"x": {}}', '{"x": {"priority": "7", "retry_count": null, "delay_in_sec": -1}}', '{"späte \"Berichte\"": {"priority": -5}}')
+for my $json ('', '  ', '{}', '{"x": {}}', '{"x": {"priority": "7", "retry_count": null, "delay_in_sec": -1}}', '{"späte \"Berichte\"": {"priority": -5}}', '{"a\u0000b": {"priority": 1}}')
 {
     is($node->psql($db, "ALTER SYSTEM SET pg_background_queue.topic_config = '$json'"), 0, "A20: taken: $json");
 }
@@ -79,8 +79,8 @@ is($node->safe_psql($db, 'SELECT last_value FROM tries'), '3', 'A15: two retries
 settings($node, $db, retry_count => 0, topic_config => '{"slow": {"delay_in_sec": 2}}');
 my @slow = map { enqueue($node, $db, 'SELECT 1', 'slow') } 1 .. 2;
 my $fast = enqueue($node, $db, 'SELECT 1', 'other');
-ok(wait_state($node, $db, $fast, 'finished', 1.5), 'A25: other topics do not wait');
 ok(wait_state($node, $db, $slow[1], 'finished', 20), 'A25: both tasks of the topic end');
+is(task_row($node, $db, $fast, "closed_at < (SELECT min(started_at) FROM pg_background_tasks WHERE topic = 'slow')"), 't', 'A25: other topics do not wait');
 is($node->safe_psql($db, "SELECT min(started_at - joined_at) >= '2 s', max(started_at) - min(started_at) >= '1.99 s' FROM pg_background_tasks WHERE topic = 'slow'"), 't|t',
     'A25: each starts 2 s after it was enqueued at the earliest, and 2 s apart');
 settings($node, $db, delay_in_sec => 1, topic_config => undef);
@@ -100,23 +100,26 @@ is($node->safe_psql($db, "SELECT max(closed_at) - min(joined_at) >= '3 s' FROM p
 
 # Settings act on reload, in workers that run and on tasks that wait.
 settings($node, $db, max_parallel_running_tasks_count => 1, retry_count => 0, topic_config => undef);
-my $long = enqueue($node, $db, q{INSERT INTO ran SELECT 'long', pg_backend_pid(); SELECT pg_sleep(2)});
+my $long = enqueue($node, $db, gated('long'));
 ok(wait_state($node, $db, $long, 'running', 10), 'A27: a long task runs');
 my $after = enqueue($node, $db, q{SELECT 1/0}, 'changing');
-my @waiting = map { enqueue($node, $db, "INSERT INTO ran SELECT 'moved', pg_backend_pid(); SELECT pg_sleep(0.3)", 'new') } 1 .. 3;
-settings($node, $db, retry_count => 1, max_parallel_running_tasks_count => 4, topic_config => '{"new": {"max_parallel_running_tasks_count": 1}}');
+my @waiting = map { enqueue($node, $db, 'SELECT pg_sleep(0.3)', 'new') } 1 .. 3;
+settings($node, $db, retry_count => 1, topic_config => '{"new": {"max_parallel_running_tasks_count": 1}}');
 is($node->safe_psql($db, "SELECT count(*) FROM pgqueue.task WHERE queue = 'new'"), '3', 'A27: tasks that wait follow their topic into its queue');
+settings($node, $db, max_parallel_running_tasks_count => 4);
+$node->safe_psql($db, q{INSERT INTO gate VALUES ('long')});
 ok(wait_state($node, $db, $after, 'retrying', 10), 'A27: a task enqueued before has the new number of retries');
 ok(wait_for($node, $db, "SELECT count(*) FROM pg_background_tasks WHERE topic = 'new' AND state = 'finished'", '3', 20), 'A27: the ones that moved end');
 is($node->safe_psql($db, $most_at_once . "topic = 'new'"), '1', 'A27: under their new limit');
 $node->safe_psql($db, 'ALTER SYSTEM SET pgqueue.max_workers = 1; SELECT pg_reload_conf()');
 ok(wait_for($node, $db, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}, '1', 20), 'A27: one worker is left');
 settings($node, $db, retry_count => 0, topic_config => undef);
-$long = enqueue($node, $db, q{INSERT INTO ran SELECT 'busy', pg_backend_pid(); SELECT pg_sleep(1.5)});
+$long = enqueue($node, $db, gated('busy'));
 ok(wait_state($node, $db, $long, 'running', 10), 'A27: one worker is busy');
 my $same = enqueue($node, $db, q{DO $$BEGIN PERFORM dblink FROM missing; END$$}, 'same');
 my $pid = $node->safe_psql($db, "SELECT pid FROM pgqueue.worker WHERE task_id = $long");
 settings($node, $db, retry_count => 3);
+$node->safe_psql($db, q{INSERT INTO gate VALUES ('busy')});
 ok(wait_state($node, $db, $same, 'retrying', 10), 'A27: the next failing task obeys the change');
 is($node->safe_psql($db, "SELECT pid FROM pgqueue.task_attempt WHERE task_id = $same AND attempt = 1"), $pid, 'A27: in the same worker');
 $node->safe_psql($db, "UPDATE pg_background_tasks SET state = 'failed' WHERE state = 'retrying'");
@@ -124,9 +127,10 @@ is(task_row($node, $db, $same, 'state'), 'failed', 'A27: a retrying task can be 
 
 # Order: priority, then age.
 settings($node, $db, retry_count => 0, max_parallel_running_tasks_count => 1, topic_config => '{"urgent": {"priority": 1}, "late": {"priority": 200}}');
-$long = enqueue($node, $db, 'SELECT pg_sleep(1)');
+$long = enqueue($node, $db, gated('order'));
 ok(wait_state($node, $db, $long, 'running', 10), 'A28: the one worker is busy');
 my @order = map { enqueue($node, $db, 'SELECT 1', $_) } qw(late common1 common2 urgent);
+$node->safe_psql($db, q{INSERT INTO gate VALUES ('order')});
 ok(wait_for($node, $db, "SELECT count(*) FROM pg_background_tasks WHERE id IN (" . join(',', @order) . ") AND state = 'finished'", '4', 20), 'A28: all end');
 is($node->safe_psql($db, "SELECT string_agg(topic, ' ' ORDER BY started_at) FROM pg_background_tasks WHERE id IN (" . join(',', @order) . ')'),
     'urgent common1 common2 late', 'A28: smaller priority first, then the older one');

@@ -151,8 +151,9 @@ is($node->safe_psql('fresh', q{SELECT string_agg(id::text, ' ' ORDER BY id) FROM
 is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '0', 'a repeated call adds nothing');
 ok(wait_for($node, 'fresh', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres, 1001 postgres, 1002 postgres', 30), 'imported rows run');
 is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '0', 'nor when they have run');
-$node->safe_psql('fresh', q{CREATE VIEW a_view AS SELECT * FROM "Old tasks"; GRANT pgqueue_admin TO app; GRANT EXECUTE ON FUNCTION pg_background_queue_import TO app; CREATE TABLE another (id bigint)});
-for my $case ([ q{SELECT pg_background_queue_import('another')}, qr/lacks the columns: sql_statement/ ], [ q{SELECT pg_background_queue_import('a_view')}, qr/not a table/ ],
+$node->safe_psql('fresh', q{CREATE VIEW a_view AS SELECT * FROM "Old tasks"; GRANT pgqueue_admin TO app; GRANT EXECUTE ON FUNCTION pg_background_queue_import TO app; CREATE TABLE another (id bigint);
+    CREATE DOMAIN trap AS text; CREATE TABLE trapped AS SELECT id, sql_statement::trap, topic, joined_at, started_at, closed_at, priority, state, retry_count, retry_delay_in_sec, errors FROM "Old tasks"});
+for my $case ([ q{SELECT pg_background_queue_import('another')}, qr/lacks these columns.*: sql_statement, topic/ ], [ q{SELECT pg_background_queue_import('trapped')}, qr/have other types: sql_statement\./ ], [ q{SELECT pg_background_queue_import('a_view')}, qr/not a table/ ],
     [ q{SELECT pg_background_queue_import(NULL)}, qr/must not be NULL/ ], [ q{SET ROLE app; SELECT pg_background_queue_import('"Old tasks"')}, qr/permission denied/ ])
 {
     $node->psql('fresh', $case->[0], stdout => \$out, stderr => \$err);

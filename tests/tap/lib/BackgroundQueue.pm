@@ -6,7 +6,7 @@ use Exporter 'import';
 use PgQueue;
 use Test::More;
 
-our @EXPORT = qw(settings enqueue task_row wait_state);
+our @EXPORT = qw(settings enqueue task_row wait_state gated);
 
 # Changes settings of the server, given without their prefix, reloads, and waits until the topics have followed. undef resets.
 sub settings
@@ -49,5 +49,8 @@ sub wait_state
     my ($node, $db, $id, $state, $timeout) = @_;
     return wait_for($node, $db, "SELECT state FROM pg_background_tasks WHERE id = $id", $state, $timeout);
 }
+
+# SQL that runs until table gate has its name.
+sub gated { my ($gate) = @_; return "DO \$d\$ BEGIN LOOP EXIT WHEN EXISTS (SELECT FROM gate WHERE name = '$gate'); PERFORM pg_sleep(0.01); END LOOP; END \$d\$"; }
 
 1;
