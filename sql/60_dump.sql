@@ -55,8 +55,8 @@ END
 $$;
 CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.role FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_role();
 
--- Namespaces 1 and 2 are those of the install script, 3 that of extension pg_background_queue. Where the dump has another namespace of the name of one of them, that one goes:
--- nothing can be in it yet. The system namespace keeps its owner, the one of the extension here.
+-- Namespaces 1 and 2 are those of the install script, 3 that of extension pg_background_queue. Where the dump has another namespace of the name of
+-- one of them, that one goes: nothing can be in it yet. The system namespace keeps its owner, the one of the extension here.
 CREATE FUNCTION pgqueue_internal.restore_namespace() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -17,11 +17,12 @@ BEGIN ATOMIC
     GROUP BY c.relowner;
 END;
 
--- Whether a task has the id.
-CREATE FUNCTION pgqueue_internal.background_taken(id bigint) RETURNS boolean
+-- Whether a task has the id. What is finished goes to the archive, where a task of the system's housekeeping, soon gone, is not in its way.
+CREATE FUNCTION pgqueue_internal.background_taken(id bigint, finished boolean) RETURNS boolean
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC
-    SELECT EXISTS (SELECT FROM pgqueue_internal.segment t WHERE t.id = background_taken.id)
+    SELECT EXISTS (SELECT FROM pgqueue_internal.segment t LEFT JOIN pgqueue_internal.queue q ON q.id = t.queue_id
+                   WHERE t.id = background_taken.id AND NOT (background_taken.finished AND coalesce(q.namespace_id = 2, false)))
         OR EXISTS (SELECT FROM pgqueue_internal.archive a WHERE a.id = background_taken.id);
 END;
 
@@ -61,7 +62,7 @@ DECLARE
     runner oid := pgqueue_internal.background_runner(source);
     -- The rows of the source that are not here, with the id that they get.
     missing text := format($sql$
-        SELECT CASE WHEN pgqueue_internal.background_taken(s.id) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
+        SELECT CASE WHEN pgqueue_internal.background_taken(s.id, s.state::text IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
             s.sql_statement::text AS command, s.topic::text AS topic, s.joined_at::timestamptz AS joined_at, s.started_at::timestamptz AS started_at,
             s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, s.state::text AS state, s.retry_count::integer AS retry_count,
             s.errors::text AS errors,

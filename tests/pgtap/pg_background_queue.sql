@@ -14,7 +14,7 @@ SELECT columns_are('Some where', 'pg_background_tasks', ARRAY['id', 'sql_stateme
 SELECT col_type_is('Some where', 'pg_background_tasks', name, 'pg_catalog', type, 'A03: type of ' || name)
 FROM (VALUES ('id', 'bigint'), ('sql_statement', 'text'), ('topic', 'text'), ('joined_at', 'timestamp without time zone'), ('started_at', 'timestamp without time zone'),
     ('closed_at', 'timestamp without time zone'), ('priority', 'integer'), ('retry_count', 'integer'), ('retry_delay_in_sec', 'integer'), ('errors', 'text')) c (name, type);
-SELECT col_type_is('Some where', 'pg_background_tasks', 'state', 'Some where', 'pg_background_queue_task_state', 'A03: type of state');
+SELECT is((SELECT atttypid FROM pg_attribute WHERE attrelid = '"Some where".pg_background_tasks'::regclass AND attname = 'state'), '"Some where".pg_background_queue_task_state'::regtype::oid, 'A03: type of state');
 SELECT is(pg_get_expr(d.adbin, d.adrelid), expected, 'A03: default of ' || name)
 FROM (VALUES ('joined_at', 'now()'), ('priority', '0'), ('state', '''pending''::pg_background_queue_task_state'), ('retry_count', '0'), ('retry_delay_in_sec', '0')) c (name, expected)
 LEFT JOIN pg_attribute a ON a.attrelid = '"Some where".pg_background_tasks'::regclass AND a.attname = name LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum;

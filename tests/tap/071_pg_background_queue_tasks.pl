@@ -8,10 +8,11 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $db = 'postgres';
-my $node = new_node('tasks', conf => 'pg_background_queue.max_parallel_running_tasks_count = 4');
+my $db = 'work';
+my $node = new_node('tasks', extension => 0, conf => 'pg_background_queue.max_parallel_running_tasks_count = 4');
+$node->safe_psql('postgres', "CREATE DATABASE work ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0");
 $node->safe_psql($db, q{
-    CREATE EXTENSION pg_background_queue;
+    CREATE EXTENSION pg_background_queue CASCADE;
     CREATE TABLE t (a integer);
     CREATE TABLE gate (name text);
     CREATE TABLE ran (what text, pid integer DEFAULT pg_backend_pid(), at timestamptz DEFAULT clock_timestamp());
