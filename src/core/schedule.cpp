@@ -80,9 +80,9 @@ std::optional<std::int64_t> next_slot(const Schedule &s, std::int64_t after) {
 int newest_slots(const Schedule &s, std::int64_t first, std::int64_t until, std::int64_t *out, int most) {
     // As far back as slots of that distance would reach, further while there are too few of them.
     std::optional<std::int64_t> second = next_slot(s, first);
-    std::int64_t window = second ? (*second - first) * most : until - first;
-    for (;; window *= 4) {
-        std::int64_t from = window < until - first ? later(first, until - window) : first;
+    std::int64_t all = until - first, window = second && *second - first < all / most ? (*second - first) * most : all;
+    for (;; window = window < all / 4 ? window * 4 : all) {
+        std::int64_t from = until - window;
         std::int64_t n = 0;
         for (auto slot = from == first ? std::optional(first) : next_slot(s, from - 1); slot && *slot <= until; slot = next_slot(s, *slot)) out[n++ % most] = *slot;
         if (n < most && from > first) continue;

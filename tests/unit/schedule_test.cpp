@@ -130,6 +130,18 @@ TEST(NewestSlots, OfManyYearsAreFoundAtOnce) {
     EXPECT_EQ(got, (std::vector<int64_t>{at("2025-12-31 23:59:58"), at("2025-12-31 23:59:59"), at("2026-01-01 00:00:00")}));
 }
 
+// So many slots of such a distance reach further than 64 bits.
+TEST(NewestSlots, OfLongPeriodsAreFound) {
+    for (int64_t length : {25316386448801792, 1000 * 366 * day, 500 * 366 * day}) {
+        Schedule s = period("2026-01-01 00:00", 0, 0, length);
+        for (int64_t until : {s.anchor, s.anchor + 20 * us, s.anchor + length}) {
+            std::vector<int64_t> got(500), expected = walked(s, s.anchor, until, 500);
+            got.resize(newest_slots(s, s.anchor, until, got.data(), 500));
+            ASSERT_EQ(got, expected) << shown(until);
+        }
+    }
+}
+
 TEST(NextOfPeriod, IsTheFirstThatAWalkFinds) {
     std::mt19937_64 random(7);
     for (int i = 0; i < 300; i++) {
