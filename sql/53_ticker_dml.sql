@@ -7,29 +7,40 @@ ALTER VIEW pgqueue.ticker ALTER COLUMN overlap SET DEFAULT 'allow';
 ALTER VIEW pgqueue.ticker ALTER COLUMN paused SET DEFAULT false;
 ALTER VIEW pgqueue.ticker ALTER COLUMN period SET DEFAULT '1 minute';
 
--- A ticker's row with the settings of a row of the view.
-CREATE FUNCTION pgqueue_internal.ticker_with(t pgqueue_internal.ticker, given pgqueue.ticker) RETURNS pgqueue_internal.ticker
+-- What a statement makes of a column: another session may have changed it since the statement read the old value.
+CREATE FUNCTION pgqueue_internal.column_after(given anyelement, was anyelement, now anyelement) RETURNS anyelement
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    t.queue := given.queue;
-    t.period := given.period;
-    t.cron := given.cron;
-    t.time_zone := coalesce(given.time_zone, t.time_zone);
-    t.payload := given.payload;
-    t.type := given.type;
-    t.command := given.command;
-    t.priority := given.priority;
-    t.retries := given.retries;
-    t.ttl := given.ttl;
-    t.run_limit := given.run_limit;
-    t.misfire := given.misfire;
-    t.misfire_max := given.misfire_max;
-    t.overlap := given.overlap;
-    t.jitter := given.jitter;
-    t.starts_at := given.starts_at;
-    t.ends_at := given.ends_at;
-    t.paused := given.paused;
-    t.description := given.description;
+    RETURN CASE WHEN given IS DISTINCT FROM was THEN given ELSE now END;
+END
+$$;
+
+-- A ticker's row with the settings of a row of the view that differ from those that the statement has read: who changes only the schedule
+-- does not bring back, as his own, a command that its author has just replaced. read: NULL for a new ticker.
+CREATE FUNCTION pgqueue_internal.ticker_with(t pgqueue_internal.ticker, given pgqueue.ticker, read pgqueue.ticker) RETURNS pgqueue_internal.ticker
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    t.queue := pgqueue_internal.column_after(given.queue, read.queue, t.queue);
+    IF (given.period, given.cron) IS DISTINCT FROM (read.period, read.cron) THEN
+        t.period := given.period;
+        t.cron := given.cron;
+    END IF;
+    t.time_zone := coalesce(pgqueue_internal.column_after(given.time_zone, read.time_zone, t.time_zone), t.time_zone);
+    t.payload := pgqueue_internal.column_after(given.payload, read.payload, t.payload);
+    t.type := pgqueue_internal.column_after(given.type, read.type, t.type);
+    t.command := pgqueue_internal.column_after(given.command, read.command, t.command);
+    t.priority := pgqueue_internal.column_after(given.priority, read.priority, t.priority);
+    t.retries := pgqueue_internal.column_after(given.retries, read.retries, t.retries);
+    t.ttl := pgqueue_internal.column_after(given.ttl, read.ttl, t.ttl);
+    t.run_limit := pgqueue_internal.column_after(given.run_limit, read.run_limit, t.run_limit);
+    t.misfire := pgqueue_internal.column_after(given.misfire, read.misfire, t.misfire);
+    t.misfire_max := pgqueue_internal.column_after(given.misfire_max, read.misfire_max, t.misfire_max);
+    t.overlap := pgqueue_internal.column_after(given.overlap, read.overlap, t.overlap);
+    t.jitter := pgqueue_internal.column_after(given.jitter, read.jitter, t.jitter);
+    t.starts_at := pgqueue_internal.column_after(given.starts_at, read.starts_at, t.starts_at);
+    t.ends_at := pgqueue_internal.column_after(given.ends_at, read.ends_at, t.ends_at);
+    t.paused := pgqueue_internal.column_after(given.paused, read.paused, t.paused);
+    t.description := pgqueue_internal.column_after(given.description, read.description, t.description);
     RETURN t;
 END
 $$;
@@ -74,7 +85,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('ticker "%s" already exists', ticker_name),
             HINT = 'Change it with UPDATE, or with create_ticker, which creates or updates.';
     END IF;
-    PERFORM pgqueue_internal.store_ticker(pgqueue_internal.ticker_with(t, NEW), NULL);
+    PERFORM pgqueue_internal.store_ticker(pgqueue_internal.ticker_with(t, NEW, NULL), NULL);
     NEW := pgqueue_internal.shown_ticker(t.id);
     RETURN NEW;
 END
@@ -100,7 +111,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'period and cron must not be given both', HINT = 'Give one of them.';
     END IF;
     was := pgqueue_internal.lock_ticker(pgqueue_internal.ticker_namespace(OLD.namespace), OLD.ticker);
-    t := pgqueue_internal.ticker_with(was, NEW);
+    t := pgqueue_internal.ticker_with(was, NEW, OLD);
     IF NEW.ticker IS DISTINCT FROM OLD.ticker THEN
         t.name := pgqueue_internal.normalize_name('ticker', NEW.ticker);
     END IF;
