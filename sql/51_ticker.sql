@@ -115,7 +115,8 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
             HINT = 'It must be 1 second or more; 0 disables the ticker.';
     END IF;
-    IF least(extract(year FROM t.period), extract(month FROM t.period), extract(day FROM t.period), extract(epoch FROM t.period)) < 0 THEN
+    IF least(extract(year FROM t.period), extract(month FROM t.period), extract(day FROM t.period), extract(hour FROM t.period),
+            extract(minute FROM t.period), extract(microseconds FROM t.period)) < 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" has a negative part: %s', t.period),
             HINT = 'Give one whose months, days and hours are all 0 or more.';
     END IF;
@@ -196,7 +197,8 @@ BEGIN
     was.time_zone := t.time_zone;
     was.jitter := t.jitter;
     was.description := t.description;
-    IF t IS DISTINCT FROM was OR num_nonnulls(t.period, t.cron) = 0 OR t.period > '1 day' THEN
+    IF t IS DISTINCT FROM was OR num_nonnulls(t.period, t.cron) = 0 OR t.period > '1 day'
+        OR (t.cron IS NOT NULL AND NOT EXISTS (SELECT FROM pgqueue.cron_next(t.cron, clock_timestamp(), t.time_zone))) THEN
         RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = format('ticker "%s" of namespace "pgqueue" is reserved for system use', was.name),
             HINT = 'Only its period (at most 1 day), cron, time_zone, jitter and description can be changed.';
     END IF;
@@ -221,7 +223,9 @@ DECLARE
     s pgqueue_internal.ticker_state;
     moment timestamptz := clock_timestamp();
 BEGIN
-    INSERT INTO pgqueue_internal.ticker_state (ticker_id) VALUES (t.id) ON CONFLICT DO NOTHING;
+    -- Only a row that is not there is inserted: for the extension's own tickers an INSERT is a restore.
+    INSERT INTO pgqueue_internal.ticker_state (ticker_id)
+    SELECT t.id WHERE NOT EXISTS (SELECT FROM pgqueue_internal.ticker_state k WHERE k.ticker_id = t.id);
     SELECT k.* INTO s FROM pgqueue_internal.ticker_state k WHERE k.ticker_id = t.id FOR UPDATE;
     IF fresh THEN
         -- A period is due at once, at its anchor; cron at its next slot.

@@ -100,6 +100,7 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     owned_queue(row, text_arg(fcinfo, 2), false);
     lock_task(id, &row);
     const store::QueueInfo &q = owned_queue(row, nullptr, false);
+    refuse_system(*store::namespace_by_id(q.ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
                 row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
@@ -150,6 +151,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     lock_task(id, &row);
     refuse_retained(row);
     const store::QueueInfo &from = owned_queue(row, nullptr, true);
+    refuse_system(*store::namespace_by_id(from.ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
                 errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
