@@ -10,7 +10,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-TimestampTz time_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? 0 : PG_GETARG_TIMESTAMPTZ(i); }
+TimestampTz time_arg(FunctionCallInfo fcinfo, int i, TimestampTz none = 0) { return PG_ARGISNULL(i) ? none : PG_GETARG_TIMESTAMPTZ(i); }
 
 // Slots before were missed because nobody was there.
 TimestampTz served_since() {
@@ -26,8 +26,8 @@ PGQ_FUNCTION(pgqueue_internal_next_slot) {
     t.cron = text_arg(fcinfo, 1);
     t.time_zone = text_arg(fcinfo, 2);
     t.anchor = time_arg(fcinfo, 3);
-    t.starts_at = time_arg(fcinfo, 4);
-    t.ends_at = time_arg(fcinfo, 5);
+    t.starts_at = time_arg(fcinfo, 4, DT_NOBEGIN);
+    t.ends_at = time_arg(fcinfo, 5, DT_NOEND);
     TimestampTz slot = t.period == nullptr && t.cron == nullptr ? 0 : task::next_slot(t, time_arg(fcinfo, 6));
     if (slot == 0) PG_RETURN_NULL();
     PG_RETURN_TIMESTAMPTZ(slot);

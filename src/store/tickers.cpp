@@ -56,7 +56,10 @@ struct Columns {
         Datum d = next();
         return null ? 0 : DatumGetInt64(d);
     }
-    TimestampTz time() { return int8(); }
+    TimestampTz time(TimestampTz none = 0) {
+        Datum d = next();
+        return null ? none : DatumGetTimestampTz(d);
+    }
     text *words() {
         Datum d = next();
         return null ? nullptr : DatumGetTextPCopy(d);
@@ -103,8 +106,8 @@ Ticker read_ticker(const ResultRow &row) {
     t.overlap = overlap_of(c.string());
     int64 jitter = c.micros();
     t.jitter = jitter > 0 ? jitter : 0;
-    t.starts_at = c.time();
-    t.ends_at = c.time();
+    t.starts_at = c.time(DT_NOBEGIN);
+    t.ends_at = c.time(DT_NOEND);
     t.anchor = c.time();
     t.paused = DatumGetBool(c.next());
     t.role = DatumGetObjectId(c.next());

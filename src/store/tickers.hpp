@@ -28,7 +28,7 @@ struct Ticker {
     int32 misfire_max;
     Overlap overlap;
     int64 jitter;
-    TimestampTz starts_at, ends_at, anchor;
+    TimestampTz starts_at, ends_at, anchor;  // DT_NOBEGIN, DT_NOEND: none
     bool paused;
     Oid role;
     const char *role_name;

@@ -42,8 +42,8 @@ Obstacle schedule_of(const Ticker &t, core::Schedule *s) {
     if (tz == nullptr) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone), "Give another time_zone."};
     s->zone = pg::cron_zone(tz);
     s->anchor = pg::to_unix_us(t.anchor);
-    s->starts = t.starts_at != 0 ? pg::to_unix_us(t.starts_at) : INT64_MIN;
-    s->ends = t.ends_at != 0 ? pg::to_unix_us(t.ends_at) : INT64_MAX;
+    s->starts = t.starts_at != DT_NOBEGIN ? pg::to_unix_us(t.starts_at) : INT64_MIN;
+    s->ends = t.ends_at != DT_NOEND ? pg::to_unix_us(t.ends_at) : INT64_MAX;
     return {};
 }
 

@@ -55,6 +55,7 @@ SELECT throws_ok(call, state, message, 'refused: ' || call) FROM (VALUES
     ($$SELECT pgqueue.create_ticker('x', period => '999 ms')$$, '22023', '"period" is out of range: 00:00:00.999'),
     ($$SELECT pgqueue.create_ticker('x', period => '-1 min')$$, '22023', '"period" is out of range: -00:01:00'),
     ($$SELECT pgqueue.create_ticker('x', period => '1 month -1 day')$$, '22023', '"period" has a negative part: 1 mon -1 days'),
+    ($$SELECT pgqueue.create_ticker('x', period => '1 month -700 hours')$$, '22023', '"period" has a negative part: 1 mon -700:00:00'),
     ($$SELECT pgqueue.create_ticker('x', cron => '61 * * * *')$$, '22023', 'cron text "61 * * * *" is not valid'),
     ($$SELECT pgqueue.create_ticker('x', cron => '* * * *')$$, '22023', 'cron text "* * * *" is not valid'),
     ($$SELECT pgqueue.create_ticker('x', cron => '@daily', time_zone => 'Mars/Phobos')$$, '22023', 'time zone "Mars/Phobos" not recognized'),
@@ -81,6 +82,9 @@ SELECT throws_ok(call, state, message, 'refused: ' || call) FROM (VALUES
     ($$SELECT pgqueue.create_ticker('x', namespace => 'pgqueue')$$, '42939', 'namespace "pgqueue" is reserved for system use')) c (call, state, message);
 SELECT is((SELECT count(*) FROM pgqueue.ticker WHERE ticker = 'x'), 0::bigint, 'and nothing is left of it');
 
+-- Midnight of 2000, the zero of timestamps, is a time as any other.
+SELECT is((SELECT next_at FROM pgqueue.create_ticker('y2k', ends_at => '2000-01-01 00:00Z')), NULL, 'a ticker that has ended in 2000');
+
 -- The system ticker (C34): seen, rescheduled, not broken.
 SELECT results_eq($$SELECT ticker, period, queue FROM pgqueue.ticker WHERE namespace = 'pgqueue'$$, $$VALUES ('cleanup', '1 hour'::interval, 'housekeeping')$$, 'the system ticker (C34)');
 SELECT is((SELECT period FROM pgqueue.update_ticker('cleanup', period => '10 min', namespace => 'pgqueue')), '10 min', 'it can be rescheduled');
@@ -89,6 +93,7 @@ SELECT throws_ok('SELECT ' || call, '42939', NULL, 'not: ' || call) FROM unnest(
     $$pgqueue.update_ticker('cleanup', paused => true, namespace => 'pgqueue')$$, $$pgqueue.update_ticker('cleanup', period => '0', namespace => 'pgqueue')$$,
     $$pgqueue.update_ticker('cleanup', period => '2 days', namespace => 'pgqueue')$$, $$pgqueue.update_ticker('cleanup', rename_to => 'x', namespace => 'pgqueue')$$,
     $$pgqueue.update_ticker('cleanup', queue => '', namespace => 'pgqueue')$$, $$pgqueue.update_ticker('cleanup', type => 'x', namespace => 'pgqueue')$$,
+    $$pgqueue.update_ticker('cleanup', cron => '0 0 30 2 *', namespace => 'pgqueue')$$,
     $$pgqueue.update_ticker('cleanup', ends_at => now(), namespace => 'pgqueue')$$, $$pgqueue.delete_ticker('cleanup', 'pgqueue')$$,
     $$pgqueue.create_task('housekeeping', '1', namespace => 'pgqueue')$$, $$pgqueue.next_task('w', namespace => 'pgqueue')$$, $$pgqueue.next_tasks('w', namespace => 'pgqueue')$$,
     $$pgqueue.pause_queue('housekeeping', namespace => 'pgqueue')$$, $$pgqueue.update_queue('housekeeping', ttl => '1 s', namespace => 'pgqueue')$$,
@@ -96,6 +101,13 @@ SELECT throws_ok('SELECT ' || call, '42939', NULL, 'not: ' || call) FROM unnest(
     $$pgqueue.create_handler('x', 'pg_catalog.jsonb_typeof', namespace => 'pgqueue')$$]) call;
 SELECT isnt(pgqueue.fire_ticker('cleanup', namespace => 'pgqueue'), NULL, 'an extra run');
 SELECT results_eq($$SELECT queue, type, status, ticker FROM pgqueue.task WHERE namespace = 'pgqueue'$$, $$VALUES ('housekeeping', 'pgqueue:cleanup', 'new', 'cleanup')$$, 'whose task is seen');
+SELECT throws_ok(call, '42939', NULL, 'but not put off: ' || call) FROM unnest(ARRAY[
+    $$UPDATE pgqueue.task SET delayed_at = '2100-01-01' WHERE namespace = 'pgqueue'$$,
+    $$SELECT pgqueue.retry_task(id, '10 years') FROM pgqueue.task WHERE namespace = 'pgqueue'$$]) call;
+SELECT pgqueue.update_ticker('cleanup', period => '20 min', namespace => 'pgqueue') \g /dev/null
+SELECT results_eq($$SELECT last_status, last_at IS NOT NULL FROM pgqueue.ticker WHERE namespace = 'pgqueue'$$, $$VALUES ('new', true)$$, 'rescheduled it keeps its last run');
+SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue') \g /dev/null
+SELECT is((SELECT count(*) FROM pgqueue.ticker_run WHERE namespace = 'pgqueue'), 2::bigint, 'and its history');
 
 -- fire_ticker: the task has what the ticker says.
 SELECT pgqueue.create_ticker('made', 'out', cron => '0 3 1 1 *', time_zone => 'UTC', payload => '{"a": 1}', type => 'report', priority => 5, retries => 2, ttl => '1 h') \g /dev/null
