@@ -161,23 +161,28 @@ void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
     tell(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
 }
 
-// The slots before `bound` by the policy, those from it on all; nothing that is not due yet.
+// How many of the first slots were due before an instant.
+int due_before(const Ticker &t, const Slots &slots, TimestampTz instant) {
+    int n = 0;
+    while (n < slots.count && due_of_slot(t.id, slots.at[n], t.jitter) < instant) n++;
+    return n;
+}
+
+// The slots that were due before `bound` by the policy, those from it on all; nothing that is not due yet.
 void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound) {
-    bool any_missed = t->next_at < bound;
-    Slots missed = any_missed ? newest(s, t->next_at, Min(bound - 1, w->now), Max(t->misfire_max, missed_told)) : Slots{nullptr, 0};
-    Slots late = newest(s, any_missed ? following(s, bound - 1) : t->next_at, w->now, t->misfire_max);
+    int most = Max(t->misfire_max, missed_told);
+    Slots early = t->next_at < bound ? newest(s, t->next_at, Min(bound - 1, w->now), most) : Slots{nullptr, 0};
+    Slots missed{early.at, due_before(*t, early, bound)};
     int made_up = t->misfire == store::Misfire::Skip ? 0 : t->misfire == store::Misfire::One ? 1 : t->misfire_max;
     made_up = Min(made_up, missed.count);
     tell_missed(w, t, missed, missed.count - made_up);
     for (int i = missed.count - made_up; i < missed.count; i++) fire_slot(w, t, missed.at[i]);
-    for (int i = 0; i < late.count; i++) {
-        if (due_of_slot(t->id, late.at[i], t->jitter) > w->now) {
-            t->next_at = late.at[i];
-            return;
-        }
-        fire_slot(w, t, late.at[i]);
-    }
-    t->next_at = following(s, w->now);
+    TimestampTz first = missed.count < early.count ? early.at[missed.count] : t->next_at < bound ? following(s, bound - 1) : t->next_at;
+    Slots late = newest(s, first, w->now, most);
+    int due = due_before(*t, late, w->now + 1), left_out = Max(0, due - t->misfire_max);
+    tell_missed(w, t, late, left_out);
+    for (int i = left_out; i < due; i++) fire_slot(w, t, late.at[i]);
+    t->next_at = due < late.count ? late.at[due] : following(s, w->now);
 }
 
 void handle_one(Work *w, Ticker *t, TimestampTz since) {

@@ -170,6 +170,28 @@ for my $change (q{SELECT FROM pgqueue.update_ticker('held', priority => 2)}, q{S
 }
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
 
+# A row in somebody's hands: its slots come late, no more than misfire_max of them; what does not fire is told.
+sql(q{SELECT pgqueue.create_ticker('held', 'out2', period => '1 second', misfire_max => 1)});
+wait_fired('held', 1, 'it fires');
+my $hands = session($node);
+$hands->query(q{BEGIN; SELECT FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id = s.ticker_id WHERE t.name = 'held' FOR UPDATE OF s});
+ok(wait_for($node, 'postgres', q{SELECT now() > next_at + interval '3 seconds' FROM pgqueue.ticker WHERE ticker = 'held'}, 't', 20), 'while its row is held it does not fire');
+$hands->query('COMMIT');
+$hands->close;
+wait_fired('held', 4, 'then it does');
+is(sql(q{SELECT count(*) FROM (SELECT slot - lag(slot) OVER (ORDER BY slot) AS step FROM pgqueue.ticker_run WHERE ticker = 'held') s WHERE step <> '1 second'}), '0', 'every slot is in the history');
+cmp_ok(sql(q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'held' AND outcome = 'missed'}), '>=', 2, 'those beyond misfire_max as missed');
+
+# With jitter a slot is missed when nobody was there at its due time, not at the slot.
+sql(q{SELECT pgqueue.create_ticker('spread' || i, 'out2', period => '1 day', jitter => '10 seconds', misfire => 'skip', starts_at => now() + interval '1 second') FROM generate_series(1, 20) i});
+ok(wait_for($node, 'postgres', q{SELECT now() > min(next_at) FROM pgqueue.ticker WHERE ticker LIKE 'spread%' AND last_at IS NULL}, 't', 20), 'slots with jitter');
+sql(q{UPDATE pgqueue.ticker SET paused = true WHERE ticker LIKE 'spread%'});
+sql(q{UPDATE pgqueue.ticker SET paused = false WHERE ticker LIKE 'spread%'});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker LIKE 'spread%'}, '20', 60), 'are all handled');
+is(sql(q{SELECT count(*) FROM pgqueue.ticker_run r JOIN pgqueue_internal.ticker t ON t.name = r.ticker JOIN pgqueue_internal.ticker_state s ON s.ticker_id = t.id
+         WHERE r.outcome = 'missed' AND pgqueue_internal.due_of_slot(t.id, r.slot, t.jitter) >= s.resumed_at}), '0', 'those that were due after the pause fire');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
 # 100 tickers and 2 workers: every one runs.
 sql(q{TRUNCATE ran; SELECT pgqueue.create_ticker('many' || i, 'server', period => '1 second', overlap => 'skip', command => format('INSERT INTO ran VALUES (%L)', i)) FROM generate_series(1, 100) i});
 ok(wait_for($node, 'postgres', 'SELECT count(*) FROM (SELECT what FROM ran GROUP BY 1 HAVING count(*) >= 3) r', '100', 90), 'with 2 workers and 100 tickers every one runs, again and again');
