@@ -105,7 +105,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pgqueue_internal.check_word('misfire', t.misfire, '{skip,one,all}'),
         pgqueue_internal.check_word('overlap', t.overlap, '{allow,skip,queue}'),
-        pgqueue_internal.check_range('misfire_max', t.misfire_max, 1, 500),
+        pgqueue_internal.check_range('misfire_max', t.misfire_max, 1, 400),
         pgqueue_internal.check_range('retries', t.retries, 0, 32767),
         pgqueue_internal.check_interval('period', t.period, true),
         pgqueue_internal.check_interval('ttl', t.ttl, true),

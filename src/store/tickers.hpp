@@ -61,7 +61,7 @@ struct TickerRun {
     int64 task_id;       // 0 none
     const char *error;   // nullptr none
 };
-constexpr int64 ticker_runs_kept = 1000;
+constexpr int64 ticker_runs_kept = 1000;  // more than one call writes for a ticker: twice misfire_max (400) and twice what is told of missed ones
 void write_runs(std::span<const TickerRun> runs);
 
 // Whether a slot has fired, as far as the history goes; its task (0 none).
