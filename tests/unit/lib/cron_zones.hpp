@@ -52,7 +52,7 @@ inline int64_t library_offset(int64_t instant) {
 }
 
 // A zone of the system from 1880 to 2120.
-inline const TableZone &system_zone(const std::string &name) {
+inline const TableZone &system_zone(std::string name) {
     static std::map<std::string, TableZone> known;
     auto [entry, is_new] = known.try_emplace(name);
     if (!is_new) return entry->second;
