@@ -60,9 +60,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     background integer := pgqueue_internal.background_namespace();
     runner oid := pgqueue_internal.background_runner(source);
+    given bigint := (SELECT t.last_value FROM pgqueue_internal.task_id t);  -- no task has a greater id
     -- The rows of the source that are not here, with the id that they get.
     missing text := format($sql$
-        SELECT CASE WHEN pgqueue_internal.background_taken(s.id, s.state::text IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
+        SELECT CASE WHEN s.id <= %s AND pgqueue_internal.background_taken(s.id, s.state::text IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
             s.sql_statement::text AS command, s.topic::text AS topic, s.joined_at::timestamptz AS joined_at, s.started_at::timestamptz AS started_at,
             s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, s.state::text AS state, s.retry_count::integer AS retry_count,
             s.errors::text AS errors,
@@ -77,7 +78,7 @@ DECLARE
                 SELECT a.headers, a.command FROM pgqueue_internal.archive a WHERE a.namespace_id = %s AND a.headers ? 'former'
             ) h
             WHERE h.headers -> 'former' = pgqueue_internal.background_former(s.id::bigint, s.joined_at::timestamp) AND h.command = s.sql_statement::text)
-        $sql$, source, background, background);
+        $sql$, given, source, background, background);
     unfinished text := $sql$ WHERE m.state IN ('pending', 'running', 'retrying') $sql$;
     highest bigint;
     taken bigint;
@@ -107,12 +108,8 @@ $$;
 
 CREATE FUNCTION @extschema@.pg_background_queue_import(source regclass) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    taken bigint;
-    runner oid;
 BEGIN
     PERFORM pgqueue_internal.check_call('pg_background_queue_import', true), pgqueue_internal.background_check_source(source);
-    runner := pgqueue_internal.background_runner(source);
     IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'permission denied to import tasks',
             DETAIL = 'They run as the role that could write to the table.', HINT = 'Only superusers may import.';

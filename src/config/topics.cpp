@@ -11,7 +11,7 @@ namespace {
 constinit int background_retries = 0;
 constinit int background_delay = 0;
 constinit char *topic_config = nullptr;
-constinit uint32 changes = 1;
+constinit uint32 reloads = 1;
 
 constexpr int32 default_priority = 100;
 
@@ -146,10 +146,10 @@ bool check_topic_config(char **value, void **extra, GucSource) {
 
 void assign_topic_config(const char *, void *extra) {
     parsed = static_cast<const Parsed *>(extra);
-    changes++;
+    reloads++;
 }
 
-void assign_number(int, void *) { changes++; }
+void assign_number(int, void *) { reloads++; }
 
 }  // namespace
 
@@ -176,7 +176,18 @@ bool find_topic(std::string_view name, TopicSettings *settings) {
     return false;
 }
 
-uint32 topic_changes() { return changes; }
+uint32 topic_reloads() { return reloads; }
+
+uint64 topic_signature() {
+    TopicSettings common = common_topic();
+    uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&common), sizeof(common), 0);
+    for (int i = 0; i < topic_count(); i++) {
+        Topic t = topic_at(i);
+        h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(t.name.data()), static_cast<int>(t.name.size()), h);
+        h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&t.settings), sizeof(t.settings), h);
+    }
+    return h;
+}
 
 void define_topic_settings() {
     background_max_running = Max(max_worker_processes / 2, 1);

@@ -29,8 +29,9 @@ Topic topic_at(int i);
 // Whether topic_config names it, and its settings.
 bool find_topic(std::string_view name, TopicSettings *settings);
 
-// Counts the changes of these settings in this process.
-uint32 topic_changes();
+// Grows with each reload of these settings in this process, and a number that tells whether one has changed something.
+uint32 topic_reloads();
+uint64 topic_signature();
 
 void define_topic_settings();
 

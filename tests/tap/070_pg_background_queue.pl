@@ -125,6 +125,21 @@ is($node->safe_psql($db, "SELECT pid FROM pgqueue.task_attempt WHERE task_id = $
 $node->safe_psql($db, "UPDATE pg_background_tasks SET state = 'failed' WHERE state = 'retrying'");
 is(task_row($node, $db, $same, 'state'), 'failed', 'A27: a retrying task can be cancelled');
 
+# A row that a session has locked is left for later: the scheduler waits for nobody.
+my $holder = session($node, $db);
+$holder->query('BEGIN');
+$holder->query(q{SELECT pgqueue.update_queue('default', description => 'mine', namespace => 'pg_background_queue')});
+$node->safe_psql($db, q{ALTER SYSTEM SET pg_background_queue.retry_count = 7});
+$node->safe_psql($db, q{ALTER SYSTEM SET pg_background_queue.topic_config = '{"free now": {"retry_count": 6}}'});
+$node->safe_psql($db, 'SELECT pg_reload_conf()');
+my $retries = q{SELECT string_agg(retries::text, ' ' ORDER BY queue) FROM pgqueue.queue WHERE namespace = 'pg_background_queue' AND (queue = 'default' OR description LIKE '%free now%')};
+ok(wait_for($node, $db, $retries, '3 6', 10), 'A27: what nobody holds follows, what a session holds does not');
+my $meanwhile = enqueue($node, $db, 'SELECT 1');
+ok(wait_state($node, $db, $meanwhile, 'finished', 10), 'A27: meanwhile tasks run');
+$holder->query('ROLLBACK');
+ok(wait_for($node, $db, $retries, '7 6', 10), 'A27: it follows when it is free');
+$holder->close;
+
 # Order: priority, then age.
 settings($node, $db, retry_count => 0, max_parallel_running_tasks_count => 1, topic_config => '{"urgent": {"priority": 1}, "late": {"priority": 200}}');
 $long = enqueue($node, $db, gated('order'));

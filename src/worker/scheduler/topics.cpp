@@ -8,10 +8,15 @@
 namespace pgqueue::worker::scheduler {
 
 TimestampTz follow_topics(TimestampTz now) {
-    static constinit uint32 followed = 0;
-    static constinit TimestampTz again = never;
-    uint32 changes = config::topic_changes();
-    if (followed == changes && now < again) return again;
+    static constinit uint32 looked = 0;
+    static constinit uint64 followed = 0;
+    static constinit TimestampTz again = 0;
+    uint32 reloads = config::topic_reloads();
+    if (looked == reloads && now < again) return again;
+    looked = reloads;
+    uint64 signature = config::topic_signature();
+    if (followed == signature && now < again) return again;
+    followed = signature;
     int32 left = 0;
     bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&left] {
         if (!OidIsValid(get_extension_oid("pg_background_queue", true))) return;
@@ -21,7 +26,6 @@ TimestampTz follow_topics(TimestampTz now) {
         bool isnull;
         left = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
     });
-    followed = changes;
     again = ok && left == 0 ? never : now + int64(USECS_PER_SEC);
     return again;
 }
