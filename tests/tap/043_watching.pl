@@ -56,7 +56,8 @@ sub run_and_cancel
 is(run_and_cancel(", 'wrong customer'"), 'cancelled|57014|wrong customer|14|14', 'cancel_task of a task that runs: its reason is the error');
 is(run_and_cancel(", force => true, reason => 'stuck'"), 'cancelled|57014|stuck|5|5', 'with force too');
 like(run_and_cancel(''), qr/^cancelled\|57014\|canceling statement/, 'without a reason: the message of the server');
-is(run_and_cancel(", repeat('\x{c3}\x{a4}', 300)") =~ s/(.*\|).*(\|\d+\|\d+)$/$1$2/r, 'cancelled|57014||127|254', 'a long reason is cut, between two characters');
+is(run_and_cancel(", repeat('\x{c3}\x{a4}', 300)") =~ s/(.*\|).*(\|\d+\|\d+)$/$1$2/r, sql('SHOW server_encoding') eq 'UTF8' ? 'cancelled|57014||127|254' : 'cancelled|57014||255|255',
+    'a long reason is cut, between two characters');
 
 # View health, word by word: each comes with its cause and goes with it.
 sub problem { my ($word, $where) = @_; return "SELECT coalesce(string_agg(concat_ws('|', severity, namespace, queue, message), '; ' ORDER BY message), '-') FROM pgqueue.health WHERE problem = '$word' AND " . ($where // 'true'); }
