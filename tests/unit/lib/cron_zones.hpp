@@ -52,13 +52,13 @@ inline int64_t library_offset(int64_t instant) {
 }
 
 // A zone of the system from 1880 to 2120.
-inline const TableZone &system_zone(std::string name) {
+inline const TableZone &system_zone(const char *name) {
     static std::map<std::string, TableZone> known;
     auto [entry, is_new] = known.try_emplace(name);
     if (!is_new) return entry->second;
     const char *folder = std::getenv("TZDIR");
     FILE *file = std::fopen(((folder ? folder : "/usr/share/zoneinfo") + std::string("/") + name).c_str(), "r");
-    if (file == nullptr) throw std::runtime_error("the system has no time zone " + name);
+    if (file == nullptr) throw std::runtime_error(std::string("the system has no time zone ") + name);
     std::fclose(file);
     set_library_zone(name);
     constexpr int64_t step = 12 * 3600, begin = -2840140800, end = 4733510400;
