@@ -14,6 +14,8 @@ namespace {
 using store::RunOutcome;
 using store::Ticker;
 
+// What the tasks of one transaction may take in bytes, beyond the first: the scheduler has other work, and who changes a ticker waits for it.
+constexpr int64 batch_bytes = 4 * 1024 * 1024;
 // How many missed slots the history is told of at once.
 constexpr int missed_told = 100;
 // A ticker whose zone or cron text is not valid any more is looked at again after this time.
@@ -86,6 +88,7 @@ struct Work {
     Rows<store::NewTask> tasks;
     Rows<store::TickerRun> runs;
     int64 first_id = 0;  // of the tasks made here, whose rows are not there yet
+    int64 room = batch_bytes;
 };
 
 void tell(Work *w, Ticker *t, TimestampTz slot, RunOutcome outcome, int64 task_id, const char *error) {
@@ -138,6 +141,7 @@ int64 add_task(Work *w, Ticker *t, const store::QueueInfo &q, int64 awaited) {
         n.depends_on = single(awaited);
     }
     *w->tasks.add() = n;
+    w->room -= VARSIZE(n.payload) + (n.command != nullptr ? VARSIZE(n.command) : 0);
     if (w->first_id == 0) w->first_id = n.id;
     t->prior_task = t->last_task;
     t->last_task = n.id;
@@ -161,6 +165,18 @@ void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
     tell(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
 }
 
+// At least one; false: the others have to wait, from next_at on.
+bool fire_slots(Work *w, Ticker *t, const Slots &slots) {
+    for (int i = 0; i < slots.count; i++) {
+        if (i > 0 && w->room <= 0) {
+            t->next_at = slots.at[i];
+            return false;
+        }
+        fire_slot(w, t, slots.at[i]);
+    }
+    return true;
+}
+
 // How many of the first slots were due before an instant.
 int due_before(const Ticker &t, const Slots &slots, TimestampTz instant) {
     int n = 0;
@@ -176,12 +192,13 @@ void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound
     int made_up = t->misfire == store::Misfire::Skip ? 0 : t->misfire == store::Misfire::One ? 1 : t->misfire_max;
     made_up = Min(made_up, missed.count);
     tell_missed(w, t, missed, missed.count - made_up);
-    for (int i = missed.count - made_up; i < missed.count; i++) fire_slot(w, t, missed.at[i]);
+    Slots made{missed.at + (missed.count - made_up), made_up};
+    if (!fire_slots(w, t, made)) return;
     TimestampTz first = missed.count < early.count ? early.at[missed.count] : t->next_at < bound ? following(s, bound - 1) : t->next_at;
     Slots late = newest(s, first, w->now, most);
     int due = due_before(*t, late, w->now + 1), left_out = Max(0, due - t->misfire_max);
     tell_missed(w, t, late, left_out);
-    for (int i = left_out; i < due; i++) fire_slot(w, t, late.at[i]);
+    if (!fire_slots(w, t, {late.at + left_out, due - left_out})) return;
     t->next_at = due < late.count ? late.at[due] : following(s, w->now);
 }
 
@@ -233,10 +250,12 @@ TimestampTz next_slot(const Ticker &t, TimestampTz after) {
 
 TimestampTz due_of_slot(int32 ticker_id, TimestampTz slot, int64 jitter) { return slot == 0 ? 0 : slot + core::jitter_of(ticker_id, slot, jitter); }
 
-void handle_due(std::span<Ticker> tickers, TimestampTz now, TimestampTz since) {
+std::size_t handle_due(std::span<Ticker> tickers, TimestampTz now, TimestampTz since) {
     Work w{now, {}, {}};
-    for (Ticker &t : tickers) handle_one(&w, &t, since);
-    write(&w, tickers);
+    std::size_t handled = 0;
+    while (handled < tickers.size() && w.room > 0) handle_one(&w, &tickers[handled++], since);
+    write(&w, tickers.first(handled));
+    return handled;
 }
 
 bool hand_out(Ticker *t, TimestampTz now, TimestampTz since) {

@@ -192,6 +192,16 @@ is(sql(q{SELECT count(*) FROM pgqueue.ticker_run r JOIN pgqueue_internal.ticker 
          WHERE r.outcome = 'missed' AND pgqueue_internal.due_of_slot(t.id, r.slot, t.jitter) >= s.resumed_at}), '0', 'those that were due after the pause fire');
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
 
+# Many late slots with large payloads are made in parts: the scheduler has other work, and nobody waits long for the ticker's row.
+sql(q{SELECT pgqueue.create_ticker('large', 'out2', period => '1 second', misfire => 'all', payload => to_jsonb(repeat('x', 1000000)), starts_at => now() - interval '1 day')});
+wait_fired('large', 1, 'a ticker with a large payload fires');
+sql(q{BEGIN; UPDATE pgqueue_internal.ticker_state SET next_at = next_at - interval '60 seconds', due_at = due_at - interval '60 seconds'
+      WHERE ticker_id = (SELECT id FROM pgqueue_internal.ticker WHERE name = 'large');
+      SELECT FROM pgqueue.update_ticker('large', description => 'late'); COMMIT});
+wait_fired('large', 61, 'all its late slots fire');
+cmp_ok(sql(q{SELECT count(DISTINCT r.xmin::text) FROM pgqueue_internal.ticker_run r JOIN pgqueue_internal.ticker t ON t.id = r.ticker_id WHERE t.name = 'large'}), '>=', 12, 'not all in one transaction');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
 # 100 tickers and 2 workers: every one runs.
 sql(q{TRUNCATE ran; SELECT pgqueue.create_ticker('many' || i, 'server', period => '1 second', overlap => 'skip', command => format('INSERT INTO ran VALUES (%L)', i)) FROM generate_series(1, 100) i});
 ok(wait_for($node, 'postgres', 'SELECT count(*) FROM (SELECT what FROM ran GROUP BY 1 HAVING count(*) >= 3) r', '100', 90), 'with 2 workers and 100 tickers every one runs, again and again');

@@ -11,6 +11,8 @@ namespace pgqueue::worker::scheduler {
 namespace {
 
 constexpr int batch_most = 500;
+// Longer than this tickers do not keep the scheduler from its other work.
+constexpr int64 turn = 100 * 1000;
 // A ticker whose row is in somebody's hands, and one that could not be handled, are looked at again after this time.
 constexpr int64 held_wait = 100 * 1000;
 constexpr int64 failed_wait = 10 * int64(USECS_PER_SEC);
@@ -25,6 +27,8 @@ struct Entry {
 constinit HTAB *entries = nullptr;
 constinit pairingheap *heap = nullptr;
 constinit bool read_all = true;
+// Tickers taken at once: fewer while their tasks are large.
+constinit int batch = batch_most;
 
 // The server's pairingheap_container is C.
 const Entry *entry_of(const pairingheap_node *node) { return reinterpret_cast<const Entry *>(reinterpret_cast<const char *>(node) - offsetof(Entry, node)); }
@@ -81,25 +85,26 @@ void read_rows() {
     }
 }
 
-// Handles them in one transaction; those whose rows somebody holds are filed again.
+// Handles them in one transaction; those whose rows somebody holds are filed again. One that has more to do goes behind the others.
 bool handle(std::span<const int32> ids, TimestampTz now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
-    int n = 0;
+    int n = 0, handled = 0;
     bool ok = transact("fire tickers", [&] {
         n = store::lock_tickers(ids, rows);
-        task::handle_due({rows, static_cast<std::size_t>(n)}, now, since);
+        handled = static_cast<int>(task::handle_due({rows, static_cast<std::size_t>(n)}, now, since));
         PGQUEUE_TESTPOINT("ticker-fired");
     });
     if (!ok) return false;
     for (int32 id : ids) file(id, now + held_wait);
-    for (int i = 0; i < n; i++) file(rows[i].id, rows[i].due_at);
+    for (int i = 0; i < n; i++) file(rows[i].id, i < handled && rows[i].due_at != 0 ? Max(rows[i].due_at, now) : rows[i].due_at);
+    batch = handled < n ? handled : Min(batch * 2, batch_most);
     return true;
 }
 
-// Up to batch_most that are due, out of the heap.
+// A batch of those that are due, out of the heap.
 int take(TimestampTz now, int32 *ids) {
     int n = 0;
-    while (n < batch_most && !pairingheap_is_empty(heap) && entry_of(pairingheap_first(heap))->due <= now) {
+    while (n < batch && !pairingheap_is_empty(heap) && entry_of(pairingheap_first(heap))->due <= now) {
         Entry *e = entry_of(pairingheap_remove_first(heap));
         e->filed = false;
         ids[n++] = e->id;
@@ -135,7 +140,10 @@ TimestampTz fire_tickers(const pg::Moment &moment) {
     read_rows();
     if (read_all) return now + failed_wait;
     int32 ids[batch_most];
-    while (int n = take(now, ids)) fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));
+    while (int n = take(now, ids)) {
+        fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));
+        if (GetCurrentTimestamp() - now > turn) break;
+    }
     return pairingheap_is_empty(heap) ? never : entry_of(pairingheap_first(heap))->due;
 }
 
