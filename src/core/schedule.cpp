@@ -78,9 +78,11 @@ std::optional<std::int64_t> next_slot(const Schedule &s, std::int64_t after) {
 }
 
 int newest_slots(const Schedule &s, std::int64_t first, std::int64_t until, std::int64_t *out, int most) {
-    // As far back as slots of that distance would reach, further while there are too few of them.
-    std::optional<std::int64_t> second = next_slot(s, first);
-    std::int64_t all = until - first, window = second && *second - first < all / most ? (*second - first) * most : all;
+    // As far back as slots of the shortest distance seen would reach, further while there are too few of them.
+    std::optional<std::int64_t> second = next_slot(s, first), next = next_slot(s, until), other = next ? next_slot(s, *next) : next;
+    std::int64_t all = until - first, gap = second ? *second - first : all;
+    if (other && *other - *next < gap) gap = *other - *next;
+    std::int64_t window = gap < all / most ? gap * most : all;
     for (;; window = window < all / 4 ? window * 4 : all) {
         std::int64_t from = until - window;
         std::int64_t n = 0;

@@ -130,6 +130,16 @@ TEST(NewestSlots, OfManyYearsAreFoundAtOnce) {
     EXPECT_EQ(got, (std::vector<int64_t>{at("2025-12-31 23:59:58"), at("2025-12-31 23:59:59"), at("2026-01-01 00:00:00")}));
 }
 
+// The first one need not be one of the schedule: fire_ticker gives a ticker without queue a slot before its start.
+TEST(NewestSlots, OfOneThatBeganLongAfterTheFirstAreFoundAtOnce) {
+    Schedule s = period("1000-01-01 00:00", 0, 0, us);
+    s.starts = s.anchor;
+    std::vector<int64_t> got(100);
+    int64_t until = at("2026-01-01 00:00");
+    ASSERT_EQ(newest_slots(s, s.anchor - 400 * 366 * day, until, got.data(), 100), 100);
+    EXPECT_EQ(got.back(), until);
+}
+
 // So many slots of such a distance reach further than 64 bits.
 TEST(NewestSlots, OfLongPeriodsAreFound) {
     for (int64_t length : {25316386448801792, 1000 * 366 * day, 500 * 366 * day}) {
