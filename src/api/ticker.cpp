@@ -41,7 +41,7 @@ PGQ_FUNCTION(pgqueue_internal_due_of_slot) {
 PGQ_FUNCTION(pgqueue_internal_fire) {
     store::Ticker t;
     if (!store::lock_ticker(PG_GETARG_INT32(0), &t)) PG_RETURN_NULL();
-    int64 id = task::fire(&t, time_arg(fcinfo, 1), GetCurrentTimestamp());
+    int64 id = task::fire(&t, time_arg(fcinfo, 1, task::no_slot), GetCurrentTimestamp());
     if (id == 0) PG_RETURN_NULL();
     PG_RETURN_INT64(id);
 }

@@ -281,21 +281,21 @@ int64 fire(Ticker *t, TimestampTz slot, TimestampTz now) {
     int64 task_id = 0;
     if (t->queue == nullptr) {
         // A tick for next_ticker.
-        TimestampTz at = slot != 0 ? slot : now;
+        TimestampTz at = slot != no_slot ? slot : now;
         t->next_at = t->next_at == 0 ? at : Min(t->next_at, at);
         write(&w, {t, 1});
         return 0;
     }
-    if (slot != 0 && store::has_fired(t->id, slot, &task_id)) return task_id;
+    if (slot != no_slot && store::has_fired(t->id, slot, &task_id)) return task_id;
     const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
     if (Obstacle o = obstacle_of(*t, q); o.message != nullptr) raise(o);
-    if (slot != 0 && slot == t->next_at) {
+    if (slot != no_slot && slot == t->next_at) {
         t->next_at = next_slot(*t, slot);
         if (t->due_at != 0) t->due_at = due_of_slot(t->id, t->next_at, t->jitter);
-    } else if (slot != 0 && t->next_at != 0 && slot > t->next_at) {
+    } else if (slot != no_slot && t->next_at != 0 && slot > t->next_at) {
         t->ahead_until = Max(t->ahead_until, slot);
     }
-    t->last_at = slot != 0 ? slot : now;
+    t->last_at = slot != no_slot ? slot : now;
     task_id = add_task(&w, t, *q, 0);
     tell(&w, t, t->last_at, RunOutcome::Fired, task_id, nullptr);
     write(&w, {t, 1});

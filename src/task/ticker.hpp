@@ -16,7 +16,8 @@ std::size_t handle_due(std::span<store::Ticker> tickers, TimestampTz now, Timest
 // Hands out the due slot of a locked ticker without queue. False: all that was due is missed.
 bool hand_out(store::Ticker *ticker, TimestampTz now, TimestampTz since);
 
-// By hand, for a locked ticker: the task of a slot, or an extra one (slot 0). 0: it has no queue.
+// By hand, for a locked ticker: the task of a slot, or an extra one (no_slot). 0: it has no queue.
+constexpr TimestampTz no_slot = DT_NOBEGIN;
 int64 fire(store::Ticker *ticker, TimestampTz slot, TimestampTz now);
 
 }  // namespace pgqueue::task

@@ -123,6 +123,8 @@ SELECT (SELECT next_at FROM pgqueue.ticker WHERE ticker = 'made') AS next \gset
 SELECT pgqueue.fire_ticker('made', :'next') \g /dev/null
 SELECT is((SELECT next_at FROM pgqueue.ticker WHERE ticker = 'made'), :'next'::timestamptz + '1 year', 'the next slot by hand: the one after it is next');
 SELECT isnt(pgqueue.fire_ticker('made', '2026-03-29 02:30+01'), NULL, 'any time can be made a slot');
+SELECT isnt(pgqueue.fire_ticker('made', '2000-01-01 00:00+00'), NULL, 'also the epoch of the server');
+SELECT is((SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'made' AND slot = '2000-01-01 00:00+00'), 1::bigint, 'which is a slot as any other');
 SELECT is(pgqueue.fire_ticker('renamed'), NULL, 'without a queue no task');
 SELECT pgqueue.create_ticker('run', 'server', command => 'SELECT 40 + 2 AS answer') \g /dev/null
 SELECT pgqueue.fire_ticker('run') AS id \gset
@@ -133,7 +135,7 @@ SELECT throws_ok($$SELECT pgqueue.fire_ticker('made', '2031-01-01')$$, 'PQ003', 
 SELECT pgqueue.delete_queue('out', force => true) \g /dev/null
 SELECT throws_ok($$SELECT pgqueue.fire_ticker('made', '2031-01-01')$$, '42704', 'queue "out" does not exist', 'a queue that is gone');
 SELECT lives_ok($$SELECT pgqueue.update_ticker('made', priority => 7)$$, 'is not in the way of other changes');
-SELECT is((SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'made'), 4::bigint, 'each firing is in the history');
+SELECT is((SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'made'), 5::bigint, 'each firing is in the history');
 SELECT pgqueue.create_queue('ring', ttl => '0', on_finish => 'delete'), pgqueue.create_ticker('ring', 'ring', cron => '0 0 1 1 *') \g /dev/null
 DO $$ BEGIN PERFORM pgqueue.fire_ticker('ring', '2000-01-01'::timestamptz + i * interval '1 day') FROM generate_series(1, 1100) i; END $$;
 SELECT results_eq($$SELECT count(*), min(slot), max(slot) FROM pgqueue.ticker_run WHERE ticker = 'ring'$$,

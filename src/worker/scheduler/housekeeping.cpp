@@ -60,7 +60,7 @@ void make_task() {
     transact("make a task for the housekeeper", [] {
         store::Ticker ticker;
         int32 id = store::cleanup_ticker;
-        if (store::lock_tickers({&id, 1}, &ticker) == 1) task::fire(&ticker, 0, GetCurrentTimestamp());
+        if (store::lock_tickers({&id, 1}, &ticker) == 1) task::fire(&ticker, task::no_slot, GetCurrentTimestamp());
     });
 }
 
