@@ -53,6 +53,14 @@ BEGIN
 END
 $$;
 
+-- What a statement makes of a column: another session may have changed it since the statement read the old value.
+CREATE FUNCTION pgqueue_internal.column_after(given anyelement, was anyelement, now anyelement) RETURNS anyelement
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN given IS DISTINCT FROM was THEN given ELSE now END;
+END
+$$;
+
 -- The oid of a role; the word public is 0 where it is allowed. 42704 when there is none.
 CREATE FUNCTION pgqueue_internal.role_oid(role_name text, public_allowed boolean) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

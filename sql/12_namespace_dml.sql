@@ -40,8 +40,13 @@ BEGIN
     IF NEW.created_at IS DISTINCT FROM OLD.created_at THEN
         PERFORM pgqueue_internal.refuse_column('created_at', 'namespace');
     END IF;
-    PERFORM pgqueue_internal.patch_namespace(target, coalesce(NEW.weight, 1), coalesce(NEW.max_running, 0), coalesce(NEW.max_depth, 0),
-        coalesce(NEW.paused, false), coalesce(NEW.description, ''));
+    -- Only what the statement changes: another session may have changed the rest since it was read.
+    PERFORM pgqueue_internal.patch_namespace(target,
+        CASE WHEN NEW.weight IS DISTINCT FROM OLD.weight THEN coalesce(NEW.weight, 1) END,
+        CASE WHEN NEW.max_running IS DISTINCT FROM OLD.max_running THEN coalesce(NEW.max_running, 0) END,
+        CASE WHEN NEW.max_depth IS DISTINCT FROM OLD.max_depth THEN coalesce(NEW.max_depth, 0) END,
+        CASE WHEN NEW.paused IS DISTINCT FROM OLD.paused THEN coalesce(NEW.paused, false) END,
+        CASE WHEN NEW.description IS DISTINCT FROM OLD.description THEN coalesce(NEW.description, '') END);
     IF NEW.namespace IS DISTINCT FROM OLD.namespace THEN
         PERFORM pgqueue_internal.rename_namespace(target, NEW.namespace);
     END IF;

@@ -7,14 +7,6 @@ ALTER VIEW pgqueue.ticker ALTER COLUMN overlap SET DEFAULT 'allow';
 ALTER VIEW pgqueue.ticker ALTER COLUMN paused SET DEFAULT false;
 ALTER VIEW pgqueue.ticker ALTER COLUMN period SET DEFAULT '1 minute';
 
--- What a statement makes of a column: another session may have changed it since the statement read the old value.
-CREATE FUNCTION pgqueue_internal.column_after(given anyelement, was anyelement, now anyelement) RETURNS anyelement
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN CASE WHEN given IS DISTINCT FROM was THEN given ELSE now END;
-END
-$$;
-
 -- A ticker's row with the settings of a row of the view that differ from those that the statement has read: who changes only the schedule
 -- does not bring back, as his own, a command that its author has just replaced. read: NULL for a new ticker.
 CREATE FUNCTION pgqueue_internal.ticker_with(t pgqueue_internal.ticker, given pgqueue.ticker, read pgqueue.ticker) RETURNS pgqueue_internal.ticker
