@@ -57,6 +57,7 @@ DECLARE
     target integer;
     queue_name text;
     q pgqueue_internal.queue;
+    bare pgqueue_internal.queue;
 BEGIN
     PERFORM pgqueue_internal.check_call('INSERT', true);
     queue_name := pgqueue_internal.normalize_name('queue', NEW.queue);
@@ -69,7 +70,12 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', queue_name),
             HINT = 'Change it with UPDATE, or with create_queue, which creates or updates.';
     END IF;
-    PERFORM pgqueue_internal.store_queue(pgqueue_internal.queue_with(q, NEW, NULL));
+    -- NULL means none, or the default of what cannot be none.
+    bare.id := q.id;
+    bare.namespace_id := q.namespace_id;
+    bare.name := q.name;
+    bare.created_at := q.created_at;
+    PERFORM pgqueue_internal.store_queue(pgqueue_internal.queue_with(bare, NEW, NULL));
     NEW := pgqueue_internal.shown_queue(q.id);
     RETURN NEW;
 END
