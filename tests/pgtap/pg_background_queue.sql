@@ -5,7 +5,15 @@
 BEGIN;
 SELECT no_plan();
 CREATE SCHEMA "Some where";
+-- Somebody who may create there was first. The operators fit better than those of pg_catalog.
+CREATE FUNCTION "Some where".planted(double precision, integer) RETURNS double precision LANGUAGE sql RETURN 7;
+CREATE OPERATOR "Some where"./ (LEFTARG = double precision, RIGHTARG = integer, FUNCTION = "Some where".planted);
+CREATE FUNCTION "Some where".planted(jsonb, jsonb) RETURNS text LANGUAGE sql RETURN 'planted';
+CREATE OPERATOR "Some where".->> (LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = "Some where".planted);
 CREATE EXTENSION pg_background_queue SCHEMA "Some where";
+SELECT is((SELECT count(*) FROM pg_depend d WHERE d.refclassid = 'pg_operator'::regclass AND d.refobjid IN (SELECT oid FROM pg_operator WHERE oprnamespace = '"Some where"'::regnamespace)), 0::bigint,
+    'operators that were planted in the schema are in no object of ours');
+DROP FUNCTION "Some where".planted(double precision, integer), "Some where".planted(jsonb, jsonb) CASCADE;
 SET search_path = public, "Some where";
 
 -- Objects.

@@ -126,7 +126,7 @@ is($node->safe_psql('several', q{SELECT count(*) FROM pgqueue.task}), '0', 'noth
 
 # A view of the user's on the table.
 is($node->psql('viewed', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_background_queue UPDATE', stdout => \$out, stderr => \$err), 3, 'a view on the table stops the update');
-like($err, qr/cannot drop table.*view mine depends on/s, 'it is named');
+like($err, qr/cannot drop table.*view public\.mine depends on/s, 'it is named');
 is($node->safe_psql('viewed', $history), $former, 'and nothing has changed');
 
 # They run.
