@@ -33,15 +33,20 @@ RETURN pg_catalog.jsonb_build_object('id', id, 'joined_at', joined_at);
 
 -- Raises unless the relation is a table with the columns of 1.0.
 CREATE FUNCTION pgqueue_internal.background_check_source(source regclass) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     missing text;
+    incomplete text;
 BEGIN
     PERFORM pgqueue_internal.check_given('source', source::text);
+    -- What is checked stays so.
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = source AND c.relkind IN ('r', 'p')) THEN
+        EXECUTE format('LOCK TABLE %s IN SHARE MODE', source);
+    END IF;
     SELECT string_agg(w.name, ', ' ORDER BY w.place) INTO missing
     FROM unnest(ARRAY['id', 'sql_statement', 'topic', 'joined_at', 'started_at', 'closed_at', 'priority', 'state', 'retry_count',
         'retry_delay_in_sec', 'errors']) WITH ORDINALITY w (name, place)
-    -- Types of the server's own, and the state: no cast of somebody else's runs here.
+    -- Types of the server's own, and the state, an enum: its values are read by format(), as ::text would run a cast of its owner's.
     WHERE NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
                       WHERE a.attrelid = source AND a.attname = w.name AND NOT a.attisdropped
                           AND (t.typnamespace = 'pg_catalog'::regnamespace OR (w.name = 'state' AND t.typtype = 'e')));
@@ -49,6 +54,15 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is not a table of pg_background_queue 1.0', source),
             DETAIL = CASE WHEN missing IS NOT NULL THEN format('It lacks these columns, or they have other types: %s.', missing) ELSE 'It is not a table.' END,
             HINT = 'Restore the table pg_background_tasks of the old server under another name and give that.';
+    END IF;
+    EXECUTE format($sql$
+        SELECT coalesce(s.id::text, 'without id') FROM %s s
+        WHERE num_nulls(s.id, s.sql_statement, s.joined_at, s.priority, s.state, s.retry_count) > 0 LIMIT 1
+        $sql$, source) INTO incomplete;
+    IF incomplete IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = format('row %s of "%s" is not complete', incomplete, source),
+            DETAIL = 'One of id, sql_statement, joined_at, priority, state and retry_count is NULL, which version 1.0 does not have.',
+            HINT = 'Delete the row, or give it what is missing.';
     END IF;
 END
 $$;
@@ -63,9 +77,9 @@ DECLARE
     given bigint := (SELECT t.last_value FROM pgqueue_internal.task_id t);  -- no task has a greater id
     -- The rows of the source that are not here, with the id that they get.
     missing text := format($sql$
-        SELECT CASE WHEN s.id <= %s AND pgqueue_internal.background_taken(s.id, s.state::text IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
+        SELECT CASE WHEN s.id <= %s AND pgqueue_internal.background_taken(s.id, format('%%s', s.state) IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
             s.sql_statement::text AS command, s.topic::text AS topic, s.joined_at::timestamptz AS joined_at, s.started_at::timestamptz AS started_at,
-            s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, s.state::text AS state, s.retry_count::integer AS retry_count,
+            s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, format('%%s', s.state) AS state, s.retry_count::integer AS retry_count,
             s.errors::text AS errors,
             CASE WHEN s.topic IS NOT NULL THEN jsonb_build_object('topic', s.topic) ELSE '{}' END
                 || jsonb_build_object('former', pgqueue_internal.background_former(s.id::bigint, s.joined_at::timestamp)) AS headers
@@ -109,11 +123,12 @@ $$;
 CREATE FUNCTION @extschema@.pg_background_queue_import(source regclass) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pgqueue_internal.check_call('pg_background_queue_import', true), pgqueue_internal.background_check_source(source);
+    PERFORM pgqueue_internal.check_call('pg_background_queue_import', true);
     IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'permission denied to import tasks',
             DETAIL = 'They run as the role that could write to the table.', HINT = 'Only superusers may import.';
     END IF;
+    PERFORM pgqueue_internal.background_check_source(source);
     RETURN pgqueue_internal.background_take(source);
 END
 $$;

@@ -153,13 +153,23 @@ is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}
 ok(wait_for($node, 'fresh', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres, 1001 postgres, 1002 postgres', 30), 'imported rows run');
 is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('"Old tasks"')}), '0', 'nor when they have run');
 $node->safe_psql('fresh', q{CREATE VIEW a_view AS SELECT * FROM "Old tasks"; GRANT pgqueue_admin TO app; GRANT EXECUTE ON FUNCTION pg_background_queue_import TO app; CREATE TABLE another (id bigint);
-    CREATE DOMAIN trap AS text; CREATE TABLE trapped AS SELECT id, sql_statement::trap, topic, joined_at, started_at, closed_at, priority, state, retry_count, retry_delay_in_sec, errors FROM "Old tasks"});
+    CREATE DOMAIN trap AS text; CREATE TABLE incomplete AS SELECT * FROM "Old tasks"; INSERT INTO incomplete VALUES (77, NULL, NULL, now(), NULL, NULL, 1, 'pending', 0, 0, NULL); CREATE TABLE trapped AS SELECT id, sql_statement::trap, topic, joined_at, started_at, closed_at, priority, state, retry_count, retry_delay_in_sec, errors FROM "Old tasks"});
 for my $case ([ q{SELECT pg_background_queue_import('another')}, qr/lacks these columns.*: sql_statement, topic/ ], [ q{SELECT pg_background_queue_import('trapped')}, qr/have other types: sql_statement\./ ], [ q{SELECT pg_background_queue_import('a_view')}, qr/not a table/ ],
+    [ q{SELECT pg_background_queue_import('incomplete')}, qr/row 77 of "public.incomplete" is not complete/ ],
     [ q{SELECT pg_background_queue_import(NULL)}, qr/must not be NULL/ ], [ q{SET ROLE app; SELECT pg_background_queue_import('"Old tasks"')}, qr/permission denied/ ])
 {
     $node->psql('fresh', $case->[0], stdout => \$out, stderr => \$err);
     like($err, $case->[1], "refused: $case->[0]");
 }
+
+# Who owns an enum may give it a cast.
+$node->safe_psql('fresh', q{CREATE TYPE state_with_cast AS ENUM ('pending', 'finished'); CREATE TABLE cast_ran (who text);
+    CREATE FUNCTION of_state(state_with_cast) RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO cast_ran VALUES (current_user); RETURN 'finished'; END$$;
+    CREATE CAST (state_with_cast AS text) WITH FUNCTION of_state(state_with_cast);
+    CREATE TABLE cast_tasks (LIKE "Old tasks"); ALTER TABLE cast_tasks ALTER state DROP DEFAULT, ALTER state TYPE state_with_cast USING NULL;
+    INSERT INTO cast_tasks VALUES (5, 'SELECT ''cast''', NULL, '2025-11-01 10:00', NULL, now(), 1, 'finished', 0, 0, NULL)});
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('cast_tasks')}), '1', 'a table whose state is an enum of its owner\'s');
+is($node->safe_psql('fresh', q{SELECT count(*) FROM cast_ran}), '0', 'import runs no cast of that enum');
 
 # Dump and restore (A50).
 settings($node, 'fresh', topic_config => '{"kept": {"priority": 9, "max_parallel_running_tasks_count": 1}, "Other One": {"priority": 8}}');
