@@ -31,7 +31,8 @@ BEGIN
 END
 $$;
 
--- A failed task that is archived already is a waiting one again, of the role that enqueued it. False: it is not archived.
+-- A failed task that is archived already is a waiting one again, of the role that enqueued it. False: it is not archived. One of 1.0 that nobody
+-- knows a role of becomes the superuser's who looked at it.
 CREATE FUNCTION pgqueue_internal.background_revive(id bigint) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -46,7 +47,13 @@ BEGIN
         RETURN false;
     END IF;
     runner := (SELECT r.oid FROM pg_roles r WHERE r.rolname = archived.role);
-    IF runner IS NULL THEN
+    IF archived.role IS NULL THEN
+        runner := (SELECT r.oid FROM pg_roles r WHERE r.oid = pgqueue_internal.caller() AND r.rolsuper);
+        IF runner IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied to run task %s again', archived.id),
+                DETAIL = 'It comes from version 1.0, and several roles could have written it.', HINT = 'A superuser may, as himself.';
+        END IF;
+    ELSIF runner IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" of task %s does not exist', archived.role, archived.id),
             HINT = 'Enqueue the statement again as a role that exists.';
     ELSIF NOT (pgqueue_internal.may(background, 'use') AND pg_has_role(pgqueue_internal.caller(), runner, 'USAGE')) THEN

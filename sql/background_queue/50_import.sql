@@ -68,7 +68,7 @@ END
 $$;
 
 -- Takes over the rows of a table of 1.0 that are not here yet; ids stay as long as no task has them. Times without zone are of the session's
--- time zone. Rows that nobody knows a role of come as failed ones. Returns how many rows it took.
+-- time zone. Rows that nobody knows a role of come as failed ones without a role, history too. Returns how many rows it took.
 CREATE FUNCTION pgqueue_internal.background_take(source regclass) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -105,12 +105,12 @@ BEGIN
         INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role, attempt, retries,
             created_at, started_at, finished_at, error, transactional, uncounted)
         SELECT m.id, $1, 'pg_background_queue', (pgqueue_internal.topic(m.topic)).queue, CASE m.state WHEN 'finished' THEN 'released' ELSE 'failed' END,
-            m.command, m.headers, m.priority, (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = $2), m.retry_count + 1, m.retry_count,
+            m.command, m.headers, m.priority, (SELECT r.rolname FROM pg_roles r WHERE r.oid = $2), m.retry_count + 1, m.retry_count,
             m.joined_at, m.started_at, coalesce(m.closed_at, clock_timestamp()),
             CASE WHEN m.state IN ('finished', 'failed') THEN m.errors ELSE 'taken over from version 1.0, which does not tell the role to run it as' END,
             true, 0
         FROM (%s) m %s ORDER BY m.id
-        $sql$, missing, CASE WHEN runner IS NULL THEN '' ELSE 'WHERE m.state IN (''finished'', ''failed'')' END) USING background, source;
+        $sql$, missing, CASE WHEN runner IS NULL THEN '' ELSE 'WHERE m.state IN (''finished'', ''failed'')' END) USING background, runner;
     GET DIAGNOSTICS history = ROW_COUNT;
     EXECUTE format($sql$
         SELECT count(pgqueue_internal.put_task(m.id, q.id, $2, m.command, m.priority, m.headers, m.joined_at, NULL, m.retry_count, m.errors)::text)

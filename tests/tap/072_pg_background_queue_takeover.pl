@@ -68,7 +68,7 @@ for my $head ('head', 'several', 'viewed')
     $node->safe_psql($head, 'CREATE EXTENSION pg_background_queue; CREATE TABLE ran (id integer, who text); GRANT INSERT ON ran TO PUBLIC');
     $node->safe_psql($head, $rows);
 }
-$node->safe_psql('several', 'GRANT INSERT ON pg_background_tasks TO app, other');
+$node->safe_psql('several', 'GRANT SELECT, INSERT, UPDATE ON pg_background_tasks TO app, other');
 $node->safe_psql('viewed', 'CREATE VIEW mine AS SELECT * FROM pg_background_tasks');
 former_version('pg_background_task_state');
 $node->safe_psql('seed', 'CREATE SCHEMA "Own"; CREATE EXTENSION pg_background_queue SCHEMA "Own"; CREATE TABLE ran (id integer, who text); GRANT INSERT ON ran TO PUBLIC');
@@ -113,6 +113,7 @@ $node->safe_psql('seed', 'CREATE EXTENSION pgqueue; ALTER EXTENSION pg_backgroun
 is($node->safe_psql('seed', 'SET search_path = "Own"; ' . $history), $former, 'the same from the revision with the other type name');
 is($node->safe_psql('seed', q{SELECT to_regtype('"Own".pg_background_queue_task_state') IS NOT NULL, to_regtype('"Own".pg_background_task_state') IS NULL}), 't|t', 'the type has its name');
 is($node->safe_psql('seed', 'SELECT DISTINCT role FROM pgqueue.task'), 'app', 'one role could write: rows run as it');
+is($node->safe_psql('seed', 'SELECT DISTINCT role FROM pgqueue.task_archive'), 'app', 'those of the history too, when they are run again');
 is($node->safe_psql('seed', q{SELECT string_agg(role || ' ' || privilege, ', ' ORDER BY role, privilege) FROM pgqueue.namespace_grant WHERE namespace = 'pg_background_queue'}),
     'app read, app use, reader read', 'rights on the table became privileges of the namespace');
 like($node->safe_psql('seed', q{SET ROLE app; SELECT "Own".pg_background_enqueue('INSERT INTO ran SELECT 1003, current_user')}), qr/^1003$/, 'so the application goes on');
@@ -134,6 +135,11 @@ $node->safe_psql($db, 'ALTER SYSTEM RESET pgqueue.enabled; SELECT pg_reload_conf
 ok(wait_for($node, 'head', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres, 1001 postgres, 1002 postgres', 30), 'what was unfinished runs');
 ok(wait_for($node, 'seed', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 app, 1001 app, 1002 app, 1003 app', 30), 'as the application there');
 is($node->safe_psql('several', 'SELECT count(*) FROM ran'), '0', 'but not what could be anybody\'s');
+for my $id (7, 1000)
+{
+    $node->psql('several', "SET ROLE app; UPDATE pg_background_tasks SET state = 'pending' WHERE id = $id", stdout => \$out, stderr => \$err);
+    like($err, qr/permission denied to run task $id again/, "who could write row $id cannot run it as the owner of the table, though he has manage");
+}
 $node->safe_psql('several', q{UPDATE pg_background_tasks SET state = 'pending' WHERE id = 1000});
 ok(wait_for($node, 'several', q{SELECT string_agg(id || ' ' || who, ', ' ORDER BY id) FROM ran}, '1000 postgres', 30), 'until a superuser says so');
 
