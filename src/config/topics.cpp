@@ -39,6 +39,7 @@ struct Collector {
     StringInfoData names{};
     int depth = 0;
     int key = -1;
+    bool seen[key_count] = {};  // keys of the topic that is read
     const char *fault = nullptr;
 
     bool refuse(const char *why) {
@@ -76,6 +77,7 @@ struct Collector {
         Entry &e = entries[count++];
         e = Entry{names.len, static_cast<int32>(name.size()), {}, {}};
         appendBinaryStringInfo(&names, name.data(), static_cast<int>(name.size()));
+        for (bool &s : seen) s = false;
         return true;
     }
 
@@ -93,7 +95,7 @@ struct Collector {
         char *end;
         char *text = pnstrdup(s, length);
         long v = strtol(text, &end, 10);
-        return *end == '\0' && end != text ? number(v) : refuse_value();
+        return end == text + length ? number(v) : refuse_value();
     }
     bool StartObject() { return ++depth <= 2 ? true : (--depth, refuse_value()); }
     bool EndObject(rapidjson::SizeType) {
@@ -105,10 +107,10 @@ struct Collector {
     bool Key(const char *s, rapidjson::SizeType length, bool) {
         std::string_view name(s, length);
         if (depth == 1) return add_topic(name);
-        for (key = 0; key < key_count; key++)
-            if (key_names[key] == name) return true;
-        fault = psprintf("Topic \"%s\" has the unknown key \"%s\".", topic(), pnstrdup(s, length));
-        return false;
+        for (key = 0; key < key_count && key_names[key] != name; key++) {}
+        if (key == key_count) return refuse(psprintf("Topic \"%s\" has the unknown key \"%s\".", topic(), pnstrdup(s, length)));
+        if (seen[key]) return refuse(psprintf("\"%s\" of topic \"%s\" is there twice.", key_names[key].data(), topic()));
+        return seen[key] = true;
     }
 };
 

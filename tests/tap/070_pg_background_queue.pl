@@ -42,6 +42,7 @@ my %broken = (
     '{"x": }' => 'not valid JSON', '[]' => 'must be a JSON object', '{"x": 1}' => 'Topic "x" must be a JSON object', '{"x": {"priority": 5.5}}' => 'must be an integer',
     '{"x": {"priority": true}}' => 'must be an integer', '{"x": {"priority": "high"}}' => 'must be an integer', '{"x": {"retry_count": -2}}' => 'must not be negative',
     '{"x": {"retry_count": 99999999999}}' => 'out of range', '{"x": {"retries": 1}}' => 'unknown key "retries"', '{"x": {}, "x": {}}' => 'is there twice',
+    '{"y": {"priority": 1}, "x": {"priority": 1, "retry_count": 1, "priority": 2}}' => '"priority" of topic "x" is there twice', '{"x": {"priority": "5\\u0000"}}' => 'must be an integer',
     '{"x": {}} {}' => 'not valid JSON', '{"x": {"priority": [1]}}' => 'must be an integer', '{"x": {"priority": {}}}' => 'must be an integer', '"x"' => 'must be a JSON object',
     '{"x": {"priority": 1}' => 'not valid JSON');
 for my $json (sort keys %broken)
