@@ -26,6 +26,11 @@ BEGIN ATOMIC
         OR EXISTS (SELECT FROM pgqueue_internal.archive a WHERE a.id = background_taken.id);
 END;
 
+-- Whether a task can keep the id: new ones go on behind it, so who could write a row must not end them.
+CREATE FUNCTION pgqueue_internal.background_fits(id bigint) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN id BETWEEN 1 AND 4611686018427387903;
+
 -- What identifies a row of 1.0 after it was taken over.
 CREATE FUNCTION pgqueue_internal.background_former(id bigint, joined_at timestamp) RETURNS jsonb
 LANGUAGE sql IMMUTABLE
@@ -77,7 +82,9 @@ DECLARE
     given bigint := (SELECT t.last_value FROM pgqueue_internal.task_id t);  -- no task has a greater id
     -- The rows of the source that are not here, with the id that they get.
     missing text := format($sql$
-        SELECT CASE WHEN s.id <= %s AND pgqueue_internal.background_taken(s.id, format('%%s', s.state) IN ('finished', 'failed')) THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
+        SELECT CASE WHEN NOT pgqueue_internal.background_fits(s.id)
+                OR s.id <= %s AND pgqueue_internal.background_taken(s.id, format('%%s', s.state) IN ('finished', 'failed'))
+                THEN nextval('pgqueue_internal.task_id') ELSE s.id END AS id,
             s.sql_statement::text AS command, s.topic::text AS topic, s.joined_at::timestamptz AS joined_at, s.started_at::timestamptz AS started_at,
             s.closed_at::timestamptz AS closed_at, s.priority::integer AS priority, format('%%s', s.state) AS state, s.retry_count::integer AS retry_count,
             s.errors::text AS errors,
@@ -99,7 +106,7 @@ DECLARE
     history bigint;
 BEGIN
     PERFORM pgqueue_internal.follow_topics();
-    EXECUTE format('SELECT max(s.id) FROM %s s', source) INTO highest;
+    EXECUTE format('SELECT max(s.id) FROM %s s WHERE pgqueue_internal.background_fits(s.id)', source) INTO highest;
     PERFORM setval('pgqueue_internal.task_id', highest) FROM pgqueue_internal.task_id t WHERE highest >= t.last_value;
     EXECUTE format($sql$
         INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role, attempt, retries,

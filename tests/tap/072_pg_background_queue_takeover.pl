@@ -177,6 +177,14 @@ $node->safe_psql('fresh', q{CREATE TYPE state_with_cast AS ENUM ('pending', 'fin
 is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('cast_tasks')}), '1', 'a table whose state is an enum of its owner\'s');
 is($node->safe_psql('fresh', q{SELECT count(*) FROM cast_ran}), '0', 'import runs no cast of that enum');
 
+# Ids that would leave none for others, or are none.
+$node->safe_psql('fresh', q{CREATE TABLE odd_ids (LIKE "Old tasks"); INSERT INTO odd_ids VALUES (9223372036854775807, 'SELECT ''odd''', NULL, now(), NULL, now(), 1, 'finished', 0, 0, NULL),
+    (0, 'SELECT ''odd''', NULL, now(), NULL, now(), 1, 'finished', 0, 0, NULL), (-1, 'SELECT ''odd''', NULL, now(), NULL, NULL, 1, 'pending', 0, 0, NULL)});
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('odd_ids')}), '3', 'rows with odd ids are taken');
+is($node->safe_psql('fresh', q{SELECT pg_background_queue_import('odd_ids')}), '0', 'once');
+is($node->safe_psql('fresh', q{SELECT min(id) > 1002, max(id) < 100000 FROM pg_background_tasks WHERE sql_statement = 'SELECT ''odd'''}), 't|t', 'under new ids');
+is($node->psql('fresh', q{SELECT pg_background_queue_enqueue('SELECT 1')}), 0, 'and ids go on');
+
 # Dump and restore (A50).
 settings($node, 'fresh', topic_config => '{"kept": {"priority": 9, "max_parallel_running_tasks_count": 1}, "Other One": {"priority": 8}}');
 $node->safe_psql('fresh', q{SELECT pgqueue.update_namespace('pg_background_queue', paused => true), pgqueue.grant_namespace('pg_background_queue', 'use', 'other')});
