@@ -22,7 +22,8 @@ BEGIN
         PERFORM pgqueue_internal.refuse_column(wrong, 'pg_background_tasks');
     END IF;
     NEW.priority := coalesce(NEW.priority, 0);
-    NEW.id := pgqueue_internal.background_enqueue(NEW.sql_statement, NEW.topic, NEW.priority, NEW.joined_at::timestamptz);
+    -- The default is no delay, also in the hour that the local clock shows twice.
+    NEW.id := pgqueue_internal.background_enqueue(NEW.sql_statement, NEW.topic, NEW.priority, nullif(NEW.joined_at, now()::timestamp)::timestamptz);
     NEW.joined_at := coalesce(NEW.joined_at, clock_timestamp()::timestamp);
     NEW.state := 'pending';
     NEW.retry_count := 0;

@@ -13,7 +13,8 @@ CREATE OPERATOR "Some where".->> (LEFTARG = jsonb, RIGHTARG = jsonb, FUNCTION = 
 CREATE EXTENSION pg_background_queue SCHEMA "Some where";
 SELECT is((SELECT count(*) FROM pg_depend d WHERE d.refclassid = 'pg_operator'::regclass AND d.refobjid IN (SELECT oid FROM pg_operator WHERE oprnamespace = '"Some where"'::regnamespace)), 0::bigint,
     'operators that were planted in the schema are in no object of ours');
-DROP FUNCTION "Some where".planted(double precision, integer), "Some where".planted(jsonb, jsonb) CASCADE;
+DROP OPERATOR "Some where"./ (double precision, integer), "Some where".->> (jsonb, jsonb);
+DROP FUNCTION "Some where".planted(double precision, integer), "Some where".planted(jsonb, jsonb);
 SET search_path = public, "Some where";
 
 -- Objects.
@@ -127,6 +128,14 @@ FROM (VALUES ('SELECT * FROM pg_background_tasks WHERE state = ''pending'''), ('
 SELECT unalike(regexp_replace(pg_temp.plan_of('SELECT * FROM pg_background_tasks WHERE state = ''failed'' ORDER BY closed_at DESC LIMIT 10'), '[^\n]*archive[^\n]*never executed', '', 'g'), '%Seq Scan on archive%', 'A04: failures by an index');
 SELECT alike(pg_temp.plan_of('SELECT * FROM pg_background_tasks WHERE id = 5'), '%segment_0_pkey%archive_id%', 'A04: one task by indexes');
 RESET enable_seqscan;
+
+-- An hour that the local clock shows twice: the default of joined_at is now, not the second time of it.
+SELECT set_config('TimeZone', format('AAA0BBB-1,0/0,%s/%s', extract(doy FROM utc) - 1, to_char(utc - date_trunc('day', utc) + interval '90 minutes', 'HH24:MI')), true)
+FROM (SELECT now() AT TIME ZONE 'UTC') t (utc) \g /dev/null
+SELECT isnt(now()::timestamp::timestamptz, now(), 'the time is ambiguous');
+INSERT INTO pg_background_tasks (sql_statement) VALUES ('SELECT ''ambiguous''');
+SELECT is((SELECT delayed_at FROM pgqueue.task WHERE command = 'SELECT ''ambiguous'''), NULL, 'a row without joined_at waits for nothing');
+RESET TimeZone;
 
 -- Counters of workers.
 SELECT is(pg_background_queue_active_workers_count(), 0, 'A32: nothing runs');
