@@ -310,6 +310,13 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     strlcpy(key.name, name, sizeof(key.name));
     bool found;
     auto *entry = static_cast<QueueName *>(hash_search(c->queue_names, &key, HASH_FIND, &found));
+    if (!found) {
+        // The caller may have waited for the transaction that made it.
+        AcceptInvalidationMessages();
+        if (!stale) return nullptr;
+        c = current();
+        entry = static_cast<QueueName *>(hash_search(c->queue_names, &key, HASH_FIND, &found));
+    }
     return found ? &c->queues.items[entry->index] : nullptr;
 }
 

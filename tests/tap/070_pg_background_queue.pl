@@ -182,6 +182,20 @@ enqueue($node, $db, "COPY (SELECT 'here') TO '$sign'");
 $node->safe_psql($db, 'ALTER SYSTEM RESET pgqueue.enabled');
 $node->restart;
 ok(wait_until(sub { -s $sign }, 30), 'A46: after the restart the task ran before anybody connected');
+# Two producers of a topic that has no queue yet: the second one waits for the first and then has the queue.
+settings($node, $db, topic_config => '{"new one": {"priority": 3}, "made-late": {"priority": 4}}');
+ok(wait_for($node, $db, q{SELECT count(*) FROM pgqueue.queue WHERE queue = 'made-late'}, '1', 10), 'a topic has its queue');
+$node->safe_psql($db, q{SELECT pgqueue.delete_queue('made-late', namespace => 'pg_background_queue', force => true)});
+my @producers = map { session($node, $db) } 1, 2;
+$producers[1]->query(q{SELECT pg_background_queue_enqueue('SELECT 1', topic) FROM unnest(ARRAY['new one', 'other', 'new one']) topic});
+$producers[0]->query('BEGIN');
+$producers[0]->query(q{SELECT pg_background_queue_enqueue('SELECT 1', 'made-late')});
+$producers[1]->send(q{SELECT pg_background_queue_enqueue('SELECT ''second''', 'made-late');});
+ok(wait_for($node, $db, q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%second%' AND pid <> pg_backend_pid()}, '1', 10), 'the second producer waits');
+$producers[0]->query('COMMIT');
+ok(wait_for($node, $db, q{SELECT count(*) FROM pg_background_tasks WHERE sql_statement LIKE '%second%'}, '1', 10), 'and has enqueued then');
+$_->close for @producers;
+
 $node->stop;
 
 # "Worker slots exhausted": the limit is far above what the server has.
