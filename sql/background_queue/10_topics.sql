@@ -65,22 +65,27 @@ BEGIN ATOMIC
     ON CONFLICT DO NOTHING;
 END;
 
--- Moves waiting tasks of topics that have a queue of their own now out of the common one. Returns how many somebody holds.
-CREATE FUNCTION pgqueue_internal.move_to_topics(background integer) RETURNS integer
+-- Moves waiting tasks of topics that have a queue of their own now out of the common one, the oldest ones first and not more than the scheduler, which calls,
+-- may spend on it at once. held: how many somebody holds; more: there may be others.
+CREATE FUNCTION pgqueue_internal.move_to_topics(background integer, OUT held integer, OUT more boolean) RETURNS record
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
 DECLARE
+    most CONSTANT integer := 2000;
     common integer := (SELECT q.id FROM pgqueue_internal.queue q WHERE q.namespace_id = background AND q.name = 'default');
-    held integer := 0;
+    seen integer := 0;
     waiting record;
 BEGIN
+    held := 0;
+    more := false;
     IF NOT EXISTS (SELECT FROM pgqueue_internal.topic_settings() s WHERE s.topic IS NOT NULL)
         OR NOT EXISTS (SELECT FROM pgqueue_internal.queue_counts() c WHERE c.queue_id = common AND c.status IN (0, 1) AND c.count > 0) THEN
-        RETURN 0;
+        RETURN;
     END IF;
     FOR waiting IN
         SELECT t.id, s.queue FROM pgqueue_internal.segment t JOIN pgqueue_internal.topic_settings() s ON s.topic = t.headers ->> 'topic'
-        WHERE t.queue_id = common AND t.status IN (0, 1) ORDER BY t.id
+        WHERE t.queue_id = common AND t.status IN (0, 1) ORDER BY t.id LIMIT most
     LOOP
+        seen := seen + 1;
         BEGIN
             PERFORM pgqueue_internal.update_task(waiting.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, waiting.queue, '{queue}');
         EXCEPTION
@@ -88,21 +93,25 @@ BEGIN
             WHEN object_in_use OR undefined_object THEN NULL;  -- it runs, or is gone
         END;
     END LOOP;
-    RETURN held;
+    -- Those that are held would be seen again.
+    more := seen = most AND held = 0;
+    held := held + (seen = most AND held > 0)::integer;
 END
 $$;
 
--- Brings namespace and queues in line with the settings. Returns how many rows somebody holds, which are for another time.
-CREATE FUNCTION pgqueue_internal.follow_topics() RETURNS integer
+-- Brings namespace and queues in line with the settings. held: how many rows somebody holds, which are for another time; more: to be called again at once.
+CREATE FUNCTION pgqueue_internal.follow_topics(OUT held integer, OUT more boolean) RETURNS record
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     background integer := (SELECT n.id FROM pgqueue_internal.namespace n WHERE n.name = 'pg_background_queue');
     most integer := nullif(current_setting('pg_background_queue.max_parallel_running_tasks_count')::integer, 0);
-    held integer := 0;
     wanted record;
+    moved record;
 BEGIN
+    held := 0;
+    more := false;
     IF background IS NULL THEN
-        RETURN 0;
+        RETURN;
     END IF;
     IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = background AND n.max_running IS DISTINCT FROM most) THEN
         UPDATE pgqueue_internal.namespace n SET max_running = most
@@ -125,7 +134,9 @@ BEGIN
         WHERE q.id = (SELECT f.id FROM pgqueue_internal.queue f WHERE f.id = wanted.id FOR NO KEY UPDATE SKIP LOCKED);
         held := held + (NOT FOUND)::integer;
     END LOOP;
-    RETURN held + pgqueue_internal.move_to_topics(background);
+    moved := pgqueue_internal.move_to_topics(background);
+    held := held + moved.held;
+    more := moved.more;
 END
 $$;
 

@@ -17,16 +17,18 @@ TimestampTz follow_topics(TimestampTz now) {
     uint64 signature = config::topic_signature();
     if (followed == signature && now < again) return again;
     followed = signature;
-    int32 left = 0;
-    bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&left] {
+    int32 held = 0;
+    bool more = false;
+    bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&held, &more] {
         if (!OidIsValid(get_extension_oid("pg_background_queue", true))) return;
         pg::SpiSession spi;
         pg::ActiveSnapshot snapshot;
-        SPI_execute("SELECT pgqueue_internal.follow_topics()", false, 1);
+        SPI_execute("SELECT held, more FROM pgqueue_internal.follow_topics()", false, 1);
         bool isnull;
-        left = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+        held = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+        more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
     });
-    again = ok && left == 0 ? never : now + int64(USECS_PER_SEC);
+    again = !ok || held > 0 ? now + int64(USECS_PER_SEC) : more ? now : never;
     return again;
 }
 
