@@ -6,6 +6,7 @@
 #include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
@@ -109,10 +110,14 @@ constexpr int64 clock_look = 60 * int64(USECS_PER_SEC);
 // at what waits for a time of day.
 void watch_clock(const pg::Moment &now) {
     static constinit pg::Moment last{};
-    bool stepped = last.wall != 0 && now.step_since(last) != 0;
+    int64 step = last.wall != 0 ? now.step_since(last) : 0;
     last = now;
-    for (SlotNo db = 0; stepped && db < dispatch::max_databases; db++)
-        if (database(db).used) dispatch::wake_scheduler(db);
+    for (SlotNo db = 0; step != 0 && db < dispatch::max_databases; db++) {
+        if (!database(db).used) continue;
+        // A scheduler that starts after the step does not know of it.
+        if (step > 0) dispatch::serve_tickers_since(db, now.wall);
+        dispatch::wake_scheduler(db);
+    }
 }
 
 // Starts the scheduler of a database that wants one. Returns when to look again, by the monotonic clock.
