@@ -100,7 +100,7 @@ void check_content(const store::NewTask &t) {
 
 // max_depth of queue and namespace.
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
-    if (task::Full full = task::no_room_for(ns, q, more); full.kind != nullptr)
+    if (task::Full full = task::no_room_for(ns, q, more, 0); full.kind != nullptr)
         ereport(ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
                 errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", full.depth, full.max_depth),
                 errhint("Try again later, or raise max_depth."));

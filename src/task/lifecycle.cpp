@@ -98,14 +98,14 @@ SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server) {
 
 SlotNo lane_of_row(const store::QueueInfo &queue, const store::TaskRow &row) { return lane_of(queue, runner_of(queue, row), runs_in_server(queue, row.flags)); }
 
-Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
+Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more, int64 elsewhere) {
     SlotNo slot = q.max_depth > 0 || ns.max_depth > 0 ? slot_of(q) : none;
     if (slot < 0) return {};
     int64 depth = dispatch::unfinished(slot);
     if (q.max_depth > 0 && depth + more > q.max_depth) return {"queue", q.name, depth, q.max_depth};
     if (ns.max_depth <= 0) return {};
     depth = dispatch::unfinished_of_namespace(dispatch::map.queues[slot].ns);
-    if (depth + more > ns.max_depth) return {"namespace", ns.name, depth, ns.max_depth};
+    if (depth + more + elsewhere > ns.max_depth) return {"namespace", ns.name, depth, ns.max_depth};
     return {};
 }
 

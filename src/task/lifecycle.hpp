@@ -23,12 +23,13 @@ SlotNo lane_of_row(const store::QueueInfo &queue, const store::TaskRow &row);
 
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
-// What max_depth of a queue, or of its namespace, leaves no room for so many more tasks; kind nullptr: there is room.
+// What max_depth of a queue, or of its namespace, leaves no room for so many more tasks of the queue, and as many of others of the namespace; kind nullptr: there is
+// room.
 struct Full {
     const char *kind, *name;
     int64 depth, max_depth;
 };
-Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int64 more);
+Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int64 more, int64 elsewhere);
 
 // Inserts tasks of one queue and hands their hints to the commit.
 void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);

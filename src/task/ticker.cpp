@@ -99,13 +99,24 @@ void tell_missed(Work *w, Ticker *t, const Slots &slots, int count) {
     for (int i = Max(0, count - missed_told); i < count; i++) tell(w, t, slots.at[i], RunOutcome::Missed, 0, nullptr);
 }
 
-Obstacle obstacle_of(const Ticker &t, const store::QueueInfo *q) {
+// max_depth, with the tasks that are made here and have no rows yet.
+Full no_room(const Work &w, const store::NamespaceInfo &ns, const store::QueueInfo &q) {
+    int64 here = 0, elsewhere = 0;
+    for (int i = 0; (q.max_depth > 0 || ns.max_depth > 0) && i < w.tasks.count; i++) {
+        const store::QueueInfo *other = store::queue_by_id(w.tasks.items[i].queue_id);
+        here += other->id == q.id;
+        elsewhere += other->id != q.id && other->ns_id == q.ns_id;
+    }
+    return no_room_for(ns, q, here + 1, elsewhere);
+}
+
+Obstacle obstacle_of(const Work &w, const Ticker &t, const store::QueueInfo *q) {
     const store::NamespaceInfo *ns = store::namespace_by_id(t.ns_id);
     if (q == nullptr || ns == nullptr)
         return {ERRCODE_UNDEFINED_OBJECT, psprintf("queue \"%s\" does not exist", t.queue), "Create it, or give the ticker another queue."};
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(t.role)))
         return {ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", t.role_name), "Write command, type or payload of the ticker as another role."};
-    if (Full full = no_room_for(*ns, *q, 1); full.kind != nullptr)
+    if (Full full = no_room(w, *ns, *q); full.kind != nullptr)
         return {err::queue_full, psprintf("%s \"%s\" is full", full.kind, full.name), "Try again later, or raise max_depth."};
     return {};
 }
@@ -153,7 +164,7 @@ void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
     if (slot <= t->ahead_until && store::has_fired(t->id, slot, &task_id)) return;
     t->last_at = slot;
     const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
-    if (Obstacle o = obstacle_of(*t, q); o.message != nullptr) {
+    if (Obstacle o = obstacle_of(*w, *t, q); o.message != nullptr) {
         tell(w, t, slot, RunOutcome::Error, 0, o.message);
         return;
     }
@@ -202,12 +213,17 @@ void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound
     t->next_at = due < late.count ? late.at[due] : following(s, w->now);
 }
 
+// Its slots cannot be known now.
+void put_off(Work *w, Ticker *t, const Obstacle &o) {
+    tell(w, t, t->next_at, RunOutcome::Error, 0, o.message);
+    t->next_at = w->now + invalid_wait;
+}
+
 void handle_one(Work *w, Ticker *t, TimestampTz since) {
-    if (t->paused || t->next_at == 0 || due_of_slot(t->id, t->next_at, t->jitter) > w->now) return;
+    if (t->paused || t->queue == nullptr || t->next_at == 0 || due_of_slot(t->id, t->next_at, t->jitter) > w->now) return;
     core::Schedule s;
     if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) {
-        tell(w, t, t->next_at, RunOutcome::Error, 0, o.message);
-        t->next_at = w->now + invalid_wait;
+        put_off(w, t, o);
     } else {
         handle_slots(w, t, s, Max(since, t->resumed_at));
     }
@@ -261,7 +277,11 @@ std::size_t handle_due(std::span<Ticker> tickers, TimestampTz now, TimestampTz s
 bool hand_out(Ticker *t, TimestampTz now, TimestampTz since) {
     Work w{now, {}, {}};
     core::Schedule s;
-    if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) raise(o);
+    if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) {
+        put_off(&w, t, o);
+        write(&w, {t, 1});
+        return false;
+    }
     Slots slots = newest(s, t->next_at, now, Max(t->misfire_max, missed_told));
     int keep = t->misfire == store::Misfire::All ? Min(slots.count, t->misfire_max) : 1;
     TimestampTz slot = slots.at[slots.count - keep];
@@ -288,7 +308,7 @@ int64 fire(Ticker *t, TimestampTz slot, TimestampTz now) {
     }
     if (slot != no_slot && store::has_fired(t->id, slot, &task_id)) return task_id;
     const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
-    if (Obstacle o = obstacle_of(*t, q); o.message != nullptr) raise(o);
+    if (Obstacle o = obstacle_of(w, *t, q); o.message != nullptr) raise(o);
     if (slot != no_slot && slot == t->next_at) {
         t->next_at = next_slot(*t, slot);
         if (t->due_at != 0) t->due_at = due_of_slot(t->id, t->next_at, t->jitter);

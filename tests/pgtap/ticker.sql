@@ -154,6 +154,10 @@ SELECT pgqueue.update_ticker('b', period => '2 h') \g /dev/null
 SELECT is((SELECT ticker FROM pgqueue.next_ticker()), 'b', 'a changed one is due at once (C31)');
 SELECT pgqueue.fire_ticker('b') \g /dev/null
 SELECT is((SELECT ticker FROM pgqueue.next_ticker()), 'b', 'and one that is fired by hand');
+SELECT pgqueue.create_ticker('zoneless', period => '1 h'), pgqueue.create_ticker('zoned2', period => '1 h') \g /dev/null
+UPDATE pgqueue_internal.ticker SET time_zone = 'Mars/Phobos' WHERE name = 'zoneless';
+SELECT is((SELECT ticker FROM pgqueue.next_ticker()), 'zoned2', 'one whose zone is gone is not in the way of others');
+SELECT is((SELECT error FROM pgqueue.ticker_run WHERE ticker = 'zoneless'), 'time zone "Mars/Phobos" is not known', 'and says why');
 SELECT is((SELECT count(*) FROM pgqueue.next_ticker('app')), 0::bigint, 'each namespace has its own (C35)');
 
 -- DML.

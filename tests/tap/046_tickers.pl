@@ -202,6 +202,30 @@ wait_fired('large', 61, 'all its late slots fire');
 cmp_ok(sql(q{SELECT count(DISTINCT r.xmin::text) FROM pgqueue_internal.ticker_run r JOIN pgqueue_internal.ticker t ON t.id = r.ticker_id WHERE t.name = 'large'}), '>=', 12, 'not all in one transaction');
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
 
+# One that loses its queue in the moment when it is due.
+SKIP: {
+    sql(q{SELECT pgqueue.create_ticker('loses', 'out2', period => '1 second')});
+    wait_fired('loses', 1, 'it fires');
+    my $at = session($node);
+    hold_point($at, 'ticker-due');
+    skip 'the library has no test points', 1 unless pid_at($node, 'postgres', 'ticker-due', 20);
+    my $started = sql('SELECT pg_postmaster_start_time()');
+    my $scheduler = pid_of($node, 'pgqueue scheduler', 'postgres');
+    sql(q{SELECT pgqueue.update_ticker('loses', queue => '')});
+    $at->close;
+    sql(q{SELECT pgqueue.create_ticker('after', 'out2', period => '1 second')});
+    wait_fired('after', 2, 'others fire after that');
+    is(pid_of($node, 'pgqueue scheduler', 'postgres'), $scheduler, 'nobody has crashed');
+}
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
+# Many of one queue in one moment: max_depth holds.
+sql(q{SELECT FROM pgqueue.create_queue('narrow', max_depth => 3, ttl => '0')});
+sql(q{SELECT pgqueue.create_ticker('n' || i, 'narrow', period => '1 hour') FROM generate_series(1, 20) i});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker LIKE 'n%' AND ticker <> 'none'}, '20', 30), '20 tickers of a queue are due together');
+is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'narrow'}), '3', 'as many tasks as max_depth allows');
+sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+
 # 100 tickers and 2 workers: every one runs.
 sql(q{TRUNCATE ran; SELECT pgqueue.create_ticker('many' || i, 'server', period => '1 second', overlap => 'skip', command => format('INSERT INTO ran VALUES (%L)', i)) FROM generate_series(1, 100) i});
 ok(wait_for($node, 'postgres', 'SELECT count(*) FROM (SELECT what FROM ran GROUP BY 1 HAVING count(*) >= 3) r', '100', 90), 'with 2 workers and 100 tickers every one runs, again and again');

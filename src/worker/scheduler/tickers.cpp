@@ -89,6 +89,7 @@ void read_rows() {
 bool handle(std::span<const int32> ids, TimestampTz now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
     int n = 0, handled = 0;
+    PGQUEUE_TESTPOINT("ticker-due");
     bool ok = transact("fire tickers", [&] {
         n = store::lock_tickers(ids, rows);
         handled = static_cast<int>(task::handle_due({rows, static_cast<std::size_t>(n)}, now, since));
