@@ -76,9 +76,10 @@ void hand_over_deltas() {
     bool finished = false;
     for (int i = 0; i < counts.count; i++) {
         if (state == DbState::Ready) apply_delta(counts.items[i].delta);
-        finished = finished || counts.items[i].delta.to >= static_cast<int>(Status::Released);
+        int to = counts.items[i].delta.to;
+        finished = finished || to < 0 || to >= static_cast<int>(Status::Released);
     }
-    // The first finished task after a quiet time has the scheduler think of cleaning again.
+    // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
     if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0) wake_scheduler(my_db);
     while (packed.deltas != 0) {
         PageNo no = packed.deltas;

@@ -24,6 +24,7 @@ constinit BackgroundWorkerHandle *handle = nullptr;
 constinit TimestampTz last_look = 0;
 constinit TimestampTz last_pass = 0;
 constinit int64 finished_then = -1;
+constinit int64 bytes_then = -1;
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
 int64 finished_rows() {
@@ -45,10 +46,10 @@ bool running() {
     return false;
 }
 
-bool segment_is_full() {
+int64 segment_bytes() {
     int64 bytes = 0;
     transact("measure the current segment", [&bytes] { bytes = store::segment_bytes(store::ring_current()); });
-    return bytes >= int64(config::segment_size) * 1024;
+    return bytes;
 }
 
 SlotNo system_queue() { return dispatch::find_queue(self.db, store::housekeeping_queue); }
@@ -64,16 +65,21 @@ void make_task() {
     });
 }
 
-// Thinks of cleaning. Returns when to do so again; a commit that finishes a task after a quiet time calls sooner.
+// Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
+// no finished rows to count: there the growth of the segment tells.
 TimestampTz think(TimestampTz now) {
-    if (now - last_look < look_every && pg_atomic_read_u32(&my_db().cleaning_timer) != 0) return last_look + look_every;
+    if (now - last_look < look_every) {
+        pg_atomic_write_u32(&my_db().cleaning_timer, 1);
+        return last_look + look_every;
+    }
     last_look = now;
-    int64 finished = finished_rows();
-    bool quiet = finished == 0 || finished == finished_then;
+    int64 finished = finished_rows(), bytes = segment_bytes();
+    bool cleaned = finished == 0 || finished == finished_then, quiet = cleaned && bytes == bytes_then;
+    bytes_then = bytes;
     // Set before the rows are counted again, so that no finished task after this is missed.
     pg_atomic_write_u32(&my_db().cleaning_timer, quiet ? 0 : 1);
     if (quiet) return never;
-    if (now - last_pass >= pass_every || segment_is_full()) {
+    if ((!cleaned && now - last_pass >= pass_every) || bytes >= int64(config::segment_size) * 1024) {
         finished_then = finished;
         make_task();
     }
