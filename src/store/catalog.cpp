@@ -1,6 +1,8 @@
 #include "store/catalog.hpp"
 
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
+#include "store/cached.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -48,6 +50,12 @@ struct QueueName {
     int32 index;
 };
 
+// What a role may do, by position in the table of namespaces.
+struct RoleRights {
+    Oid role;
+    unsigned *bits;
+};
+
 struct Cache {
     Table<NamespaceInfo> namespaces;
     Table<QueueInfo> queues;
@@ -55,15 +63,14 @@ struct Cache {
     Table<RoleInfo> roles;
     HTAB *queue_names;
     Oid admin, user, monitor;
-    Oid rights_of;      // whose rights are in `rights`
-    unsigned *rights;   // by position in namespaces
+    RoleRights rights[8];  // of the roles that asked last
+    int next_rights;       // the place of the next one
 };
 
-constinit MemoryContext context = nullptr;
-constinit Cache *cache = nullptr;
+constinit Cached<Cache> cache{};
 constinit Oid watched[4] = {};
-constinit bool stale = true;
 
+enum WatchedTable { t_namespace, t_queue, t_grant, t_role };
 constexpr const char *table_names[4] = {"namespace", "queue", "namespace_grant", "role"};
 
 // One column of the row at hand; NULL gives `none`.
@@ -128,8 +135,8 @@ int64 retention_of(int64 retention, int64 ttl) {
     return ttl > 0 ? ttl : -1;
 }
 
-void read_namespace(const RowReader &r) {
-    NamespaceInfo *n = cache->namespaces.add();
+void read_namespace(Cache *into, const RowReader &r) {
+    NamespaceInfo *n = into->namespaces.add();
     n->id = static_cast<int32>(r.integer(1));
     n->name = r.string(2);
     n->owner = static_cast<Oid>(r.integer(3));
@@ -139,8 +146,8 @@ void read_namespace(const RowReader &r) {
     n->paused = r.boolean(8);
 }
 
-void read_queue(const RowReader &r) {
-    QueueInfo *q = cache->queues.add();
+void read_queue(Cache *into, const RowReader &r) {
+    QueueInfo *q = into->queues.add();
     q->id = static_cast<int32>(r.integer(q_id));
     q->ns_id = static_cast<int32>(r.integer(q_namespace));
     q->name = r.string(q_name);
@@ -170,17 +177,17 @@ void read_queue(const RowReader &r) {
 }
 
 // Tasks name their queue by its id, callers by its name.
-void index_queues() {
-    cache->namespaces.sort_by_id();
-    cache->queues.sort_by_id();
-    for (int i = 0; i < cache->queues.count; i++) {
-        const NamespaceInfo *ns = cache->namespaces.find(cache->queues.items[i].ns_id);
-        cache->queues.items[i].retries_follow = ns != nullptr && strcmp(ns->name, background_namespace) == 0;
+void index_queues(Cache *into) {
+    into->namespaces.sort_by_id();
+    into->queues.sort_by_id();
+    for (int i = 0; i < into->queues.count; i++) {
+        const NamespaceInfo *ns = into->namespaces.find(into->queues.items[i].ns_id);
+        into->queues.items[i].retries_follow = ns != nullptr && strcmp(ns->name, background_namespace) == 0;
         QueueKey key{};
-        key.ns_id = cache->queues.items[i].ns_id;
-        strlcpy(key.name, cache->queues.items[i].name, sizeof(key.name));
+        key.ns_id = into->queues.items[i].ns_id;
+        strlcpy(key.name, into->queues.items[i].name, sizeof(key.name));
         bool found;
-        static_cast<QueueName *>(hash_search(cache->queue_names, &key, HASH_ENTER, &found))->index = i;
+        static_cast<QueueName *>(hash_search(into->queue_names, &key, HASH_ENTER, &found))->index = i;
     }
 }
 
@@ -191,73 +198,73 @@ unsigned privilege_of(const char *word) {
     return priv_read;
 }
 
-void read_grant(const RowReader &r) {
-    Grant *g = cache->grants.add();
+void read_grant(Cache *into, const RowReader &r) {
+    Grant *g = into->grants.add();
     g->ns_id = static_cast<int32>(r.integer(1));
     g->role = static_cast<Oid>(r.integer(2));
     g->privilege = privilege_of(r.string(4));
 }
 
-void read_role(const RowReader &r) {
-    RoleInfo *i = cache->roles.add();
+void read_role(Cache *into, const RowReader &r) {
+    RoleInfo *i = into->roles.add();
     i->id = static_cast<int32>(r.integer(1));
     i->oid = static_cast<Oid>(r.integer(2));
     i->name = r.string(3);
 }
 
-Oid table_oid(const char *name) { return get_relname_relid(name, get_namespace_oid("pgqueue_internal", false)); }
-
-void load_table(Oid oid, void (*reader)(const RowReader &)) {
-    pg::RelationRef rel(oid, AccessShareLock);
-    // A catalog snapshot: fresh, and to be had in parallel mode too.
-    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(oid));
-    TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
-    while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) reader(RowReader{tuple, RelationGetDescr(static_cast<Relation>(rel))});
-    table_endscan(scan);
-    UnregisterSnapshot(snapshot);
+// Finds the tables; raises when the extension is not there.
+void find_tables() {
+    Oid schema = get_namespace_oid("pgqueue_internal", true);
+    for (int i = 0; i < 4; i++) {
+        watched[i] = OidIsValid(schema) ? get_relname_relid(table_names[i], schema) : InvalidOid;
+        if (!OidIsValid(watched[i]))
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("extension pgqueue is not installed in this database"), errhint("Run CREATE EXTENSION pgqueue."));
+    }
 }
 
-void load() {
-    constexpr void (*readers[4])(const RowReader &) = {read_namespace, read_queue, read_grant, read_role};
-    // Callers up the stack may still look at the old cache: it goes with the transaction.
-    if (context != nullptr) MemoryContextSetParent(context, TopTransactionContext);
-    cache = nullptr;
-    context = AllocSetContextCreate(CacheMemoryContext, "pgqueue catalog", ALLOCSET_DEFAULT_SIZES);
-    pg::MemoryScope scope(context);
-    stale = false;
-    Cache *fresh = static_cast<Cache *>(palloc0(sizeof(Cache)));
+void read_table(Cache *into, Oid oid, Snapshot snapshot, void (*reader)(Cache *, const RowReader &)) {
+    pg::RelationRef rel(oid, AccessShareLock);
+    TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
+    while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection))
+        reader(into, RowReader{tuple, RelationGetDescr(static_cast<Relation>(rel))});
+    table_endscan(scan);
+}
+
+void make_name_index(Cache *into) {
     HASHCTL ctl{};
     ctl.keysize = sizeof(QueueKey);
     ctl.entrysize = sizeof(QueueName);
-    ctl.hcxt = context;
-    fresh->queue_names = hash_create("pgqueue queues by name", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-    cache = fresh;
-    for (int i = 0; i < 4; i++) {
-        watched[i] = table_oid(table_names[i]);
-        if (!OidIsValid(watched[i])) {
-            cache = nullptr;
-            stale = true;
-            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("extension pgqueue is not installed in this database"),
-                    errhint("Run CREATE EXTENSION pgqueue."));
-        }
-        load_table(watched[i], readers[i]);
-    }
-    index_queues();
-    fresh->admin = get_role_oid("pgqueue_admin", true);
-    fresh->user = get_role_oid("pgqueue_user", true);
-    fresh->monitor = get_role_oid("pg_monitor", true);
+    ctl.hcxt = CurrentMemoryContext;
+    into->queue_names = hash_create("pgqueue queues by name", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-Cache *current() {
-    if (cache == nullptr || stale) load();
-    return cache;
+void read_tables(Cache *into) {
+    constexpr void (*readers[4])(Cache *, const RowReader &) = {read_namespace, read_queue, read_grant, read_role};
+    find_tables();
+    make_name_index(into);
+    // One snapshot, so that no queue is without its namespace: a catalog snapshot is fresh and to be had in parallel mode too.
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_queue]));
+    for (int i = 0; i < 4; i++) {
+        PGQUEUE_TESTPOINT("catalog-reading");
+        read_table(into, watched[i], snapshot, readers[i]);
+    }
+    UnregisterSnapshot(snapshot);
+    index_queues(into);
+    into->admin = get_role_oid("pgqueue_admin", true);
+    into->user = get_role_oid("pgqueue_user", true);
+    into->monitor = get_role_oid("pg_monitor", true);
 }
+
+Cache *current() { return cache.get("pgqueue catalog", read_tables); }
 
 void on_relcache(Datum, Oid relid) {
-    if (relid == InvalidOid || relid == watched[0] || relid == watched[1] || relid == watched[2] || relid == watched[3]) stale = true;
+    bool ours = relid == InvalidOid;
+    for (Oid oid : watched) ours = ours || relid == oid;
+    if (ours) cache.forget();
 }
 
-void on_syscache(Datum, int, uint32) { stale = true; }
+void on_syscache(Datum, int, uint32) { cache.forget(); }
 
 // Gives a role a key of its own, because a restored role has taken its oid.
 int32 add_role(Oid role) {
@@ -272,11 +279,29 @@ int32 add_role(Oid role) {
         SPI_execute_with_args("INSERT INTO pgqueue_internal.role (oid, name) VALUES ($1, $2)", 2, types, values, nullptr, false, 0);
     }
     SetUserIdAndSecContext(caller, sec);
-    stale = true;
+    forget_catalog();
     for (const RoleInfo &r : all_roles())
         if (r.oid == role) return r.id;
     ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("role was added by a concurrent transaction"), errhint("Retry the transaction."));
     pg_unreachable();
+}
+
+}  // namespace
+
+namespace {
+
+// Whether the table of queues has this id now, whatever this process has heard of: commits hand tasks over before their
+// invalidations are sent. An id never comes back once it is gone.
+bool is_in_table(int32 queue_id) {
+    pg::RelationRef rel(watched[t_queue], AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, q_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(queue_id));
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_queue]));
+    SysScanDesc scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true, snapshot, 1, &key);
+    bool there = HeapTupleIsValid(systable_getnext(scan));
+    systable_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    return there;
 }
 
 }  // namespace
@@ -313,14 +338,19 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     if (!found) {
         // The caller may have waited for the transaction that made it.
         AcceptInvalidationMessages();
-        if (!stale) return nullptr;
+        if (cache.is_fresh()) return nullptr;
         c = current();
         entry = static_cast<QueueName *>(hash_search(c->queue_names, &key, HASH_FIND, &found));
     }
     return found ? &c->queues.items[entry->index] : nullptr;
 }
 
-const QueueInfo *queue_by_id(int32 id) { return current()->queues.find(id); }
+const QueueInfo *queue_by_id(int32 id) {
+    if (const QueueInfo *q = current()->queues.find(id)) return q;
+    if (!is_in_table(id)) return nullptr;
+    forget_catalog();
+    return current()->queues.find(id);
+}
 
 int32 role_id_of(Oid role) {
     for (const RoleInfo &r : all_roles())
@@ -337,35 +367,49 @@ Oid role_oid_of(int32 role_id) {
     return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(static_cast<Oid>(role_id))) ? static_cast<Oid>(role_id) : InvalidOid;
 }
 
-unsigned privileges_of(Oid role, int32 ns_id) {
-    Cache *c = current();
-    if (c->rights_of != role || c->rights == nullptr) {
-        bool super = superuser_arg(role);
-        bool admin = super || (OidIsValid(c->admin) && has_privs_of_role(role, c->admin));
-        bool user = OidIsValid(c->user) && has_privs_of_role(role, c->user);
-        bool monitor = OidIsValid(c->monitor) && has_privs_of_role(role, c->monitor);
-        unsigned *rights = static_cast<unsigned *>(MemoryContextAllocZero(context, sizeof(unsigned) * (c->namespaces.count + 1)));
-        for (int i = 0; i < c->namespaces.count; i++) {
-            const NamespaceInfo &n = c->namespaces.items[i];
-            if (monitor) rights[i] |= priv_monitor;
-            bool owns = admin || (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(n.owner)) && has_privs_of_role(role, n.owner));
-            if (owns) rights[i] |= priv_all;
-            for (int g = 0; g < c->grants.count; g++) {
-                const Grant &grant = c->grants.items[g];
-                if (grant.ns_id != n.id) continue;
-                bool holds = OidIsValid(grant.role) ? SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(grant.role)) && has_privs_of_role(role, grant.role) : user;
-                if (holds) rights[i] |= grant.privilege;
-            }
+namespace {
+
+bool has_role(Oid role, Oid of) { return OidIsValid(of) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(of)) && has_privs_of_role(role, of); }
+
+// Fills in what a role may do in each namespace.
+void find_rights(const Cache &c, Oid role, unsigned *bits) {
+    bool admin = superuser_arg(role) || has_role(role, c.admin);
+    bool user = has_role(role, c.user), monitor = has_role(role, c.monitor);
+    for (int i = 0; i < c.namespaces.count; i++) {
+        const NamespaceInfo &n = c.namespaces.items[i];
+        bits[i] = monitor ? unsigned(priv_monitor) : 0;
+        if (admin || has_role(role, n.owner)) bits[i] |= priv_all;
+        for (int g = 0; g < c.grants.count; g++) {
+            const Grant &grant = c.grants.items[g];
+            if (grant.ns_id != n.id) continue;
+            if (OidIsValid(grant.role) ? has_role(role, grant.role) : user) bits[i] |= grant.privilege;
         }
-        c->rights = rights;
-        c->rights_of = role;
     }
-    for (int i = 0; i < c->namespaces.count; i++)
-        if (c->namespaces.items[i].id == ns_id) return c->rights[i];
-    return 0;
 }
 
-void forget_catalog() { stale = true; }
+// The rights of a role, found once for as long as the cache holds.
+const unsigned *rights_of(Cache *c, Oid role) {
+    for (const RoleRights &r : c->rights)
+        if (r.bits != nullptr && r.role == role) return r.bits;
+    RoleRights &r = c->rights[c->next_rights];
+    r.role = InvalidOid;
+    if (r.bits == nullptr)
+        r.bits = static_cast<unsigned *>(MemoryContextAlloc(cache.context(), sizeof(unsigned) * static_cast<Size>(c->namespaces.count + 1)));
+    find_rights(*c, role, r.bits);
+    r.role = role;
+    c->next_rights = (c->next_rights + 1) % static_cast<int>(lengthof(c->rights));
+    return r.bits;
+}
+
+}  // namespace
+
+unsigned privileges_of(Oid role, int32 ns_id) {
+    Cache *c = current();
+    const NamespaceInfo *ns = c->namespaces.find(ns_id);
+    return ns == nullptr ? 0 : rights_of(c, role)[ns - c->namespaces.items];
+}
+
+void forget_catalog() { cache.forget(); }
 
 void register_catalog_callbacks() {
     CacheRegisterRelcacheCallback(on_relcache, Datum(0));

@@ -69,7 +69,7 @@ bool drop_row(Pass *pass, const TaskRef &ref) {
 
 Fate fate_of(const Pass &pass, const TaskRow &row) {
     QueueEnd end = pass.lookup(pass.lookup_arg, row.queue_id);
-    if (!end.known) return Fate::Drop;
+    if (end.gone) return Fate::Drop;
     if (is_unfinished(row.status) || end.retention < 0) return Fate::Keep;
     TimestampTz finished = row.finished_at != 0 ? row.finished_at : row.created_at;
     if (finished > pass.at || pass.at - finished < end.retention) return Fate::Keep;

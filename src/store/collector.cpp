@@ -178,12 +178,15 @@ void run_frame(void *p) {
 }  // namespace
 
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
+    if (pass->failure != nullptr) return false;
     MemoryContext before = CurrentMemoryContext;
     StepFrame frame{fn, arg, false};
     pg::Outcome outcome = pg::run_then_abort_on_error_raw(run_frame, &frame, pass->keep);
     MemoryContextSwitchTo(before);
-    if (!outcome.ok)
-        ereport(LOG, errcode(outcome.error.sqlstate), errmsg("pgqueue housekeeping failed while %s: %s", what, outcome.error.message));
+    if (!outcome.ok) {
+        pg::MemoryScope scope(pass->keep);
+        pass->failure = psprintf("while %s: %s", what, outcome.error.message);
+    }
     return outcome.ok && frame.committed;
 }
 
@@ -192,11 +195,12 @@ bool try_lock(Oid oid, LOCKMODE mode) { return ConditionalLockRelationOid(oid, m
 CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink) {
     MemoryContext caller = CurrentMemoryContext;
     MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "pgqueue housekeeping", ALLOCSET_DEFAULT_SIZES);
-    Pass pass{segment_limit, at, lookup, lookup_arg, &sink, {}, keep, false, false};
+    Pass pass{segment_limit, at, lookup, lookup_arg, &sink, {}, keep, false, false, nullptr};
     MemoryContextSwitchTo(keep);
     run_pass(&pass);
     pass.report.held_back = pass.condemn_held || pass.truncate_held;
     MemoryContextSwitchTo(caller);
+    if (pass.failure != nullptr) pass.report.failure = pstrdup(pass.failure);
     MemoryContextDelete(keep);
     return pass.report;
 }

@@ -15,9 +15,10 @@ struct Pass {
     CleanReport report;
     MemoryContext keep;  // lives as long as the pass
     bool condemn_held, truncate_held;
+    const char *failure;  // of the step that ended the pass, nullptr none: no further step runs
 };
 
-// Runs a step in a transaction, alone among collectors of this database; fn returns whether to commit. A failure is logged. True: committed.
+// Runs a step in a transaction, alone among collectors of this database; fn returns whether to commit. True: committed. A failure ends the pass.
 using StepCall = bool (*)(void *);
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg);
 template <typename F>

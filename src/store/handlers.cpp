@@ -2,6 +2,8 @@
 
 #include "core/route.hpp"
 #include "pg/guards.hpp"
+#include "pg/testpoint.hpp"
+#include "store/cached.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -17,10 +19,8 @@ struct Handlers {
     int n_around;
 };
 
-constinit MemoryContext context = nullptr;
-constinit Handlers *cache = nullptr;
+constinit Cached<Handlers> cache{};
 constinit Oid watched = InvalidOid;
-constinit bool stale = true;
 
 Phase phase_of(const char *word) {
     if (strcmp(word, "before") == 0) return Phase::Before;
@@ -57,7 +57,7 @@ void add(HandlerInfo **items, int *count, const HandlerInfo &h) {
 
 void read_table(Handlers *into) {
     pg::RelationRef rel(watched, AccessShareLock);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched));
     TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         HandlerInfo h = read_handler(tuple, RelationGetDescr(static_cast<Relation>(rel)));
@@ -70,38 +70,33 @@ void read_table(Handlers *into) {
     UnregisterSnapshot(snapshot);
 }
 
-void load() {
-    // Callers up the stack may still look at the old cache: it goes with the transaction.
-    if (context != nullptr) MemoryContextSetParent(context, TopTransactionContext);
-    cache = nullptr;
-    context = AllocSetContextCreate(CacheMemoryContext, "pgqueue handlers", ALLOCSET_SMALL_SIZES);
-    pg::MemoryScope scope(context);
-    stale = false;
-    watched = get_relname_relid("handler", get_namespace_oid("pgqueue_internal", false));
-    if (!OidIsValid(watched)) {
-        stale = true;
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("extension pgqueue is not installed in this database"),
-                errhint("Run CREATE EXTENSION pgqueue."));
-    }
-    auto *fresh = static_cast<Handlers *>(palloc0(sizeof(Handlers)));
-    read_table(fresh);
-    if (fresh->n_handles > 1) qsort(fresh->handles, static_cast<std::size_t>(fresh->n_handles), sizeof(HandlerInfo), by_type);
-    if (fresh->n_around > 1) qsort(fresh->around, static_cast<std::size_t>(fresh->n_around), sizeof(HandlerInfo), by_id);
-    fresh->patterns = static_cast<std::string_view *>(palloc(sizeof(std::string_view) * static_cast<Size>(fresh->n_handles + 1)));
-    for (int i = 0; i < fresh->n_handles; i++) fresh->patterns[i] = fresh->handles[i].type;
-    cache = fresh;
+// Finds the table; raises when the extension is not there.
+void find_table() {
+    Oid schema = get_namespace_oid("pgqueue_internal", true);
+    watched = OidIsValid(schema) ? get_relname_relid("handler", schema) : InvalidOid;
+    if (!OidIsValid(watched))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("extension pgqueue is not installed in this database"), errhint("Run CREATE EXTENSION pgqueue."));
 }
 
-const Handlers &current() {
-    if (cache == nullptr || stale) load();
-    return *cache;
+void read_handlers(Handlers *into) {
+    find_table();
+    PGQUEUE_TESTPOINT("catalog-reading");
+    read_table(into);
+    Size n = static_cast<Size>(into->n_handles);
+    if (into->n_handles > 1) qsort(into->handles, n, sizeof(HandlerInfo), by_type);
+    if (into->n_around > 1) qsort(into->around, static_cast<Size>(into->n_around), sizeof(HandlerInfo), by_id);
+    into->patterns = static_cast<std::string_view *>(palloc(sizeof(std::string_view) * (n + 1)));
+    for (int i = 0; i < into->n_handles; i++) into->patterns[i] = into->handles[i].type;
 }
+
+const Handlers &current() { return *cache.get("pgqueue handlers", read_handlers); }
 
 void on_relcache(Datum, Oid relid) {
-    if (relid == InvalidOid || relid == watched) stale = true;
+    if (relid == InvalidOid || relid == watched) cache.forget();
 }
 
-void on_syscache(Datum, int, uint32) { stale = true; }
+void on_syscache(Datum, int, uint32) { cache.forget(); }
 
 // The first handler of this namespace or a later one.
 int first_of(const Handlers &h, int32 ns_id) {

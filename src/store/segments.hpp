@@ -25,9 +25,10 @@ using ScanCallback = bool (*)(void *arg, const TaskRow &row);
 // Checks for interrupts; calls between_pages(arg) after each page (may be nullptr).
 void scan(Snapshot snapshot, ScanCallback callback, void (*between_pages)(void *), void *arg);
 
-// How a finished row of a queue ends, told by the caller for each queue it knows; unknown queue: garbage at once.
+// How a finished row of a queue ends. The rows of a queue that is gone are garbage at once: the caller says so only when the table of
+// queues has no such queue.
 struct QueueEnd {
-    bool known;
+    bool gone;
     int64 retention;  // microseconds after finished_at; -1 for ever
     bool archive;
 };
@@ -40,6 +41,7 @@ struct CleanReport {
     int truncated;         // segments truncated
     bool held_back;        // a segment waits for an old snapshot or lock
     TransactionId holder_xmin;
+    const char *failure;   // why the pass ended early, in the caller's memory context; nullptr it did not
 };
 // Called for every row that clean() removes, inside the transaction that does it (for counters), and for rows that move (new place).
 struct CleanSink {
@@ -52,7 +54,8 @@ struct CleanSink {
 
 // One housekeeping pass in transactions of its own (call outside a transaction, in a background process): rotates a full current segment,
 // removes or archives finished rows past their retention, collects segments with less than a quarter of survivors, truncates what the
-// truncation rule allows. Never waits for a row or a table lock. segment_limit: bytes at which a segment is full. at: the time to judge by.
+// truncation rule allows. Never waits for a row or a table lock. A step that fails ends the pass. segment_limit: bytes at which a segment is
+// full. at: the time to judge by.
 CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink);
 
 }  // namespace pgqueue::store

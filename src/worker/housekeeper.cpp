@@ -11,6 +11,7 @@
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
 #include "store/dedup.hpp"
+#include "store/identity.hpp"
 #include "store/segments.hpp"
 #include "task/outside.hpp"
 
@@ -27,10 +28,15 @@ void at_exit(int, Datum) {
     dispatch::wake_scheduler(my_db);
 }
 
+// Rows are dropped only when their queue's row is gone, and never in a database that is being restored, whose queues come last.
+// Ids of queues are not used again, so one that was found gone need not be asked for again.
 store::QueueEnd queue_end(void *, int32 queue_id) {
-    const store::QueueInfo *q = store::queue_by_id(queue_id);
-    if (q == nullptr) return {false, 0, false};
-    return {true, q->retention, q->on_finish == store::OnFinish::Archive};
+    static constinit int32 gone = 0;
+    if (queue_id == gone) return {true, 0, false};
+    if (const store::QueueInfo *q = store::queue_by_id(queue_id)) return {false, q->retention, q->on_finish == store::OnFinish::Archive};
+    if (!store::read_identity().ours) return {false, -1, false};
+    gone = queue_id;
+    return {true, 0, false};
 }
 
 void on_removed(void *, const store::TaskRow &row) {
@@ -54,7 +60,7 @@ void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_d
 void remove_keys(TimestampTz at) {
     int64 removed = 0;
     pg::Outcome out = pg::run_in_transaction([&] { removed = store::clean_keys(at); }, TopMemoryContext);
-    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not remove dedup keys: %s", out.error.message));
+    if (!out.ok) ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing dedup keys: %s", out.error.message));
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
@@ -70,12 +76,14 @@ void tell_held_back(const store::CleanReport &report) {
 
 int64 usual_limit() { return int64(config::segment_size) * 1024; }
 
+// One pass. An error says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
+    if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
     remove_keys(at);
 }
 
@@ -119,12 +127,13 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
     if (limit > 0 || at != 0) {
-        run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp());
+        pg::Outcome pass = pg::run_then_abort_on_error([=] { run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp()); }, TopMemoryContext);
+        if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         return;
     }
     for (Held held = take_task(); held.id != 0; held = take_task()) {
         pg::Outcome pass = pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
-        if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed: %s", pass.error.message));
+        if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         end_task(held, pass);
     }
 }
