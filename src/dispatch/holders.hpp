@@ -62,9 +62,14 @@ struct LeaseTime {
     TimestampTz until;  // as in the row
 };
 
-// A task that an outside worker holds. Lease lock of its id.
+// Reserved: a session has it for a task that it is going to pop. Popped: for a task off the lists, whose row still waits. Held: for a task
+// whose row is retained, in the chain of its id.
+enum class LeaseState : uint32 { Free, Reserved, Popped, Held };
+
+// A task that an outside worker holds, or is about to. Lease lock of its id while it is Held, else its session writes it alone.
 struct Lease {
-    int64 id;              // 0 free
+    pg_atomic_uint32 state;  // LeaseState
+    int64 id;              // 0 while it is not Held
     int64 receipt;
     TaskRef ref;
     SlotNo db, queue;

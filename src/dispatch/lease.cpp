@@ -1,6 +1,7 @@
 #include "dispatch/lease.hpp"
 
 #include "dispatch/groups.hpp"
+#include "dispatch/outside.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -9,9 +10,9 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// Entries taken for the statement that runs now, a chain through `next`.
-constinit SlotNo reserved = -1;
-constinit int n_reserved = 0;
+// The entries of this process that are not Held.
+constinit SlotNo unheld[most_unheld] = {};
+constinit int n_unheld = 0;
 // Bound leases that this session was given: an exit without any need not search.
 constinit bool has_bound = false;
 
@@ -26,6 +27,25 @@ Lease *find_locked(int64 id, int64 receipt) {
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
         if (map.leases[l].id == id && (receipt == 0 || map.leases[l].receipt == receipt)) return &map.leases[l];
     return nullptr;
+}
+
+void set_state(Lease *l, LeaseState state) {
+    pg_write_barrier();
+    pg_atomic_write_u32(&l->state, static_cast<uint32>(state));
+}
+
+bool is_in(const Lease &l, LeaseState state) {
+    return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)) == static_cast<uint32>(state);
+}
+
+void free_lease(SlotNo no) {
+    set_state(&lease(no), LeaseState::Free);
+    give_lease(no);
+}
+
+void forget_unheld(SlotNo no) {
+    for (int i = 0; i < n_unheld; i++)
+        if (unheld[i] == no) unheld[i] = unheld[--n_unheld];
 }
 
 void give_to_session(Lease *l, Oid role) {
@@ -49,37 +69,73 @@ void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
     if (dies != 0) lower(&database(db).min_lease_dies, dies);
 }
 
-bool reserve_leases(int count) {
-    while (n_reserved < count) {
-        SlotNo l = take_lease();
-        if (l < 0) return false;
-        map.leases[l].next = reserved;
-        reserved = l;
-        n_reserved++;
+std::span<const SlotNo> reserve_leases(int count) {
+    while (n_unheld < Min(count, most_unheld)) {
+        SlotNo no = take_lease();
+        if (no < 0) break;
+        Lease &l = lease(no);
+        l = Lease{};
+        l.session = MyProcPid;
+        l.procno = pg::my_procno();
+        set_state(&l, LeaseState::Reserved);
+        unheld[n_unheld++] = no;
     }
-    return true;
+    return {unheld, static_cast<std::size_t>(n_unheld)};
 }
 
-void unreserve_leases() {
-    while (reserved >= 0) {
-        SlotNo next = map.leases[reserved].next;
-        give_lease(reserved);
-        reserved = next;
-    }
-    n_reserved = 0;
+void mark_popped(SlotNo no, const TaskRef &ref, SlotNo queue, GroupNo group, int32 priority) {
+    Lease &l = lease(no);
+    l.ref = ref;
+    l.db = map.queues[queue].db;
+    l.queue = queue;
+    l.group = group;
+    l.priority = priority;
+    set_state(&l, LeaseState::Popped);
 }
 
-void add_lease(const LeaseRequest &r) {
-    SlotNo no = reserved;
-    Lease &l = map.leases[no];
-    reserved = l.next;
-    n_reserved--;
+void drop_popped(SlotNo no) {
+    set_state(&lease(no), LeaseState::Reserved);
+    unreserve(lease(no).queue, lease(no).group);
+}
+
+bool any_unheld() { return n_unheld > 0; }
+
+void return_unheld() {
+    while (n_unheld > 0) {
+        SlotNo no = unheld[--n_unheld];
+        Lease &l = lease(no);
+        if (is_in(l, LeaseState::Popped)) {
+            // When the task dies is not known here: the bound of its list is found again by a look at the rows.
+            put_back(l.queue, l.priority, l.ref, key_of_group(l.group), GetCurrentTimestamp());
+            drop_popped(no);
+        }
+        free_lease(no);
+    }
+}
+
+void add_lease(SlotNo no, const LeaseRequest &r) {
     SlotNo db = map.queues[r.queue].db;
+    Lease made{};
+    pg_atomic_init_u32(&made.state, static_cast<uint32>(LeaseState::Held));
+    made.id = r.ref.id;
+    made.receipt = r.receipt;
+    made.ref = r.ref;
+    made.db = db;
+    made.queue = r.queue;
+    made.group = r.group;
+    made.priority = r.priority;
+    made.attempt = r.attempt;
+    made.time = r.time;
+    made.dies = r.dies;
+    made.procno = -1;
+    made.bound = r.bound;
+    if (OidIsValid(r.role)) give_to_session(&made, r.role);
+    forget_unheld(no);
     {
         pg::LwLockGuard lock(lease_lock(r.ref.id));
         SlotNo *chain = chain_of(r.ref.id);
-        l = Lease{r.ref.id, r.receipt, r.ref, db, r.queue, r.group, r.priority, r.attempt, r.time, r.dies, 0, -1, InvalidOid, r.bound, false, *chain};
-        if (OidIsValid(r.role)) give_to_session(&l, r.role);
+        made.next = *chain;
+        lease(no) = made;
         *chain = no;
     }
     has_bound = has_bound || r.bound;
@@ -122,7 +178,7 @@ bool take_lease_out(int64 id, int64 receipt, Place *place) {
             break;
         }
     }
-    if (gone >= 0) give_lease(gone);
+    if (gone >= 0) free_lease(gone);
     return gone >= 0;
 }
 

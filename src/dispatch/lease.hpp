@@ -6,7 +6,22 @@
 
 namespace pgqueue::dispatch {
 
-// A lease about to be given. false: no memory, the task must not be handed out.
+// Entries that this process has and that are not Held yet stand in shared memory under its name, so that they are given back however it
+// ends: by return_unheld, which every abort calls, and so every exit.
+
+constexpr int most_unheld = 128;
+// Reserves entries until this process has `count` of them, at most most_unheld; returns those it has.
+std::span<const SlotNo> reserve_leases(int count);
+inline Lease &lease(SlotNo no) { return map.leases[no]; }
+// A reserved entry is for a task that was popped; its place under the limits is taken.
+void mark_popped(SlotNo no, const TaskRef &ref, SlotNo queue, GroupNo group, int32 priority);
+// The task of a popped entry is not to be had: its place under the limits is free again, the entry is reserved.
+void drop_popped(SlotNo no);
+bool any_unheld();
+// Popped tasks are first in line again, entries free. Never raises.
+void return_unheld();
+
+// A lease about to be given, for the task of a popped or reserved entry.
 struct LeaseRequest {
     SlotNo queue;
     GroupNo group;  // 0 none
@@ -18,9 +33,7 @@ struct LeaseRequest {
     bool bound;
     Oid role;           // that retains it, InvalidOid: not known, and the session neither
 };
-bool reserve_leases(int count);   // takes entries for this process, false: not that many
-void unreserve_leases();          // gives those back that were not used
-void add_lease(const LeaseRequest &request);  // uses a reserved entry
+void add_lease(SlotNo no, const LeaseRequest &request);
 
 // Copies the lease of a task (with a receipt: only that one). False: none.
 bool find_lease(int64 id, Lease *out, int64 receipt = 0);

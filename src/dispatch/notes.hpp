@@ -7,21 +7,24 @@ namespace pgqueue::dispatch {
 // A growing array in TopTransactionContext. Entries of the innermost open subtransaction are always at the end.
 template <typename T>
 struct Notes {
+    static constexpr int first_room = 16;
     T *items;
     int count, room;
 
     T *add() {
         if (items == nullptr) {
-            room = 16;
-            items = static_cast<T *>(MemoryContextAlloc(TopTransactionContext, sizeof(T) * room));
+            items = static_cast<T *>(MemoryContextAlloc(TopTransactionContext, sizeof(T) * first_room));
+            room = first_room;
         } else if (count == room) {
+            items = static_cast<T *>(repalloc_huge(items, sizeof(T) * static_cast<Size>(room) * 2));
             room *= 2;
-            items = static_cast<T *>(repalloc_huge(items, sizeof(T) * static_cast<Size>(room)));
         }
         T *item = &items[count++];
         item->sub = GetCurrentSubTransactionId();
         return item;
     }
+    // Something was noted in this transaction, whether it was rolled back or not.
+    bool used() const { return items != nullptr; }
     void forget(SubTransactionId sub) {
         while (count > 0 && items[count - 1].sub == sub) count--;
     }

@@ -66,21 +66,22 @@ void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, Time
     wake_scheduler(db);
 }
 
-void note_retained(const LeaseRequest &lease, uint64 key) {
-    add_lease(lease);
+void note_retained(SlotNo entry, const LeaseRequest &lease, uint64 key) {
     HoldNote *n = add_note(Kind::Retained, lease.receipt, lease.ref);
     n->queue = lease.queue;
     n->priority = lease.priority;
     n->key = key;
     n->dies = lease.dies;
     n->time = lease.time;
+    add_lease(entry, lease);
 }
 
 void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, receipt, TaskRef{id, 0, 0, 0}); }
 
 void note_extended(int64 id, int64 receipt, const LeaseTime &time) { add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->time = time; }
 
-bool any_holds() { return holds.count > 0; }
+bool any_holds() { return holds.count > 0 || any_unheld(); }
+bool has_noted_holds() { return holds.used(); }
 void forget_holds() { holds.reset(); }
 void hand_up_holds(SubTransactionId sub, SubTransactionId parent) { holds.hand_up(sub, parent); }
 
@@ -108,6 +109,7 @@ void commit_holds(SlotNo db) {
 }
 
 void abort_holds(SubTransactionId sub) {
+    return_unheld();
     for (; holds.count > 0 && (sub == InvalidSubTransactionId || holds.items[holds.count - 1].sub == sub); holds.count--) {
         const HoldNote &n = holds.items[holds.count - 1];
         if (n.kind == Kind::Retained)

@@ -5,9 +5,9 @@
 
 namespace pgqueue::dispatch {
 
-// Gives the lease (an entry must be reserved) and takes it back, with a hint, if the (sub)transaction aborts.
+// Gives the lease, in an entry of this process that is not Held, and takes it back, with a hint, if the (sub)transaction aborts.
 // key: hash of the task's group key, 0 none.
-void note_retained(const LeaseRequest &lease, uint64 key);
+void note_retained(SlotNo entry, const LeaseRequest &lease, uint64 key);
 // At commit the lease ends in memory, its place under the limits is free.
 void note_lease_over(int64 id, int64 receipt);
 // At commit the lease ends later.
@@ -20,7 +20,8 @@ void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, Time
 void commit_holds(SlotNo db);
 void abort_holds(SubTransactionId sub);  // invalid: all
 void hand_up_holds(SubTransactionId sub, SubTransactionId parent);
-bool any_holds();
+bool any_holds();       // also entries that are not Held yet
+bool has_noted_holds(); // since the transaction began, rolled back or not
 void forget_holds();
 
 // Wakes those who wait for a task of this queue, at most `count`.

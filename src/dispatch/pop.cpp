@@ -1,6 +1,7 @@
 // Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the limits.
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/wake.hpp"
@@ -168,13 +169,13 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
 
 }  // namespace
 
-int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int most) {
+int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
     Namespace &ns = map.namespaces[no];
     if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0) return 0;
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
     if (ns.paused) return 0;
-    most = room_of_namespace(&ns, most);
+    int most = room_of_namespace(&ns, static_cast<int32>(entries.size()));
     int total = 0;
     while (total < most) {
         Candidate c = best_outside_lane(no, queues);
@@ -189,7 +190,9 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, Popped *out, int 
         // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
         bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
         if (!alone) n = 1;
-        take_off(c, n, true, [&](const Taken &t) { out[total++] = {t.ref, lane.queue, c.group, t.priority}; });
+        take_off(c, n, true, [&](const Taken &t) {
+            mark_popped(entries[static_cast<std::size_t>(total++)], t.ref, lane.queue, c.group, t.priority);
+        });
         reserve(&q, &ns, n);
     }
     return total;

@@ -20,15 +20,9 @@ SlotNo outside_lane(SlotNo queue);
 // oldest inside that; reserves running counts of queue and namespace for each. Notes them in the worker's holds before the lock goes.
 // Returns how many. 0: nothing that may run.
 int pop_for_worker(SlotNo worker, int most);
-// A task popped for an outside worker; its running counts are reserved.
-struct Popped {
-    TaskRef ref;
-    SlotNo queue;
-    GroupNo group;
-    int32 priority;
-};
-// Pops up to `most` tasks of some queues of a namespace (empty: of all) for an outside worker, best priority first, then oldest.
-int pop_for_outside(SlotNo ns, std::span<const SlotNo> queues, Popped *out, int most);
+// Pops tasks of some queues of a namespace (empty: of all) for an outside worker, best priority first, then oldest, into reserved entries
+// (lease.hpp), as many as there are. Their running counts are reserved. Returns how many.
+int pop_for_outside(SlotNo ns, std::span<const SlotNo> queues, std::span<const SlotNo> entries);
 // Would pop_for_outside find something?
 bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);
 

@@ -56,6 +56,8 @@ constinit Packed packed{};
 constinit SlotNo my_db = -1;
 
 bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0 || any_holds(); }
+// Also when it was rolled back to a savepoint.
+bool was_used() { return tasks.used() || counts.used() || actions.used() || touched.used() || has_noted_holds() || any_holds(); }
 
 void give_reserved() {
     give_chain(packed.tasks);
@@ -282,10 +284,12 @@ void on_xact(XactEvent event, void *) {
             forget_all();
             break;
         case XACT_EVENT_PRE_PREPARE:
-            if (anything())
+            if (was_used())
                 ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
                         errhint("Use COMMIT, or do the queue's work in a transaction of its own."));
             break;
+        // Nothing is noted then; the memory of notes must not outlive the transaction all the same.
+        case XACT_EVENT_PREPARE: forget_all(); break;
         default: break;
     }
 }

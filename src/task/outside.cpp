@@ -12,7 +12,6 @@
 namespace pgqueue::task {
 namespace {
 
-constexpr int pop_chunk = 128;
 // How long a group waits for a task whose row is in somebody's hands.
 constexpr int64 locked_wait = 20 * 1000;
 
@@ -25,13 +24,14 @@ dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg
 }
 
 // Not due yet, by a hint that came too early.
-void put_off(const store::TaskRow &row, const dispatch::Popped &p) {
+void put_off(const store::TaskRow &row, const dispatch::Lease &p) {
     dispatch::file_hint({row.ref, dispatch::outside_lane(p.queue), row.priority, row.delayed_at, row.dies_at, row.group, dispatch::Comes::Again});
     dispatch::wake_scheduler(dispatch::map.queues[p.queue].db);
 }
 
-// Makes one popped task retained. False: it is not to be had.
-bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *row, const pg::Moment &at) {
+// Makes the task of a popped entry retained. False: it is not to be had.
+bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg::Moment &at) {
+    const dispatch::Lease &p = dispatch::lease(entry);
     TimestampTz now = at.wall;
     if (!store::fetch_to_change(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
@@ -57,21 +57,16 @@ bool take_one(const TakeRequest &r, const dispatch::Popped &p, store::TaskRow *r
         if (row->group != 0 && !q->group_pass) wait_in_group(*row, now + locked_wait);
         return false;
     }
-    dispatch::note_retained({p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
+    dispatch::note_retained(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
     return true;
 }
 
-// The head of a group that is not to be had: when that is by changes of this very transaction, an abort has it the first again.
-void keep_place(const dispatch::Popped &p) {
-    dispatch::note_touched({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), dispatch::Comes::Again});
-}
-
-// What was popped and not looked at yet when an error came; the pages' bounds of dies_at are found again by a look at them.
-void return_rest(const dispatch::Popped *popped, int n) {
-    while (n-- > 0) {
-        dispatch::put_back(popped[n].queue, popped[n].priority, popped[n].ref, dispatch::key_of_group(popped[n].group), GetCurrentTimestamp());
-        dispatch::unreserve(popped[n].queue, popped[n].group);
-    }
+// A task that is not to be had. The head of a group: when that is by changes of this very transaction, an abort has it the first again.
+void leave(SlotNo entry) {
+    const dispatch::Lease &p = dispatch::lease(entry);
+    if (p.group != 0)
+        dispatch::note_touched({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), dispatch::Comes::Again});
+    dispatch::drop_popped(entry);
 }
 
 }  // namespace
@@ -84,34 +79,23 @@ int64 new_receipt() {
 }
 
 int take(const TakeRequest &r, store::TaskRow *out, int most) {
-    dispatch::Popped popped[pop_chunk];
-    int taken = 0, n = 0, i = 0;
-    auto take_all = [&] {
-        while (taken < most) {
-            int want = Min(most - taken, pop_chunk);
-            while (want > 0 && !dispatch::reserve_leases(want)) {
-                dispatch::unreserve_leases();
-                want /= 2;
-            }
-            if (want == 0) break;
-            i = 0;
-            n = dispatch::pop_for_outside(r.ns, r.queues, popped, want);
-            if (n == 0) break;
-            pg::Moment now = pg::this_moment();
-            for (; i < n; i++) {
-                if (take_one(r, popped[i], &out[taken], now)) {
-                    taken++;
-                    continue;
-                }
-                if (popped[i].group != 0) keep_place(popped[i]);
-                dispatch::unreserve(popped[i].queue, popped[i].group);
-            }
+    int taken = 0;
+    SlotNo popped[dispatch::most_unheld];
+    while (taken < most) {
+        std::span<const SlotNo> entries = dispatch::reserve_leases(most - taken);
+        entries = entries.first(Min(entries.size(), static_cast<std::size_t>(most - taken)));
+        int n = dispatch::pop_for_outside(r.ns, r.queues, entries);
+        if (n == 0) break;
+        memcpy(popped, entries.data(), sizeof(SlotNo) * static_cast<Size>(n));  // the span changes with each task that is taken
+        pg::Moment now = pg::this_moment();
+        for (int i = 0; i < n; i++) {
+            if (take_one(r, popped[i], &out[taken], now))
+                taken++;
+            else
+                leave(popped[i]);
         }
-    };
-    pg::with_cleanup(take_all, [&] {
-        return_rest(popped + i, n - i);
-        dispatch::unreserve_leases();
-    });
+    }
+    dispatch::return_unheld();
     return taken;
 }
 

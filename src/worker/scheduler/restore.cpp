@@ -52,9 +52,11 @@ void check(const Restored &r) {
 // It holds from now on for its full length: extensions may have been lost.
 void restore_lease(const store::TaskRow &row, SlotNo queue) {
     dispatch::Lease lease;
-    if (dispatch::find_lease(row.ref.id, &lease) || !dispatch::reserve_leases(1)) return;
+    if (dispatch::find_lease(row.ref.id, &lease)) return;
+    std::span<const SlotNo> entries = dispatch::reserve_leases(1);
+    if (entries.empty()) return;
     dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0;
-    dispatch::add_lease({queue, group, row.ref, row.receipt, row.priority, row.attempt, restored_time(row), row.dies_at, false, InvalidOid});
+    dispatch::add_lease(entries[0], {queue, group, row.ref, row.receipt, row.priority, row.attempt, restored_time(row), row.dies_at, false, InvalidOid});
     pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
     pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
     remember(row);
