@@ -29,6 +29,10 @@ struct Hold {
     pg_atomic_uint32 state;  // HoldState
 };
 
+inline HoldState hold_state(const Hold &h) {
+    return static_cast<HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
+}
+
 constexpr int progress_note_bytes = 128;
 constexpr int cancel_reason_bytes = 256;
 
@@ -66,6 +70,20 @@ struct LeaseTime {
 // whose row is retained, in the chain of its id.
 enum class LeaseState : uint32 { Free, Reserved, Popped, Held };
 
+// What the scheduler owes the row of a task whose holder is gone: the entry stands until that is written, however often the row is locked or the
+// transaction fails.
+enum class Owed : uint8 {
+    Nothing,
+    Check,       // its lease was restored from the row, which may have changed since
+    PutBack,     // popped by a worker that ended
+    GiveBack,    // held, but not begun
+    Crash,       // it ran when its process ended by itself, or with the server
+    Terminated,  // it ran when an administrator ended its process
+    TimedOut,    // it ran when the server ended its process at transaction_timeout
+    Charge,      // it ran when the server crashed, and its claim was lost with the crash
+    Found,       // retained, and nobody had it
+};
+
 // A task that an outside worker holds, or is about to. Lease lock of its id while it is Held, else its session writes it alone.
 struct Lease {
     pg_atomic_uint32 state;  // LeaseState
@@ -83,6 +101,7 @@ struct Lease {
     Oid role;              // that retained it, InvalidOid: not known since the server started
     bool bound;            // ends with that process
     bool ended;            // its session is gone
+    Owed owed;
     SlotNo next;           // in the hash chain, or free list
 };
 

@@ -5,6 +5,9 @@
 
 namespace pgqueue::dispatch {
 
+// Counts a repair: there should be none.
+inline void note_repair(SlotNo db, Repaired kind) { pg_atomic_fetch_add_u64(&database(db).repaired[static_cast<int>(kind)], 1); }
+
 // Neither waits nor raises.
 void note_incident(SlotNo db, Incident kind, int64 id);
 // The ids that are kept, each once; room for incident_places. Returns how many.

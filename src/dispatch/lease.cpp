@@ -4,6 +4,7 @@
 #include "dispatch/outside.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -22,10 +23,24 @@ SlotNo *chain_of(int64 id) {
                            static_cast<uint32>(lease_part(id))];
 }
 
-// receipt 0: any.
+// The entry of this process's database.
+SlotNo my_database() {
+    static constinit SlotNo db = -1;
+    if (db < 0 || !database(db).used || database(db).oid != MyDatabaseId) db = find_database(MyDatabaseId);
+    return db;
+}
+
+// Is it the holder of this task in a database? For a moment there may be two: the next holder's, and one that is about to go. Without a
+// receipt (0) what is put back, or charged, counts for none.
+bool is_of(const Lease &l, SlotNo db, int64 id, int64 receipt) {
+    if (l.id != id || l.db != db) return false;
+    return receipt == 0 ? l.owed != Owed::PutBack && l.owed != Owed::Charge : l.receipt == receipt;
+}
+
 Lease *find_locked(int64 id, int64 receipt) {
+    SlotNo db = my_database();
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
-        if (map.leases[l].id == id && (receipt == 0 || map.leases[l].receipt == receipt)) return &map.leases[l];
+        if (is_of(map.leases[l], db, id, receipt)) return &map.leases[l];
     return nullptr;
 }
 
@@ -71,7 +86,7 @@ void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
 
 std::span<const SlotNo> reserve_leases(int count) {
     while (n_unheld < Min(count, most_unheld)) {
-        SlotNo no = take_lease();
+        SlotNo no = free_leases() > spare_leases() ? take_lease() : -1;
         if (no < 0) break;
         Lease &l = lease(no);
         l = Lease{};
@@ -113,14 +128,26 @@ void return_unheld() {
     }
 }
 
+namespace {
+
+// Puts a held entry into the chain of its task.
+void publish(SlotNo no, Lease *made) {
+    pg_atomic_init_u32(&made->state, static_cast<uint32>(LeaseState::Held));
+    made->id = made->ref.id;
+    made->db = map.queues[made->queue].db;
+    pg::LwLockGuard lock(lease_lock(made->id));
+    SlotNo *chain = chain_of(made->id);
+    made->next = *chain;
+    lease(no) = *made;
+    *chain = no;
+}
+
+}  // namespace
+
 void add_lease(SlotNo no, const LeaseRequest &r) {
-    SlotNo db = map.queues[r.queue].db;
     Lease made{};
-    pg_atomic_init_u32(&made.state, static_cast<uint32>(LeaseState::Held));
-    made.id = r.ref.id;
     made.receipt = r.receipt;
     made.ref = r.ref;
-    made.db = db;
     made.queue = r.queue;
     made.group = r.group;
     made.priority = r.priority;
@@ -129,17 +156,72 @@ void add_lease(SlotNo no, const LeaseRequest &r) {
     made.dies = r.dies;
     made.procno = -1;
     made.bound = r.bound;
+    made.owed = r.owed;
     if (OidIsValid(r.role)) give_to_session(&made, r.role);
     forget_unheld(no);
-    {
-        pg::LwLockGuard lock(lease_lock(r.ref.id));
-        SlotNo *chain = chain_of(r.ref.id);
-        made.next = *chain;
-        lease(no) = made;
-        *chain = no;
-    }
+    publish(no, &made);
     has_bound = has_bound || r.bound;
-    note_lease_ends(db, r.time, r.dies);
+    note_lease_ends(made.db, r.time, r.dies);
+    if (r.owed != Owed::Nothing) note_lease_end(made.db, 1);
+}
+
+bool owe(const OwedRow &r) {
+    SlotNo no = take_lease();
+    if (no < 0) return false;
+    int64 now = pg::monotonic_now();
+    Lease made{};
+    made.receipt = r.receipt;
+    made.ref = r.ref;
+    made.queue = r.queue;
+    made.group = r.group;
+    made.priority = r.priority;
+    made.attempt = r.attempt;
+    made.time = {now, now + r.order, 0};
+    made.procno = -1;
+    made.owed = r.what;
+    publish(no, &made);
+    if (r.what == Owed::Charge) pg_atomic_fetch_add_u32(&database(made.db).charges_owed, 1);
+    note_lease_end(made.db, 1);
+    return true;
+}
+
+void forget_owed(int64 id, int64 receipt) {
+    pg::LwLockGuard lock(lease_lock(id));
+    if (Lease *l = find_locked(id, receipt)) l->owed = Owed::Nothing;
+}
+
+bool is_to_be_charged(int64 id) {
+    pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
+    for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
+        if (map.leases[l].id == id && map.leases[l].db == my_database() && map.leases[l].owed == Owed::Charge) return true;
+    return false;
+}
+
+bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt) {
+    Lease l;
+    if (find_lease(id, &l, receipt)) return true;
+    for (const WorkerSlot &w : map.shared->workers) {
+        if (w.db != db) continue;
+        uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
+        for (uint32 i = 0; i < n; i++)
+            if (w.holds[i].ref.id == id && w.holds[i].receipt == receipt && hold_state(w.holds[i]) != HoldState::None) return true;
+    }
+    return false;
+}
+
+OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience) {
+    OwedLook look{};
+    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+        Lease l;
+        if (!read_lease(i, db, &l) || !is_over(l, now)) continue;
+        int64 since = l.owed != Owed::Nothing || l.time.ends == 0 ? l.time.given : l.time.ends;
+        if (now.monotonic - since <= patience) continue;
+        look.count++;
+        if (now.monotonic - since <= look.waited) continue;
+        look.waited = now.monotonic - since;
+        look.first_id = l.id;
+    }
+    return look;
 }
 
 bool find_lease(int64 id, Lease *out, int64 receipt) {
@@ -163,14 +245,16 @@ bool session_lives(const Lease &l) {
     return l.session != 0 && BackendPidGetProc(l.session) == &ProcGlobal->allProcs[l.procno];
 }
 
-bool take_lease_out(int64 id, int64 receipt, Place *place) {
+namespace {
+
+bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
     SlotNo gone = -1;
     {
         pg::LwLockGuard lock(lease_lock(id));
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
             Lease &l = map.leases[*link];
-            // For a moment there may be two: the next holder's, and one that is about to go.
-            if (l.id != id || l.receipt != receipt) continue;
+            if (l.id != id || l.db != db || l.receipt != receipt) continue;
+            if (l.owed == Owed::Charge) pg_atomic_fetch_sub_u32(&database(db).charges_owed, 1);
             gone = *link;
             *place = {l.queue, l.group};
             *link = l.next;
@@ -182,6 +266,10 @@ bool take_lease_out(int64 id, int64 receipt, Place *place) {
     return gone >= 0;
 }
 
+}  // namespace
+
+bool take_lease_out(int64 id, int64 receipt, Place *place) { return take_out(my_database(), id, receipt, place); }
+
 bool drop_lease(int64 id, int64 receipt) {
     Place place;
     if (!take_lease_out(id, receipt, &place)) return false;
@@ -191,8 +279,7 @@ bool drop_lease(int64 id, int64 receipt) {
 
 void move_lease_to(int64 id, SlotNo queue, uint64 key) {
     Place place{queue, key != 0 ? hold_in_group(queue, key) : 0};
-    pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
-    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
+    take_places(queue);
     {
         pg::LwLockGuard lock(lease_lock(id));
         if (Lease *l = find_locked(id, 0)) {
@@ -232,7 +319,7 @@ void end_session_leases() {
 }
 
 bool is_over(const Lease &l, const pg::Moment &now) {
-    return l.ended || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
+    return l.ended || l.owed != Owed::Nothing || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
 }
 
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
@@ -264,8 +351,9 @@ int64 next_lease_end(SlotNo db, const pg::Moment &now) {
 
 void clear_leases(SlotNo db) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
-        Lease l = map.leases[i];
-        if (l.id != 0 && l.db == db) drop_lease(l.id, l.receipt);
+        Lease l;
+        Place place;
+        if (read_lease(i, db, &l) && take_out(db, l.id, l.receipt, &place)) end_running(place.queue, place.group);
     }
 }
 

@@ -10,6 +10,8 @@ namespace pgqueue::dispatch {
 // ends: by return_unheld, which every abort calls, and so every exit.
 
 constexpr int most_unheld = 128;
+// Entries that sessions leave to the scheduler.
+inline int32 spare_leases() { return map.shared->n_leases / 16; }
 // Reserves entries until this process has `count` of them, at most most_unheld; returns those it has.
 std::span<const SlotNo> reserve_leases(int count);
 inline Lease &lease(SlotNo no) { return map.leases[no]; }
@@ -32,8 +34,35 @@ struct LeaseRequest {
     TimestampTz dies;  // 0 never
     bool bound;
     Oid role;           // that retains it, InvalidOid: not known, and the session neither
+    Owed owed = Owed::Nothing;
 };
 void add_lease(SlotNo no, const LeaseRequest &request);
+
+// Makes an entry for a row that is owed something. The places under the limits that its task takes are the entry's from then on. Entries of one
+// moment are done in their `order`. False: no entry is free.
+struct OwedRow {
+    SlotNo queue;
+    GroupNo group;
+    TaskRef ref;
+    int64 receipt;
+    int32 priority, attempt;
+    Owed what;
+    int64 order;
+};
+bool owe(const OwedRow &row);
+// Nothing is owed to the row any more; its lease holds.
+void forget_owed(int64 id, int64 receipt);
+// Is the task owed a charge for an attempt that the server's crash ended?
+bool is_to_be_charged(int64 id);
+// A process of this server's life has the task, by a lease or in a worker's slot.
+bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
+// Rows that are owed something, and leases that are over, for longer than `patience` microseconds.
+struct OwedLook {
+    int32 count;
+    int64 first_id;     // of the one that waits longest
+    int64 waited;       // how long, microseconds
+};
+OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience);
 
 // Copies the lease of a task (with a receipt: only that one). False: none.
 bool find_lease(int64 id, Lease *out, int64 receipt = 0);

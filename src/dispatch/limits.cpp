@@ -63,6 +63,11 @@ void reserve(Queue *q, Namespace *ns, int32 n) {
     if (q->rate > 0) q->tokens -= n;
 }
 
+void take_places(SlotNo queue) {
+    pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
+    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
+}
+
 void end_running(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     Namespace &ns = map.namespaces[q.ns];

@@ -65,8 +65,13 @@ void give_priority(SlotNo no) {
     push(&map.shared->free_priority, static_cast<uint32>(no) + 1, [no](uint32 next) { map.priorities[no].next = static_cast<SlotNo>(next); });
 }
 
-SlotNo take_lease() { return static_cast<SlotNo>(pop(&map.shared->free_lease, [](uint32 n) { return static_cast<uint32>(map.leases[n].next); })) - 1; }
+SlotNo take_lease() {
+    uint32 top = pop(&map.shared->free_lease, [](uint32 n) { return static_cast<uint32>(map.leases[n].next); });
+    if (top != 0) pg_atomic_fetch_sub_u32(&map.shared->free_leases, 1);
+    return static_cast<SlotNo>(top) - 1;
+}
 void give_lease(SlotNo no) {
+    pg_atomic_fetch_add_u32(&map.shared->free_leases, 1);
     push(&map.shared->free_lease, static_cast<uint32>(no) + 1, [no](uint32 next) { map.leases[no].next = static_cast<SlotNo>(next); });
 }
 
@@ -78,6 +83,7 @@ void init_pools() {
     pg_atomic_init_u64(&s->free_priority, 0);
     for (PageNo no = s->pages; no > 0; no--) give_page(no);
     pg_atomic_init_u64(&s->free_lease, 0);
+    pg_atomic_init_u32(&s->free_leases, 0);
     for (SlotNo no = s->n_leases - 1; no >= 0; no--) give_lease(no);
     for (SlotNo no = s->n_lanes - 1; no >= 0; no--) give_lane(no);
     for (SlotNo no = s->n_priorities - 1; no >= 0; no--) give_priority(no);

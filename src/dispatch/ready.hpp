@@ -30,6 +30,8 @@ bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);
 int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
 // Tasks of the role that could run now (limits of single queues not counted).
 int64 ready_for_role(SlotNo role);
+// A task of the queue is held, as its row says: takes its place under the limits.
+void take_places(SlotNo queue);
 // Undoes the reservation of a task, also in its group (0: it is in none), and unblocks what waited for it.
 void end_running(SlotNo queue, GroupNo group);
 void end_running_all(std::span<const Place> places);

@@ -96,9 +96,9 @@ bool was_executing(Oid database, int64 id, int32 attempt) {
     return false;
 }
 
-void clear_executed(Oid database) {
+void forget_executed(Oid database, int64 id) {
     for (RunningTask &e : file->executed)
-        if (e.database == database) e.id = 0;
+        if (e.database == database && e.id == id) e.id = 0;
 }
 
 }  // namespace pgqueue::dispatch

@@ -22,7 +22,7 @@ void clear_running(SlotNo worker);
 bool next_executed(Oid database, int *at, RunningTask *task);
 // Was this attempt executing when the server crashed?
 bool was_executing(Oid database, int64 id, int32 attempt);
-// The suspects of a database have been charged.
-void clear_executed(Oid database);
+// A suspect has been charged, or need not be.
+void forget_executed(Oid database, int64 id);
 
 }  // namespace pgqueue::dispatch

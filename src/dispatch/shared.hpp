@@ -58,6 +58,10 @@ struct IncidentList {
     pg_atomic_uint64 ids[incident_places];  // 0 none
 };
 
+// What a look at the rows found wrong in memory and put right (dispatch/incidents.hpp).
+enum class Repaired { Hint, Held, Lease, Place };
+constexpr int repaired_kinds = 4;
+
 struct Deaths {
     pg_atomic_uint32 count;
     pg_atomic_uint64 first, last;  // TimestampTz
@@ -158,6 +162,8 @@ struct Database {
     pg_atomic_uint32 sleeping;       // scheduler sleeps and wants to hear of new work
     pg_atomic_uint64 min_lease;      // lower bound of the ends of leases (monotonic), INT64_MAX none
     pg_atomic_uint64 min_lease_dies; // the same of dies_at of held tasks
+    pg_atomic_uint32 charges_owed;   // leases with Owed::Charge
+    pg_atomic_uint32 unwatched;      // retained rows for which no entry of a lease was free
     pg_atomic_uint32 task_waiters;
     pg_atomic_uint32 news;           // a queue's `news` was set
     pg_atomic_uint32 listened;       // somebody has used LISTEN for one of our channels since the server started
@@ -198,6 +204,7 @@ struct Database {
     pg_atomic_uint32 holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way
     pg_atomic_uint64 held_back_since;  // TimestampTz
     IncidentList incidents[incident_kinds];
+    pg_atomic_uint64 repaired[repaired_kinds];
     Deaths scheduler_deaths;
     uint32 rebuilds;                 // since the server started
     TimestampTz no_slot_since;       // a worker could not be started for lack of a process slot, 0 none
@@ -221,6 +228,7 @@ struct Shared {
     pg_atomic_uint32 awaited[awaited_cells];  // edges to tasks, by hash of database and id
     int32 n_leases;
     pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
+    pg_atomic_uint32 free_leases;
 };
 
 // Process-local addresses into the block; null while the library is not preloaded.

@@ -179,39 +179,4 @@ TimestampTz extend(store::TaskRow *row, int64 lease) {
     return row->lease_until;
 }
 
-bool lease_over(const dispatch::Lease &seen, const pg::Moment &moment) {
-    TimestampTz now = moment.wall;
-    store::TaskRow row;
-    store::Locked locked = store::lock(seen.ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) return false;
-    if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != seen.receipt) {
-        // The row says that the attempt is over: only memory is behind.
-        dispatch::drop_lease(seen.id, seen.receipt);
-        return true;
-    }
-    dispatch::Lease lease;
-    if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return true;
-    bool expired = row.dies_at != 0 && row.dies_at <= now, session_gone = lease.ended;
-    if (!expired && !session_gone) {
-        // Extended by a transaction that has ended and tells memory in a moment.
-        if (lease.time.until != row.lease_until) return false;
-        if (!dispatch::is_over(lease, moment)) {
-            dispatch::note_lease_ends(lease.db, lease.time, lease.dies);
-            return true;
-        }
-    }
-    over(row);
-    End end = plain_end(row, AttemptEnd::Lost, Status::Retry);
-    if (expired) {
-        end.outcome = AttemptEnd::Expired;
-        end.status = Status::Expired;
-        end.error = {err::expired_while_running, "the task expired while a worker held it", nullptr, nullptr, nullptr};
-    } else {
-        end.error = {session_gone ? err::worker_ended : err::lease_ended, session_gone ? "the session of its worker ended" : "its lease ended", nullptr, nullptr, nullptr};
-        end.status = after_failure(&row, store::queue_by_id(row.queue_id), end.error.sqlstate, now);
-        if (end.status == Status::Retry) row.delayed_at = 0;  // ready at once: the wait is for failures
-    }
-    return end_attempt(&row, end, now, store::Wait::Skip);
-}
-
 }  // namespace pgqueue::task

@@ -41,7 +41,4 @@ TimestampTz extend(store::TaskRow *row, int64 lease);
 // Held outside: cancelled at once, the holder is told at its next call.
 void cancel_held(store::TaskRow *row, const char *reason);
 
-// The scheduler's: the lease of this attempt is over. False: the row is in somebody's hands, look again later.
-bool lease_over(const dispatch::Lease &lease, const pg::Moment &now);
-
 }  // namespace pgqueue::task

@@ -2,6 +2,7 @@
 #include "worker/runner.hpp"
 
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
@@ -56,12 +57,21 @@ bool is_for_my_role(const store::TaskRow &row) {
     return false;
 }
 
+// It ran when the server crashed, and the scheduler has still to write that.
+bool is_to_be_charged(const store::TaskRow &row) {
+    return pg_atomic_read_u32(&dispatch::database(my_slot().db).charges_owed) != 0 && dispatch::is_to_be_charged(row.ref.id);
+}
+
 // Looks at one row and, when it may run, makes it retained.
 Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch_to_change(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
     if (row->delayed_at > now) {
         put_off(*h, row->ref, row->delayed_at, row->dies_at);
+        return Verdict::Later;
+    }
+    if (is_to_be_charged(*row)) {
+        put_off(*h, row->ref, now + locked_wait, row->dies_at);
         return Verdict::Later;
     }
     if (row->dies_at != 0 && row->dies_at <= now) {

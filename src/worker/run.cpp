@@ -140,15 +140,26 @@ void log_event(const Claimed &c, const char *event, const Failure *f, int64 micr
             errhidestmt(true), errhidecontext(true));
 }
 
-// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on.
+// Sleeps a little longer after each failure. Only the end of the process interrupts it: a cancel was for the task, which is over.
+void wait_before_retry(int failures) {
+    constexpr int first_ms = 10, longest_ms = 1000;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(first_ms << Min(failures, 10), longest_ms),
+                    pg::wait_event("PgqueueWorkerRetry"));
+    ResetLatch(MyLatch);
+    QueryCancelPending = false;
+    CHECK_FOR_INTERRUPTS();
+}
+
+// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The scheduler recovers what
+// an ended worker held.
 void record_failure(const Claimed &c, const Failure &f, const Record &record) {
-    for (int i = 0; i < 5; i++) {
+    for (int failures = 0;; failures++) {
         pg::Outcome out = pg::run_in_transaction([&] { write_failure(c, f, record); }, self.task);
         if (out.ok || out.error.sqlstate == err::receipt_not_valid) return;
-        ereport(LOG, errmsg("pgqueue worker could not record the failure of task " INT64_FORMAT ": %s", c.row.ref.id, out.error.message));
+        if (failures == 0)
+            ereport(LOG, errmsg("pgqueue worker could not record the failure of task " INT64_FORMAT " yet: %s", c.row.ref.id, out.error.message));
+        wait_before_retry(failures);
     }
-    // The scheduler recovers what an ended worker held.
-    ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue worker gives up, its task is put back"));
 }
 
 }  // namespace

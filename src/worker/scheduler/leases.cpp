@@ -5,45 +5,65 @@
 #include "dispatch/lease.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
+#include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
-#include "task/outside.hpp"
+#include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
 using dispatch::map;
 
-constexpr int batch = 256;
+constexpr int most = 4096, at_once = 256;
 // How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some time.
 constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
 constinit int64 patience = look_again;
 
-// What ends first is first in line again.
+// What ends first is first in line again. What is owed comes before, from the last one, because each of them is put in front of the others.
 int by_end(const void *a, const void *b) {
     const auto &x = *static_cast<const dispatch::Lease *>(a);
     const auto &y = *static_cast<const dispatch::Lease *>(b);
-    if (x.time.ends != y.time.ends) return x.time.ends < y.time.ends ? -1 : 1;
-    return x.id < y.id ? -1 : x.id > y.id ? 1 : 0;
+    bool x_owed = x.owed != dispatch::Owed::Nothing, y_owed = y.owed != dispatch::Owed::Nothing;
+    if (x_owed != y_owed) return x_owed ? -1 : 1;
+    bool before = x.time.ends != y.time.ends ? x.time.ends < y.time.ends : x.id < y.id;
+    return before != x_owed ? -1 : 1;
+}
+
+// Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is left to do.
+bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now) {
+    auto *ends = static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
+    bool ok = transact("end leases", [&] {
+        for (std::size_t i = 0; i < ended.size(); i++) ends[i] = task::end_lease(ended[i], now);
+        PGQUEUE_TESTPOINT("scheduler-recovering");
+    });
+    bool all = true;
+    if (!ok && ended.size() > 1)
+        for (std::size_t i = 0; i < ended.size(); i++) all = end_some(ended.subspan(i, 1), now) && all;
+    for (std::size_t i = 0; ok && i < ended.size(); i++) {
+        task::take_place(ends[i].place);
+        all = all && ends[i].looked;
+        bool charged = ends[i].looked && (ended[i].owed == dispatch::Owed::Crash || ended[i].owed == dispatch::Owed::Charge);
+        if (charged) dispatch::forget_executed(MyDatabaseId, ended[i].id);
+    }
+    return all && (ok || ended.size() > 1);
 }
 
 }  // namespace
 
 TimestampTz end_leases(const pg::Moment &now) {
     if (dispatch::next_lease_end(self.db, now) > now.monotonic) return now.to_wall(dispatch::next_lease_end(self.db, now));
-    auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * batch));
-    bool ok = true, all = true;
-    for (SlotNo from = 0; ok && from >= 0;) {
-        int n = dispatch::collect_ended(self.db, now, &from, ended, batch);
-        if (n == 0) break;
-        qsort(ended, static_cast<std::size_t>(n), sizeof(dispatch::Lease), by_end);
-        ok = transact("end leases", [ended, n, &now, &all] {
-            for (int i = 0; i < n; i++) all = task::lease_over(ended[i], now) && all;
-        });
+    auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * most));
+    bool all = true;
+    for (SlotNo from = 0; from >= 0;) {
+        auto n = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
+        qsort(ended, n, sizeof(dispatch::Lease), by_end);
+        for (std::size_t i = 0; i < n; i += at_once) all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now) && all;
     }
     // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
-    if (!ok || !all) dispatch::note_lease_end(self.db, now.monotonic + patience);
-    patience = ok && all ? look_again : Min(patience * 2, look_again_late);
+    if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);
+    patience = all ? look_again : Min(patience * 2, look_again_late);
     return now.to_wall(dispatch::next_lease_end(self.db, now));
 }
 

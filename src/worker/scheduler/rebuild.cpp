@@ -33,18 +33,11 @@ using dispatch::Page;
 using dispatch::page;
 using dispatch::PageNo;
 
-struct Orphan {
-    int64 id;
-    int32 attempt;
-    SlotNo queue;
-    dispatch::GroupNo group;  // 0 none: its place there is taken until the task is given back
-};
-
 struct Scan {
     Snapshot snapshot;
     int64 *counts;       // of this rebuild, by queue slot and status
-    Orphan *orphans;
-    int n_orphans, room;
+    int64 retained;      // rows seen
+    uint32 unwatched;    // of them without an entry
     int pages_since_spill;
     int32 last_queue_id, last_role_id;
     SlotNo last_queue, last_lane;
@@ -94,16 +87,6 @@ void take_deltas(void (*apply)(const dispatch::Delta &)) {
     }
 }
 
-void add_orphan(const store::TaskRow &row) {
-    if (scan.n_orphans == scan.room) {
-        scan.room = scan.room == 0 ? 256 : scan.room * 2;
-        Size bytes = sizeof(Orphan) * static_cast<Size>(scan.room);
-        scan.orphans = static_cast<Orphan *>(scan.orphans ? repalloc_huge(scan.orphans, bytes) : MemoryContextAllocHuge(self.lasting, bytes));
-    }
-    dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(scan.last_queue, row.group) : 0;
-    scan.orphans[scan.n_orphans++] = Orphan{row.ref.id, row.attempt, scan.last_queue, group};
-}
-
 // Finds slot and lane of a row, remembering the last ones: rows of one queue tend to stand together.
 bool place(const store::TaskRow &row) {
     const store::QueueInfo *q = nullptr;
@@ -145,12 +128,10 @@ bool on_row(void *, const store::TaskRow &row) {
         if (dispatch::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
         dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
-    } else if (row.status == Status::Retained && row.epoch == 0) {
-        restore_lease(row, scan.last_queue);
+    } else if (row.status == Status::Retained) {
+        if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
         dispatch::note_incident(self.db, dispatch::Incident::Quarantined, row.ref.id);
-    } else if (row.status == Status::Retained && row.epoch != 0 && row.epoch != map.shared->boot_epoch) {
-        add_orphan(row);
     }
     return true;
 }
@@ -161,22 +142,6 @@ void between_pages(void *) {
     take_deltas(count_in_scan);
     dispatch::drain_inboxes(self.db);
     make_room();
-}
-
-// Whom the last life of the server held: charged when it was executing, else as if it had never been taken.
-void give_back_orphan(const Orphan &o) {
-    task::Place place;
-    bool ok = transact("give back a task of an earlier life of the server", [&] {
-        store::TaskRow row;
-        if (store::lock_by_id(o.id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.attempt != o.attempt) return;
-        TimestampTz now = GetCurrentTimestamp();
-        if (dispatch::was_executing(MyDatabaseId, o.id, o.attempt))
-            task::charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
-        else
-            task::give_back(&row, &place);
-    });
-    if (ok) task::take_place(place);
-    if (o.group != 0) dispatch::end_group(o.queue, o.group, false);
 }
 
 void publish_counts() {
@@ -231,15 +196,11 @@ void rebuild() {
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
     dispatch::open_groups(self.db);
-    // From the last one, so that they stand in their order again.
-    for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
-    check_restored();
-    dispatch::clear_executed(MyDatabaseId);
+    pg_atomic_write_u32(&d.unwatched, scan.unwatched);
+    owe_charges();
     dispatch::post_settle_all(self.db);
     d.rebuilds++;
-    if (scan.orphans) pfree(scan.orphans);
     pfree(scan.counts);
-    scan.orphans = nullptr;
     scan.counts = nullptr;
 }
 

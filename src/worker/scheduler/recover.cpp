@@ -1,16 +1,17 @@
-// What ended workers held, and what a worker that is busy with a long task has not begun.
+// What ended workers held, what a worker that is busy with a long task has not begun, and what ran when the server crashed.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
 #include "dispatch/cancel.hpp"
 #include "dispatch/incidents.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
-#include "task/lifecycle.hpp"
+#include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -18,83 +19,65 @@ namespace {
 using dispatch::Hold;
 using dispatch::HoldState;
 using dispatch::map;
+using dispatch::Owed;
 using dispatch::WorkerSlot;
 using dispatch::WorkerState;
 
-struct Lost {
-    SlotNo worker;
-    Hold hold;
-    HoldState was;
-    bool cancelled;
-    const char *reason;  // of the cancel, nullptr none
-    dispatch::EndedBy by;
-    bool in_use;  // out: somebody has the row in hands, look again later
-    task::Place place;
-};
+// What is owed to the task of a hold whose worker has ended: what had not begun is as if never taken, what ran is charged.
+Owed owed_of(HoldState was, dispatch::EndedBy by) {
+    if (was == HoldState::Popped) return Owed::PutBack;
+    if (was != HoldState::Running || by == dispatch::EndedBy::Shutdown) return Owed::GiveBack;
+    if (by == dispatch::EndedBy::Order) return Owed::Terminated;
+    return by == dispatch::EndedBy::Timeout ? Owed::TimedOut : Owed::Crash;
+}
 
-// Puts one task back into its place: what had not begun is as if never taken, what ran is charged, what was cancelled is over.
-void put_back(Lost &l) {
-    store::TaskRow row;
-    store::Locked locked = store::lock_by_id(l.hold.ref.id, store::Wait::Skip, false, &row);
-    l.in_use = locked == store::Locked::Held;
-    if (locked != store::Locked::Yes) return;
-    TimestampTz now = GetCurrentTimestamp();
-    if (is_waiting(row.status)) {
-        if (l.was == HoldState::Popped) l.place = task::place_of(row);
-        return;
-    }
-    bool mine = row.status == Status::Retained && row.epoch == map.shared->boot_epoch && row.receipt == l.hold.receipt;
-    if (!mine) return;
-    if (l.cancelled) {
+bool was_cancelled(const WorkerSlot &w, const Hold &h) {
+    return static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.cancel_id))) == h.ref.id &&
+           static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.cancel_attempt))) == h.attempt;
+}
+
+// A task that was cancelled is over; the reason stands in the slot, which stays until this is written. False: look again.
+bool write_cancelled(const WorkerSlot &w, const Hold &h) {
+    bool looked = false;
+    bool ok = transact("end a cancelled task of an ended worker", [&] {
+        store::TaskRow row;
+        store::Locked locked = store::lock_by_id(h.ref.id, store::Wait::Skip, false, &row);
+        looked = locked != store::Locked::Held;
+        if (locked != store::Locked::Yes || row.status != Status::Retained || row.receipt != h.receipt) return;
+        const char *reason = dispatch::cancel_reason(w, h.ref.id, h.attempt);
         task::End end{};
         end.outcome = AttemptEnd::Cancelled;
         end.status = Status::Cancelled;
         end.error.sqlstate = ERRCODE_QUERY_CANCELED;
-        end.error.message = l.reason != nullptr ? l.reason : "the task was cancelled and its worker terminated";
+        end.error.message = reason != nullptr ? reason : "the task was cancelled and its worker terminated";
         end.cpu_seconds = -1;
         end.wal_bytes = end.row_count = -1;
-        task::end_attempt(&row, end, now, store::Wait::Skip);
-    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Order) {
-        task::charge_terminated(&row, now);
-    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Timeout) {
-        task::fail_timed_out(&row, now);
-    } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
-        dispatch::note_death(&map.roles[map.shared->workers[l.worker].role].deaths, now);
-        task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
-    } else {
-        task::give_back(&row, &l.place);
-    }
+        task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Skip);
+    });
+    return ok && looked;
 }
 
-void release_hold(Hold *h) {
-    dispatch::end_running(h->queue, h->group);
+// Deals with one hold of an ended worker. False: it stays in the slot until a later look.
+bool recover_hold(SlotNo no, Hold *h, int64 order) {
+    WorkerSlot &w = map.shared->workers[no];
+    HoldState was = dispatch::hold_state(*h);
+    if (was == HoldState::None || was == HoldState::Taken) return true;
+    bool cancelled = was == HoldState::Running && was_cancelled(w, *h);
+    Owed what = owed_of(was, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)));
+    if (cancelled ? !write_cancelled(w, *h)
+                  : !dispatch::owe({h->queue, h->group, h->ref, h->receipt, h->priority, h->attempt, what, order}))
+        return false;
     pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
+    if (cancelled) dispatch::end_running(h->queue, h->group);
+    if (what == Owed::Crash && !cancelled) dispatch::note_death(&map.roles[w.role].deaths, GetCurrentTimestamp());
+    return true;
 }
 
 // False: something is left to do.
 bool recover_ended(SlotNo no) {
     WorkerSlot &w = map.shared->workers[no];
     bool done = true;
-    // From the last one, so that they stand in their order again.
-    for (uint32 i = pg_atomic_read_u32(&w.n_holds); i-- > 0;) {
-        Hold &h = w.holds[i];
-        HoldState was = static_cast<HoldState>(pg_atomic_read_u32(&h.state));
-        if (was == HoldState::None || was == HoldState::Taken) continue;
-        bool cancelled = static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == h.ref.id && static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == h.attempt;
-        const char *reason = cancelled ? dispatch::cancel_reason(w, h.ref.id, h.attempt) : nullptr;
-        Lost lost{no, h, was, cancelled, reason, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)), false, {}};
-        if (!transact("give back the task of an ended worker", [&lost] {
-                put_back(lost);
-                PGQUEUE_TESTPOINT("scheduler-recovering");
-            }))
-            pg_atomic_write_u32(&my_db().lost, 1);
-        else
-            task::take_place(lost.place);
-        if (lost.in_use)
-            done = false;
-        else
-            release_hold(&h);
-    }
+    for (uint32 i = 0; i < pg_atomic_read_u32(&w.n_holds); i++) done = recover_hold(no, &w.holds[i], i) && done;
     if (!done) return false;
     dispatch::clear_running(no);
     note_worker_gone(no);
@@ -102,13 +85,15 @@ bool recover_ended(SlotNo no) {
 }
 
 // Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and what it has begun by now.
-bool take_back_one(Hold *h, task::Place *place) {
+void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     store::TaskRow row;
     // While we hold the row of a retained task it cannot end, so its hold is not used again for another one.
-    if (store::lock(h->ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.receipt != h->receipt) return false;
+    if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.receipt != copy.receipt)
+        return;
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
-    if (!pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken))) return false;
-    return task::give_back(&row, place);
+    *taken = pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken));
+    PGQUEUE_TESTPOINT("scheduler-taking-back");
+    if (*taken) task::give_back(&row, place);
 }
 
 // Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its tasks keep their order
@@ -118,36 +103,23 @@ bool could_share(const WorkerSlot &w) {
     return config::max_workers_per_role != 1 && pg_atomic_read_u32(&map.shared->total_workers) < static_cast<uint32>(config::max_workers());
 }
 
-// Takes back what a worker has not begun while its present task goes on.
+// Takes back what a worker has not begun while its present task goes on. What was taken and could not be written is owed.
 void take_back(WorkerSlot *w) {
     for (uint32 i = pg_atomic_read_u32(&w->n_holds); i-- > 0;) {
         Hold &h = w->holds[i];
-        if (static_cast<HoldState>(pg_atomic_read_u32(&h.state)) != HoldState::Claimed) continue;
+        if (dispatch::hold_state(h) != HoldState::Claimed) continue;
+        const Hold copy = h;  // once taken, the worker may go on and use its holds again
         bool taken = false;
-        SlotNo queue = h.queue;  // once taken, the worker may go on and use its holds again
-        dispatch::GroupNo group = h.group;
         task::Place place;
-        bool ok = transact("take back a task that has not begun", [&] { taken = take_back_one(&h, &place); });
-        if (ok) task::take_place(place);
-        if (taken) dispatch::end_running(queue, group);
-        if (!ok && static_cast<HoldState>(pg_atomic_read_u32(&h.state)) == HoldState::Taken) pg_atomic_write_u32(&my_db().lost, 1);
+        bool ok = transact("take back a task that has not begun", [&] { take_back_one(copy, &h, &taken, &place); });
+        if (!taken) continue;
+        if (!ok && dispatch::owe({copy.queue, copy.group, copy.ref, copy.receipt, copy.priority, copy.attempt, Owed::GiveBack, 0})) continue;
+        if (ok)
+            task::take_place(place);
+        else
+            pg_atomic_fetch_add_u32(&my_db().unwatched, 1);
+        dispatch::end_running(copy.queue, copy.group);
     }
-}
-
-// Charges one task that was executing when the server crashed. Its claim may be lost with the crash: it was committed without waiting for the
-// disk; then the row looks as if nobody had begun that attempt.
-void charge(const dispatch::RunningTask &t) {
-    store::TaskRow row;
-    if (store::lock_by_id(t.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
-    TimestampTz now = GetCurrentTimestamp();
-    if (is_waiting(row.status) && row.attempt < t.attempt) {
-        row.uncounted += t.attempt - row.attempt - 1;
-        row.attempt = t.attempt;
-        row.started_at = now;
-    } else if (row.status != Status::Retained || row.attempt != t.attempt || row.epoch == map.shared->boot_epoch) {
-        return;
-    }
-    task::charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
 }
 
 }  // namespace
@@ -157,8 +129,32 @@ void charge_executed() {
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
     dispatch::RunningTask t;
-    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) transact("charge a task that ran when the server crashed", [&t] { charge(t); });
+    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) {
+        bool done = false;
+        bool ok = transact("charge a task that ran when the server crashed",
+                           [&] { done = task::charge_executed(t.id, t.attempt, GetCurrentTimestamp()); });
+        if (ok && done) dispatch::forget_executed(MyDatabaseId, t.id);
+    }
     synchronous_commit = before;
+}
+
+void owe_charges() {
+    dispatch::RunningTask t;
+    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) {
+        SlotNo queue = -1;
+        bool retained = false;
+        bool ok = transact("look at a task that ran when the server crashed", [&] {
+            store::TaskRow row;
+            if (!store::find(t.id, false, &row)) return;
+            retained = row.status == Status::Retained && row.attempt == t.attempt && row.epoch != map.shared->boot_epoch;
+            const store::QueueInfo *q = is_waiting(row.status) && row.attempt < t.attempt ? store::queue_by_id(row.queue_id) : nullptr;
+            if (q != nullptr) queue = task::slot_of(*q);
+        });
+        if (queue >= 0 && dispatch::owe({queue, 0, {t.id, InvalidBlockNumber, 0, 0}, 0, 0, t.attempt, Owed::Charge, 0}))
+            dispatch::take_places(queue);
+        else if (ok && !retained)
+            dispatch::forget_executed(MyDatabaseId, t.id);
+    }
 }
 
 TimestampTz recover_workers(TimestampTz now) {

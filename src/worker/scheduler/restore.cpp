@@ -1,76 +1,45 @@
-// Leases of outside workers that the scan of the rows finds and memory does not know: an earlier life of the server gave them.
+// Retained rows that the scan finds: each has a holder in memory afterwards, or an entry for what the scheduler owes it.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
-#include "store/catalog.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/running_file.hpp"
+#include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using dispatch::Owed;
 
-struct Restored {
-    TaskRef ref;
-    int64 receipt;
-};
+// The group of a held task counts it; 0 none.
+dispatch::GroupNo group_of(const store::TaskRow &row, SlotNo queue) { return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0; }
 
-// Of this rebuild.
-constinit Restored *restored = nullptr;
-constinit int n_restored = 0, room = 0;
-
-void remember(const store::TaskRow &row) {
-    if (n_restored == room) {
-        room = room == 0 ? 256 : room * 2;
-        Size bytes = sizeof(Restored) * static_cast<Size>(room);
-        restored = static_cast<Restored *>(restored ? repalloc_huge(restored, bytes) : MemoryContextAllocHuge(self.lasting, bytes));
-    }
-    restored[n_restored++] = Restored{row.ref, row.receipt};
+// A lease of an earlier life of the server holds from now on for its full length. An end or an extension that committed after the snapshot of
+// the scan, and told memory before the entry was there, is not known yet: its row is looked at once more. What is told later finds the entry.
+bool restore_lease(const store::TaskRow &row, SlotNo queue) {
+    std::span<const SlotNo> entries = dispatch::reserve_leases(1);
+    if (entries.empty()) return false;
+    dispatch::add_lease(entries[0], {queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, task::restored_time(row), row.dies_at,
+                                     false, InvalidOid, Owed::Check});
+    dispatch::take_places(queue);
+    return true;
 }
 
-// How long it holds: as long as it was given for, one that was extended from its start to its last end. A clock that was set back meanwhile
-// leaves the queue's.
-int64 full_length(const store::TaskRow &row) {
-    if (row.lease_until > row.started_at) return row.lease_until - row.started_at;
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    return q != nullptr && q->lease > 0 ? q->lease : 1;
-}
-
-// A lease that nobody has given in this life of the server: whatever a session tells is newer.
-dispatch::LeaseTime restored_time(const store::TaskRow &row) { return {0, row.lease_until != 0 ? pg::monotonic_now() + full_length(row) : 0, row.lease_until}; }
-
-void check(const Restored &r) {
-    store::TaskRow row;
-    if (!store::fetch(r.ref, false, &row) || row.status != Status::Retained || row.receipt != r.receipt)
-        dispatch::drop_lease(r.ref.id, r.receipt);
-    else
-        dispatch::move_lease(r.ref.id, r.receipt, restored_time(row), InvalidOid);
+// Its process is gone. One of an earlier life of the server: charged when it was executing, else as if it had never been taken.
+bool owe_orphan(const store::TaskRow &row, SlotNo queue, int64 order) {
+    bool this_life = row.epoch == dispatch::map.shared->boot_epoch;
+    Owed what = this_life ? Owed::Found : dispatch::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
+    if (!dispatch::owe({queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, what, order})) return false;
+    dispatch::take_places(queue);
+    return true;
 }
 
 }  // namespace
 
-// It holds from now on for its full length: extensions may have been lost.
-void restore_lease(const store::TaskRow &row, SlotNo queue) {
-    dispatch::Lease lease;
-    if (dispatch::find_lease(row.ref.id, &lease)) return;
-    std::span<const SlotNo> entries = dispatch::reserve_leases(1);
-    if (entries.empty()) return;
-    dispatch::GroupNo group = row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0;
-    dispatch::add_lease(entries[0], {queue, group, row.ref, row.receipt, row.priority, row.attempt, restored_time(row), row.dies_at, false, InvalidOid});
-    pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
-    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
-    remember(row);
-}
-
-// An end or an extension that committed after the snapshot of the scan, and told memory before the lease was there, is not known yet: the lease
-// would keep its place under the limits, or wait for a word that does not come. Who tells memory later finds it.
-void check_restored() {
-    transact("look at restored leases", [] {
-        for (int i = 0; i < n_restored; i++) check(restored[i]);
-    });
-    if (restored != nullptr) pfree(restored);
-    restored = nullptr;
-    n_restored = room = 0;
+bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order) {
+    if (dispatch::is_held_by_anybody(self.db, row.ref.id, row.receipt)) return true;
+    return row.epoch == 0 ? restore_lease(row, queue) : owe_orphan(row, queue, order);
 }
 
 }  // namespace pgqueue::worker::scheduler

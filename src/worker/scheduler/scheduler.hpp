@@ -28,9 +28,8 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
-// restore.cpp: leases of an earlier life of the server.
-void restore_lease(const store::TaskRow &row, SlotNo queue);
-void check_restored();  // after the scan
+// restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False: no entry is free.
+bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
 // dependencies.cpp: tasks that wait for others; returns when to look again.
 TimestampTz settle_dependencies(TimestampTz now);
@@ -58,6 +57,7 @@ TimestampTz notify_listeners(TimestampTz now);
 // recover.cpp: what ended workers held; what a slow worker has not begun.
 TimestampTz recover_workers(TimestampTz now);
 void charge_executed();  // before the rebuild: what ran when the server crashed
+void owe_charges();      // after it: what could not be charged yet
 
 // staff.cpp: starts and retires workers.
 TimestampTz staff(TimestampTz now);

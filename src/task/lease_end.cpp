@@ -1,0 +1,151 @@
+#include "task/lease_end.hpp"
+
+#include "dispatch/incidents.hpp"
+#include "dispatch/outside.hpp"
+#include "dispatch/running_file.hpp"
+#include "pg/errcodes.hpp"
+#include "store/catalog.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+using dispatch::Owed;
+
+bool is_of(const store::TaskRow &row, const dispatch::Lease &lease) {
+    return row.status == Status::Retained && row.receipt == lease.receipt;
+}
+
+// Memory is behind: the row says that the attempt is over.
+LeaseEnd drop(const dispatch::Lease &lease) {
+    dispatch::drop_lease(lease.id, lease.receipt);
+    return {true, {}};
+}
+
+End lost_end(const store::TaskRow &row, AttemptEnd outcome, Status status) {
+    End end{};
+    end.worker = store::worker_name(row);
+    end.outcome = outcome;
+    end.status = status;
+    end.cpu_seconds = -1;
+    end.wal_bytes = end.row_count = -1;
+    return end;
+}
+
+// The task's time is over, whoever holds it.
+bool expire(store::TaskRow *row, TimestampTz now) {
+    End end = lost_end(*row, AttemptEnd::Expired, Status::Expired);
+    end.error = {err::expired_while_running, "the task expired while a worker held it", nullptr, nullptr, nullptr};
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
+// Its holder has lost it. The task is ready at once: the wait before a retry is for failures.
+bool lose(store::TaskRow *row, bool session_gone, TimestampTz now) {
+    End end = lost_end(*row, AttemptEnd::Lost, Status::Retry);
+    end.error.sqlstate = session_gone ? err::worker_ended : err::lease_ended;
+    end.error.message = session_gone ? "the session of its worker ended" : "its lease ended";
+    end.status = after_failure(row, store::queue_by_id(row->queue_id), end.error.sqlstate, now);
+    if (end.status == Status::Retry) row->delayed_at = 0;
+    return end_attempt(row, end, now, store::Wait::Skip);
+}
+
+// A lease of an outside worker that is over by its time, its session or the end of its task.
+LeaseEnd end_outside(store::TaskRow *row, const dispatch::Lease &seen, const pg::Moment &now) {
+    dispatch::Lease lease;
+    if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return {true, {}};
+    bool expired = row->dies_at != 0 && row->dies_at <= now.wall;
+    if (!expired && !lease.ended) {
+        // Extended by a transaction that has ended and tells memory in a moment.
+        if (lease.time.until != row->lease_until) return {};
+        if (!dispatch::is_over(lease, now)) {
+            dispatch::note_lease_ends(lease.db, lease.time, lease.dies);
+            return {true, {}};
+        }
+    }
+    bool written = expired ? expire(row, now.wall) : lose(row, lease.ended, now.wall);
+    if (written) dispatch::note_lease_over(seen.id, seen.receipt);
+    return {written, {}};
+}
+
+// A lease that was restored from its row: it may have been extended, or ended, between the scan and the entry.
+LeaseEnd check(const store::TaskRow &row, const dispatch::Lease &lease) {
+    dispatch::move_lease(lease.id, lease.receipt, restored_time(row), InvalidOid);
+    dispatch::forget_owed(lease.id, lease.receipt);
+    return {true, {}};
+}
+
+LeaseEnd put_back(const store::TaskRow &row, const dispatch::Lease &lease) {
+    dispatch::note_lease_over(lease.id, lease.receipt);
+    return {true, place_of(row)};
+}
+
+// A task that nobody had is ready again as if it had never been taken.
+bool repair(store::TaskRow *row, SlotNo db, Place *place) {
+    if (!give_back(row, place)) return false;
+    dispatch::note_repair(db, dispatch::Repaired::Held);
+    return true;
+}
+
+// The end of an attempt whose process is gone.
+LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz now) {
+    LeaseEnd end{};
+    bool this_life = row->epoch == dispatch::map.shared->boot_epoch;
+    switch (lease.owed) {
+        case Owed::Crash: {
+            const char *why = this_life ? "the worker process ended while the task ran" : "the server crashed while the task ran";
+            end.looked = charge_crash(row, err::worker_ended, why, now);
+            break;
+        }
+        case Owed::Terminated: end.looked = charge_terminated(row, now); break;
+        case Owed::TimedOut: end.looked = fail_timed_out(row, now); break;
+        case Owed::Found: end.looked = repair(row, lease.db, &end.place); break;
+        default: end.looked = give_back(row, &end.place);
+    }
+    if (end.looked) dispatch::note_lease_over(lease.id, lease.receipt);
+    return end;
+}
+
+// How long a restored lease holds: as long as it was given for, one that was extended from its start to its last end. A clock that was set
+// back meanwhile leaves the queue's.
+int64 full_length(const store::TaskRow &row) {
+    if (row.lease_until > row.started_at) return row.lease_until - row.started_at;
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    return q != nullptr && q->lease > 0 ? q->lease : 1;
+}
+
+}  // namespace
+
+dispatch::LeaseTime restored_time(const store::TaskRow &row) {
+    return {0, row.lease_until != 0 ? pg::monotonic_now() + full_length(row) : 0, row.lease_until};
+}
+
+LeaseEnd end_lease(const dispatch::Lease &seen, const pg::Moment &now) {
+    if (seen.owed == Owed::Charge) {
+        if (!charge_executed(seen.id, seen.attempt, now.wall)) return {};
+        dispatch::note_lease_over(seen.id, seen.receipt);
+        return {true, {}};
+    }
+    store::TaskRow row;
+    store::Locked locked = store::lock(seen.ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held) return {};
+    if (locked == store::Locked::Gone) return drop(seen);
+    if (seen.owed == Owed::PutBack && is_waiting(row.status)) return put_back(row, seen);
+    if (!is_of(row, seen)) return drop(seen);
+    if (seen.owed == Owed::Nothing) return end_outside(&row, seen, now);
+    return seen.owed == Owed::Check ? check(row, seen) : end_owed(&row, seen, now.wall);
+}
+
+bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
+    store::TaskRow row;
+    store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, &row);
+    if (locked != store::Locked::Yes) return locked == store::Locked::Gone;
+    if (is_waiting(row.status) && row.attempt < attempt) {
+        row.uncounted += attempt - row.attempt - 1;
+        row.attempt = attempt;
+        row.started_at = now;
+    } else if (row.status != Status::Retained || row.attempt != attempt || row.epoch == dispatch::map.shared->boot_epoch) {
+        return true;
+    }
+    return charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
+}
+
+}  // namespace pgqueue::task
