@@ -81,6 +81,10 @@ CREATE FUNCTION pgqueue_internal.outside_workers() RETURNS TABLE (worker text, p
     task_id bigint, type text, attempt integer, state text, since timestamptz, lease_until timestamptz)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outside_workers';
 
+-- How full the shared memory of the cluster is, and what the namespaces of this database have of it.
+CREATE FUNCTION pgqueue_internal.memory() RETURNS TABLE (kind text, namespace_id integer, used bigint, capacity bigint, comment text)
+    LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 30 AS 'MODULE_PATHNAME', 'pgqueue_internal_memory';
+
 -- Whether this session, or one of a role of the caller's, holds the task as outside worker under this receipt.
 CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';

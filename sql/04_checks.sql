@@ -125,6 +125,7 @@ SELECT n.id, n.name,
     n.manage OR n.read AS bodies,                   -- payload, headers, result of tasks of others
     n.work OR n.manage AS receipts,
     n.monitor OR n.manage OR n.read AS statistics,
+    n.monitor OR n.manage AS memory,
     n.owner AS grants
 FROM (
     SELECT s.id, s.name,

@@ -45,6 +45,19 @@ COMMENT ON COLUMN pgqueue.worker.progress IS '0 to 1, as the task told';
 COMMENT ON COLUMN pgqueue.worker.progress_note IS 'as the task told';
 COMMENT ON COLUMN pgqueue.worker.ends_at IS 'estimate from progress';
 
+CREATE VIEW pgqueue.memory WITH (security_barrier) AS
+SELECT m.kind, n.name AS namespace, m.used, m.capacity, m.comment
+FROM pgqueue_internal.memory() m
+LEFT JOIN pgqueue_internal.visible n ON n.id = m.namespace_id
+WHERE CASE WHEN m.namespace_id IS NOT NULL THEN n.memory
+           ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.memory) END;
+COMMENT ON VIEW pgqueue.memory IS 'how full the dispatcher''s shared memory is: of the whole cluster, and what each namespace of this database has of it';
+COMMENT ON COLUMN pgqueue.memory.kind IS 'namespaces, queues, roles, lanes, priorities, leases, groups, grouped tasks, waiters, pages, spilled pages, or repaired';
+COMMENT ON COLUMN pgqueue.memory.namespace IS 'namespace; NULL: all of the cluster (spilled pages and repaired: of the database)';
+COMMENT ON COLUMN pgqueue.memory.used IS 'places that are taken';
+COMMENT ON COLUMN pgqueue.memory.capacity IS 'places that there are; NULL: bounded by pages';
+COMMENT ON COLUMN pgqueue.memory.comment IS 'what a place is for';
+
 -- What is of no one namespace is shown to all who see statistics of some namespace. Quarantined tasks, and those without a handler, are the last ones that
 -- the dispatcher remembers, as long as their rows say so.
 CREATE VIEW pgqueue.health WITH (security_barrier) AS
@@ -79,7 +92,7 @@ WHERE CASE WHEN p.queue_id IS NOT NULL OR p.namespace_id IS NOT NULL THEN n.stat
            ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.statistics) END;
 COMMENT ON VIEW pgqueue.health IS 'what is wrong and what to do; no row when all is well';
 COMMENT ON COLUMN pgqueue.health.severity IS 'warning or critical';
-COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, not_adopted';
+COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, memory_low, owed, not_adopted';
 COMMENT ON COLUMN pgqueue.health.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.health.queue IS 'queue';
 COMMENT ON COLUMN pgqueue.health.message IS 'what';

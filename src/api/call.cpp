@@ -1,7 +1,7 @@
 #include "api/call.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/shared.hpp"
+#include "dispatch/registry.hpp"
 #include "pg/error.hpp"
 
 namespace pgqueue::api {
@@ -116,9 +116,29 @@ const store::NamespaceInfo &find_namespace(const char *name) {
     return *ns;
 }
 
+namespace {
+
+// The queue of a name. One that memory does not know may be gone, or have a new key after a purge: memory hears of it a moment before the
+// caches of the catalog do, which are asked again then.
+const store::QueueInfo *queue_now(int32 ns_id, const char *name) {
+    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    const store::QueueInfo *q = store::queue_by_name(ns_id, name);
+    if (db < 0 || q == nullptr || dispatch::is_queue_known(db, q->id)) return q;
+    for (int tries = 0; tries < 1000; tries++) {
+        AcceptInvalidationMessages();
+        q = store::queue_by_name(ns_id, name);
+        if (q == nullptr || !dispatch::is_queue_dropped(db, q->id)) break;
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(100);
+    }
+    return q;
+}
+
+}  // namespace
+
 const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name) {
     const char *wanted = normalize("queue", name);
-    const store::QueueInfo *q = store::queue_by_name(ns.id, wanted);
+    const store::QueueInfo *q = queue_now(ns.id, wanted);
     if (q == nullptr)
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue \"%s\" does not exist in namespace \"%s\"", wanted, ns.name),
                 errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));

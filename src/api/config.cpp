@@ -50,6 +50,11 @@ void note_namespace(int32 ns_id) {
     dispatch::note_namespace_config(db, {n->id, n->weight, n->max_running, n->paused});
 }
 
+void note_namespace_gone(int32 ns_id) {
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (db >= 0) dispatch::note_namespace_drop(db, ns_id);
+}
+
 void note_queue_gone(int32 queue_id) {
     dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
     dispatch::SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, queue_id);
@@ -77,8 +82,9 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         dispatch::note_identity_change();
     } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
         dispatch::note_ticker(int_column(data, tuple, "id"));
-    } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
-        note_namespace(int_column(data, tuple, "id"));
+    } else if (dispatch::loaded() && strcmp(table, "namespace") == 0) {
+        int32 id = int_column(data, tuple, "id");
+        gone ? note_namespace_gone(id) : note_namespace(id);
     }
     return PointerGetDatum(nullptr);
 }

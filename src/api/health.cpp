@@ -3,9 +3,11 @@
 
 #include "config/settings.hpp"
 #include "dispatch/incidents.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/usage.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
 #include "store/identity.hpp"
@@ -52,6 +54,32 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d) {
                    .since = time_of(&d.scheduler_deaths.first)});
     if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
+}
+
+// Rows that the scheduler wants to write and cannot, for a while already.
+void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
+    constexpr int64 patience = 5 * int64(USECS_PER_SEC);
+    pg::Moment now = pg::this_moment();
+    dispatch::OwedLook look = dispatch::look_at_owed(db, now, patience);
+    if (look.count == 0) return;
+    put(info, {.severity = "warning", .word = "owed",
+               .message = psprintf("%d tasks whose holder is gone are not given back yet, the first of them is task " INT64_FORMAT
+                                   ": a session has its row, or its change cannot be written",
+                                   look.count, look.first_id),
+               .hint = "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; the server's log tells of changes that fail.",
+               .since = now.wall - look.waited});
+}
+
+void put_memory(ReturnSetInfo *info) {
+    for (int kind = 0; kind < dispatch::table_kinds; kind++) {
+        auto table = static_cast<dispatch::Table>(kind);
+        if (table == dispatch::Table::Pages) continue;  // what finds no page goes to the spill file
+        dispatch::Usage u = dispatch::usage_of(table);
+        if (u.used * 10 < u.capacity * 9) continue;
+        put(info, {.severity = "warning", .word = "memory_low",
+                   .message = psprintf(INT64_FORMAT " of " INT64_FORMAT " places for %s are taken", u.used, u.capacity, u.kind),
+                   .hint = "SELECT * FROM pgqueue.memory ORDER BY used DESC; raise pgqueue.dispatch_memory and restart the server for more."});
+    }
 }
 
 // Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper cleans.
@@ -135,11 +163,13 @@ void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
     if (dispatch::state_of(db) == dispatch::DbState::Ready) dispatch::drain_inboxes(db);
     put_starts(info, d);
     put_cleaning(info, d);
+    put_owed(info, db);
+    put_memory(info);
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
         dispatch::Queue &q = dispatch::map.queues[i];
-        if (q.used && q.db == db && pg_atomic_read_u32(&q.dropped) == 0) put_queue(info, i);
+        if (q.used && q.db == db && !dispatch::is_dropped(q)) put_queue(info, i);
     }
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) put_namespace(info, d.ns[i]);
+    dispatch::each_namespace(db, [info](dispatch::SlotNo ns) { put_namespace(info, ns); });
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_roles; i++)
         if (dispatch::map.roles[i].used && dispatch::map.roles[i].db == db) put_role(info, i);
 }

@@ -75,7 +75,7 @@ PGQ_FUNCTION(pgqueue_internal_queue_counts) {
     }
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
         dispatch::Queue &q = dispatch::map.queues[i];
-        if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
+        if (!q.used || q.db != db || dispatch::is_dropped(q)) continue;
         for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + dispatch::own_count(i, s));
     }
     return Datum(0);

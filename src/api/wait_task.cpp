@@ -6,6 +6,7 @@
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
 #include "pg/clock.hpp"
+#include "pg/guards.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -25,13 +26,30 @@ void stop_waiting() {
 
 void at_exit(int, Datum) { stop_waiting(); }
 
+// What the caller waits for. Names, because numbers of entries hold only until the transaction ends.
+struct Wanted {
+    int32 ns_id;
+    ArrayType *queues;  // nullptr any
+};
+
+// Looks whether something is ready, and waits for it if not.
+bool look_and_register(const Wanted &wanted) {
+    pg::MemoryScope scope(TopTransactionContext);
+    const store::NamespaceInfo *ns = store::namespace_by_id(wanted.ns_id);
+    if (ns == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the namespace was deleted"));
+    require(*ns, store::priv_work);
+    dispatch::SlotNo slot = namespace_slot(*ns);
+    std::span<const dispatch::SlotNo> queues = queue_slots(*store::namespace_by_id(wanted.ns_id), wanted.queues);
+    waiting_as = dispatch::begin_wait(slot, queues);
+    ResetLatch(MyLatch);
+    return dispatch::ready_for_outside(slot, queues);
+}
+
 // Sleeps between looks until something is ready or the time is over.
-bool wait_until(dispatch::SlotNo ns, std::span<const dispatch::SlotNo> queues, int64 end) {
+bool wait_until(const Wanted &wanted, int64 end) {
     for (;;) {
         stop_waiting();
-        waiting_as = dispatch::begin_wait(ns, queues);
-        ResetLatch(MyLatch);
-        if (dispatch::ready_for_outside(ns, queues)) return true;
+        if (look_and_register(wanted)) return true;
         int64 now = pg::monotonic_now();
         if (now >= end) return false;
         sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueTask");
@@ -46,13 +64,12 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
     const store::NamespaceInfo &ns = find_namespace(text_arg(fcinfo, a_namespace));
     require(ns, store::priv_work);
     int64 micros = wait_time(fcinfo, a_timeout);
-    dispatch::SlotNo slot = namespace_slot(ns);
-    std::span<const dispatch::SlotNo> named = queue_slots(ns, PG_ARGISNULL(a_queues) ? nullptr : PG_GETARG_ARRAYTYPE_P(a_queues));
+    Wanted wanted{ns.id, nullptr};
     // What is used after a commit must live longer than the transaction.
-    MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
-    auto *copy = static_cast<dispatch::SlotNo *>(MemoryContextAlloc(keep, sizeof(dispatch::SlotNo) * (named.size() + 1)));
-    for (std::size_t i = 0; i < named.size(); i++) copy[i] = named[i];
-    std::span<const dispatch::SlotNo> queues{copy, named.size()};
+    if (!PG_ARGISNULL(a_queues)) {
+        pg::MemoryScope scope(PortalContext ? PortalContext : TopMemoryContext);
+        wanted.queues = PG_GETARG_ARRAYTYPE_P_COPY(a_queues);
+    }
     if (!exit_callback_registered) {
         before_shmem_exit(at_exit, Datum(0));
         exit_callback_registered = true;
@@ -61,7 +78,7 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
     pg::with_cleanup(
         [&] {
             SPI_connect_ext(SPI_OPT_NONATOMIC);
-            found = wait_until(slot, queues, pg::monotonic_now() + micros);
+            found = wait_until(wanted, pg::monotonic_now() + micros);
             SPI_finish();
         },
         [] { stop_waiting(); });

@@ -48,9 +48,22 @@ bool refine(Database &d, int b) {
     return true;
 }
 
-void count_hint(const DueEntry &e, int64 by) {
-    SlotNo queue = is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue;
-    pg_atomic_fetch_add_u64(&map.queues[queue].hinted, by);
+Queue &queue_of(const DueEntry &e) { return map.queues[is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue]; }
+
+void count_hint(const DueEntry &e, int64 by) { pg_atomic_fetch_add_u64(&queue_of(e).hinted, by); }
+
+// Takes the entries of dropped queues out of a page; returns how many. Due lock held.
+int purge_page(Page *p) {
+    int kept = p->head;
+    for (int i = p->head; i < p->count; i++) {
+        if (is_dropped(queue_of(p->due[i])))
+            count_hint(p->due[i], -1);
+        else
+            p->due[kept++] = p->due[i];
+    }
+    int gone = p->count - kept;
+    p->count = static_cast<uint16>(kept);
+    return gone;
 }
 
 }  // namespace
@@ -69,6 +82,17 @@ void clear_due(SlotNo db) {
     pg::LwLockGuard lock(due_lock(db));
     for (int b = 0; b < due_buckets; b++) clear_list(&d.due[b]);
     init_due(db);
+}
+
+void purge_due(SlotNo db) {
+    // Pages are taken out of lists by this process only: between two of them the lock may go.
+    for (PageList &list : database(db).due)
+        for (PageNo first : {list.front, list.back})
+            for (PageNo no = first; no != 0;) {
+                pg::LwLockGuard lock(due_lock(db));
+                list.count -= purge_page(page(no));
+                no = page(no)->next;
+            }
 }
 
 bool add_due(SlotNo db, const DueEntry &entry) {

@@ -7,6 +7,8 @@ namespace pgqueue::dispatch {
 
 void init_due(SlotNo db);
 void clear_due(SlotNo db);
+// Takes the entries of dropped queues out, as far as they are in memory. The scheduler only.
+void purge_due(SlotNo db);
 // Adds an entry; takes the due lock. False: no memory.
 bool add_due(SlotNo db, const DueEntry &entry);
 // Takes up to `most` entries that are due at `now` into out. Returns how many.

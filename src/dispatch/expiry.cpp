@@ -54,13 +54,12 @@ int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
                 if (list.min_dies != INT64_MAX) note_dies(db, list.min_dies);
             }
     }
-    Database &d = database(db);
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) {
-        pg::LwLockGuard lock(namespace_lock(d.ns[i]));
+    each_namespace(db, [&](SlotNo ns) {
+        pg::LwLockGuard lock(namespace_lock(ns));
         int64 least = INT64_MAX;
-        n += expired_in_groups_locked(d.ns[i], now, out + n, most - n, &least);
+        n += expired_in_groups_locked(ns, now, out + n, most - n, &least);
         if (least != INT64_MAX) note_dies(db, least);
-    }
+    });
     return n;
 }
 

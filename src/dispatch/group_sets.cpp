@@ -24,16 +24,6 @@ void file_deferred_locked(SlotNo no) {
     ns.deferred_last = 0;
 }
 
-namespace {
-
-template <typename F>
-void each_namespace(SlotNo db, F f) {
-    Database &d = database(db);
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) f(d.ns[i]);
-}
-
-}  // namespace
-
 void open_groups(SlotNo db) {
     each_namespace(db, [](SlotNo ns) {
         pg::LwLockGuard lock(namespace_lock(ns));

@@ -159,7 +159,7 @@ void free_when_empty(GroupNo no) {
     Group &g = group(no);
     const Queue &q = map.queues[g.queue];
     if (g.first != 0 || g.running > 0) return;
-    if (q.group_rate > 0 && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.dropped)) == 0 && tokens(&g, q) < q.burst)
+    if (q.group_rate > 0 && !is_dropped(q) && tokens(&g, q) < q.burst)
         namespace_of(g).idle_groups = true;
     else
         free_group(no);
@@ -268,7 +268,7 @@ bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
 void file_in_group(const Hint &h, bool wake) {
     SlotNo queue = map.lanes[h.lane].queue;
     const Queue &q = map.queues[queue];
-    if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.dropped)) != 0) return;
+    if (is_dropped(q)) return;
     if (!put_into_group(h, q, queue, wake)) tear(q.db);
 }
 

@@ -75,9 +75,9 @@ void take_over_ready(SlotNo db, PageNo no) {
     Page *p = page(no);
     SlotNo lane = p->lane;
     int n = p->count - p->head;
-    PageList *list = pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) == 0 ? list_for(lane, p->priority) : nullptr;
+    PageList *list = !is_dropped(map.queues[map.lanes[lane].queue]) ? list_for(lane, p->priority) : nullptr;
     if (list == nullptr) {
-        if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) == 0) lose(db);
+        if (!is_dropped(map.queues[map.lanes[lane].queue])) lose(db);
         give_page(no);
         return;
     }
@@ -140,13 +140,11 @@ void drain_inbox_locked(SlotNo no) {
 }
 
 void drain_inboxes(SlotNo db) {
-    Database &d = database(db);
-    uint32 n = pg_atomic_read_u32(&d.namespaces);
-    for (uint32 i = 0; i < n; i++) {
-        if (pg_atomic_read_u32(&map.namespaces[d.ns[i]].inbox) == 0) continue;
-        pg::LwLockGuard lock(namespace_lock(d.ns[i]));
-        drain_inbox_locked(d.ns[i]);
-    }
+    each_namespace(db, [](SlotNo ns) {
+        if (pg_atomic_read_u32(&map.namespaces[ns].inbox) == 0) return;
+        pg::LwLockGuard lock(namespace_lock(ns));
+        drain_inbox_locked(ns);
+    });
 }
 
 SlotNo outside_lane(SlotNo queue) {
@@ -159,7 +157,7 @@ namespace {
 
 // Appends a task to its lane. False: no memory.
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
-    if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) != 0) return true;
+    if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
     PageList *list = list_for(lane, priority);
     if (list == nullptr || !push_ready(list, ref, dies)) return false;
     if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
@@ -200,7 +198,7 @@ void return_ready(const Hint &h) {
     }
     SlotNo db = map.queues[map.lanes[h.lane].queue].db;
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
-    if (pg_atomic_read_u32(&map.queues[map.lanes[h.lane].queue].dropped) != 0) return;
+    if (is_dropped(map.queues[map.lanes[h.lane].queue])) return;
     PageList *list = list_for(h.lane, h.priority);
     Page *front = page_with_place_before(list);
     if (front == nullptr) {
@@ -242,16 +240,6 @@ void revise_queue_locked(SlotNo no) {
 }
 
 void revise_namespace_locked(SlotNo ns) { pg_atomic_write_u32(&map.namespaces[ns].blocked, 0); }
-
-namespace {
-
-template <typename F>
-void each_queue(SlotNo db, F f) {
-    for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].db == db) f(q);
-}
-
-}  // namespace
 
 void clear_ready(SlotNo db) {
     each_queue(db, [](SlotNo no) {

@@ -349,12 +349,21 @@ int64 next_lease_end(SlotNo db, const pg::Moment &now) {
     return Min(static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease)), now.to_monotonic(dies));
 }
 
-void clear_leases(SlotNo db) {
+namespace {
+
+void clear(SlotNo db, SlotNo queue) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
         Lease l;
+        if (!read_lease(i, db, &l) || (queue >= 0 && l.queue != queue)) continue;
         Place place;
-        if (read_lease(i, db, &l) && take_out(db, l.id, l.receipt, &place)) end_running(place.queue, place.group);
+        if (take_out(db, l.id, l.receipt, &place)) end_running(place.queue, place.group);
     }
 }
+
+}  // namespace
+
+void clear_leases(SlotNo db) { clear(db, -1); }
+
+void clear_leases_of_queue(SlotNo queue) { clear(map.queues[queue].db, queue); }
 
 }  // namespace pgqueue::dispatch

@@ -95,5 +95,7 @@ void note_lease_end(SlotNo db, int64 when);
 // The ends of this one are to be noticed.
 void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies);
 void clear_leases(SlotNo db);
+// Ends those of a dropped queue: their tasks are gone.
+void clear_leases_of_queue(SlotNo queue);
 
 }  // namespace pgqueue::dispatch

@@ -81,10 +81,4 @@ int64 unfinished_of_namespace(SlotNo ns) {
     return n;
 }
 
-SlotNo find_role(SlotNo db, int32 role_id) {
-    for (SlotNo r = 0; r < map.shared->used_roles; r++)
-        if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) return r;
-    return -1;
-}
-
 }  // namespace pgqueue::dispatch

@@ -44,7 +44,4 @@ bool any_idle_worker();
 int64 unfinished(SlotNo queue);
 int64 unfinished_of_namespace(SlotNo ns);
 
-// The entry of a role in the database; -1 none.
-SlotNo find_role(SlotNo db, int32 role_id);
-
 }  // namespace pgqueue::dispatch

@@ -55,35 +55,38 @@ void give_chain(PageNo first) {
     }
 }
 
-// Free lanes and priority lists are linked through fields that mean something else while in use.
-SlotNo take_lane() { return static_cast<SlotNo>(pop(&map.shared->free_lane, [](uint32 n) { return static_cast<uint32>(map.lanes[n].next_active); })) - 1; }
-void give_lane(SlotNo no) {
-    push(&map.shared->free_lane, static_cast<uint32>(no) + 1, [no](uint32 next) { map.lanes[no].next_active = static_cast<SlotNo>(next); });
-}
-SlotNo take_priority() { return static_cast<SlotNo>(pop(&map.shared->free_priority, [](uint32 n) { return static_cast<uint32>(map.priorities[n].next); })) - 1; }
-void give_priority(SlotNo no) {
-    push(&map.shared->free_priority, static_cast<uint32>(no) + 1, [no](uint32 next) { map.priorities[no].next = static_cast<SlotNo>(next); });
-}
+namespace {
 
-SlotNo take_lease() {
-    uint32 top = pop(&map.shared->free_lease, [](uint32 n) { return static_cast<uint32>(map.leases[n].next); });
-    if (top != 0) pg_atomic_fetch_sub_u32(&map.shared->free_leases, 1);
+// A stack of free entries: next(entry) is the field that links them, which means something else while an entry is in use.
+template <typename Entry>
+SlotNo take(pg_atomic_uint64 *head, pg_atomic_uint32 *count, Entry *entries, SlotNo Entry::*next) {
+    uint32 top = pop(head, [entries, next](uint32 n) { return static_cast<uint32>(entries[n].*next); });
+    if (top != 0) pg_atomic_fetch_sub_u32(count, 1);
     return static_cast<SlotNo>(top) - 1;
 }
-void give_lease(SlotNo no) {
-    pg_atomic_fetch_add_u32(&map.shared->free_leases, 1);
-    push(&map.shared->free_lease, static_cast<uint32>(no) + 1, [no](uint32 next) { map.leases[no].next = static_cast<SlotNo>(next); });
+
+template <typename Entry>
+void give(pg_atomic_uint64 *head, pg_atomic_uint32 *count, Entry *entries, SlotNo Entry::*next, SlotNo no) {
+    push(head, static_cast<uint32>(no) + 1, [=](uint32 below) { entries[no].*next = static_cast<SlotNo>(below); });
+    pg_atomic_fetch_add_u32(count, 1);
 }
+
+}  // namespace
+
+SlotNo take_lane() { return take(&map.shared->free_lane, &map.shared->free_lanes, map.lanes, &Lane::next_active); }
+void give_lane(SlotNo no) { give(&map.shared->free_lane, &map.shared->free_lanes, map.lanes, &Lane::next_active, no); }
+SlotNo take_priority() { return take(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next); }
+void give_priority(SlotNo no) { give(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next, no); }
+SlotNo take_lease() { return take(&map.shared->free_lease, &map.shared->free_leases, map.leases, &Lease::next); }
+void give_lease(SlotNo no) { give(&map.shared->free_lease, &map.shared->free_leases, map.leases, &Lease::next, no); }
 
 void init_pools() {
     Shared *s = map.shared;
     pg_atomic_init_u64(&s->free_page, 0);
     pg_atomic_init_u32(&s->free_pages, 0);
-    pg_atomic_init_u64(&s->free_lane, 0);
-    pg_atomic_init_u64(&s->free_priority, 0);
+    for (pg_atomic_uint64 *head : {&s->free_lane, &s->free_priority, &s->free_lease}) pg_atomic_init_u64(head, 0);
+    for (pg_atomic_uint32 *count : {&s->free_lanes, &s->free_priorities, &s->free_leases}) pg_atomic_init_u32(count, 0);
     for (PageNo no = s->pages; no > 0; no--) give_page(no);
-    pg_atomic_init_u64(&s->free_lease, 0);
-    pg_atomic_init_u32(&s->free_leases, 0);
     for (SlotNo no = s->n_leases - 1; no >= 0; no--) give_lease(no);
     for (SlotNo no = s->n_lanes - 1; no >= 0; no--) give_lane(no);
     for (SlotNo no = s->n_priorities - 1; no >= 0; no--) give_priority(no);

@@ -17,6 +17,8 @@ inline uint32 low_water() { return map.shared->pages / 4; }
 
 SlotNo take_lane();
 SlotNo take_priority();
+inline int32 free_lanes() { return static_cast<int32>(pg_atomic_read_u32(&map.shared->free_lanes)); }
+inline int32 free_priorities() { return static_cast<int32>(pg_atomic_read_u32(&map.shared->free_priorities)); }
 inline int32 free_leases() { return static_cast<int32>(pg_atomic_read_u32(&map.shared->free_leases)); }
 SlotNo take_lease();
 void give_lane(SlotNo no);

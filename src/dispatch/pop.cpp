@@ -4,6 +4,7 @@
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -120,7 +121,9 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
 
 }  // namespace
 
-int pop_for_worker(SlotNo worker, int most) {
+namespace {
+
+int pop_best(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
     if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
     Role &role = map.roles[w.role];
@@ -149,6 +152,15 @@ int pop_for_worker(SlotNo worker, int most) {
         after = best_pass;
         after_no = best;
     }
+}
+
+}  // namespace
+
+int pop_for_worker(SlotNo worker, int most) {
+    bool began = begin_use();
+    int n = pop_best(worker, most);
+    if (began) end_use();  // what was popped counts in `running`, which keeps its entries
+    return n;
 }
 
 namespace {
@@ -222,6 +234,7 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
 }
 
 int64 ready_for_role(SlotNo no) {
+    bool began = begin_use();
     Role &role = map.roles[no];
     int64 sum = 0;
     for (uint32 i = pg_atomic_read_u32(&role.first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
@@ -230,6 +243,7 @@ int64 ready_for_role(SlotNo no) {
         Namespace &ns = map.namespaces[s.ns];
         if (!ns.paused && has_room(ns)) sum += static_cast<int64>(pg_atomic_read_u64(&s.ready));
     }
+    if (began) end_use();
     return sum;
 }
 

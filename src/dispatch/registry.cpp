@@ -1,19 +1,37 @@
 #include "dispatch/registry.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/groups.hpp"
-#include "dispatch/lease.hpp"
-#include "dispatch/page_list.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/pool.hpp"
+#include "dispatch/users.hpp"
+#include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
 
-[[noreturn]] void table_full(const char *what) {
-    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no room for another %s in the dispatcher's shared memory", what),
+[[noreturn]] void table_full(const char *what, int32 capacity) {
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
+            errdetail("All %d places are taken. View pgqueue.memory shows by whom.", capacity),
             errhint("Raise pgqueue.dispatch_memory and restart the server."));
     pg_unreachable();
+}
+
+// A table is full. True: somebody has dropped entries, which the scheduler may free in a moment; this has waited for a little of it.
+bool wait_for_place(int *tries) {
+    constexpr int most_tries = 200;
+    constexpr long nap_ms = 10;
+    bool hope = false;
+    for (SlotNo db = 0; db < max_databases; db++) {
+        Database &d = database(db);
+        if (!d.used || (pg_atomic_read_u32(&d.drops_pending) == 0 && pg_atomic_read_u32(&d.strays) == 0)) continue;
+        hope = true;
+        wake_scheduler(db);
+    }
+    if (!hope || (*tries)++ == most_tries) return false;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, pg::wait_event("PgqueuePlace"));
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    return true;
 }
 
 SlotNo *hash_head(SlotNo db, int32 queue_id) {
@@ -34,35 +52,6 @@ void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
     q->queue_id = queue_id;
     pg_write_barrier();
     q->used = true;
-}
-
-// Takes a queue's lists apart; the namespace's lock is held.
-void empty_queue_locked(Queue *q) {
-    for (uint32 l = pg_atomic_read_u32(&q->first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-        Lane &lane = map.lanes[l - 1];
-        for (SlotNo p = lane.first; p >= 0;) {
-            SlotNo next = map.priorities[p].next;
-            clear_list(&map.priorities[p].list);
-            give_priority(p);
-            p = next;
-        }
-        lane.first = -1;
-        lane.count = 0;
-    }
-}
-
-// Gives slot and lanes of a queue back; registry lock held, nothing refers to it any more.
-void free_queue_locked(SlotNo no) {
-    Queue &q = map.queues[no];
-    SlotNo *link = hash_head(q.db, q.queue_id);
-    while (*link >= 0 && *link != no) link = &map.queues[*link].next_hash;
-    if (*link == no) *link = q.next_hash;
-    for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0;) {
-        uint32 next = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue);
-        give_lane(static_cast<SlotNo>(l - 1));
-        l = next;
-    }
-    q.used = false;
 }
 
 // The source of a role in a namespace, made when missing; registry lock held. -1: no room.
@@ -145,61 +134,63 @@ SlotNo ensure_database(Oid oid) {
     return -1;
 }
 
-void drop_database(SlotNo db) {
-    Database &d = database(db);
-    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
-    clear_groups(db);
-    clear_ready(db);
-    clear_due(db);
-    clear_leases(db);
-    give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
-    pg::LwLockGuard lock(registry_lock());
-    for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].db == db) free_queue_locked(q);
-    for (SlotNo i = 0; i < map.shared->used_sources; i++)
-        if (map.sources[i].ns >= 0 && map.namespaces[map.sources[i].ns].db == db) map.sources[i].ns = -1;
-    for (SlotNo n = 0; n < map.shared->n_namespaces; n++)
-        if (map.namespaces[n].used && map.namespaces[n].db == db) {
-            give_chain(pg_atomic_exchange_u32(&map.namespaces[n].inbox, 0));
-            map.namespaces[n].used = false;
-        }
-    for (SlotNo r = 0; r < map.shared->used_roles; r++)
-        if (map.roles[r].used && map.roles[r].db == db) map.roles[r].used = false;
-    d.used = false;
+namespace {
+
+SlotNo find_namespace(SlotNo db, int32 ns_id) {
+    SlotNo found = -1;
+    each_namespace(db, [&](SlotNo ns) {
+        const Namespace &e = map.namespaces[ns];
+        if (e.ns_id == ns_id && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&e.dropped)) == 0) found = ns;
+    });
+    return found;
 }
 
-SlotNo ensure_namespace(SlotNo db, int32 ns_id) {
+// A free place in the list of a database's namespaces; -1 none. Registry lock held.
+int free_place(const Database &d) {
+    int n = static_cast<int>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&d.namespaces)));
+    for (int i = 0; i < n; i++)
+        if (d.ns[i] < 0) return i;
+    return n < most_namespaces ? n : -1;
+}
+
+// Registry lock held. -1: no room.
+SlotNo make_namespace(SlotNo db, int32 ns_id) {
     Database &d = database(db);
-    uint32 n = pg_atomic_read_u32(&d.namespaces);
-    for (uint32 i = 0; i < n; i++)
-        if (map.namespaces[d.ns[i]].ns_id == ns_id) return d.ns[i];
-    bool full = false;
-    SlotNo made = -1;
-    {
-        pg::LwLockGuard lock(registry_lock());
-        n = pg_atomic_read_u32(&d.namespaces);
-        for (uint32 i = 0; i < n; i++)
-            if (map.namespaces[d.ns[i]].ns_id == ns_id) made = d.ns[i];
-        for (SlotNo i = 0; made < 0 && i < map.shared->n_namespaces && n < lengthof(d.ns); i++) {
-            Namespace &e = map.namespaces[i];
-            if (e.used) continue;
-            MemSet(&e, 0, sizeof(Namespace));
-            e.db = db;
-            e.ns_id = ns_id;
-            e.weight = 1;
-            e.used = true;
-            made = i;
-            d.ns[n] = i;
-            pg_write_barrier();
-            pg_atomic_write_u32(&d.namespaces, n + 1);
-        }
-        full = made < 0;
-    }
-    if (full) table_full("namespace");
+    int place = free_place(d);
+    SlotNo made = 0;
+    while (made < map.shared->n_namespaces && map.namespaces[made].used) made++;
+    if (place < 0 || made == map.shared->n_namespaces) return -1;
+    note_made();
+    Namespace &e = map.namespaces[made];
+    MemSet(&e, 0, sizeof(Namespace));
+    e.db = db;
+    e.ns_id = ns_id;
+    e.weight = 1;
+    e.used = true;
+    d.ns[place] = made;
+    pg_write_barrier();
+    if (place == static_cast<int>(pg_atomic_read_u32(&d.namespaces))) pg_atomic_write_u32(&d.namespaces, static_cast<uint32>(place + 1));
     return made;
 }
 
+}  // namespace
+
+SlotNo ensure_namespace(SlotNo db, int32 ns_id) {
+    begin_use();
+    SlotNo found = find_namespace(db, ns_id);
+    for (int tries = 0; found < 0;) {
+        {
+            pg::LwLockGuard lock(registry_lock());
+            found = find_namespace(db, ns_id);
+            if (found < 0) found = make_namespace(db, ns_id);
+        }
+        if (found < 0 && !wait_for_place(&tries)) table_full("namespace", map.shared->n_namespaces);
+    }
+    return found;
+}
+
 SlotNo find_queue(SlotNo db, int32 queue_id) {
+    begin_use();
     pg::LwLockGuard lock(registry_lock(), LW_SHARED);
     return find_queue_locked(db, queue_id);
 }
@@ -215,46 +206,107 @@ bool is_queue(SlotNo no, SlotNo db, int32 queue_id) {
     const Queue &q = map.queues[no];
     if (!q.used) return false;
     pg_read_barrier();
-    return q.db == db && q.queue_id == queue_id;
-}
-
-SlotNo make_queue(SlotNo db, int32 ns_id, int32 queue_id) {
-    SlotNo ns = ensure_namespace(db, ns_id);
-    SlotNo made = -1;
-    {
-        pg::LwLockGuard lock(registry_lock());
-        made = find_queue_locked(db, queue_id);
-        for (SlotNo q = 0; made < 0 && q < map.shared->n_queues; q++) {
-            if (map.queues[q].used) continue;
-            map.shared->used_queues = Max(map.shared->used_queues, q + 1);
-            init_queue(&map.queues[q], db, ns, queue_id);
-            SlotNo *head = hash_head(db, queue_id);
-            map.queues[q].next_hash = *head;
-            *head = q;
-            made = q;
-        }
-    }
-    if (made < 0) table_full("queue");
-    return made;
+    return q.db == db && q.queue_id == queue_id && !is_dropped(q);
 }
 
 }  // namespace
 
-SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
-    SlotNo &no = recent[static_cast<uint32>(queue_id) % recent_queues];
-    if (is_queue(no, db, queue_id)) return no;
+bool unlink_sources(SlotNo ns) {
+    bool any = false;
+    pg::LwLockGuard lock(registry_lock());
+    for (SlotNo r = 0; r < map.shared->used_roles; r++) {
+        Role &role = map.roles[r];
+        if (!role.used || role.db != map.namespaces[ns].db) continue;
+        Source *before = nullptr;
+        for (auto no = static_cast<SlotNo>(pg_atomic_read_u32(&role.first_source)) - 1; no >= 0; no = map.sources[no].next_of_role) {
+            Source &source = map.sources[no];
+            if (source.ns != ns) {
+                before = &source;
+                continue;
+            }
+            any = true;
+            if (before != nullptr)
+                before->next_of_role = source.next_of_role;
+            else
+                pg_atomic_write_u32(&role.first_source, static_cast<uint32>(source.next_of_role + 1));
+        }
+    }
+    return any;
+}
+
+void hide_queue(SlotNo no) {
+    Queue &q = map.queues[no];
+    pg::LwLockGuard lock(registry_lock());
+    SlotNo *link = hash_head(q.db, q.queue_id);
+    while (*link >= 0 && *link != no) link = &map.queues[*link].next_hash;
+    if (*link == no) *link = q.next_hash;
+    pg_atomic_write_u32(&q.dropped, 1);
+}
+
+namespace {
+
+// Registry lock held. -1: no room.
+SlotNo make_queue(SlotNo db, SlotNo ns, int32 queue_id) {
+    SlotNo no = 0;
+    while (no < map.shared->n_queues && map.queues[no].used) no++;
+    if (no == map.shared->n_queues) return -1;
+    note_made();
+    map.shared->used_queues = Max(map.shared->used_queues, no + 1);
+    init_queue(&map.queues[no], db, ns, queue_id);
+    SlotNo *head = hash_head(db, queue_id);
+    map.queues[no].next_hash = *head;
+    *head = no;
+    return no;
+}
+
+SlotNo find_or_make_queue(SlotNo db, int32 ns_id, int32 queue_id) {
     SlotNo found = find_queue(db, queue_id);
-    return no = found >= 0 ? found : make_queue(db, ns_id, queue_id);
+    for (int tries = 0; found < 0;) {
+        SlotNo ns = ensure_namespace(db, ns_id);
+        {
+            pg::LwLockGuard lock(registry_lock());
+            found = find_queue_locked(db, queue_id);
+            if (found < 0) found = make_queue(db, ns, queue_id);
+        }
+        if (found < 0 && !wait_for_place(&tries)) table_full("queue", map.shared->n_queues);
+    }
+    return found;
+}
+
+}  // namespace
+
+bool is_queue_known(SlotNo db, int32 queue_id) {
+    return is_queue(recent[static_cast<uint32>(queue_id) % recent_queues], db, queue_id) || find_queue(db, queue_id) >= 0;
+}
+
+bool is_queue_dropped(SlotNo db, int32 queue_id) {
+    bool dropped = false;
+    if (pg_atomic_read_u32(&database(db).drops_pending) == 0 || is_queue_known(db, queue_id)) return false;
+    each_queue(db, [&](SlotNo no) { dropped = dropped || (map.queues[no].queue_id == queue_id && is_dropped(map.queues[no])); });
+    return dropped;
+}
+
+SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
+    begin_use();
+    SlotNo &no = recent[static_cast<uint32>(queue_id) % recent_queues];
+    return is_queue(no, db, queue_id) ? no : no = find_or_make_queue(db, ns_id, queue_id);
+}
+
+SlotNo find_role(SlotNo db, int32 role_id) {
+    begin_use();
+    for (SlotNo r = 0; r < map.shared->used_roles; r++) {
+        const Role &role = map.roles[r];
+        if (role.used && role.drop == 0 && role.db == db && role.role_id == role_id) return r;
+    }
+    return -1;
 }
 
 SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
-    for (SlotNo r = 0; r < map.shared->used_roles; r++)
-        if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) return r;
-    SlotNo made = -1;
+    SlotNo made = find_role(db, role_id);
+    if (made >= 0) return made;
     {
         pg::LwLockGuard lock(registry_lock());
-        for (SlotNo r = 0; r < map.shared->used_roles; r++)
-            if (map.roles[r].used && map.roles[r].db == db && map.roles[r].role_id == role_id) made = r;
+        made = find_role(db, role_id);
         for (SlotNo r = 0; made < 0 && r < map.shared->n_roles; r++) {
             Role &e = map.roles[r];
             if (e.used) continue;
@@ -268,11 +320,12 @@ SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
             made = r;
         }
     }
-    if (made < 0) table_full("role");
+    if (made < 0) table_full("role", map.shared->n_roles);
     return made;
 }
 
 SlotNo ensure_lane(SlotNo queue, SlotNo role) {
+    begin_use();
     Queue &q = map.queues[queue];
     for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
         if (map.lanes[l - 1].role == role) return static_cast<SlotNo>(l - 1);
@@ -283,86 +336,16 @@ SlotNo ensure_lane(SlotNo queue, SlotNo role) {
             if (map.lanes[l - 1].role == role) made = static_cast<SlotNo>(l - 1);
         if (made < 0) made = make_lane(queue, role);
     }
-    if (made < 0) table_full("role in a queue");
+    if (made < 0) table_full("role in a queue", map.shared->n_lanes);
     return made;
-}
-
-void configure_namespace(SlotNo db, const NamespaceConfig &config) {
-    Database &d = database(db);
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) {
-        SlotNo ns = d.ns[i];
-        if (map.namespaces[ns].ns_id != config.ns_id) continue;
-        pg::LwLockGuard lock(namespace_lock(ns));
-        map.namespaces[ns].weight = Max(config.weight, 1);
-        map.namespaces[ns].max_running = config.max_running;
-        map.namespaces[ns].paused = config.paused;
-        revise_namespace_locked(ns);
-    }
-}
-
-void configure_queue(SlotNo queue, const QueueConfig &config) {
-    Queue &q = map.queues[queue];
-    pg::LwLockGuard lock(namespace_lock(q.ns));
-    q.max_running = config.max_running;
-    q.paused = config.paused;
-    q.paused_until = config.paused_until;
-    // A new bucket is full, a changed one keeps what fits.
-    if (!q.configured || q.rate <= 0) q.tokens = config.burst;
-    q.rate = config.rate;
-    q.burst = config.burst;
-    q.aging = config.aging;
-    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate || q.group_pass != config.group_pass);
-    q.group_max_running = config.group_max_running;
-    q.group_rate = config.group_rate;
-    q.group_pass = config.group_pass;
-    q.tokens = Min(q.tokens, static_cast<double>(q.burst));
-    if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
-    q.throttled_until = 0;
-    q.configured = true;
-    revise_queue_locked(queue);
-    if (groups) settle_groups_locked(queue);
-}
-
-void drop_queue(SlotNo queue) {
-    Queue &q = map.queues[queue];
-    pg_atomic_write_u32(&q.dropped, 1);
-    pg::LwLockGuard lock(namespace_lock(q.ns));
-    q.paused = true;
-    revise_queue_locked(queue);
-    for (auto &c : q.counts) pg_atomic_write_u64(&c, 0);
-    pg_atomic_write_u32(&database(q.db).reload, 1);
-}
-
-void drop_queues(SlotNo db) {
-    for (SlotNo no = 0; no < map.shared->used_queues; no++)
-        if (map.queues[no].used && map.queues[no].db == db) drop_queue(no);
 }
 
 HighestIds highest_ids(SlotNo db) {
     HighestIds ids{0, 0};
     for (SlotNo no = 0; no < map.shared->used_queues; no++)
         if (map.queues[no].used && map.queues[no].db == db) ids.queue = Max(ids.queue, map.queues[no].queue_id);
-    Database &d = database(db);
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++) ids.ns = Max(ids.ns, map.namespaces[d.ns[i]].ns_id);
+    each_namespace(db, [&ids](SlotNo ns) { ids.ns = Max(ids.ns, map.namespaces[ns].ns_id); });
     return ids;
-}
-
-void empty_dropped_queues(SlotNo db) {
-    for (SlotNo no = 0; no < map.shared->used_queues; no++) {
-        Queue &q = map.queues[no];
-        if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) == 0) continue;
-        pg::LwLockGuard lock(namespace_lock(q.ns));
-        clear_groups_of_queue_locked(no);
-        empty_queue_locked(&q);
-        pg_atomic_write_u64(&q.hinted, 0);
-    }
-}
-
-void free_dropped_queues(SlotNo db) {
-    pg::LwLockGuard lock(registry_lock());
-    for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].db == db && pg_atomic_read_u32(&map.queues[q].dropped) != 0 && pg_atomic_read_u32(&map.queues[q].running) == 0)
-            free_queue_locked(q);
 }
 
 }  // namespace pgqueue::dispatch

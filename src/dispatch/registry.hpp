@@ -7,8 +7,6 @@ namespace pgqueue::dispatch {
 // The entry of a database; -1 when there is none (ensure: when the table of databases is full).
 SlotNo find_database(Oid oid);
 SlotNo ensure_database(Oid oid);
-// Forgets a database: frees all its entries. Workers and scheduler of it are gone.
-void drop_database(SlotNo db);
 
 // The configuration copies that dispatch needs.
 struct NamespaceConfig {
@@ -36,24 +34,29 @@ struct HighestIds {
     int32 queue, ns;
 };
 HighestIds highest_ids(SlotNo db);
-// The extension is gone: none of its queues hands out a task any more.
-void drop_queues(SlotNo db);
 
-// All raise 53200 when the fixed tables are full.
+// All begin the use of numbers (dispatch/users.hpp); those that make entries raise 53200 when the fixed tables are full.
 SlotNo ensure_namespace(SlotNo db, int32 ns_id);
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);
 SlotNo find_queue(SlotNo db, int32 queue_id);
 SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid);
+SlotNo find_role(SlotNo db, int32 role_id);  // -1 none
 // role -1: the lane of outside workers.
 SlotNo ensure_lane(SlotNo queue, SlotNo role);
+// Has the queue an entry that is in use? Mostly without a lock.
+bool is_queue_known(SlotNo db, int32 queue_id);
+// Memory has heard of the queue's end; the caches of the catalog may hear a moment later.
+bool is_queue_dropped(SlotNo db, int32 queue_id);
+// Takes a queue out of where it is found, and marks it.
+void hide_queue(SlotNo queue);
+// Takes the sources of a namespace out of the chains of their roles; they stay readable for who walks along one. Returns whether there were any.
+bool unlink_sources(SlotNo ns);
 
-// Never raise: called at commit.
+// Never raise: called at commit. What is dropped hands out no task any more; its place becomes free later (dispatch/reclaim.hpp).
 void configure_namespace(SlotNo db, const NamespaceConfig &config);
 void configure_queue(SlotNo queue, const QueueConfig &config);
 void drop_queue(SlotNo queue);
-// Empties the lists of dropped queues; the scheduler only, which may be at work on lists without the lock.
-void empty_dropped_queues(SlotNo db);
-// Makes the slots of dropped queues free for others (rebuild).
-void free_dropped_queues(SlotNo db);
+void drop_namespace(SlotNo db, int32 ns_id);
+void drop_everything(SlotNo db);
 
 }  // namespace pgqueue::dispatch

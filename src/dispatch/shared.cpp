@@ -12,7 +12,7 @@ constexpr const char *tranche = "pgqueue";
 
 // How many of each fixed entry a block of this size holds. Entries take about a fifth, pages the rest.
 struct Capacity {
-    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash;
+    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash, users;
     uint32 pages;
 };
 
@@ -33,6 +33,7 @@ Capacity capacity_for(Size memory) {
     while (c.hash < c.queues * 2) c.hash *= 2;
     c.group_hash = group_locks;
     while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
+    c.users = MaxBackends + NUM_AUXILIARY_PROCS;
     Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities +
                  sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(Lease) * c.leases +
                  sizeof(SlotNo) * (c.hash + c.lease_hash) + sizeof(GroupNo) * c.group_hash;
@@ -59,6 +60,7 @@ Size lay_out(const Capacity &c, char *base) {
     char *lease_hash = part(sizeof(SlotNo) * c.lease_hash);
     char *hash = part(sizeof(SlotNo) * c.hash);
     char *group_hash = part(sizeof(GroupNo) * c.group_hash);
+    char *users = part(sizeof(pg_atomic_uint64) * c.users);
     at = TYPEALIGN(page_bytes, at);
     char *pages = part(page_bytes * (Size(c.pages) + 1));
     if (base) {
@@ -76,6 +78,8 @@ Size lay_out(const Capacity &c, char *base) {
         map.lease_hash_size = c.lease_hash;
         map.group_hash = reinterpret_cast<GroupNo *>(group_hash);
         map.group_hash_size = c.group_hash;
+        map.users = reinterpret_cast<pg_atomic_uint64 *>(users);
+        map.n_users = c.users;
         map.pages = pages;
     }
     return at;
@@ -105,6 +109,8 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
     MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
+    pg_atomic_init_u64(&s->drops, 1);
+    for (int i = 0; i < c.users; i++) pg_atomic_init_u64(&map.users[i], 0);
     init_pools();
 }
 

@@ -18,6 +18,7 @@
 namespace pgqueue::dispatch {
 
 constexpr int max_databases = 64;
+constexpr int most_namespaces = 1024;  // of a database
 constexpr int namespace_locks = 64;
 constexpr int due_locks = 16;
 constexpr int lease_locks = 16;
@@ -79,6 +80,7 @@ struct Role {
     bool used;
     SlotNo db;               // immutable
     int32 role_id;           // immutable; key in pgqueue_internal.role
+    uint64 drop;             // count of its drop (dispatch/users.hpp), 0 it is in use
     Oid oid;                 // written by the scheduler; the role as which the workers connect
     bool missing;            // no such role: the scheduler fails its tasks
     bool recorded;           // scheduler: it is in the dictionary
@@ -93,7 +95,8 @@ struct Queue {
     int32 queue_id;          // immutable
     SlotNo next_hash;        // registry
     pg_atomic_uint32 first_lane;  // SlotNo + 1, lanes are only added (registry lock)
-    pg_atomic_uint32 dropped;     // the slot is reused after the next rebuild
+    pg_atomic_uint32 dropped;     // the place waits to be free (dispatch/reclaim.hpp)
+    uint64 drop;                  // count of its drop (dispatch/users.hpp)
     // configuration copy, namespace lock
     bool configured;
     bool paused;
@@ -125,6 +128,8 @@ struct Namespace {
     int32 weight;
     int32 max_running;       // 0 none
     bool paused;
+    pg_atomic_uint32 dropped;  // as of a queue
+    uint64 drop;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
@@ -188,8 +193,10 @@ struct Database {
     pg_atomic_uint32 tickers[ticker_posts];  // ids of tickers that were written, 0 free
     pg_atomic_uint32 tickers_on;     // the scheduler fires tickers
     pg_atomic_uint64 tickers_since;  // TimestampTz: since when
-    pg_atomic_uint32 namespaces;     // number of entries below
-    SlotNo ns[1024];
+    pg_atomic_uint32 namespaces;     // end of the entries below
+    SlotNo ns[most_namespaces];      // -1: none any more
+    pg_atomic_uint32 drops_pending;  // entries that were dropped and wait to be free
+    pg_atomic_uint32 strays;         // there may be entries whose creation was rolled back
     uint64 virtual_time;             // fair share, approximate, no lock
     // due heap (radix heap on due time), due lock
     int64 due_last;
@@ -219,6 +226,7 @@ struct Shared {
     pg_atomic_uint32 free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
     int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
+    pg_atomic_uint64 drops;         // entries dropped (dispatch/users.hpp), begins at 1
     pg_atomic_uint64 free_lane;     // tag << 32 | SlotNo + 1
     pg_atomic_uint64 free_priority;
     Database databases[max_databases];
@@ -228,7 +236,7 @@ struct Shared {
     pg_atomic_uint32 awaited[awaited_cells];  // edges to tasks, by hash of database and id
     int32 n_leases;
     pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
-    pg_atomic_uint32 free_leases;
+    pg_atomic_uint32 free_leases, free_lanes, free_priorities;
 };
 
 // Process-local addresses into the block; null while the library is not preloaded.
@@ -247,6 +255,8 @@ struct Map {
     int32 hash_size;
     GroupNo *group_hash;
     int32 group_hash_size;
+    pg_atomic_uint64 *users;  // by the number of the process
+    int n_users;
     char *pages;
     LWLockPadded *locks;
 };
@@ -264,6 +274,22 @@ inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespac
 constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
 
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
+inline bool is_dropped(const Queue &q) { return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.dropped)) != 0; }
+
+// The namespaces of a database. F: void(SlotNo).
+template <typename F>
+void each_namespace(SlotNo db, F f) {
+    Database &d = database(db);
+    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++)
+        if (SlotNo ns = d.ns[i]; ns >= 0) f(ns);
+}
+// Its queues, those too that were dropped and wait to be free.
+template <typename F>
+void each_queue(SlotNo db, F f) {
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
+        if (map.queues[q].used && map.queues[q].db == db) f(q);
+}
+
 inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }
 
 // Bytes of the whole block for the setting dispatch_memory (bytes).

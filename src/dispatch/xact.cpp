@@ -9,6 +9,7 @@
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/tickers.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -17,7 +18,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker };
+enum class ActionKind { Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker };
 
 struct Action {
     SubTransactionId sub;
@@ -185,6 +186,7 @@ void run_action(const Action &a) {
             drop_queue(a.slot);
             post_settle_all(my_db);
             break;
+        case ActionKind::DropNamespace: drop_namespace(a.slot, static_cast<int32>(a.id)); break;
         case ActionKind::Cancel: cancel_worker(a.slot, a.cancel); break;
         case ActionKind::Finished:
             wake_result_waiters(my_db, a.id);
@@ -208,7 +210,7 @@ void run_action(const Action &a) {
                 // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
                 pg_atomic_write_u32(&database(db).current_segment, UINT32_MAX);
                 pg_atomic_write_u32(&database(db).lost, 1);
-                drop_queues(db);
+                drop_everything(db);
             }
             wake_scheduler(db);
             wake_launcher();
@@ -281,6 +283,7 @@ void on_xact(XactEvent event, void *) {
             if (packed.tasks != 0 || packed.deltas != 0) give_reserved();
             abort_holds(InvalidSubTransactionId);
             bring_back(InvalidSubTransactionId);
+            note_rolled_back();
             forget_all();
             break;
         case XACT_EVENT_PRE_PREPARE:
@@ -295,6 +298,7 @@ void on_xact(XactEvent event, void *) {
 }
 
 void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) note_rolled_back();
     if (!anything()) return;
     if (event == SUBXACT_EVENT_ABORT_SUB) {
         abort_holds(mine);
@@ -309,6 +313,11 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
         counts.hand_up(mine, parent);
         actions.hand_up(mine, parent);
     }
+}
+
+// At the very end of a transaction, when its invalidations have been sent: who looks for an entry that it has dropped finds nothing any more.
+void on_release(ResourceReleasePhase phase, bool, bool top_level, void *) {
+    if (phase == RESOURCE_RELEASE_AFTER_LOCKS && top_level) end_use();
 }
 
 Action *add_action(ActionKind kind, SlotNo slot) {
@@ -363,6 +372,7 @@ int64 own_count(SlotNo queue, int status) {
 void note_namespace_config(SlotNo db, const NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
 void note_queue_config(SlotNo queue, const QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
 void note_queue_drop(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
+void note_namespace_drop(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
 void note_cancel(SlotNo worker, const Cancel &cancel) {
     const char *reason = kept_reason(cancel.reason);
     add_action(ActionKind::Cancel, worker)->cancel = {cancel.id, cancel.attempt, cancel.force, reason};
@@ -381,6 +391,7 @@ void note_wake() { add_action(ActionKind::Wake, -1); }
 void register_xact_callbacks() {
     RegisterXactCallback(on_xact, nullptr);
     RegisterSubXactCallback(on_subxact, nullptr);
+    RegisterResourceReleaseCallback(on_release, nullptr);
 }
 
 }  // namespace pgqueue::dispatch

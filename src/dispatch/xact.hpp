@@ -21,6 +21,7 @@ int64 own_count(SlotNo queue, int status);
 void note_namespace_config(SlotNo db, const NamespaceConfig &config);
 void note_queue_config(SlotNo queue, const QueueConfig &config);
 void note_queue_drop(SlotNo queue);
+void note_namespace_drop(SlotNo db, int32 ns_id);
 // Cancels that attempt in the worker's process at commit.
 void note_cancel(SlotNo worker, const Cancel &cancel);
 // Wakes those who wait for this task's result.

@@ -290,13 +290,13 @@ int32 add_role(Oid role) {
 
 namespace {
 
-// Whether the table of queues has this id now, whatever this process has heard of: commits hand tasks over before their
-// invalidations are sent. An id never comes back once it is gone.
-bool is_in_table(int32 queue_id) {
-    pg::RelationRef rel(watched[t_queue], AccessShareLock);
+// Whether a table has this id now, whatever this process has heard of: commits hand tasks over before their invalidations are sent.
+// An id never comes back once it is gone.
+bool is_in_table(WatchedTable table, int32 id) {
+    pg::RelationRef rel(watched[table], AccessShareLock);
     ScanKeyData key;
-    ScanKeyInit(&key, q_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(queue_id));
-    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_queue]));
+    ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
+    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[table]));
     SysScanDesc scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true, snapshot, 1, &key);
     bool there = HeapTupleIsValid(systable_getnext(scan));
     systable_endscan(scan);
@@ -327,6 +327,8 @@ const NamespaceInfo *namespace_by_name(const char *name) {
 
 const NamespaceInfo *namespace_by_id(int32 id) { return current()->namespaces.find(id); }
 
+bool is_namespace(int32 id) { return current()->namespaces.find(id) != nullptr || is_in_table(t_namespace, id); }
+
 const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     Cache *c = current();
     QueueKey key{};
@@ -347,7 +349,7 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
 
 const QueueInfo *queue_by_id(int32 id) {
     if (const QueueInfo *q = current()->queues.find(id)) return q;
-    if (!is_in_table(id)) return nullptr;
+    if (!is_in_table(t_queue, id)) return nullptr;
     forget_catalog();
     return current()->queues.find(id);
 }

@@ -71,6 +71,9 @@ const NamespaceInfo *namespace_by_id(int32 id);
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
 
+// Is there such a namespace in the table now? As queue_by_id, not as the cache says.
+bool is_namespace(int32 id);
+
 // The key under which tasks of a role are stored: its oid, unless a restored role has that key.
 int32 role_id_of(Oid role);
 // The role of a key now; the key itself when the dictionary does not know it yet. InvalidOid: no such role any more.

@@ -12,8 +12,7 @@ namespace {
 const store::QueueInfo *live_queue(int32 id) {
     const store::QueueInfo *q = store::queue_by_id(id);
     SlotNo db = q && dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
-    SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, id);
-    return slot >= 0 && pg_atomic_read_u32(&dispatch::map.queues[slot].dropped) != 0 ? nullptr : q;
+    return db >= 0 && dispatch::is_queue_dropped(db, id) ? nullptr : q;
 }
 
 // Waits for the tasks are over: the row becomes ready. The row is locked.

@@ -5,6 +5,7 @@
 #include "config/settings.hpp"
 #include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/reclaim.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
@@ -130,7 +131,11 @@ int64 keep_scheduler(SlotNo db, int64 now) {
         if (s.failures > 0 && now - s.at > healthy_after) s.failures = 0;
         return never;
     }
-    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) return workers_gone(db) ? never : now + int64(USECS_PER_SEC);
+    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) {
+        // No scheduler comes to free what the extension had.
+        bool done = workers_gone(db) && !dispatch::free_dropped(db);
+        return done ? never : now + int64(USECS_PER_SEC);
+    }
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
     if (pg_atomic_read_u32(&d.parked) != 0) {
         int64 back = static_cast<int64>(pg_atomic_read_u64(&d.wake_at));

@@ -7,7 +7,7 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('interrupted', conf => "log_statement = none\nlog_min_messages = log\nmax_prepared_transactions = 4");
+my $node = new_node('interrupted', conf => "log_statement = none\nlog_min_messages = error\nmax_prepared_transactions = 4");
 sub sql { return $node->safe_psql('postgres', @_); }
 
 # A session that holds a strong lock on the table of queues, as VACUUM FULL does.

@@ -7,7 +7,7 @@ use lib "$FindBin::Bin/lib";
 use PgQueue;
 use Test::More;
 
-my $node = new_node('ended', conf => "log_statement = none\nlog_min_messages = log\nmax_prepared_transactions = 4");
+my $node = new_node('ended', conf => "log_statement = none\nlog_min_messages = error\nmax_prepared_transactions = 4");
 sub sql { return $node->safe_psql('postgres', @_); }
 sub tasks { my ($queue, $n, $more) = (@_, ''); return sql("SELECT count(*) FROM pgqueue.create_tasks('$queue', ARRAY(SELECT to_jsonb(g) FROM generate_series(1, $n) g)$more)"); }
 # How many tasks of the queue one call hands out.

@@ -8,7 +8,7 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('owed', conf => "log_statement = none\nlog_min_messages = log");
+my $node = new_node('owed', conf => "log_statement = none\nlog_min_messages = error");
 sub sql { return $node->safe_psql('postgres', @_); }
 sub task { my ($where, $what) = @_; return sql("SELECT $what FROM pgqueue.task WHERE $where"); }
 # Lets the tasks end that wait in the gate.

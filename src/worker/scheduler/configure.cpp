@@ -55,7 +55,6 @@ constexpr const char *refresh_names =
 }  // namespace
 
 void load_configuration() {
-    dispatch::empty_dropped_queues(self.db);
     auto load = [] {
         store::forget_catalog();
         for (const store::QueueInfo &q : store::all_queues()) {

@@ -10,6 +10,7 @@
 #include "dispatch/incidents.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/reclaim.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/spill.hpp"
@@ -153,13 +154,12 @@ void publish_counts() {
 }
 
 void clear_memory() {
-    for (uint32 i = 0; i < pg_atomic_read_u32(&my_db().namespaces); i++)
-        dispatch::give_chain(pg_atomic_exchange_u32(&map.namespaces[my_db().ns[i]].inbox, 0));
+    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::give_chain(pg_atomic_exchange_u32(&map.namespaces[ns].inbox, 0)); });
     dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);
     dispatch::reset_spill_file(self.db);
-    dispatch::free_dropped_queues(self.db);
+    dispatch::free_dropped(self.db);
 }
 
 void scan_rows() {
@@ -189,7 +189,7 @@ void rebuild() {
     scan = Scan{};
     scan.counts = static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * status_count * static_cast<Size>(map.shared->n_queues)));
     bool ok = transact("read its tasks", [] { scan_rows(); });
-    if (!ok) ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue scheduler could not read the tasks of its database"));
+    if (!ok) give_up("read the tasks of its database");
     take_deltas(count_in_scan);
     publish_counts();
     pg_memory_barrier();

@@ -6,6 +6,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/spill.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
@@ -42,7 +43,7 @@ void at_exit(int, Datum) {
 }
 
 // Is there a pgqueue of our version in this database? Also says whether the data belongs here.
-enum class Found { No, OtherVersion, Foreign, Ours };
+enum class Found { Unknown, No, OtherVersion, Foreign, Ours };
 
 Found look_inside() {
     if (!OidIsValid(get_extension_oid("pgqueue", true))) return Found::No;
@@ -52,7 +53,7 @@ Found look_inside() {
 }
 
 Found probe() {
-    Found found = Found::No;
+    Found found = Found::Unknown;
     transact("read its database", [&found] { found = look_inside(); });
     return found;
 }
@@ -66,6 +67,16 @@ constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
     proc_exit(0);
 }
 
+}  // namespace
+
+void give_up(const char *what) {
+    // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
+    if (pg_atomic_read_u32(&my_db().wanted) == 0 || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
+    ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue scheduler could not %s", what));
+}
+
+namespace {
+
 void say_held() {
     ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
             errhint("Run SELECT pgqueue.adopt() there to start them."));
@@ -78,6 +89,7 @@ void check_identity() {
         transact("adopt its database", [] { store::adopt(); });
         found = probe();
     }
+    if (found == Found::Unknown) give_up("ask whose database it serves");
     dispatch::Database &d = my_db();
     pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
@@ -169,6 +181,7 @@ int64 turn() {
     bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
     if (room || dispatch::may_read_groups_again(self.db)) rebuild();
     next = Min(next, dispatch::sweep_groups(self.db, now));
+    next = Min(next, free_places(now));
     next = Min(next, settle_dependencies(now));
     next = Min(next, resume_paused(now));
     write_roles();
@@ -185,7 +198,7 @@ bool sleep_until(int64 next, bool deaf) {
     pg_memory_barrier();
     // New work that came before the flag was set woke nobody.
     bool work = false;
-    for (uint32 i = 0; !deaf && i < pg_atomic_read_u32(&d.namespaces); i++) work = work || pg_atomic_read_u32(&dispatch::map.namespaces[d.ns[i]].inbox) != 0;
+    if (!deaf) dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || pg_atomic_read_u32(&dispatch::map.namespaces[ns].inbox) != 0; });
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(pg::monotonic_now(), next);
     pgstat_report_activity(STATE_IDLE, nullptr);
@@ -211,6 +224,7 @@ bool sleep_until(int64 next, bool deaf) {
         busy = true;
         int64 next = turn();
         busy = false;
+        dispatch::end_use();
         MemoryContextReset(self.scratch);
         int64 now = pg::monotonic_now();
         if (may_park(now, next, &quiet_since)) park(next);

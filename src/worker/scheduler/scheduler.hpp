@@ -23,6 +23,9 @@ bool transact(const char *what, F &&fn) {
     return in_transaction(what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
+// Ends this process: without the thing that it could not do it cannot work. The launcher starts another one.
+[[noreturn]] void give_up(const char *what);
+
 // rebuild.cpp: memory from rows, by one scan under one snapshot.
 void rebuild();
 void apply_late_deltas();
@@ -67,6 +70,9 @@ bool started_workers();  // in the last call of staff()
 void dismiss_workers();  // asks all to leave; what they run they may end
 int live_workers();
 void note_worker_gone(SlotNo worker);
+
+// places.cpp: entries of what is gone become free.
+TimestampTz free_places(TimestampTz now);
 
 // housekeeping.cpp: when the housekeeper runs.
 TimestampTz housekeeping(TimestampTz now);

@@ -1,0 +1,76 @@
+// What a commit does to the entries of namespaces and queues: new settings, and their end. Nothing here raises or waits.
+#include "dispatch/groups.hpp"
+#include "dispatch/outside.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/users.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+void configure_namespace(SlotNo db, const NamespaceConfig &config) {
+    each_namespace(db, [&config](SlotNo ns) {
+        if (map.namespaces[ns].ns_id != config.ns_id) return;
+        pg::LwLockGuard lock(namespace_lock(ns));
+        map.namespaces[ns].weight = Max(config.weight, 1);
+        map.namespaces[ns].max_running = config.max_running;
+        map.namespaces[ns].paused = config.paused;
+        revise_namespace_locked(ns);
+    });
+}
+
+void configure_queue(SlotNo queue, const QueueConfig &config) {
+    Queue &q = map.queues[queue];
+    pg::LwLockGuard lock(namespace_lock(q.ns));
+    q.max_running = config.max_running;
+    q.paused = config.paused;
+    q.paused_until = config.paused_until;
+    // A new bucket is full, a changed one keeps what fits.
+    if (!q.configured || q.rate <= 0) q.tokens = config.burst;
+    q.rate = config.rate;
+    q.burst = config.burst;
+    q.aging = config.aging;
+    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate || q.group_pass != config.group_pass);
+    q.group_max_running = config.group_max_running;
+    q.group_rate = config.group_rate;
+    q.group_pass = config.group_pass;
+    q.tokens = Min(q.tokens, static_cast<double>(q.burst));
+    if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
+    q.throttled_until = 0;
+    q.configured = true;
+    revise_queue_locked(queue);
+    if (groups) settle_groups_locked(queue);
+}
+
+void drop_queue(SlotNo queue) {
+    Queue &q = map.queues[queue];
+    if (is_dropped(q)) return;
+    hide_queue(queue);
+    q.drop = count_drop();
+    pg_atomic_fetch_add_u32(&database(q.db).drops_pending, 1);
+    {
+        pg::LwLockGuard lock(namespace_lock(q.ns));
+        q.paused = true;
+        revise_queue_locked(queue);
+        for (auto &c : q.counts) pg_atomic_write_u64(&c, 0);
+    }
+    // Those who wait for its tasks look again by its name.
+    wake_task_waiters(queue, max_task_waiters);
+}
+
+void drop_namespace(SlotNo db, int32 ns_id) {
+    each_namespace(db, [db, ns_id](SlotNo no) {
+        Namespace &ns = map.namespaces[no];
+        if (ns.ns_id != ns_id || pg_atomic_exchange_u32(&ns.dropped, 1) != 0) return;
+        unlink_sources(no);
+        ns.drop = count_drop();
+        pg_atomic_fetch_add_u32(&database(db).drops_pending, 1);
+    });
+}
+
+void drop_everything(SlotNo db) {
+    each_queue(db, [](SlotNo queue) { drop_queue(queue); });
+    each_namespace(db, [db](SlotNo ns) { drop_namespace(db, map.namespaces[ns].ns_id); });
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,85 @@
+#include "dispatch/users.hpp"
+
+#include "dispatch/registry.hpp"
+#include "dispatch/wake.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+constinit bool in_use = false;
+constinit bool made = false, rolled_back = false;
+
+pg_atomic_uint64 &mine() { return map.users[pg::my_procno()]; }
+
+// Since when the process of this number uses entries; 0 it does not.
+uint64 in_use_since(int procno) {
+    uint64 since = pg_atomic_read_u64(&map.users[procno]);
+    return since != 0 && ProcGlobal->allProcs[procno].pid != 0 ? since : 0;
+}
+
+}  // namespace
+
+namespace {
+
+void at_exit(int, Datum) { end_use(); }
+
+}  // namespace
+
+bool begin_use() {
+    static constinit bool registered = false;
+    if (in_use) return false;
+    if (!registered) before_shmem_exit(at_exit, Datum(0));
+    registered = true;
+    pg_atomic_write_u64(&mine(), pg_atomic_read_u64(&map.shared->drops));
+    pg_memory_barrier();
+    return in_use = true;
+}
+
+void note_made() { made = true; }
+
+void note_rolled_back() { rolled_back = made; }
+
+namespace {
+
+void tell_of_strays() {
+    SlotNo db = find_database(MyDatabaseId);
+    if (db < 0) return;
+    pg_atomic_write_u32(&database(db).strays, 1);
+    wake_scheduler(db);
+}
+
+}  // namespace
+
+void end_use() {
+    if (!in_use) return;
+    if (rolled_back) tell_of_strays();
+    made = rolled_back = false;
+    pg_write_barrier();
+    pg_atomic_write_u64(&mine(), 0);
+    in_use = false;
+}
+
+uint64 count_drop() { return pg_atomic_fetch_add_u64(&map.shared->drops, 1) + 1; }
+
+bool is_put_down(uint64 drop) {
+    pg_memory_barrier();
+    for (int i = 0; i < map.n_users; i++) {
+        uint64 since = i == pg::my_procno() ? 0 : in_use_since(i);
+        if (since != 0 && since < drop) return false;
+    }
+    return true;
+}
+
+pid_t oldest_user() {
+    uint64 oldest = 0;
+    pid_t pid = 0;
+    for (int i = 0; i < map.n_users; i++) {
+        uint64 since = in_use_since(i);
+        if (since == 0 || (oldest != 0 && since >= oldest)) continue;
+        oldest = since;
+        pid = ProcGlobal->allProcs[i].pid;
+    }
+    return pid;
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,100 @@
+# Places in shared memory are given back while the server runs: namespaces, queues and what belongs to them, also when a creation is rolled back,
+# a queue is purged again and again, or tasks of it are far in the future. View memory and health tell how full it is. Faults W8 and T4.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use Test::More;
+
+# 64 namespaces, 512 queues.
+my $node = new_node('places', conf => "log_statement = none\nlog_min_messages = error\npgqueue.dispatch_memory = 4MB");
+sub sql { return $node->safe_psql('postgres', @_); }
+sub used { my ($kind) = @_; return sql("SELECT used FROM pgqueue.memory WHERE kind = '$kind' AND namespace IS NULL"); }
+is(sql(q{SELECT string_agg(kind || ' ' || capacity, ', ' ORDER BY kind) FROM pgqueue.memory WHERE kind IN ('namespaces', 'queues')}),
+    'namespaces 64, queues 512', 'the node is small');
+my ($namespaces, $queues, $lanes) = map { used($_) } qw(namespaces queues lanes);
+
+# Runs a statement n times, each in a transaction of its own, all by one session.
+sub times_over { my ($n, $statement) = @_; return sql(join("\n", ($statement) x $n)); }
+sub places_are_free
+{
+    my ($what) = @_;
+    ok(wait_for($node, 'postgres', q{SELECT string_agg(used::text, ' ' ORDER BY kind) FROM pgqueue.memory
+        WHERE kind IN ('lanes', 'namespaces', 'queues') AND namespace IS NULL}, "$lanes $namespaces $queues"), "$what: all places are free again");
+    return;
+}
+
+times_over(100, q{SELECT pgqueue.create_namespace('n'); SELECT pgqueue.create_queue('q', namespace => 'n'); SELECT pgqueue.delete_namespace('n', force => true);});
+places_are_free('W8: 100 namespaces, made and deleted');
+times_over(600, q{SELECT pgqueue.create_queue('q'); SELECT pgqueue.delete_queue('q');});
+places_are_free('T4: 600 queues, made and deleted');
+times_over(600, q{BEGIN; SELECT pgqueue.create_queue('never'); SELECT pgqueue.create_task('never', '1'); ROLLBACK;});
+places_are_free('T4: 600 queues whose creation is rolled back');
+
+# Purges, with tasks that are ready, delayed, in groups and held.
+sql(q{SELECT pgqueue.create_queue('kept')});
+sql(q{SELECT pgqueue.create_task('kept', '0') FROM generate_series(1, 3)});
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{kept}', 3)}), '3', 'some tasks are held');
+times_over(550, q{SELECT pgqueue.create_task('kept', '1'), pgqueue.create_task('kept', '2', delay => '1 year'), pgqueue.create_task('kept', '3', group_key => 'g');
+    SELECT pgqueue.purge_queue('kept');});
+is(sql(q{SELECT count(*) FROM pgqueue.task}), '3', 'T4: after 550 purges the held tasks are there');
+is(sql(q{SELECT string_agg(pgqueue.release_task(id, receipt), ' ') FROM pgqueue.task}), 'released released released', 'T4: and are released');
+sql(q{SELECT pgqueue.delete_queue('kept')});
+places_are_free('T4: 550 purges of a queue with tasks of all kinds');
+counters_right($node, 'postgres', 'T4');
+
+# A transaction that has used the numbers holds them back, and nothing else.
+my $open = session($node);
+sql(q{SELECT pgqueue.create_queue('used')});
+$open->query(q{BEGIN; SELECT pgqueue.create_task('used', '1')});
+times_over(100, q{SELECT pgqueue.create_queue('q'); SELECT pgqueue.delete_queue('q');});
+cmp_ok(used('queues'), '>', $queues + 100, 'T4: an open transaction that has made a task keeps the places of what is deleted');
+sql(q{SELECT pgqueue.create_task('used', '2')});
+is(sql(q{SELECT payload FROM pgqueue.next_task('w', 'used')}), '2', 'T4: others work meanwhile');
+$open->query('COMMIT');
+is(sql(q{SELECT payload FROM pgqueue.next_task('w', 'used')}), '1', 'T4: its task is there');
+sql(q{SELECT pgqueue.delete_queue('used', force => true)});
+places_are_free('T4: after its end');
+
+# The extension again and again.
+times_over(40, q{DROP EXTENSION pgqueue; CREATE EXTENSION pgqueue; SELECT pgqueue.create_queue('q'); SELECT pgqueue.create_task('q', '1');});
+sql(q{SELECT pgqueue.delete_queue('q')});
+places_are_free('T4: 40 times DROP and CREATE EXTENSION');
+
+# A waiter is told when its queue is purged, and when it is deleted.
+sql(q{SELECT pgqueue.create_queue('waited')});
+my $waiter = session($node);
+$waiter->send(q{CALL pgqueue.wait_for_task('{waited}', '100 s')});
+my $waits = q{SELECT count(*) FROM pgqueue.worker WHERE state = 'waiting' AND queue = 'waited'};
+ok(wait_for($node, 'postgres', $waits, '1'), 'a session waits for a queue');
+sql(q{SELECT pgqueue.purge_queue('waited')});
+sql(q{SELECT pgqueue.create_task('waited', '1')});
+is($waiter->query('SELECT 1'), "t\n1", 'T4: it hears of the first task after a purge');
+sql(q{SELECT pgqueue.purge_queue('waited')});
+$waiter->send(q{CALL pgqueue.wait_for_task('{waited}', '100 s')});
+ok(wait_for($node, 'postgres', $waits, '1'), 'it waits again');
+sql(q{SELECT pgqueue.delete_queue('waited')});
+like($waiter->query('SELECT 1'), qr/ERROR:  queue "waited" does not exist/, 'T4: and of the end of the queue');
+$waiter->close;
+
+# When the tables are full the error says which, and health has said so before.
+is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem = 'memory_low'}), '0', 'W8: nothing is low');
+sql(q{SELECT pgqueue.create_namespace('n' || i) FROM generate_series(1, 60) i});
+is(sql(q{SELECT message FROM pgqueue.health WHERE problem = 'memory_low'}), '62 of 64 places for namespaces are taken', 'W8: health says what runs short');
+my ($rc, $out, $err) = $node->psql('postgres', q{\set VERBOSITY verbose
+SELECT pgqueue.create_namespace('m' || i) FROM generate_series(1, 10) i});
+like($err, qr/ERROR:  53200: no place is free for another namespace.*\nDETAIL:  All 64 places are taken. View pgqueue.memory shows by whom.\nHINT:  Raise pgqueue.dispatch_memory/s,
+    'W8: and the error which table is full');
+sql(q{SELECT pgqueue.delete_namespace('n' || i) FROM generate_series(1, 60) i});
+places_are_free('W8: then');
+is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'nothing had to be repaired');
+
+# Who sees it.
+sql(q{CREATE ROLE seer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE monitor LOGIN; GRANT pgqueue_user TO seer, reader, monitor; GRANT pg_monitor TO monitor;
+    SELECT pgqueue.create_namespace('his'); SELECT pgqueue.grant_namespace('his', 'manage', 'seer'), pgqueue.grant_namespace('his', 'read', 'reader')});
+my %sees = (seer => '4 his', reader => '0 ', monitor => '12 default, his, pgqueue');
+is(sql(qq{SET ROLE $_; SELECT count(*) FILTER (WHERE namespace IS NOT NULL) || ' ' || coalesce(string_agg(DISTINCT namespace, ', ' ORDER BY namespace), '') FROM pgqueue.memory}),
+    $sees{$_}, "view memory: $_ sees what is for them") for sort keys %sees;
+
+done_testing();
