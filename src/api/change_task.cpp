@@ -165,6 +165,8 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
         dispatch::SlotNo slot = task::slot_of(to);
         if (slot >= 0) dispatch::note_count(slot, -1, static_cast<int>(row.status), 1);
     }
+    task::count_unhinted(before, -1);
+    task::count_unhinted(row, 1);
     bool moved = wants(fcinfo, "queue") || wants(fcinfo, "group_key");
     if (moved) task::note_left_group(before);
     store::update(&row, nullptr, store::Wait::Block);
@@ -194,6 +196,7 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     const store::QueueInfo &q = owned_queue(row, nullptr, true);
     dispatch::SlotNo slot = task::slot_of(q);
     task::note_left_group(row);
+    task::count_unhinted(row, -1);
     store::remove(&row);
     if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
     dispatch::note_finished(id);

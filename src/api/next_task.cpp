@@ -36,10 +36,6 @@ dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
 
 namespace {
 
-constinit bool exit_callback_registered = false;
-
-void at_exit(int, Datum) { dispatch::end_session_leases(); }
-
 struct Take {
     const char *worker;
     std::span<const dispatch::SlotNo> queues;
@@ -89,10 +85,6 @@ void put_task(ReturnSetInfo *info, const store::TaskRow &t, int64 receipt, const
 void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    if (t.bound && !exit_callback_registered) {
-        before_shmem_exit(at_exit, Datum(0));
-        exit_callback_registered = true;
-    }
     int64 receipt = task::new_receipt();
     auto *rows = static_cast<store::TaskRow *>(palloc(sizeof(store::TaskRow) * static_cast<Size>(t.most)));
     int n = task::take({t.ns, t.queues, t.worker, receipt, t.lease, t.bound}, rows, t.most);

@@ -34,7 +34,7 @@ void put_holder(ReturnSetInfo *info, const dispatch::Lease &lease) {
     if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt) return;
     Row row;
     row.set_text(c_worker, store::worker_name(task));
-    if (dispatch::session_lives(lease)) row.set(c_pid, Int32GetDatum(lease.session));
+    if (lease.session != 0) row.set(c_pid, Int32GetDatum(lease.session));
     if (OidIsValid(lease.role)) row.set(c_role, ObjectIdGetDatum(lease.role));
     const dispatch::Queue &queue = dispatch::map.queues[lease.queue];
     row.set(c_namespace, Int32GetDatum(dispatch::map.namespaces[queue.ns].ns_id));

@@ -14,8 +14,8 @@ namespace {
 // The entries of this process that are not Held.
 constinit SlotNo unheld[most_unheld] = {};
 constinit int n_unheld = 0;
-// Bound leases that this session was given: an exit without any need not search.
-constinit bool has_bound = false;
+// Leases that this session was given and has not ended itself: an exit without any need not search.
+constinit int mine = 0;
 
 SlotNo *chain_of(int64 id) {
     return &map.lease_hash[murmurhash32(static_cast<uint32>(id) ^ static_cast<uint32>(static_cast<uint64>(id) >> 32)) / lease_locks * lease_locks %
@@ -67,6 +67,7 @@ void give_to_session(Lease *l, Oid role) {
     l->session = MyProcPid;
     l->procno = pg::my_procno();
     l->role = role;
+    mine++;
 }
 
 void lower(pg_atomic_uint64 *least, int64 value) {
@@ -85,6 +86,7 @@ void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
 }
 
 std::span<const SlotNo> reserve_leases(int count) {
+    give_leases_back_at_exit();
     while (n_unheld < Min(count, most_unheld)) {
         SlotNo no = free_leases() > spare_leases() ? take_lease() : -1;
         if (no < 0) break;
@@ -128,6 +130,12 @@ void return_unheld() {
     }
 }
 
+void give_leases_back_at_exit() {
+    static constinit bool registered = false;
+    if (!registered) before_shmem_exit([](int, Datum) { end_session_leases(); }, Datum(0));
+    registered = true;
+}
+
 namespace {
 
 // Puts a held entry into the chain of its task.
@@ -160,7 +168,6 @@ void add_lease(SlotNo no, const LeaseRequest &r) {
     if (OidIsValid(r.role)) give_to_session(&made, r.role);
     forget_unheld(no);
     publish(no, &made);
-    has_bound = has_bound || r.bound;
     note_lease_ends(made.db, r.time, r.dies);
     if (r.owed != Owed::Nothing) note_lease_end(made.db, 1);
 }
@@ -241,10 +248,6 @@ bool read_lease(SlotNo no, SlotNo db, Lease *out) {
     return true;
 }
 
-bool session_lives(const Lease &l) {
-    return l.session != 0 && BackendPidGetProc(l.session) == &ProcGlobal->allProcs[l.procno];
-}
-
 namespace {
 
 bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
@@ -255,6 +258,7 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
             Lease &l = map.leases[*link];
             if (l.id != id || l.db != db || l.receipt != receipt) continue;
             if (l.owed == Owed::Charge) pg_atomic_fetch_sub_u32(&database(db).charges_owed, 1);
+            if (l.session == MyProcPid) mine--;
             gone = *link;
             *place = {l.queue, l.group};
             *link = l.next;
@@ -300,18 +304,28 @@ void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender) {
     note_lease_ends(l->db, time, 0);
 }
 
+namespace {
+
+// A bound lease is over, another one is nobody's: a later session with the number of this process is somebody else.
+void leave(Lease *l, SlotNo *ended_in) {
+    pg::LwLockGuard lock(lease_lock(l->id));
+    if (l->id == 0 || l->session != MyProcPid) return;
+    l->session = 0;
+    l->procno = -1;
+    if (!l->bound) return;
+    l->ended = true;
+    *ended_in = l->db;
+}
+
+}  // namespace
+
 void end_session_leases() {
-    if (!loaded() || !has_bound) return;
-    has_bound = false;
+    if (!loaded() || mine <= 0) return;
+    mine = 0;
     SlotNo db = -1;
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
         Lease &l = map.leases[i];
-        if (l.id == 0 || l.session != MyProcPid || !l.bound) continue;
-        pg::LwLockGuard lock(lease_lock(l.id));
-        if (l.id != 0 && l.session == MyProcPid) {
-            l.ended = true;
-            db = l.db;
-        }
+        if (l.id != 0 && l.session == MyProcPid) leave(&l, &db);
     }
     if (db < 0) return;
     note_lease_end(db, 1);

@@ -68,8 +68,6 @@ OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience);
 bool find_lease(int64 id, Lease *out, int64 receipt = 0);
 // Copies the entry with this number when it is a lease of the database; for those who look at all of them.
 bool read_lease(SlotNo no, SlotNo db, Lease *out);
-// Does the session that retained it live?
-bool session_lives(const Lease &lease);
 // Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken (end_running).
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
@@ -80,8 +78,10 @@ void move_lease_to(int64 id, SlotNo queue, uint64 key);
 // extends it in this session; a lease of which nobody knows who holds it becomes its own.
 void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
 
-// This session is going: marks its bound leases as ended and wakes the scheduler.
+// This session is going: its bound leases are over, the others are nobody's any more; wakes the scheduler.
 void end_session_leases();
+// Has that done at the end of this process. Called by who is going to be given a lease.
+void give_leases_back_at_exit();
 
 // Is it over at that moment?
 bool is_over(const Lease &lease, const pg::Moment &now);

@@ -78,7 +78,10 @@ void note_retained(SlotNo entry, const LeaseRequest &lease, uint64 key) {
 
 void note_lease_over(int64 id, int64 receipt) { add_note(Kind::Over, receipt, TaskRef{id, 0, 0, 0}); }
 
-void note_extended(int64 id, int64 receipt, const LeaseTime &time) { add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->time = time; }
+void note_extended(int64 id, int64 receipt, const LeaseTime &time) {
+    give_leases_back_at_exit();  // one of which nobody knows who holds it becomes its own
+    add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->time = time;
+}
 
 bool any_holds() { return holds.count > 0 || any_unheld(); }
 bool has_noted_holds() { return holds.used(); }

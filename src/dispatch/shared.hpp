@@ -37,6 +37,10 @@ struct PriorityList {
     PageList list;
 };
 
+// Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
+constexpr int unhinted = status_count;
+constexpr int count_kinds = status_count + 1;
+
 // Ready tasks of one queue and one role (role -1: for outside workers). Lives as long as its queue.
 struct Lane {
     SlotNo queue, role;      // immutable
@@ -114,7 +118,7 @@ struct Queue {
     TimestampTz throttled_until;  // no token before, 0 not throttled; the scheduler takes it away
     pg_atomic_uint32 running;   // retained by server workers
     pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
-    pg_atomic_uint64 counts[status_count];  // rows by status, int64 as two's complement
+    pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
     pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
     pg_atomic_uint64 hinted;    // entries in ready lists and due heap
 };

@@ -79,8 +79,9 @@ void hand_over_deltas() {
     bool finished = false;
     for (int i = 0; i < counts.count; i++) {
         if (state == DbState::Ready) apply_delta(counts.items[i].delta);
-        int to = counts.items[i].delta.to;
-        finished = finished || to < 0 || to >= static_cast<int>(Status::Released);
+        int from = counts.items[i].delta.from, to = counts.items[i].delta.to;
+        bool of_rows = from != unhinted && to != unhinted;
+        finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
     if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0) wake_scheduler(my_db);

@@ -11,7 +11,7 @@ void note_task(const Hint &hint);
 void note_touched(const Hint &hint);
 // A waiting task ends, or leaves its group (by the hash of its key), without having been taken from there.
 void note_left_group(SlotNo queue, uint64 key, int64 id);
-// A row changed status (from -1: created, to -1: removed).
+// A row changed status (from -1: created, to -1: removed), or has no hint any more (to `unhinted`, from -1; and back).
 void note_count(SlotNo queue, int from, int to, int32 count);
 // Applies a committed change of counts.
 void apply_delta(const Delta &delta);

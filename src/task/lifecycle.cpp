@@ -81,6 +81,10 @@ SlotNo slot_of(const store::QueueInfo &queue) {
     return slot;
 }
 
+void count_unhinted(const store::TaskRow &row, int by) {
+    if (is_unhinted(row)) note_change_of(row.queue_id, by < 0 ? dispatch::unhinted : -1, by < 0 ? -1 : dispatch::unhinted);
+}
+
 void note_left_group(const store::TaskRow &row) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo slot = q ? slot_of(*q) : none;
@@ -118,6 +122,7 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
     TaskRef *refs = tasks.size() == 1 ? &one : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
     store::insert(tasks, refs);
     if (slot < 0) return;
+    int32 without_hint = 0;
     for (std::size_t i = 0; i < tasks.size(); i++) {
         const store::NewTask &t = tasks[i];
         bool server = runs_in_server(queue, t.flags);
@@ -126,11 +131,15 @@ void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks
             type = t.type;
         }
         TimestampTz due;
-        if (!hint_time(t.flags, t.delayed_at, t.dies_at, &due)) continue;
+        if (!hint_time(t.flags, t.delayed_at, t.dies_at, &due)) {
+            without_hint++;
+            continue;
+        }
         uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
         dispatch::note_task({refs[i], lanes[server], t.priority, due, t.dies_at, group, dispatch::Comes::New});
     }
     dispatch::note_count(slot, -1, static_cast<int>(Status::New), static_cast<int32>(tasks.size()));
+    if (without_hint > 0) dispatch::note_count(slot, -1, dispatch::unhinted, without_hint);
 }
 
 bool hint_of(const store::QueueInfo &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint) {
@@ -232,6 +241,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
 
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now) {
     Status from = row->status;
+    const store::TaskRow before = *row;
     row->status = Status::Retained;
     row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
     row->attempt++;
@@ -243,6 +253,7 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
     row->finished_at = 0;
     row->lease_until = lease_until;
     if (!store::update(row, worker, store::Wait::Skip)) return false;
+    count_unhinted(before, -1);
     note_change(*row, static_cast<int>(from), static_cast<int>(Status::Retained));
     return true;
 }
@@ -315,6 +326,7 @@ bool fail_timed_out(store::TaskRow *row, TimestampTz now) {
 
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
     Status from = row->status;
+    const store::TaskRow before = *row;
     row->status = status;
     row->finished_at = now;
     if (error.message != nullptr) {
@@ -329,6 +341,7 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
                               nullptr, nullptr, error, nullptr, -1, -1, -1};
         store::append_outcome(*row, out, now);
     }
+    count_unhinted(before, -1);
     note_change(*row, static_cast<int>(from), static_cast<int>(status));
     note_left_group(*row);
     note_end(*row);
@@ -339,6 +352,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
     Status from = row->status;
     int32 from_queue = row->queue_id;
     bool finished = !is_unfinished(from);
+    count_unhinted(*row, -1);
     row->queue_id = queue.id;
     if (from_queue != queue.id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
@@ -353,6 +367,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
         row->dies_at = queue.ttl > 0 ? pg::later(due != 0 ? due : now, queue.ttl) : 0;
     }
     store::update(row, nullptr, store::Wait::Block);
+    count_unhinted(*row, 1);
     note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));
     hint_again(*row, finished ? dispatch::Comes::New : dispatch::Comes::Changed);
 }

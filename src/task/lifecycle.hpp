@@ -40,6 +40,9 @@ bool hint_of(const store::QueueInfo &queue, const store::TaskRow &row, dispatch:
 // The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
 void hint_again(const store::TaskRow &row, dispatch::Comes comes);
 
+// The row as it was, or as it is, counts among those without a hint when it is one: by -1 before a change, by 1 after it.
+void count_unhinted(const store::TaskRow &row, int by);
+
 // A waiting task ends or changes its group without having been taken from it.
 void note_left_group(const store::TaskRow &row);
 

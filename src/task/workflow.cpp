@@ -17,9 +17,12 @@ const store::QueueInfo *live_queue(int32 id) {
 
 // Waits for the tasks are over: the row becomes ready. The row is locked.
 void make_ready(store::TaskRow *row) {
+    const store::TaskRow before = *row;
     row->flags &= static_cast<int16>(~flag_waits);
     store::stop_waiting_for_batch(row->ref.id);
-    if (store::update(row, nullptr, store::Wait::Skip)) hint_again(*row, dispatch::Comes::New);
+    if (!store::update(row, nullptr, store::Wait::Skip)) return;
+    count_unhinted(before, -1);
+    hint_again(*row, dispatch::Comes::New);
 }
 
 bool is_free(int64 id) {

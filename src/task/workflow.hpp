@@ -35,4 +35,9 @@ inline bool hint_time(int16 flags, TimestampTz delayed_at, TimestampTz dies_at, 
     return !waits || dies_at != 0;
 }
 
+// Does the row wait without a hint?
+inline bool is_unhinted(const store::TaskRow &row) {
+    return is_waiting(row.status) && (row.flags & flag_waits) != 0 && row.dies_at == 0;
+}
+
 }  // namespace pgqueue::task

@@ -70,7 +70,7 @@ void remember_snapshot(Snapshot s) {
 }
 
 void count_in_scan(const dispatch::Delta &d) {
-    int64 *of_queue = scan.counts + int64(d.queue) * status_count;
+    int64 *of_queue = scan.counts + int64(d.queue) * dispatch::count_kinds;
     if (d.from >= 0) of_queue[d.from] -= d.count;
     if (d.to >= 0) of_queue[d.to] += d.count;
 }
@@ -121,10 +121,14 @@ void make_room() {
 
 bool on_row(void *, const store::TaskRow &row) {
     if (!place(row)) return true;
-    scan.counts[int64(scan.last_queue) * status_count + static_cast<int>(row.status)]++;
+    int64 *counts = scan.counts + int64(scan.last_queue) * dispatch::count_kinds;
+    counts[static_cast<int>(row.status)]++;
     if (is_waiting(row.status)) {
         TimestampTz due;
-        if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return true;
+        if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) {
+            counts[dispatch::unhinted]++;
+            return true;
+        }
         if (due <= GetCurrentStatementStartTimestamp()) due = 0;
         if (dispatch::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
@@ -149,7 +153,8 @@ void publish_counts() {
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
-        for (int s = 0; s < status_count; s++) pg_atomic_write_u64(&queue.counts[s], static_cast<uint64>(scan.counts[int64(q) * status_count + s]));
+        for (int k = 0; k < dispatch::count_kinds; k++)
+            pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * dispatch::count_kinds + k]));
     }
 }
 
@@ -187,7 +192,7 @@ void rebuild() {
     clear_memory();
     dispatch::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     scan = Scan{};
-    scan.counts = static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * status_count * static_cast<Size>(map.shared->n_queues)));
+    scan.counts = static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * dispatch::count_kinds * static_cast<Size>(map.shared->n_queues)));
     bool ok = transact("read its tasks", [] { scan_rows(); });
     if (!ok) give_up("read the tasks of its database");
     take_deltas(count_in_scan);
