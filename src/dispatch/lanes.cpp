@@ -174,7 +174,7 @@ Page *page_with_place_before(PageList *list) {
     if (front != nullptr && front->head > 0) return front;
     if (front != nullptr && front->count < ready_per_page) {
         memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
-        if (front->count == 0) front->since = GetCurrentTimestamp();
+        if (front->count == 0) front->since = pg::monotonic_now();
         front->head++;
         front->count++;
         return front;
@@ -183,7 +183,7 @@ Page *page_with_place_before(PageList *list) {
     if (no == 0) return nullptr;
     Page *p = page(no);
     p->head = p->count = 1;
-    p->since = front != nullptr ? front->since : GetCurrentTimestamp();
+    p->since = front != nullptr ? front->since : pg::monotonic_now();
     p->next = list->front;
     list->front = no;
     // Also while the scheduler moves pages: it touches those behind the front ones only.
@@ -221,6 +221,8 @@ void file_hint(const Hint &h) {
     SlotNo db = map.queues[map.lanes[h.lane].queue].db;
     if (h.group != 0) {
         file_grouped(h);
+    } else if (h.wait != Wait::None) {
+        if (!put_off(db, h.wait, {0, h.dies, h.ref, h.lane, h.priority})) lose(db);
     } else if (h.due != 0) {
         if (!add_due(db, {h.due, h.dies, h.ref, h.lane, h.priority})) lose(db);
     } else {

@@ -2,6 +2,7 @@
 // All functions are called under the lock that owns the list and neither raise nor wait.
 #pragma once
 #include "dispatch/pool.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -67,7 +68,7 @@ inline Take front_page(PageList *list, Page **out) {
 inline bool push_ready(PageList *list, const TaskRef &ref, int64 dies) {
     Page *p = tail_page(list, PageKind::Ready, ready_per_page);
     if (p == nullptr) return false;
-    if (p->count == 0) p->since = GetCurrentTimestamp();
+    if (p->count == 0) p->since = pg::monotonic_now();
     p->ready[p->count++] = ref;
     list->count++;
     if (dies != 0) {

@@ -59,7 +59,7 @@ void put_back(Lost &l) {
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Timeout) {
         task::fail_timed_out(&row, now);
     } else if (l.was == HoldState::Running && l.by == dispatch::EndedBy::Itself) {
-        dispatch::note_death(&map.roles[map.shared->workers[l.worker].role].deaths, now);
+        dispatch::note_death(&map.roles[map.shared->workers[l.worker].role].deaths);
         task::charge_crash(&row, err::worker_ended, "the worker process ended while the task ran", now);
     } else {
         task::give_back(&row, &l.place);
@@ -161,14 +161,14 @@ void charge_executed() {
     synchronous_commit = before;
 }
 
-TimestampTz recover_workers(TimestampTz now) {
+pg::Deadline recover_workers(const pg::Moment &now) {
     constexpr int64 look_again = 20 * 1000;
-    TimestampTz next = never;
+    pg::Deadline next = never;
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
         WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
-        if (state == WorkerState::Ended && !recover_ended(i)) next = now + look_again;
+        if (state == WorkerState::Ended && !recover_ended(i)) next = now.in(look_again);
         if (state == WorkerState::Busy && pg_atomic_read_u32(&w.giving_back) != 0 && could_share(w)) {
             pg_atomic_write_u32(&w.giving_back, 0);
             take_back(&w);
