@@ -86,7 +86,7 @@ void take_over_ready(SlotNo db, PageNo no) {
         append_page(list, no);
     } else {
         int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
-        while (p->head < p->count && push_ready(list, p->ready[p->head], dies)) p->head++;
+        while (p->head < p->count && push_ready(list, p->ready[p->head], dies, p->since)) p->head++;
         // Without another page the rest stays in its own.
         if (p->head < p->count)
             append_page(list, no);
@@ -161,7 +161,7 @@ namespace {
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (pg_atomic_read_u32(&map.queues[map.lanes[lane].queue].dropped) != 0) return true;
     PageList *list = list_for(lane, priority);
-    if (list == nullptr || !push_ready(list, ref, dies)) return false;
+    if (list == nullptr || !push_ready(list, ref, dies, 0)) return false;
     if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
     change_count_locked(lane, 1);
     return true;
@@ -171,10 +171,10 @@ bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
 Page *page_with_place_before(PageList *list) {
     if (list == nullptr) return nullptr;
     Page *front = list->front != 0 ? page(list->front) : nullptr;
+    if (front != nullptr && front->head == front->count) front->since = pg::monotonic_now();
     if (front != nullptr && front->head > 0) return front;
     if (front != nullptr && front->count < ready_per_page) {
         memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
-        if (front->count == 0) front->since = pg::monotonic_now();
         front->head++;
         front->count++;
         return front;
