@@ -26,8 +26,8 @@ sub running { my ($id) = @_; return wait_for($node, 'postgres', "SELECT count(*)
 # Has the worker of a task look at its limits now; by itself it does so once a minute.
 sub poke { my ($id) = @_; kill('USR2', sql("SELECT pid FROM pgqueue.worker WHERE task_id = $id")); return; }
 
-queue('rate', 'rate_limit => 0.25');
-queue('group_rate', 'group_rate_limit => 0.25');
+queue('rate', 'rate_limit => 0.2');
+queue('group_rate', 'group_rate_limit => 0.2');
 queue('aging', "aging => '1 minute'");
 queue('aged', "aging => '100 ms'");
 queue('held');
@@ -47,15 +47,6 @@ sub through_a_step
     # A role that may not connect: its workers end before they begin, and it waits longer and longer.
     my $refused = sql(q{SET ROLE refused; SELECT pgqueue.create_task('commands', command => 'SELECT 1')});
     ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.health WHERE problem = 'crash_loop' AND message ~ '"refused"'}, '1', 25), "$name: a role is refused");
-    # Commands: one with a run limit and a timeout of its own, one whose ttl is over soon or far away, one that is about to be idle.
-    my $limited = command('commands', q{SET statement_timeout = '2 min'; SELECT pg_sleep(3); SELECT pg_sleep(120)}, "run_limit => '7 s'");
-    ok(running($limited), "$name: a command with a run limit runs");
-    my $limited_at = now();
-    my $dies = command('commands', 'SELECT pg_sleep(600)', $step > 0 ? "ttl => '1 hour'" : "ttl => '10 s'");
-    my $dies_too = command('commands', 'SELECT pg_sleep(600)', "ttl => '1 hour'");
-    my $dies_at = now();
-    ok(running($dies) && running($dies_too), "$name: commands with a ttl run");
-    becomes(sql(q{SET ROLE idle; SELECT pgqueue.create_task('commands', command => 'SELECT 1')}), 'released', "$name: a worker is about to be idle");
     # Tasks whose rows are in somebody's hands, so that their groups wait and look again.
     my $held = task('held', 'h', "group_key => 'g'");
     sql(q{SELECT pgqueue.pause_queue('held_command')});
@@ -69,19 +60,29 @@ sub through_a_step
     task($_, 'early group', "priority => 111, group_key => 'e'") for 'aging', 'aged';
     my $aged_at = now();
     ok(wait_until(sub { now() > $aged_at + 3 }), "$name: some seconds pass");
-    # A word to those who listen, and tokens that are used up: the last things before the step.
+    # A word to those who listen.
     task('heard', 'one');
     ok(wait_until(sub { $listener->query('SELECT 1') =~ /payload "heard"/ }, 25), "$name: NOTIFY for a queue");
     my $heard_at = now();
-    task('rate', $_) for 'r1', 'r2';
     task('group_rate', $_, "group_key => 'g'") for 'g1', 'g2';
-    work_soon('rate', 'r1', "$name: a task uses up the tokens of its queue");
-    my $rate_at = now();
-    work_soon('group_rate', 'g1', "$name: and one those of its group");
+    task('rate', 'r1');
+    my $waiting = task('rate', 'r2');
+    # Commands: one with a run limit and a timeout of its own, two whose ttl is over later, one whose worker is idle after it.
+    becomes(sql(q{SET ROLE idle; SELECT pgqueue.create_task('commands', command => 'SELECT 1')}), 'released', "$name: a worker is about to be idle");
+    my $limits_at = now();
+    my ($limited, $dies, $dies_too) = split(/\n/, sql(qq{SELECT pgqueue.create_task('commands', command => \$\$SET statement_timeout = '2 min'; SELECT pg_sleep(3); SELECT pg_sleep(120)\$\$, run_limit => '12 s');
+        SELECT pgqueue.create_task('commands', command => 'SELECT pg_sleep(600)', ttl => } . ($step > 0 ? q{'1 hour'} : q{'12 s'}) . q{);
+        SELECT pgqueue.create_task('commands', command => 'SELECT pg_sleep(600)', ttl => '1 hour')}));
+    ok(running($_), "$name: a command with a limit runs") for $limited, $dies, $dies_too;
+    # Tokens that are used up.
+    work_soon('group_rate', 'g1', "$name: a task uses up the token of its group");
     my $group_at = now();
-    my $waiting = sql(q{SELECT id FROM pgqueue.task WHERE payload = '"r2"' AND status = 'new'});
+    work_soon('rate', 'r1', "$name: and one that of its queue");
+    my $rate_at = now();
+    is(work('rate'), '', "$name: there is no other");
 
     set_clock($node, $step);
+    note(sprintf('%.1f s after the limits began, %.1f s after a token was used', now() - $limits_at, now() - $rate_at));
 
     like(sql("SELECT extract(epoch FROM ready_at - clock_timestamp()) BETWEEN 0 AND 5 FROM pgqueue.why($waiting) WHERE reason = 'rate_limit'"), qr/^t?$/, "$name: why() says when the next token comes, by the clock as it is now");
     is(sql("SELECT count(*) FROM pgqueue.worker WHERE kind = 'server' AND since NOT BETWEEN clock_timestamp() - interval '10 min' AND clock_timestamp() + interval '1 s'"), '0', "$name: view worker too");
@@ -92,9 +93,9 @@ sub through_a_step
     is(join(', ', map { work('aged') } 1 .. 4), 'early, early group, late group, late', "$name: or loses what it has gained");
 
     work_soon('rate', 'r2', "$name: a queue with a rate limit goes on");
-    cmp_ok(now() - $rate_at, '>=', 3.9, "$name: when it has a token");
+    cmp_ok(now() - $rate_at, '>=', 4.2, "$name: not before it has a token");
     work_soon('group_rate', 'g2', "$name: a group with a rate limit goes on");
-    cmp_ok(now() - $group_at, '>=', 3.9, "$name: when it has a token");
+    cmp_ok(now() - $group_at, '>=', 4.2, "$name: not before it has a token");
     task('heard', 'two');
     ok(wait_until(sub { $listener->query('SELECT 1') =~ /payload "heard"/ }, 25), "$name: the next NOTIFY comes");
     cmp_ok(now() - $heard_at, '>=', 2.5, "$name: not before notify_interval is over");
@@ -103,13 +104,13 @@ sub through_a_step
     work_soon('held', 'h', "$name: a group whose head was locked goes on");
     becomes($held_command, 'released', "$name: and one of commands");
     becomes($limited, 'failed PQ105', "$name: the run limit ends a command");
-    cmp_ok(now() - $limited_at, '>=', 6.5, "$name: after its time");
+    cmp_ok(now() - $limits_at, '>=', 11.9, "$name: not before its time");
     ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.worker WHERE role = 'idle'}, '0', 25), "$name: an idle worker leaves");
     sql('GRANT CONNECT ON DATABASE postgres TO refused');
     becomes($refused, 'released', "$name: a role that is not refused any more gets its worker", 60);
     sql('REVOKE CONNECT ON DATABASE postgres FROM refused');
     ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.worker WHERE role = 'refused'}, '0', 25), "$name: and gives it up again");
-    return ($dies, $dies_too, $dies_at);
+    return ($dies, $dies_too, $limits_at);
 }
 
 # Forward: a time of the calendar that has passed ends a task that runs.
@@ -120,7 +121,7 @@ ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $dies
 
 # Back again, by a day: it has not come yet, until the clock shows it.
 ($dies, $dies_too, $then) = through_a_step(0, 'a day back');
-ok(wait_until(sub { now() > $then + 11 }), 'a day back: the ttl of a command would be over');
+ok(wait_until(sub { now() > $then + 14 }), 'a day back: the ttl of a command would be over');
 is(sql("SELECT string_agg(status, ' ') FROM pgqueue.task WHERE id IN ($dies, $dies_too)"), 'retained retained', 'a day back: it goes on');
 set_clock($node, $day);
 poke($dies);
@@ -128,7 +129,7 @@ becomes($dies, 'expired PQ106', 'a day back: until the clock shows its time');
 is(sql("SELECT pgqueue.cancel_task($dies_too)"), 'retained', 'a signal is still one to cancel');
 becomes($dies_too, 'cancelled 57014', 'and does');
 my @durations = slurp_file($node->logfile) =~ /task_id=\d+ .* duration=(-?\d+) us/g;
-cmp_ok(scalar @durations, '>', 10, 'the log tells how long tasks ran');
+cmp_ok(scalar @durations, '>', 5, 'the log tells how long tasks ran');
 is(scalar(grep { $_ < 0 || $_ > 600e6 } @durations), 0, 'as long as they did');
 
 # Tickers: with a clock behind the start of the server their slots are not missed.
