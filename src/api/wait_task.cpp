@@ -5,7 +5,6 @@
 
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "pg/clock.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -26,15 +25,14 @@ void stop_waiting() {
 void at_exit(int, Datum) { stop_waiting(); }
 
 // Sleeps between looks until something is ready or the time is over.
-bool wait_until(dispatch::SlotNo ns, std::span<const dispatch::SlotNo> queues, int64 end) {
+bool wait_until(dispatch::SlotNo ns, std::span<const dispatch::SlotNo> queues, pg::Deadline end) {
     for (;;) {
         stop_waiting();
         waiting_as = dispatch::begin_wait(ns, queues);
         ResetLatch(MyLatch);
         if (dispatch::ready_for_outside(ns, queues)) return true;
-        int64 now = pg::monotonic_now();
-        if (now >= end) return false;
-        sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueTask");
+        if (pg::has_passed(end)) return false;
+        sleep_outside_transaction(end, waiting_as != nullptr, "PgqueueTask");
     }
 }
 
@@ -61,7 +59,7 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
     pg::with_cleanup(
         [&] {
             SPI_connect_ext(SPI_OPT_NONATOMIC);
-            found = wait_until(slot, queues, pg::monotonic_now() + micros);
+            found = wait_until(slot, queues, pg::deadline_in(micros));
             SPI_finish();
         },
         [] { stop_waiting(); });

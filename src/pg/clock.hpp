@@ -18,6 +18,10 @@ inline int64 monotonic_now() {
 
 inline Moment this_moment() { return {GetCurrentTimestamp(), monotonic_now()}; }
 
+// For those who have no moment at hand.
+inline Deadline deadline_in(int64 micros) { return Deadline{monotonic_now()}.after(micros); }
+inline bool has_passed(Deadline end) { return end.at <= monotonic_now(); }
+
 // For WaitLatch: milliseconds until a deadline, rounded up; -1 for one that never comes.
 inline long ms_until(Deadline end) { return end == never ? -1 : TimestampDifferenceMilliseconds(monotonic_now(), end.at); }
 

@@ -39,7 +39,7 @@ bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
 }
 
 // Whether the segment may be counted again.
-bool census_is_due(int slot) { return pg::monotonic_now() >= next_census[slot].at; }
+bool census_is_due(int slot) { return pg::has_passed(next_census[slot]); }
 
 // Counts a segment in a step.
 Census count(Pass *pass, int slot) {
@@ -51,8 +51,8 @@ Census count(Pass *pass, int slot) {
         census = take_census(pass, slot);
         return true;
     });
-    int64 end = pg::monotonic_now(), took = end - start;
-    next_census[slot] = took > long_census ? pg::Deadline{end}.after(20 * took) : pg::Deadline{};
+    int64 took = pg::monotonic_now() - start;
+    next_census[slot] = took > long_census ? pg::deadline_in(20 * took) : pg::Deadline{};
     return census;
 }
 
