@@ -36,7 +36,7 @@ struct Moment {
     // So much later.
     constexpr Deadline in(std::int64_t micros) const { return {add_time(monotonic, micros)}; }
     // When the wall clock will show a time, unless it is set before.
-    constexpr Deadline at(std::int64_t t) const { return {to_monotonic(t)}; }
+    constexpr Deadline until(std::int64_t t) const { return {to_monotonic(t)}; }
     // How far the wall clock was set forward (negative: back) since an earlier moment; 0 when it only runs a little faster or slower.
     constexpr std::int64_t step_since(const Moment &earlier) const {
         constexpr std::int64_t second = 1000000;

@@ -156,7 +156,7 @@ int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
 pg::Deadline next_due(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     int b = first_bucket(d);
-    pg::Deadline next = b < 0 ? never : now.at(d.due_min[b]);
+    pg::Deadline next = b < 0 ? never : now.until(d.due_min[b]);
     for (int64 until : d.put_off_until) next = Min(next, pg::Deadline{until});
     return next;
 }

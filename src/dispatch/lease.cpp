@@ -203,7 +203,7 @@ int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, in
 
 pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
     int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
-    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.at(dies));
+    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.until(dies));
 }
 
 void clear_leases(SlotNo db) {

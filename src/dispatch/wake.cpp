@@ -23,7 +23,7 @@ void wake_scheduler_by(SlotNo db, pg::Deadline when) {
 }
 
 void wake_scheduler_at(SlotNo db, TimestampTz when) {
-    if (when != INT64_MAX) wake_scheduler_by(db, pg::this_moment().at(when));
+    if (when != INT64_MAX) wake_scheduler_by(db, pg::this_moment().until(when));
 }
 
 void wake_scheduler_if_sleeping(SlotNo db) {

@@ -65,7 +65,7 @@ void set_timer() {
 }
 
 // The next look at the wall clock.
-pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(now.at(at), now.in(calendar_look)); }
+pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(now.until(at), now.in(calendar_look)); }
 
 // The task is long: what else was claimed with it goes back to the others.
 void give_back_others() {

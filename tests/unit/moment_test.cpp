@@ -29,14 +29,14 @@ TEST(Deadline, OneThatWasNeverSetHasPassed) {
 
 TEST(Deadline, OfTheCalendarIsComputedAgainAtEachMoment) {
     std::int64_t one = noon.wall + 3600 * second;
-    EXPECT_EQ(noon.at(one), noon.in(3600 * second));
-    EXPECT_TRUE(second_later(day).at(one).passed(second_later(day)));
-    EXPECT_EQ(second_later(-day).at(one), noon.in(3600 * second + day));
+    EXPECT_EQ(noon.until(one), noon.in(3600 * second));
+    EXPECT_TRUE(second_later(day).until(one).passed(second_later(day)));
+    EXPECT_EQ(second_later(-day).until(one), noon.in(3600 * second + day));
 }
 
 TEST(Deadline, NeverIsTheLast) {
     EXPECT_EQ(std::min(never, noon.in(day)), noon.in(day));
-    EXPECT_EQ(noon.at(INT64_MAX), never);
+    EXPECT_EQ(noon.until(INT64_MAX), never);
     EXPECT_EQ(noon.to_wall(never.at), INT64_MAX);
     EXPECT_FALSE(never.passed({INT64_MAX, INT64_MAX - 1}));
 }
@@ -46,9 +46,9 @@ TEST(Deadline, TimesThatDoNotFitAreTheEnds) {
     EXPECT_EQ(noon.in(second).after(INT64_MAX), never);
     EXPECT_EQ(never.after(second), never);
     // -infinity, and the first of all deadlines
-    EXPECT_EQ(noon.at(INT64_MIN).at, INT64_MIN);
-    EXPECT_EQ(noon.at(INT64_MIN + 1).at, INT64_MIN);
-    EXPECT_TRUE(noon.at(INT64_MIN + 1).passed(noon));
+    EXPECT_EQ(noon.until(INT64_MIN).at, INT64_MIN);
+    EXPECT_EQ(noon.until(INT64_MIN + 1).at, INT64_MIN);
+    EXPECT_TRUE(noon.until(INT64_MIN + 1).passed(noon));
     EXPECT_TRUE(Deadline{INT64_MIN}.after(day).passed({0, 0}));
 }
 

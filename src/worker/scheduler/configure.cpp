@@ -87,7 +87,7 @@ pg::Deadline resume_paused(const pg::Moment &now) {
         if (queue.paused_until <= now.wall)
             due = true;
         else
-            next = Min(next, now.at(queue.paused_until));
+            next = Min(next, now.until(queue.paused_until));
     }
     if (!due) return next;
     bool ok = transact("resume queues", [] {

@@ -99,7 +99,7 @@ pg::Deadline expire(const pg::Moment &now) {
         });
         if (n < expire_batch / 2) break;
     }
-    pg::Deadline next = now.at(dispatch::next_expiry(self.db));
+    pg::Deadline next = now.until(dispatch::next_expiry(self.db));
     return next.passed(now) ? now.in(USECS_PER_SEC) : next;
 }
 

@@ -179,7 +179,7 @@ pg::Deadline fire_tickers(const pg::Moment &now) {
         fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));
         if (now.in(turn).at < pg::monotonic_now()) break;
     }
-    return Min(now.at(first_of(Due)), pg::Deadline{first_of(Again)});
+    return Min(now.until(first_of(Due)), pg::Deadline{first_of(Again)});
 }
 
 }  // namespace pgqueue::worker::scheduler
