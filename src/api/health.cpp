@@ -31,7 +31,9 @@ void put(ReturnSetInfo *info, const Problem &p) {
 }
 
 // What is measured by the monotonic clock, as it is shown.
-TimestampTz shown(pg_atomic_uint64 *monotonic, const pg::Moment &now) { return now.to_wall(static_cast<int64>(pg_atomic_read_u64(monotonic))); }
+TimestampTz shown(pg_atomic_uint64 *monotonic, const pg::Moment &now) {
+    return now.to_wall(static_cast<int64>(pg_atomic_read_u64(monotonic)));
+}
 
 // Nothing starts at all.
 void put_server(ReturnSetInfo *info) {
@@ -46,7 +48,8 @@ void put_server(ReturnSetInfo *info) {
 void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
     if (d.no_slot_since != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
-                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.", .since = now.to_wall(d.no_slot_since)});
+                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.",
+                   .since = now.to_wall(d.no_slot_since)});
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
     if (uint32 n = dispatch::in_loop(d.scheduler_deaths, now))
@@ -124,7 +127,8 @@ void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
     if (name == nullptr) return;
     if (uint32 n = dispatch::in_loop(role.deaths, now))
         put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
-                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?", .since = shown(&role.deaths.first, now)});
+                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?",
+                   .since = shown(&role.deaths.first, now)});
     dispatch::RoleLook look = dispatch::look_at_role(no);
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning", .word = "limit",

@@ -103,7 +103,9 @@ void put_worker(const RowSink &rows, dispatch::WorkerSlot &w, const pg::Moment &
     set(2, Int32GetDatum(w.pid));
     set(3, Int32GetDatum(dispatch::map.roles[w.role].role_id));
     set(7, CStringGetTextDatum(state_word(w, state)));
-    auto set_since = [&](pg_atomic_uint64 *at) { set(8, TimestampTzGetDatum(now.to_wall(static_cast<int64>(pg_atomic_read_u64(at))))); };
+    auto set_since = [&](pg_atomic_uint64 *at) {
+        set(8, TimestampTzGetDatum(now.to_wall(static_cast<int64>(pg_atomic_read_u64(at)))));
+    };
     set_since(&w.since);
     for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
         dispatch::Hold &h = w.holds[i];
@@ -129,7 +131,8 @@ PGQ_FUNCTION(pgqueue_internal_workers) {
     pg::Moment now = pg::this_moment();
     for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
         auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db == db && w.pid != 0 && state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting) put_worker(rows, w, now);
+        bool there = state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting;
+        if (w.db == db && w.pid != 0 && there) put_worker(rows, w, now);
     }
     return Datum(0);
 }

@@ -1,5 +1,6 @@
-// Moments on two clocks, in microseconds: the wall clock, which can be set, and the monotonic one, which only goes forward. What begins and ends
-// within a life of the server ends by the monotonic clock; what users see as a time of the calendar is one of the wall clock.
+// Moments on two clocks, in microseconds: the wall clock, which can be set, and the monotonic one, which only goes
+// forward. What begins and ends within a life of the server ends by the monotonic clock; what users see as a time of
+// the calendar is one of the wall clock.
 #pragma once
 #include <compare>
 #include <cstdint>
@@ -15,8 +16,8 @@ constexpr std::int64_t add_time(std::int64_t a, std::int64_t b) {
 
 struct Moment;
 
-// When something is looked at again: a time of the monotonic clock. One of the wall clock becomes a deadline through a moment only. One that was
-// never set has passed.
+// When something is looked at again: a time of the monotonic clock. One of the wall clock becomes a deadline through a
+// moment only. One that was never set has passed.
 struct Deadline {
     std::int64_t at = 0;
 
@@ -37,7 +38,8 @@ struct Moment {
     constexpr Deadline in(std::int64_t micros) const { return {add_time(monotonic, micros)}; }
     // When the wall clock will show a time, unless it is set before.
     constexpr Deadline until(std::int64_t t) const { return {to_monotonic(t)}; }
-    // How far the wall clock was set forward (negative: back) since an earlier moment; 0 when it only runs a little faster or slower.
+    // How far the wall clock was set forward (negative: back) since an earlier moment; 0 when it only runs a little
+    // faster or slower.
     constexpr std::int64_t step_since(const Moment &earlier) const {
         constexpr std::int64_t second = 1000000;
         std::int64_t step = (wall - earlier.wall) - (monotonic - earlier.monotonic);

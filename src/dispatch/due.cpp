@@ -147,7 +147,8 @@ int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
     int n = 0;
-    for (int k = 0; k < wait_kinds; k++) n += take_from_list(&d.put_off[k], &d.put_off_until[k], now.monotonic, out + n, most - n);
+    for (int k = 0; k < wait_kinds; k++)
+        n += take_from_list(&d.put_off[k], &d.put_off_until[k], now.monotonic, out + n, most - n);
     n += take_from_heap(d, now.wall, out + n, most - n);
     for (int i = 0; i < n; i++) count_hint(out[i], -1);
     return n;

@@ -1,6 +1,7 @@
-// Tasks that wait. The due heap of a database is for those that wait for a time of the calendar (delays, retries): a radix heap, bucket k holds entries
-// whose due time differs from the last taken one first in bit k-1. Due times below the last taken one count as that one, so the order never breaks.
-// Those that are only put off for a while are in lists: each reason has its length, so what is added to a list is in order.
+// Tasks that wait. The due heap of a database is for those that wait for a time of the calendar (delays, retries): a
+// radix heap, bucket k holds entries whose due time differs from the last taken one first in bit k-1. Due times below
+// the last taken one count as that one, so the order never breaks. Those that are only put off for a while are in
+// lists: each reason has its length, so what is added to a list is in order.
 #pragma once
 #include "dispatch/shared.hpp"
 #include "pg/clock.hpp"

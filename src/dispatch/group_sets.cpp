@@ -67,9 +67,10 @@ void settle_groups_locked(SlotNo queue) {
 pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now) {
     constexpr int at_once = 256;
     Queue &q = map.queues[queue];
-    while (q.group_token_at != 0 && q.group_token_at <= now.monotonic) {
+    auto any = [&] { return q.group_token_at != 0 && q.group_token_at <= now.monotonic; };
+    while (any()) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        for (int i = 0; i < at_once && q.group_token_at != 0 && q.group_token_at <= now.monotonic; i++) settle_group(throttled_of(queue).best(), true);
+        for (int i = 0; i < at_once && any(); i++) settle_group(throttled_of(queue).best(), true);
     }
     return q.group_token_at != 0 ? pg::Deadline{q.group_token_at} : never;
 }

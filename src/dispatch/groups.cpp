@@ -64,12 +64,11 @@ void free_group(GroupNo no) {
 // Fills the bucket of a group up to now.
 double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate, q.burst, pg::monotonic_now()); }
 
-// Has the scheduler look at a task of a group at a time of the calendar, or, when it is put off, after that. False: no memory.
+// Has the scheduler look at a task of a group at a time of the calendar, or after a wait. False: no memory.
 bool look_at(SlotNo queue, const DueEntry &entry, Wait wait) {
     SlotNo db = map.queues[queue].db;
-    if (wait != Wait::None) return put_off(db, wait, entry);
-    bool ok = add_due(db, entry);
-    wake_scheduler_at(db, entry.due);
+    bool ok = wait != Wait::None ? put_off(db, wait, entry) : add_due(db, entry);
+    if (wait == Wait::None) wake_scheduler_at(db, entry.due);
     return ok;
 }
 
@@ -78,7 +77,8 @@ void set_timer(Group *g, TimestampTz due, Wait wait) {
     if (g->timed) return;
     g->timed = true;
     const GroupNode &head = node(g->first);
-    if (!look_at(g->queue, {due, head.dies, head.ref, grouped_due(g->queue), head.priority}, wait)) pg_atomic_write_u32(&database(map.queues[g->queue].db).lost, 1);
+    DueEntry entry{due, head.dies, head.ref, grouped_due(g->queue), head.priority};
+    if (!look_at(g->queue, entry, wait)) pg_atomic_write_u32(&database(map.queues[g->queue].db).lost, 1);
 }
 
 void drop_head(Group *g) {
@@ -173,7 +173,8 @@ void free_when_empty(GroupNo no) {
 
 namespace {
 
-// With aging the virtual time at which priority 0 would have to begin to wait for being as good. What came before there was aging waits from now on.
+// With aging the time since when priority 0 would have to wait to be as good. What is older than the setting waits from
+// now on.
 int64 rank_of(const Queue &q, GroupNode *head) {
     if (q.aging <= 0) return head->priority;
     if (head->since == 0) head->since = pg::monotonic_now();
@@ -247,7 +248,8 @@ void link_node(Group *g, int32 no, bool by_id) {
 void settle_new_head(GroupNo no, const Hint &h, bool wake) {
     Group &g = group(no);
     g.timed = false;
-    if ((h.due != 0 || h.wait != Wait::None) && state_of(map.queues[g.queue].db) != DbState::Loading) set_timer(&g, h.due, h.wait);
+    bool waits = h.due != 0 || h.wait != Wait::None;
+    if (waits && state_of(map.queues[g.queue].db) != DbState::Loading) set_timer(&g, h.due, h.wait);
     settle_group(no, wake);
 }
 
@@ -270,7 +272,8 @@ bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     GroupNo no = find_group(queue, h.group);
     if (no != 0 && refresh_head(no, h, wake)) return true;
     // It keeps its place; only a new end of its time has to be known.
-    if (h.comes == Comes::Changed && !q.group_pass) return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
+    if (h.comes == Comes::Changed && !q.group_pass)
+        return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
     if (h.comes == Comes::New && is_torn(q.db)) return true;
     if (waits_outside(h, q)) return look_at(queue, {h.due, h.dies, h.ref, grouped_due(queue), h.priority}, h.wait);
     if (no == 0) no = make_group(queue, h.group);

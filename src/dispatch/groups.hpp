@@ -43,7 +43,8 @@ void clear_groups(SlotNo db);
 void clear_groups_of_queue_locked(SlotNo queue);
 // The limits of a queue have changed.
 void settle_groups_locked(SlotNo queue);
-// Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The scheduler only.
+// Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The
+// scheduler only.
 pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now);
 // Groups that are kept for their token buckets only; returns when to look again. The scheduler only.
 pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now);

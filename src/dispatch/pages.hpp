@@ -112,7 +112,7 @@ struct Slab {
 // A task that waits in its group.
 struct GroupNode {
     TaskRef ref;          // id 0: free
-    int64 since;          // may start from then on, by the monotonic clock, as far as its hint said; 0 at once, and nothing is gained by waiting
+    int64 since;          // may start from then on (monotonic), as its hint said; 0 at once, without aging
     TimestampTz dies;     // 0 never
     SlotNo lane;
     int32 priority;

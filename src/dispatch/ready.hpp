@@ -10,7 +10,8 @@ void drain_inbox_locked(SlotNo ns);
 // Drains every namespace of the database that has something.
 void drain_inboxes(SlotNo db);
 
-// Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the locks. Without memory the database is marked `lost`.
+// Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the
+// locks. Without memory the database is marked `lost`.
 void file_hint(const Hint &hint);
 // A task that was popped and is ready is first in line again, when its place is still free. Without memory as file_hint.
 void return_ready(const Hint &hint);

@@ -310,8 +310,8 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     if (!q.configured || q.rate <= 0) q.bucket = {static_cast<double>(config.burst), pg::monotonic_now()};
     q.rate = config.rate;
     q.burst = config.burst;
-    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate || q.group_pass != config.group_pass ||
-                                   q.aging != config.aging);
+    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate ||
+                                   q.group_pass != config.group_pass || q.aging != config.aging);
     q.aging = config.aging;
     q.group_max_running = config.group_max_running;
     q.group_rate = config.group_rate;

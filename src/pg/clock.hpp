@@ -23,7 +23,9 @@ inline Deadline deadline_in(int64 micros) { return Deadline{monotonic_now()}.aft
 inline bool has_passed(Deadline end) { return end.at <= monotonic_now(); }
 
 // For WaitLatch: milliseconds until a deadline, rounded up; -1 for one that never comes.
-inline long ms_until(Deadline end) { return end == never ? -1 : TimestampDifferenceMilliseconds(monotonic_now(), end.at); }
+inline long ms_until(Deadline end) {
+    return end == never ? -1 : TimestampDifferenceMilliseconds(monotonic_now(), end.at);
+}
 
 // So much later, at most the end of time.
 inline TimestampTz later(TimestampTz at, int64 micros) {

@@ -32,11 +32,14 @@ bool take_suspect_turn() {
 // Has a task that may not run yet wait for its time, or for a while.
 void file_again(const Hold &h, const TaskRef &ref, TimestampTz due, TimestampTz dies, dispatch::Wait wait) {
     SlotNo lane = dispatch::ensure_lane(h.queue, my_slot().role);
-    dispatch::file_hint({ref, lane, h.priority, due, dies, dispatch::key_of_group(h.group), dispatch::Comes::Again, wait});
+    uint64 group = dispatch::key_of_group(h.group);
+    dispatch::file_hint({ref, lane, h.priority, due, dies, group, dispatch::Comes::Again, wait});
     dispatch::wake_scheduler(my_slot().db);
 }
 
-void put_off(const Hold &h, const TaskRef &ref, TimestampTz dies, dispatch::Wait wait) { file_again(h, ref, 0, dies, wait); }
+void put_off(const Hold &h, const TaskRef &ref, TimestampTz dies, dispatch::Wait wait) {
+    file_again(h, ref, 0, dies, wait);
+}
 
 // Somebody has the row in hands: whoever that is hints it again, but its group does not go on without it.
 Verdict leave_to_others(const Hold &h, const store::TaskRow &row) {

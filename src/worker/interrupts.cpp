@@ -1,7 +1,8 @@
-// How the command that runs now is stopped: by cancel_task (a signal of ours, valid only for the attempt that it names), by its run limit or
-// by its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary failures.
-// The server's own timeouts follow the wall clock: what waits for one waits a day longer when the clock is set back by a day. So this process has a
-// timer of the system that runs by the monotonic clock. It gives the signal that cancel_task gives; whenever that comes, the handler looks at all.
+// How the command that runs now is stopped: by cancel_task (a signal of ours, valid only for the attempt that it
+// names), by its run limit or by its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary
+// failures. The server's own timeouts follow the wall clock: what waits for one waits a day longer when the clock is
+// set back by a day. So this process has a timer of the system that runs by the monotonic clock. It gives the signal
+// that cancel_task gives; whenever that comes, the handler looks at all.
 #include "worker/runner.hpp"
 
 #include "dispatch/wake.hpp"
@@ -51,8 +52,8 @@ bool cancel_is_for_us() {
            static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == running_attempt;
 }
 
-// Sets the timer when it would ring too late. When it rings early, or for a task that has ended, the handler sets it again: tasks with limits that
-// follow one another seldom touch it.
+// Sets the timer when it would ring too late. When it rings early, or for a task that has ended, the handler sets it
+// again: tasks with limits that follow one another seldom touch it.
 void set_timer() {
     pg::Deadline first = alarms.first();
     if (first >= rings) return;
@@ -73,7 +74,7 @@ void give_back_others() {
     dispatch::wake_scheduler(my_slot().db);
 }
 
-// Does what is due, and sets the timer for the rest.
+// Does what is due, and sets the timer for the rest. The handler, or the process while it keeps the handler off.
 void look_at_alarms() {
     if (alarms.first() == never) {
         rings = never;
@@ -158,7 +159,8 @@ void install_interrupts() {
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGUSR2;
     if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
-        ereport(FATAL, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("pgqueue worker could not create a timer: %m"), errhint("Raise the limit of pending signals (ulimit -i)."));
+        ereport(FATAL, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("pgqueue worker could not create a timer: %m"),
+                errhint("Raise the limit of pending signals (ulimit -i)."));
 }
 
 dispatch::EndedBy ended_by() { return sender; }

@@ -129,7 +129,8 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         if (s.failures > 0 && s.at.after(healthy_after).passed(now)) s.failures = 0;
         return never;
     }
-    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) return workers_gone(db) ? never : now.in(USECS_PER_SEC);
+    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0)
+        return workers_gone(db) ? never : now.in(USECS_PER_SEC);
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
     if (pg_atomic_read_u32(&d.parked) != 0) {
         pg::Deadline back{static_cast<int64>(pg_atomic_read_u64(&d.wake_at))};
@@ -188,7 +189,8 @@ void pgqueue_launcher_main(Datum) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));
             // Only what waits for its time can be hurt by a clock that is set.
-            if (static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never.at) next = Min(next, now.in(clock_look));
+            bool waits = static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never.at;
+            if (waits) next = Min(next, now.in(clock_look));
         }
         pgstat_report_activity(STATE_IDLE, nullptr);
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);

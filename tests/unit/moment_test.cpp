@@ -1,4 +1,5 @@
-// Deadlines and moments on two clocks: what a clock that is set does to them, and times so far away that they do not fit. W7.
+// Deadlines and moments on two clocks: what a clock that is set does to them, and times so far away that they do not
+// fit. W7.
 #include "core/moment.hpp"
 
 #include <gtest/gtest.h>

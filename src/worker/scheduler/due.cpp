@@ -16,13 +16,15 @@ namespace {
 constexpr int due_batch = 256;
 constexpr int expire_batch = 2048;
 
-// A task with a group key is looked at again, at its end or when it was put off: the entry of its group forgets its end once it is told.
+// A task with a group key is looked at again, at its end or when it was put off: the entry of its group forgets its end
+// once it is told.
 void look_again(const store::TaskRow &row, dispatch::Wait wait) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
     if (queue < 0) return;
     dispatch::DueEntry entry{row.dies_at, row.dies_at, row.ref, dispatch::grouped_due(queue), row.priority};
-    bool ok = wait == dispatch::Wait::None ? dispatch::add_due(self.db, entry) : dispatch::put_off(self.db, wait, entry);
+    bool timed = wait == dispatch::Wait::None;
+    bool ok = timed ? dispatch::add_due(self.db, entry) : dispatch::put_off(self.db, wait, entry);
     if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
 }
 

@@ -111,8 +111,9 @@ bool should_stay() {
     return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
 }
 
-// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
-// another scheduler at the deadline, or when a commit calls for one. park_at: when it has been quiet for long enough, never: it is not quiet.
+// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the
+// launcher starts another scheduler at the deadline, or when a commit calls for one. park_at: when it has been quiet
+// for long enough, never: it is not quiet.
 bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
     if (live_workers() == 0 && next > now.in(USECS_PER_SEC) && is_needed_elsewhere()) return true;
     if (live_workers() > 0 || next < now.in(park_after)) {
@@ -166,7 +167,8 @@ pg::Deadline turn() {
     return Min(next, housekeeping(now));
 }
 
-// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then. Returns whether new work woke it.
+// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then.
+// Returns whether new work woke it.
 bool sleep_until(pg::Deadline next, bool deaf) {
     dispatch::Database &d = my_db();
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));

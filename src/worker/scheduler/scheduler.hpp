@@ -1,6 +1,7 @@
-// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes commits without waiting
-// for the disk. Each duty gets the moment at which the turn began and returns when it wants to run again at the latest (`never`: only when woken).
-// It remembers deadlines, no times of the wall clock: those are in the rows, or in shared memory, and are looked at with the moment of each turn.
+// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes
+// commits without waiting for the disk. Each duty gets the moment at which the turn began and returns when it wants to
+// run again at the latest (`never`: only when woken). It remembers deadlines, no times of the wall clock: those are in
+// the rows, or in shared memory, and are looked at with the moment of each turn.
 #pragma once
 #include "pg/clock.hpp"
 #include "store/rows.hpp"

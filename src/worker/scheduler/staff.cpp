@@ -135,7 +135,8 @@ void reap_unborn(const pg::Moment &now) {
         if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
-        bool dead = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > 10 * look_again;
+        bool late = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > 10 * look_again;
+        bool dead = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : late;
         if (!dead) continue;
         SlotNo role = w.role;
         note_worker_gone(i);
@@ -272,7 +273,8 @@ bool is_needed_elsewhere() { return others_starve(); }
 // Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
 bool should_yield(const pg::Moment &now) {
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0 || now.monotonic - d.no_slot_since < look_again) return false;
+    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0) return false;
+    if (now.monotonic - d.no_slot_since < look_again) return false;
     for (SlotNo db = 0; db < self.db; db++) {
         dispatch::Database &other = dispatch::database(db);
         if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;

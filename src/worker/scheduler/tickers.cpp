@@ -1,5 +1,5 @@
-// When tickers fire: a heap of their due times in this process, filled from the rows, and one of those that are looked at again after a while. What a
-// slot makes: task/ticker.
+// When tickers fire: a heap of their due times in this process, filled from the rows, and one of those that are looked
+// at again after a while. What a slot makes: task/ticker.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -133,7 +133,9 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
 }
 
 // The time of the first one of a heap, INT64_MAX none.
-int64 first_of(Order order) { return pairingheap_is_empty(heaps[order]) ? INT64_MAX : entry_of(pairingheap_first(heaps[order]))->at; }
+int64 first_of(Order order) {
+    return pairingheap_is_empty(heaps[order]) ? INT64_MAX : entry_of(pairingheap_first(heaps[order]))->at;
+}
 
 // A batch of those that are due, out of their heaps; those that are looked at again come behind the others.
 int take(const pg::Moment &now, int32 *ids) {
