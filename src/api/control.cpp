@@ -6,7 +6,6 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
-#include "pg/clock.hpp"
 #include "store/identity.hpp"
 
 #include <signal.h>
@@ -37,9 +36,9 @@ dispatch::SlotNo my_database() {
 
 // Waits until a condition holds or the time is over; looks when the latch says so, at the latest every 50 ms.
 template <typename F>
-bool wait_until(int64 end, F done) {
+bool wait_until(pg::Deadline end, F done) {
     while (!done()) {
-        if (pg::monotonic_now() >= end) return false;
+        if (pg::has_passed(end)) return false;
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, pg::wait_event("PgqueueWorkersEnd"));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
@@ -67,7 +66,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
     dispatch::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
-    wait_until(pg::monotonic_now() + int64(USECS_PER_SEC), [db] {
+    wait_until(pg::deadline_in(USECS_PER_SEC), [db] {
         for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++)
             if (dispatch::map.roles[r].used && dispatch::map.roles[r].db == db && pg_atomic_read_u32(&dispatch::map.roles[r].workers) == 0 &&
                 dispatch::ready_for_role(r) > 0)
@@ -94,11 +93,11 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
         dispatch::wake_procno(w.procno);
     });
     auto gone = [db, role] { return count_workers(db, role) == 0; };
-    if (!wait_until(pg::monotonic_now() + micros, gone)) {
+    if (!wait_until(pg::deadline_in(micros), gone)) {
         each([](dispatch::WorkerSlot &w) {
             if (w.pid != 0) kill(w.pid, SIGTERM);
         });
-        wait_until(pg::monotonic_now() + 10 * int64(USECS_PER_SEC), gone);
+        wait_until(pg::deadline_in(10 * int64(USECS_PER_SEC)), gone);
     }
     PG_RETURN_INT32(before - count_workers(db, role));
 }

@@ -8,6 +8,7 @@
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/usage.hpp"
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
 #include "store/identity.hpp"
@@ -31,7 +32,10 @@ void put(ReturnSetInfo *info, const Problem &p) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-TimestampTz time_of(pg_atomic_uint64 *at) { return static_cast<TimestampTz>(pg_atomic_read_u64(at)); }
+// What is measured by the monotonic clock, as it is shown.
+TimestampTz shown(pg_atomic_uint64 *monotonic, const pg::Moment &now) {
+    return now.to_wall(static_cast<int64>(pg_atomic_read_u64(monotonic)));
+}
 
 // Nothing starts at all.
 void put_server(ReturnSetInfo *info) {
@@ -43,15 +47,16 @@ void put_server(ReturnSetInfo *info) {
         put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
 }
 
-void put_starts(ReturnSetInfo *info, dispatch::Database &d) {
+void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
     if (d.no_slot_since != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
-                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.", .since = d.no_slot_since});
+                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.",
+                   .since = now.to_wall(d.no_slot_since)});
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
-    if (uint32 n = dispatch::in_loop(d.scheduler_deaths, GetCurrentTimestamp()))
+    if (uint32 n = dispatch::in_loop(d.scheduler_deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
-                   .since = time_of(&d.scheduler_deaths.first)});
+                   .since = shown(&d.scheduler_deaths.first, now)});
     if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
 }
@@ -93,7 +98,7 @@ void put_cleaning(ReturnSetInfo *info, dispatch::Database &d) {
                                                      : "A session has a lock on a segment table: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation IN (SELECT oid FROM "
                                                        "pg_class WHERE relnamespace = 'pgqueue_internal'::regnamespace));";
     put(info, {.severity = "warning", .word = "cleaning_held_back", .message = TransactionIdIsNormal(xmin) ? "an old snapshot keeps finished segments from being truncated" : "a lock keeps finished segments from being truncated",
-               .hint = hint, .pid = pid, .since = time_of(&d.held_back_since)});
+               .hint = hint, .pid = pid, .since = static_cast<TimestampTz>(pg_atomic_read_u64(&d.held_back_since))});
 }
 
 void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispatch::QueueLook &look) {
@@ -144,13 +149,14 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
                    .hint = "Work on its tasks, or raise max_depth with pgqueue.update_namespace().", .ns_id = ns.ns_id});
 }
 
-void put_role(ReturnSetInfo *info, dispatch::SlotNo no) {
+void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
     dispatch::Role &role = dispatch::map.roles[no];
     const char *name = GetUserNameFromId(store::role_oid_of(role.role_id), true);
     if (name == nullptr) return;
-    if (uint32 n = dispatch::in_loop(role.deaths, GetCurrentTimestamp()))
+    if (uint32 n = dispatch::in_loop(role.deaths, now))
         put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
-                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?", .since = time_of(&role.deaths.first)});
+                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?",
+                   .since = shown(&role.deaths.first, now)});
     dispatch::RoleLook look = dispatch::look_at_role(no);
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning", .word = "limit",
@@ -161,7 +167,8 @@ void put_role(ReturnSetInfo *info, dispatch::SlotNo no) {
 void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
     dispatch::Database &d = dispatch::database(db);
     if (dispatch::state_of(db) == dispatch::DbState::Ready) dispatch::drain_inboxes(db);
-    put_starts(info, d);
+    pg::Moment now = pg::this_moment();
+    put_starts(info, d, now);
     put_cleaning(info, d);
     put_owed(info, db);
     put_memory(info);
@@ -171,7 +178,7 @@ void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
     }
     dispatch::each_namespace(db, [info](dispatch::SlotNo ns) { put_namespace(info, ns); });
     for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_roles; i++)
-        if (dispatch::map.roles[i].used && dispatch::map.roles[i].db == db) put_role(info, i);
+        if (dispatch::map.roles[i].used && dispatch::map.roles[i].db == db) put_role(info, i, now);
 }
 
 }  // namespace

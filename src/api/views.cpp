@@ -4,6 +4,7 @@
 #include "dispatch/progress.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "store/segments.hpp"
 
@@ -88,7 +89,7 @@ const char *state_word(const dispatch::WorkerSlot &w, dispatch::WorkerState stat
     return state == dispatch::WorkerState::Busy ? "running" : "idle";
 }
 
-void put_worker(const RowSink &rows, dispatch::WorkerSlot &w) {
+void put_worker(const RowSink &rows, dispatch::WorkerSlot &w, const pg::Moment &now) {
     auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
     Datum values[13] = {};
     bool nulls[13];
@@ -102,14 +103,17 @@ void put_worker(const RowSink &rows, dispatch::WorkerSlot &w) {
     set(2, Int32GetDatum(w.pid));
     set(3, Int32GetDatum(dispatch::map.roles[w.role].role_id));
     set(7, CStringGetTextDatum(state_word(w, state)));
-    set(8, TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&w.since))));
+    auto set_since = [&](pg_atomic_uint64 *at) {
+        set(8, TimestampTzGetDatum(now.to_wall(static_cast<int64>(pg_atomic_read_u64(at)))));
+    };
+    set_since(&w.since);
     for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
         dispatch::Hold &h = w.holds[i];
         if (pg_atomic_read_u32(&h.state) != static_cast<uint32>(dispatch::HoldState::Running)) continue;
         set(4, Int32GetDatum(dispatch::map.queues[h.queue].queue_id));
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
-        set(8, TimestampTzGetDatum(static_cast<TimestampTz>(pg_atomic_read_u64(&w.started))));
+        set_since(&w.started);
         dispatch::Progress progress;
         if (!dispatch::read_progress(&w, &progress)) continue;
         set(11, Float8GetDatum(progress.part));
@@ -124,9 +128,11 @@ PGQ_FUNCTION(pgqueue_internal_workers) {
     RowSink rows = open_rows(fcinfo);
     dispatch::SlotNo db = served_database();
     if (db < 0) return Datum(0);
+    pg::Moment now = pg::this_moment();
     for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
         auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db == db && w.pid != 0 && state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting) put_worker(rows, w);
+        bool there = state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting;
+        if (w.db == db && w.pid != 0 && there) put_worker(rows, w, now);
     }
     return Datum(0);
 }

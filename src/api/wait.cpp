@@ -3,7 +3,6 @@
 #include "api/waiting.hpp"
 
 #include "dispatch/registry.hpp"
-#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"
 
@@ -82,13 +81,12 @@ Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
 }
 
 // Looks, and sleeps between looks, until the task is finished or the time is over.
-void wait_until(int64 id, const char *ns, int64 end, MemoryContext keep, Answer *answer) {
+void wait_until(int64 id, const char *ns, pg::Deadline end, MemoryContext keep, Answer *answer) {
     for (;;) {
         ResetLatch(MyLatch);
         if (!read_answer(id, ns, keep, answer)) no_task(id);
-        int64 now = pg::monotonic_now();
-        if (answer->finished || now >= end) return;
-        sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueResult");
+        if (answer->finished || pg::has_passed(end)) return;
+        sleep_outside_transaction(end, waiting_as != nullptr, "PgqueueResult");
     }
 }
 
@@ -104,7 +102,7 @@ PGQ_FUNCTION(pgqueue_wait_for_result) {
     char *ns = text_arg(fcinfo, a_namespace);
     MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
     ns = ns ? MemoryContextStrdup(keep, ns) : nullptr;
-    int64 end = pg::monotonic_now() + micros;
+    pg::Deadline end = pg::deadline_in(micros);
     Answer answer{};
     if (!registered) {
         before_shmem_exit(at_exit, Datum(0));

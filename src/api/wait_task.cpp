@@ -5,7 +5,6 @@
 
 #include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 
 using namespace pgqueue;
@@ -46,13 +45,12 @@ bool look_and_register(const Wanted &wanted) {
 }
 
 // Sleeps between looks until something is ready or the time is over.
-bool wait_until(const Wanted &wanted, int64 end) {
+bool wait_until(const Wanted &wanted, pg::Deadline end) {
     for (;;) {
         stop_waiting();
         if (look_and_register(wanted)) return true;
-        int64 now = pg::monotonic_now();
-        if (now >= end) return false;
-        sleep_outside_transaction(now, end, waiting_as != nullptr, "PgqueueTask");
+        if (pg::has_passed(end)) return false;
+        sleep_outside_transaction(end, waiting_as != nullptr, "PgqueueTask");
     }
 }
 
@@ -78,7 +76,7 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
     pg::with_cleanup(
         [&] {
             SPI_connect_ext(SPI_OPT_NONATOMIC);
-            found = wait_until(wanted, pg::monotonic_now() + micros);
+            found = wait_until(wanted, pg::deadline_in(micros));
             SPI_finish();
         },
         [] { stop_waiting(); });

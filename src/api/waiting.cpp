@@ -19,10 +19,10 @@ int64 wait_time(FunctionCallInfo fcinfo, int arg) {
     return Max(Min(micros_of(PG_GETARG_INTERVAL_P(arg)), int64(INT_MAX) * USECS_PER_SEC), 0);
 }
 
-void sleep_outside_transaction(int64 now, int64 end, bool registered, const char *event) {
+void sleep_outside_transaction(pg::Deadline end, bool registered, const char *event) {
     constexpr long longest_ms = 3600L * 1000, unregistered_ms = 100;
     SPI_commit();
-    long ms = Min(TimestampDifferenceMilliseconds(now, end) + 1, registered ? longest_ms : unregistered_ms);
+    long ms = Min(pg::ms_until(end) + 1, registered ? longest_ms : unregistered_ms);
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event(event));
     CHECK_FOR_INTERRUPTS();
 }

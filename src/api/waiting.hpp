@@ -1,6 +1,7 @@
 // What both procedures that wait have in common.
 #pragma once
 #include "pg/backend.hpp"
+#include "pg/clock.hpp"
 #include "pg/error.hpp"
 
 namespace pgqueue::api {
@@ -9,7 +10,8 @@ namespace pgqueue::api {
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure);
 // The timeout in microseconds: NULL a minute, negative zero, at most a life long.
 int64 wait_time(FunctionCallInfo fcinfo, int arg);
-// Commits and sleeps until the latch is set or `end` (monotonic, as `now`); without a place among the waiters only for a short time. SPI must be connected non-atomic.
-void sleep_outside_transaction(int64 now, int64 end, bool registered, const char *event);
+// Commits and sleeps until the latch is set or the time is over; without a place among the waiters only for a short
+// time. SPI must be connected non-atomic.
+void sleep_outside_transaction(pg::Deadline end, bool registered, const char *event);
 
 }  // namespace pgqueue::api

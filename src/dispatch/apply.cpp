@@ -26,16 +26,16 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     q.paused = config.paused;
     q.paused_until = config.paused_until;
     // A new bucket is full, a changed one keeps what fits.
-    if (!q.configured || q.rate <= 0) q.tokens = config.burst;
+    if (!q.configured || q.rate <= 0) q.bucket = {static_cast<double>(config.burst), pg::monotonic_now()};
     q.rate = config.rate;
     q.burst = config.burst;
+    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate ||
+                                   q.group_pass != config.group_pass || q.aging != config.aging);
     q.aging = config.aging;
-    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate || q.group_pass != config.group_pass);
     q.group_max_running = config.group_max_running;
     q.group_rate = config.group_rate;
     q.group_pass = config.group_pass;
-    q.tokens = Min(q.tokens, static_cast<double>(q.burst));
-    if (q.refilled_at == 0) q.refilled_at = GetCurrentTimestamp();
+    q.bucket.tokens = Min(q.bucket.tokens, static_cast<double>(q.burst));
     q.throttled_until = 0;
     q.configured = true;
     revise_queue_locked(queue);

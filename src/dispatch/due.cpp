@@ -1,6 +1,7 @@
 #include "dispatch/due.hpp"
 
 #include "dispatch/page_list.hpp"
+#include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -66,45 +67,18 @@ int purge_page(Page *p) {
     return gone;
 }
 
-}  // namespace
-
-void init_due(SlotNo db) {
-    Database &d = database(db);
-    d.due_last = 0;
-    for (int b = 0; b < due_buckets; b++) {
-        init_list(&d.due[b]);
-        d.due_min[b] = INT64_MAX;
-    }
+// Pages are taken out of a list by the scheduler only: between two of them the lock may go.
+void purge_list(SlotNo db, PageList *list) {
+    for (PageNo first : {list->front, list->back})
+        for (PageNo no = first; no != 0;) {
+            pg::LwLockGuard lock(due_lock(db));
+            list->count -= purge_page(page(no));
+            no = page(no)->next;
+        }
 }
 
-void clear_due(SlotNo db) {
-    Database &d = database(db);
-    pg::LwLockGuard lock(due_lock(db));
-    for (int b = 0; b < due_buckets; b++) clear_list(&d.due[b]);
-    init_due(db);
-}
-
-void purge_due(SlotNo db) {
-    // Pages are taken out of lists by this process only: between two of them the lock may go.
-    for (PageList &list : database(db).due)
-        for (PageNo first : {list.front, list.back})
-            for (PageNo no = first; no != 0;) {
-                pg::LwLockGuard lock(due_lock(db));
-                list.count -= purge_page(page(no));
-                no = page(no)->next;
-            }
-}
-
-bool add_due(SlotNo db, const DueEntry &entry) {
-    pg::LwLockGuard lock(due_lock(db));
-    if (!add_locked(database(db), entry)) return false;
-    count_hint(entry, 1);
-    return true;
-}
-
-int take_due(SlotNo db, TimestampTz now, DueEntry *out, int most) {
-    Database &d = database(db);
-    pg::LwLockGuard lock(due_lock(db));
+// Takes what is due at a time of the calendar out of the heap; lock held.
+int take_from_heap(Database &d, TimestampTz now, DueEntry *out, int most) {
     int n = 0;
     while (n < most) {
         int b = first_bucket(d);
@@ -120,19 +94,100 @@ int take_due(SlotNo db, TimestampTz now, DueEntry *out, int most) {
             break;
         }
         // Bucket 0 holds entries due at or before the base.
-        out[n] = front->due[front->head++];
+        out[n++] = front->due[front->head++];
         d.due[0].count--;
-        count_hint(out[n], -1);
-        n++;
         if (d.due[0].count == 0) d.due_min[0] = INT64_MAX;
     }
     return n;
 }
 
-int64 next_due(SlotNo db) {
+// Takes those that have waited long enough off the front of a list; lock held.
+int take_from_list(PageList *list, int64 *until, int64 now, DueEntry *out, int most) {
+    int n = 0;
+    while (n < most && *until <= now) {
+        Page *front = nullptr;
+        Take t = front_page(list, &front);
+        if (t == Take::Empty) *until = INT64_MAX;
+        if (t != Take::Got) break;
+        *until = front->due[front->head].due;
+        if (*until > now) break;
+        out[n++] = front->due[front->head++];
+        list->count--;
+    }
+    return n;
+}
+
+}  // namespace
+
+void init_due(SlotNo db) {
+    Database &d = database(db);
+    d.due_last = 0;
+    for (int b = 0; b < due_buckets; b++) {
+        init_list(&d.due[b]);
+        d.due_min[b] = INT64_MAX;
+    }
+    for (int k = 0; k < wait_kinds; k++) {
+        init_list(&d.put_off[k]);
+        d.put_off_until[k] = INT64_MAX;
+    }
+}
+
+void clear_due(SlotNo db) {
+    Database &d = database(db);
+    pg::LwLockGuard lock(due_lock(db));
+    for (PageList &list : d.due) clear_list(&list);
+    for (PageList &list : d.put_off) clear_list(&list);
+    init_due(db);
+}
+
+void purge_due(SlotNo db) {
+    for (PageList &list : database(db).due) purge_list(db, &list);
+    for (PageList &list : database(db).put_off) purge_list(db, &list);
+}
+
+bool add_due(SlotNo db, const DueEntry &entry) {
+    pg::LwLockGuard lock(due_lock(db));
+    if (!add_locked(database(db), entry)) return false;
+    count_hint(entry, 1);
+    return true;
+}
+
+int64 length_of(Wait wait) {
+    constexpr int64 lengths[wait_kinds] = {0, 20 * 1000, 100 * 1000, USECS_PER_SEC};
+    return lengths[static_cast<int>(wait) - 1];
+}
+
+bool put_off(SlotNo db, Wait wait, DueEntry entry) {
+    Database &d = database(db);
+    int k = static_cast<int>(wait) - 1;
+    entry.due = pg::monotonic_now() + length_of(wait);
+    {
+        pg::LwLockGuard lock(due_lock(db));
+        if (!push_due(&d.put_off[k], entry)) return false;
+        d.put_off_until[k] = Min(d.put_off_until[k], entry.due);
+        count_hint(entry, 1);
+    }
+    wake_scheduler_by(db, {entry.due});
+    return true;
+}
+
+int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
+    Database &d = database(db);
+    pg::LwLockGuard lock(due_lock(db));
+    int n = 0;
+    for (int k = 0; k < wait_kinds; k++)
+        n += take_from_list(&d.put_off[k], &d.put_off_until[k], now.monotonic, out + n, most - n);
+    n += take_from_heap(d, now.wall, out + n, most - n);
+    for (int i = 0; i < n; i++) count_hint(out[i], -1);
+    return n;
+}
+
+pg::Deadline next_due(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     int b = first_bucket(d);
-    return b < 0 ? INT64_MAX : d.due_min[b];
+    pg::Deadline next = b < 0 ? never : now.until(d.due_min[b]);
+    for (int64 until : d.put_off_until) next = Min(next, pg::Deadline{until});
+    return next;
 }
 
 }  // namespace pgqueue::dispatch

@@ -1,7 +1,10 @@
-// The due heap of a database: tasks that wait for their time (delays, retries). A radix heap: bucket k holds entries whose due time differs
-// from the last taken one first in bit k-1. Due times below the last taken one count as that one, so the order never breaks.
+// Tasks that wait. The due heap of a database is for those that wait for a time of the calendar (delays, retries): a
+// radix heap, bucket k holds entries whose due time differs from the last taken one first in bit k-1. Due times below
+// the last taken one count as that one, so the order never breaks. Those that are only put off for a while are in
+// lists: each reason has its length, so what is added to a list is in order.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -11,9 +14,12 @@ void clear_due(SlotNo db);
 void purge_due(SlotNo db);
 // Adds an entry; takes the due lock. False: no memory.
 bool add_due(SlotNo db, const DueEntry &entry);
-// Takes up to `most` entries that are due at `now` into out. Returns how many.
-int take_due(SlotNo db, TimestampTz now, DueEntry *out, int most);
-// Due time of the earliest entry; INT64_MAX none. No lock: a hint for sleeping.
-int64 next_due(SlotNo db);
+// The same for one that is put off from now on; the scheduler is woken in time.
+bool put_off(SlotNo db, Wait wait, DueEntry entry);
+int64 length_of(Wait wait);  // in microseconds
+// Takes up to `most` entries that are due, or were put off long enough, into out. Returns how many.
+int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most);
+// When the earliest entry is due. No lock: a hint for sleeping.
+pg::Deadline next_due(SlotNo db, const pg::Moment &now);
 
 }  // namespace pgqueue::dispatch

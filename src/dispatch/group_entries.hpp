@@ -7,6 +7,16 @@ namespace pgqueue::dispatch {
 inline GroupNode &node(int32 no) { return *slab_entry<GroupNode>(no); }
 inline Namespace &namespace_of(const Group &g) { return map.namespaces[map.queues[g.queue].ns]; }
 
+// Groups in one of their orders: the ready ones of a lane, those of a queue that wait for a token.
+struct Groups {
+    OrderLinks &links(int32 no) const { return group(no).links; }
+    bool before(int32 a, int32 b) const {
+        const Group &x = group(a), &y = group(b);
+        return x.rank != y.rank ? x.rank < y.rank : x.head_id < y.head_id;
+    }
+};
+inline OrderOps<Groups> throttled_of(SlotNo queue) { return {&map.queues[queue].throttled_groups, Groups{}}; }
+
 // Files a hint; without memory the database is marked. wake: nobody else is told when the group becomes ready.
 void file_in_group(const Hint &hint, bool wake);
 // After any change: is the group ready, and where? A group without tasks goes.

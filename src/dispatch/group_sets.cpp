@@ -54,21 +54,32 @@ void settle_groups_locked(SlotNo queue) {
     });
 }
 
-int64 sweep_groups(SlotNo db, TimestampTz now) {
+pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now) {
+    constexpr int at_once = 256;
+    Queue &q = map.queues[queue];
+    auto any = [&] { return q.group_token_at != 0 && q.group_token_at <= now.monotonic; };
+    while (any()) {
+        pg::LwLockGuard lock(namespace_lock(q.ns));
+        for (int i = 0; i < at_once && any(); i++) settle_group(throttled_of(queue).best(), true);
+    }
+    return q.group_token_at != 0 ? pg::Deadline{q.group_token_at} : never;
+}
+
+pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now) {
     constexpr int64 every = 10 * int64(USECS_PER_SEC);
-    static constinit TimestampTz last = 0;
+    static constinit pg::Deadline next{};
     bool any = false;
     each_namespace(db, [&any](SlotNo ns) { any = any || map.namespaces[ns].idle_groups; });
-    if (!any) return INT64_MAX;
-    if (now - last < every && now >= last) return last + every;
-    last = now;
+    if (!any) return never;
+    if (!next.passed(now)) return next;
+    next = now.in(every);
     each_namespace(db, [](SlotNo ns) {
         if (!map.namespaces[ns].idle_groups) return;
         pg::LwLockGuard lock(namespace_lock(ns));
         map.namespaces[ns].idle_groups = false;
         each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { free_when_empty(no); });
     });
-    return now + every;
+    return next;
 }
 
 bool may_read_groups_again(SlotNo db) {

@@ -11,14 +11,6 @@
 namespace pgqueue::dispatch {
 namespace {
 
-struct Groups {
-    OrderLinks &links(int32 no) const { return group(no).links; }
-    bool before(int32 a, int32 b) const {
-        const Group &x = group(a), &y = group(b);
-        return x.rank != y.rank ? x.rank < y.rank : x.head_id < y.head_id;
-    }
-};
-
 OrderOps<Groups> order_of(SlotNo lane) { return {&map.lanes[lane].groups, Groups{}}; }
 
 // Pages of the pool that groups leave to the rest.
@@ -48,8 +40,7 @@ GroupNo make_group(SlotNo queue, uint64 key) {
     Group &g = group(no);
     g.queue = queue;
     g.ready_in = -1;
-    g.tokens = q.burst;
-    g.refilled_at = q.group_rate > 0 ? GetCurrentTimestamp() : 0;
+    g.bucket = {static_cast<double>(q.burst), q.group_rate > 0 ? pg::monotonic_now() : 0};
     pg::LwLockGuard lock(group_lock(part_of(key)));
     g.key = key;
     g.next = *chain_of(key);
@@ -71,28 +62,23 @@ void free_group(GroupNo no) {
 }
 
 // Fills the bucket of a group up to now.
-double tokens(Group *g, const Queue &q) {
-    TimestampTz now = GetCurrentTimestamp();
-    double seconds = now > g->refilled_at ? static_cast<double>(now - g->refilled_at) / USECS_PER_SEC : 0;
-    g->refilled_at = now;
-    g->tokens = Min(g->tokens + seconds * q.group_rate, static_cast<double>(q.burst));
-    return g->tokens;
-}
+double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate, q.burst, pg::monotonic_now()); }
 
-// Files an entry of the due heap and wakes the scheduler when it would come too late. False: no memory.
-bool add_timer(SlotNo db, const DueEntry &entry) {
-    bool ok = add_due(db, entry);
-    wake_scheduler_by(db, entry.due);
+// Has the scheduler look at a task of a group at a time of the calendar, or after a wait. False: no memory.
+bool look_at(SlotNo queue, const DueEntry &entry, Wait wait) {
+    SlotNo db = map.queues[queue].db;
+    bool ok = wait != Wait::None ? put_off(db, wait, entry) : add_due(db, entry);
+    if (wait == Wait::None) wake_scheduler_at(db, entry.due);
     return ok;
 }
 
-// Has the due heap look at the head at `when`; no entry is made twice for one head.
-void set_timer(Group *g, TimestampTz when) {
-    if (g->timer != 0 && g->timer <= when) return;
-    g->timer = when;
+// Has the scheduler look at the head when it may start, at `due` or after a wait; no entry is made twice for one head.
+void set_timer(Group *g, TimestampTz due, Wait wait) {
+    if (g->timed) return;
+    g->timed = true;
     const GroupNode &head = node(g->first);
-    SlotNo db = map.queues[g->queue].db;
-    if (!add_timer(db, {when, head.dies, head.ref, grouped_due(g->queue), head.priority})) pg_atomic_write_u32(&database(db).lost, 1);
+    DueEntry entry{due, head.dies, head.ref, grouped_due(g->queue), head.priority};
+    if (!look_at(g->queue, entry, wait)) pg_atomic_write_u32(&database(map.queues[g->queue].db).lost, 1);
 }
 
 void drop_head(Group *g) {
@@ -100,36 +86,50 @@ void drop_head(Group *g) {
     GroupNode &n = node(no);
     g->first = n.next;
     if (g->first == 0) g->last = 0;
-    g->timer = 0;
+    g->timed = false;
     n.ref.id = 0;
     give_entry<GroupNode>(&namespace_of(*g).group_nodes, no);
 }
 
-// The lane in which the group could start its head now; -1 none.
-SlotNo startable_in(Group *g) {
+// Whether a group could start its head now.
+struct Start {
+    SlotNo lane;     // in which, -1: it could not
+    int64 token_at;  // then it has a token, 0: it waits for something else
+};
+
+Start start_of(Group *g) {
     const Queue &q = map.queues[g->queue];
     while (g->first != 0 && g->running < q.group_max_running && state_of(q.db) != DbState::Loading) {
         const GroupNode &head = node(g->first);
-        if (head.since != 0) {
-            TimestampTz now = GetCurrentTimestamp();
-            if (head.since > now && q.group_pass) {
-                // Its policy has changed.
-                set_timer(g, head.since);
-                drop_head(g);
-                continue;
-            }
-            if (head.since > now) {
-                set_timer(g, head.checked ? head.since : now);
-                return -1;
-            }
+        if (head.since != 0 && head.since > pg::monotonic_now()) {
+            // Unless that was done when it came to the head with its hint: the row says for how long.
+            set_timer(g, 0, Wait::Look);
+            if (!q.group_pass) return {-1, 0};
+            // Its policy has changed.
+            drop_head(g);
+            continue;
         }
-        if (q.group_rate > 0 && tokens(g, q) < 1) {
-            set_timer(g, g->refilled_at + static_cast<int64>((1 - g->tokens) / q.group_rate * USECS_PER_SEC) + 1);
-            return -1;
-        }
-        return head.lane;
+        if (q.group_rate > 0 && tokens(g, q) < 1) return {-1, g->bucket.next(q.group_rate)};
+        return {head.lane, 0};
     }
-    return -1;
+    return {-1, 0};
+}
+
+// When the first of the groups that wait for a token has one; for those who look without the lock.
+void note_next_token(SlotNo queue) {
+    GroupNo first = throttled_of(queue).best();
+    map.queues[queue].group_token_at = first != 0 ? group(first).rank : 0;
+}
+
+// The group waits for a token; the scheduler looks then.
+void throttle(GroupNo no, int64 token_at) {
+    Group &g = group(no);
+    g.rank = token_at;
+    g.head_id = node(g.first).ref.id;
+    g.throttled = true;
+    throttled_of(g.queue).add(no);
+    note_next_token(g.queue);
+    wake_scheduler_by(map.queues[g.queue].db, {token_at});
 }
 
 // Somebody for a group that became ready without a commit of its own.
@@ -144,8 +144,14 @@ void wake_for(SlotNo lane) {
     if (pg_atomic_read_u32(&database(db).listened) != 0) wake_scheduler_if_sleeping(db);
 }
 
+// Takes a group out of the order that it is in.
 void make_unready(GroupNo no) {
     Group &g = group(no);
+    if (g.throttled) {
+        throttled_of(g.queue).remove(no);
+        g.throttled = false;
+        note_next_token(g.queue);
+    }
     SlotNo lane = g.ready_in;
     if (lane < 0) return;
     order_of(lane).remove(no);
@@ -167,16 +173,23 @@ void free_when_empty(GroupNo no) {
 
 namespace {
 
-int64 rank_of(const Queue &q, const GroupNode &head) { return q.aging > 0 ? head.priority * q.aging + head.since : head.priority; }
+// With aging the time since when priority 0 would have to wait to be as good. What is older than the setting waits from
+// now on.
+int64 rank_of(const Queue &q, GroupNode *head) {
+    if (q.aging <= 0) return head->priority;
+    if (head->since == 0) head->since = pg::monotonic_now();
+    return head->priority * q.aging + head->since;
+}
 
 }  // namespace
 
 void settle_group(GroupNo no, bool wake) {
     Group &g = group(no);
-    SlotNo lane = startable_in(&g);
-    int64 rank = lane < 0 ? 0 : rank_of(map.queues[g.queue], node(g.first));
+    auto [lane, token_at] = start_of(&g);
+    int64 rank = lane < 0 ? 0 : rank_of(map.queues[g.queue], &node(g.first));
     if (lane >= 0 && g.ready_in == lane && g.head_id == node(g.first).ref.id && g.rank == rank) return;
     make_unready(no);
+    if (token_at != 0) throttle(no, token_at);
     if (lane < 0) {
         free_when_empty(no);
         return;
@@ -198,6 +211,12 @@ void clear_group(GroupNo no) {
 
 namespace {
 
+int64 since_of(const Hint &h, const Queue &q) {
+    if (h.wait != Wait::None) return pg::monotonic_now() + length_of(h.wait);
+    if (h.due != 0) return pg::this_moment().to_monotonic(h.due);
+    return q.aging > 0 ? pg::monotonic_now() : 0;
+}
+
 // What a hint says of a task that waits in its group.
 void fill(int32 no, const Hint &h, const Queue &q) {
     GroupNode *n = &node(no);
@@ -205,7 +224,7 @@ void fill(int32 no, const Hint &h, const Queue &q) {
     n->dies = h.dies;
     n->lane = h.lane;
     n->priority = h.priority;
-    n->since = h.due != 0 ? h.due : q.aging > 0 ? GetCurrentTimestamp() : 0;
+    n->since = since_of(h, q);
     if (h.dies == 0) return;
     Page *p = slab_page<GroupNode>(no);
     p->min_dies = Min(p->min_dies, h.dies);
@@ -225,25 +244,38 @@ void link_node(Group *g, int32 no, bool by_id) {
     if (n.next == 0) g->last = no;
 }
 
+// The head has come with this hint. While the rows are read another one may still come before it.
+void settle_new_head(GroupNo no, const Hint &h, bool wake) {
+    Group &g = group(no);
+    g.timed = false;
+    bool waits = h.due != 0 || h.wait != Wait::None;
+    if (waits && state_of(map.queues[g.queue].db) != DbState::Loading) set_timer(&g, h.due, h.wait);
+    settle_group(no, wake);
+}
+
 // The head of the group is this task: it is as the hint says by now.
 bool refresh_head(GroupNo no, const Hint &h, bool wake) {
     Group &g = group(no);
     if (g.first == 0 || node(g.first).ref.id != h.ref.id) return false;
     make_unready(no);
     fill(g.first, h, map.queues[g.queue]);
-    node(g.first).checked = true;
-    g.timer = 0;
-    settle_group(no, wake);
+    settle_new_head(no, h, wake);
     return true;
+}
+
+// Whether a task waits outside its group: with policy pass others go on meanwhile.
+bool waits_outside(const Hint &h, const Queue &q) {
+    return q.group_pass && (h.wait != Wait::None || (h.due != 0 && h.due > GetCurrentTimestamp()));
 }
 
 bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     GroupNo no = find_group(queue, h.group);
     if (no != 0 && refresh_head(no, h, wake)) return true;
     // It keeps its place; only a new end of its time has to be known.
-    if (h.comes == Comes::Changed && !q.group_pass) return h.dies == 0 || add_timer(q.db, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority});
+    if (h.comes == Comes::Changed && !q.group_pass)
+        return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
     if (h.comes == Comes::New && is_torn(q.db)) return true;
-    if (q.group_pass && h.due > GetCurrentTimestamp()) return add_timer(q.db, {h.due, h.dies, h.ref, grouped_due(queue), h.priority});
+    if (waits_outside(h, q)) return look_at(queue, {h.due, h.dies, h.ref, grouped_due(queue), h.priority}, h.wait);
     if (no == 0) no = make_group(queue, h.group);
     int32 made = no != 0 ? take_entry<GroupNode>(&map.namespaces[q.ns].group_nodes, spare_pages()) : 0;
     if (made == 0) {
@@ -255,11 +287,7 @@ bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     fill(made, h, q);
     n.again = h.comes == Comes::Again;
     link_node(&g, made, state_of(q.db) == DbState::Loading && h.comes == Comes::New);
-    n.checked = g.first == made;
-    if (n.checked) {
-        g.timer = 0;
-        settle_group(no, wake);
-    }
+    if (g.first == made) settle_new_head(no, h, wake);
     return true;
 }
 
@@ -296,7 +324,7 @@ GroupTask take_head_locked(GroupNo no, bool run) {
     drop_head(&g);
     if (run) {
         g.running++;
-        if (map.queues[g.queue].group_rate > 0) g.tokens -= 1;
+        if (map.queues[g.queue].group_rate > 0) g.bucket.tokens -= 1;
     }
     settle_group(no, false);
     return task;
@@ -307,7 +335,7 @@ namespace {
 void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
     Group &g = group(no);
     g.running--;
-    if (unused && map.queues[queue].group_rate > 0) g.tokens = Min(g.tokens + 1, static_cast<double>(map.queues[queue].burst));
+    if (unused && map.queues[queue].group_rate > 0) g.bucket.give_back(map.queues[queue].burst);
     settle_group(no, true);
     if (may_read_groups_again(map.queues[queue].db)) wake_scheduler(map.queues[queue].db);
 }

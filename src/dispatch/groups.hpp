@@ -2,6 +2,7 @@
 // the namespace. None raises or waits.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -42,8 +43,11 @@ void clear_groups(SlotNo db);
 void clear_groups_of_queue_locked(SlotNo queue);
 // The limits of a queue have changed.
 void settle_groups_locked(SlotNo queue);
-// Groups that are kept for their token buckets only; returns when to look again, INT64_MAX not. The scheduler only.
-int64 sweep_groups(SlotNo db, TimestampTz now);
+// Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The
+// scheduler only.
+pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now);
+// Groups that are kept for their token buckets only; returns when to look again. The scheduler only.
+pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now);
 // Tasks were not filed for lack of memory, of which there is enough by now.
 bool may_read_groups_again(SlotNo db);
 

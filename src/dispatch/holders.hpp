@@ -48,9 +48,10 @@ struct WorkerSlot {
     pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
     pg_atomic_uint32 cancel_attempt;
     char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
-    pg_atomic_uint64 since;     // TimestampTz of the last change of state
-    pg_atomic_uint64 joined;    // TimestampTz when the process began
-    pg_atomic_uint64 started;   // TimestampTz of the running task
+    // by the monotonic clock
+    pg_atomic_uint64 since;     // last change of state
+    pg_atomic_uint64 joined;    // the process began
+    pg_atomic_uint64 started;   // the running task began
     // dispatch/progress.hpp
     pg_atomic_uint64 progress;  // as the running task told, 0: not
     pg_atomic_uint32 progress_turn;

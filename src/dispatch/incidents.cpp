@@ -29,8 +29,9 @@ int read_incidents(SlotNo db, Incident kind, int64 *out) {
     return n;
 }
 
-void note_death(Deaths *d, TimestampTz now) {
-    if (now - static_cast<int64>(pg_atomic_read_u64(&d->last)) > loop_pause) {
+void note_death(Deaths *d) {
+    int64 now = pg::monotonic_now();
+    if (pg_atomic_read_u32(&d->count) == 0 || now - static_cast<int64>(pg_atomic_read_u64(&d->last)) > loop_pause) {
         pg_atomic_write_u32(&d->count, 0);
         pg_atomic_write_u64(&d->first, static_cast<uint64>(now));
     }
@@ -38,10 +39,10 @@ void note_death(Deaths *d, TimestampTz now) {
     pg_atomic_fetch_add_u32(&d->count, 1);
 }
 
-uint32 in_loop(const Deaths &deaths, TimestampTz now) {
+uint32 in_loop(const Deaths &deaths, const pg::Moment &now) {
     auto &d = const_cast<Deaths &>(deaths);
     uint32 count = pg_atomic_read_u32(&d.count);
-    bool fresh = now - static_cast<int64>(pg_atomic_read_u64(&d.last)) <= loop_pause;
+    bool fresh = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&d.last)) <= loop_pause;
     return fresh && count >= loop_begins ? count : 0;
 }
 

@@ -2,6 +2,7 @@
 // kind: whoever reads them asks the rows whether it is still so, so an entry may be stale, double, or of a transaction that was rolled back.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -14,8 +15,8 @@ void note_incident(SlotNo db, Incident kind, int64 id);
 int read_incidents(SlotNo db, Incident kind, int64 *out);
 
 // A process of this role, or the scheduler, ended without need. Many of these in a short time are a loop.
-void note_death(Deaths *deaths, TimestampTz now);
+void note_death(Deaths *deaths);
 // How many there were, when the last ones are not long ago and too many to be chance; else 0.
-uint32 in_loop(const Deaths &deaths, TimestampTz now);
+uint32 in_loop(const Deaths &deaths, const pg::Moment &now);
 
 }  // namespace pgqueue::dispatch

@@ -86,7 +86,7 @@ void take_over_ready(SlotNo db, PageNo no) {
         append_page(list, no);
     } else {
         int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
-        while (p->head < p->count && push_ready(list, p->ready[p->head], dies)) p->head++;
+        while (p->head < p->count && push_ready(list, p->ready[p->head], dies, p->since)) p->head++;
         // Without another page the rest stays in its own.
         if (p->head < p->count)
             append_page(list, no);
@@ -159,7 +159,7 @@ namespace {
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
     PageList *list = list_for(lane, priority);
-    if (list == nullptr || !push_ready(list, ref, dies)) return false;
+    if (list == nullptr || !push_ready(list, ref, dies, 0)) return false;
     if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
     change_count_locked(lane, 1);
     return true;
@@ -169,10 +169,10 @@ bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
 Page *page_with_place_before(PageList *list) {
     if (list == nullptr) return nullptr;
     Page *front = list->front != 0 ? page(list->front) : nullptr;
+    if (front != nullptr && front->head == front->count) front->since = pg::monotonic_now();
     if (front != nullptr && front->head > 0) return front;
     if (front != nullptr && front->count < ready_per_page) {
         memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
-        if (front->count == 0) front->since = GetCurrentTimestamp();
         front->head++;
         front->count++;
         return front;
@@ -181,7 +181,7 @@ Page *page_with_place_before(PageList *list) {
     if (no == 0) return nullptr;
     Page *p = page(no);
     p->head = p->count = 1;
-    p->since = front != nullptr ? front->since : GetCurrentTimestamp();
+    p->since = front != nullptr ? front->since : pg::monotonic_now();
     p->next = list->front;
     list->front = no;
     // Also while the scheduler moves pages: it touches those behind the front ones only.
@@ -219,6 +219,8 @@ void file_hint(const Hint &h) {
     SlotNo db = map.queues[map.lanes[h.lane].queue].db;
     if (h.group != 0) {
         file_grouped(h);
+    } else if (h.wait != Wait::None) {
+        if (!put_off(db, h.wait, {0, h.dies, h.ref, h.lane, h.priority})) lose(db);
     } else if (h.due != 0) {
         if (!add_due(db, {h.due, h.dies, h.ref, h.lane, h.priority})) lose(db);
     } else {

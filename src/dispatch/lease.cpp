@@ -358,9 +358,9 @@ int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, in
     return n;
 }
 
-int64 next_lease_end(SlotNo db, const pg::Moment &now) {
+pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
     int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
-    return Min(static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease)), now.to_monotonic(dies));
+    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.until(dies));
 }
 
 namespace {

@@ -88,8 +88,8 @@ bool is_over(const Lease &lease, const pg::Moment &now);
 // Copies up to `most` leases of the database that have ended at `now` and notes when the others end; a pass begins with from 0 and is over when it is
 // -1.
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most);
-// When the next one ends, by the monotonic clock; INT64_MAX none.
-int64 next_lease_end(SlotNo db, const pg::Moment &now);
+// When the next one ends.
+pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now);
 // Leases are to be looked at then (monotonic).
 void note_lease_end(SlotNo db, int64 when);
 // The ends of this one are to be noticed.

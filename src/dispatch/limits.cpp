@@ -24,20 +24,7 @@ int32 room_or_block(int32 most, pg_atomic_uint32 *running, pg_atomic_uint32 *blo
     return n;
 }
 
-// Fills the token bucket up to now and returns how many starts it allows.
-int32 tokens(Queue *q) {
-    if (q->rate <= 0) return INT32_MAX;
-    TimestampTz now = GetCurrentTimestamp();
-    // A clock that was set back fills nothing and takes nothing.
-    double seconds = now > q->refilled_at ? static_cast<double>(now - q->refilled_at) / USECS_PER_SEC : 0;
-    q->refilled_at = now;
-    q->tokens = Min(q->tokens + seconds * q->rate, static_cast<double>(q->burst));
-    return static_cast<int32>(q->tokens);
-}
-
 }  // namespace
-
-TimestampTz next_token(const Queue &q) { return q.refilled_at + static_cast<int64>((1 - q.tokens) / q.rate * USECS_PER_SEC) + 1; }
 
 bool may_run(const Queue &q) { return !q.paused && q.throttled_until == 0 && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.blocked)) == 0; }
 
@@ -50,17 +37,17 @@ int32 room_of_namespace(Namespace *ns, int32 most) { return Min(most, room_or_bl
 int32 room_of_queue(Queue *q, int32 most) {
     int32 n = Min(most, room_or_block(q->max_running, &q->running, &q->blocked));
     if (n == 0 || q->rate <= 0) return n;
-    n = Min(n, tokens(q));
+    n = Min(n, static_cast<int32>(q->bucket.fill(q->rate, q->burst, pg::monotonic_now())));
     if (n > 0) return n;
-    q->throttled_until = next_token(*q);
-    wake_scheduler_by(q->db, q->throttled_until);
+    q->throttled_until = q->bucket.next(q->rate);
+    wake_scheduler_by(q->db, {q->throttled_until});
     return 0;
 }
 
 void reserve(Queue *q, Namespace *ns, int32 n) {
     pg_atomic_fetch_add_u32(&q->running, static_cast<uint32>(n));
     pg_atomic_fetch_add_u32(&ns->running, static_cast<uint32>(n));
-    if (q->rate > 0) q->tokens -= n;
+    if (q->rate > 0) q->bucket.tokens -= n;
 }
 
 void take_places(SlotNo queue) {
@@ -99,23 +86,32 @@ void unreserve(SlotNo queue, GroupNo group) {
     if (group != 0) end_group(queue, group, true);
     if (q.rate > 0) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        q.tokens = Min(q.tokens + 1, static_cast<double>(q.burst));
+        q.bucket.give_back(q.burst);
     }
     end_running(queue, 0);
 }
 
-int64 end_throttles(SlotNo db, TimestampTz now) {
-    int64 next = INT64_MAX;
+namespace {
+
+// Ends the throttle of a queue whose time is over.
+void end_throttle(SlotNo queue, const pg::Moment &now) {
+    Queue &q = map.queues[queue];
+    if (q.throttled_until == 0 || q.throttled_until > now.monotonic) return;
+    pg::LwLockGuard lock(namespace_lock(q.ns));
+    q.throttled_until = 0;
+    revise_queue_locked(queue);
+}
+
+}  // namespace
+
+pg::Deadline end_throttles(SlotNo db, const pg::Moment &now) {
+    pg::Deadline next = never;
     for (SlotNo no = 0; no < map.shared->used_queues; no++) {
         Queue &q = map.queues[no];
-        if (!q.used || q.db != db || q.throttled_until == 0) continue;
-        if (q.throttled_until > now) {
-            next = Min(next, q.throttled_until);
-            continue;
-        }
-        pg::LwLockGuard lock(namespace_lock(q.ns));
-        q.throttled_until = 0;
-        revise_queue_locked(no);
+        if (!q.used || q.db != db) continue;
+        end_throttle(no, now);
+        if (q.throttled_until != 0) next = Min(next, pg::Deadline{q.throttled_until});
+        if (q.group_token_at != 0) next = Min(next, end_group_throttles(no, now));
     }
     return next;
 }

@@ -13,8 +13,6 @@ bool has_room(const Queue &q);
 // How many of `most` tasks may be taken; 0: the queue or namespace is marked, and looked at again when that may have changed.
 int32 room_of_namespace(Namespace *ns, int32 most);
 int32 room_of_queue(Queue *q, int32 most);
-// When the bucket of a queue with a rate has its next token, from what was left in it when it was last filled.
-TimestampTz next_token(const Queue &q);
 // Takes places for n tasks.
 void reserve(Queue *q, Namespace *ns, int32 n);
 

@@ -9,10 +9,21 @@
 
 namespace pgqueue::dispatch {
 
+namespace {
+
+// When the bucket has its next token, to be shown; 0: it has one.
+TimestampTz next_token(const TokenBucket &bucket, double rate) {
+    if (rate <= 0 || bucket.tokens >= 1) return 0;
+    pg::Moment now = pg::this_moment();
+    int64 next = bucket.next(rate);
+    return next > now.monotonic ? now.to_wall(next) : 0;
+}
+
+}  // namespace
+
 QueueLook look_at_queue(SlotNo no) {
     const Queue &q = map.queues[no];
     const Namespace &ns = map.namespaces[q.ns];
-    TimestampTz now = GetCurrentTimestamp();
     QueueLook look{};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
     for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
@@ -20,10 +31,7 @@ QueueLook look_at_queue(SlotNo no) {
     look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
     look.max_running = q.max_running;
     look.full = !has_room(q);
-    if (q.rate > 0 && q.tokens < 1) {
-        TimestampTz next = next_token(q);
-        look.next_token = next > now ? next : 0;
-    }
+    look.next_token = next_token(q.bucket, q.rate);
     look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
     look.ns_max_running = ns.max_running;
     look.ns_full = !has_room(ns);
@@ -32,22 +40,17 @@ QueueLook look_at_queue(SlotNo no) {
 
 GroupLook look_at_group(SlotNo no, uint64 key, int64 id) {
     const Queue &q = map.queues[no];
-    TimestampTz now = GetCurrentTimestamp();
-    GroupLook look{-1, 0, 0, 0, q.group_max_running, 0};
+    GroupLook look{-1, 0, 0, q.group_max_running, 0};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
     GroupNo found = group_of_locked(no, key);
     if (found == 0) return look;
     const Group &g = group(found);
     look.running = g.running;
-    if (q.group_rate > 0 && g.tokens < 1) {
-        TimestampTz next = g.refilled_at + static_cast<int64>((1 - g.tokens) / q.group_rate * USECS_PER_SEC) + 1;
-        look.next_token = next > now ? next : 0;
-    }
+    look.next_token = next_token(g.bucket, q.group_rate);
     int64 before = 0;
     for (int32 n = g.first; n != 0 && look.before < 0; n = slab_entry<GroupNode>(n)->next, before++) {
         const GroupNode &task = *slab_entry<GroupNode>(n);
         if (n == g.first) look.head = task.ref.id;
-        if (n == g.first && task.since > now) look.head_since = task.since;
         if (task.ref.id == id || before == group_look_most) look.before = before;
     }
     return look;

@@ -21,7 +21,6 @@ QueueLook look_at_queue(SlotNo queue);
 struct GroupLook {
     int64 before;            // tasks of the group that start before it, at most group_look_most are counted; -1: it is not in the group
     int64 head;              // the first of them
-    TimestampTz head_since;  // may start from then on, 0: it may
     int32 running;
     int32 max_running;
     TimestampTz next_token;  // as in QueueLook

@@ -104,10 +104,8 @@ void commit_holds(SlotNo db) {
         n_over = 0;
     }
     end_running_all({over, n_over});
-    if (earliest < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)))
-        wake_scheduler(db);
-    else
-        wake_scheduler_by(db, dies);
+    wake_scheduler_by(db, {earliest});
+    wake_scheduler_at(db, dies);
     forget_holds();
 }
 

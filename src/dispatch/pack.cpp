@@ -57,7 +57,7 @@ void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
             open[at] = page(no);
             open[at]->lane = t.lane;
             open[at]->priority = t.priority;
-            open[at]->since = GetCurrentTimestamp();
+            open[at]->since = pg::monotonic_now();
         }
         Page *p = open[at];
         if (t.group != 0)

@@ -2,6 +2,7 @@
 // All functions are called under the lock that owns the list and neither raise nor wait.
 #pragma once
 #include "dispatch/pool.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -64,10 +65,11 @@ inline Take front_page(PageList *list, Page **out) {
     return Take::Empty;
 }
 
-inline bool push_ready(PageList *list, const TaskRef &ref, int64 dies) {
+// since: when it became ready, 0 now.
+inline bool push_ready(PageList *list, const TaskRef &ref, int64 dies, int64 since) {
     Page *p = tail_page(list, PageKind::Ready, ready_per_page);
     if (p == nullptr) return false;
-    if (p->count == 0) p->since = GetCurrentTimestamp();
+    if (p->head == p->count) p->since = since != 0 ? since : pg::monotonic_now();
     p->ready[p->count++] = ref;
     list->count++;
     if (dies != 0) {

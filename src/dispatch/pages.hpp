@@ -3,6 +3,7 @@
 #pragma once
 #include "core/ready_order.hpp"
 #include "core/task_ref.hpp"
+#include "core/token_bucket.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::dispatch {
@@ -12,9 +13,9 @@ using SlotNo = int32;   // index of a fixed array, -1 none
 using GroupNo = int32;  // entry of a slab of groups, 0 none
 constexpr Size page_bytes = 4096;
 
-// What the due heap keeps of a task that waits for its time.
+// What the due heap keeps of a task that waits for its time, and the lists of those that were put off.
 struct DueEntry {
-    int64 due;   // TimestampTz
+    int64 due;   // TimestampTz; of one that was put off by the monotonic clock
     int64 dies;  // TimestampTz, 0 never
     TaskRef ref;
     SlotNo lane;  // of a task with a group key: grouped_due(queue), the scheduler reads its row
@@ -31,7 +32,17 @@ enum class Comes : uint8 {
     Changed  // it may be there already
 };
 
-// A task that is to be filed: ready, or due at a time.
+// Why a task that is not to be had now is put off for a while. How long: dispatch/due.hpp.
+enum class Wait : uint8 {
+    None,
+    Look,     // not at all: the scheduler is to read its row
+    Locked,   // somebody has its row in hands
+    Suspect,  // another suspect runs
+    Failed,   // what was to be done with it could not be done
+};
+constexpr int wait_kinds = 4;  // but None
+
+// A task that is to be filed: ready, due at a time, or put off.
 struct Hint {
     TaskRef ref;
     SlotNo lane;
@@ -40,6 +51,7 @@ struct Hint {
     TimestampTz dies;  // 0 never
     uint64 group;      // hash of its group key, 0 none
     Comes comes;
+    Wait wait = Wait::None;  // with one, due is 0
 };
 
 struct Delta {
@@ -64,7 +76,7 @@ struct Page {
     SlotNo lane;        // of a hand-over of tasks
     int32 priority;
     int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
-    TimestampTz since;  // when its first entry became ready (for aging)
+    int64 since;        // when its first entry became ready, by the monotonic clock (for aging)
     union {
         TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
         DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
@@ -100,13 +112,12 @@ struct Slab {
 // A task that waits in its group.
 struct GroupNode {
     TaskRef ref;          // id 0: free
-    TimestampTz since;    // may start from then on
+    int64 since;          // may start from then on (monotonic), as its hint said; 0 at once, without aging
     TimestampTz dies;     // 0 never
     SlotNo lane;
     int32 priority;
     int32 next;           // behind it, 0 none; or next free one
     bool again;           // it was taken before
-    bool checked;         // `since` was read from the row when it came to the head
 
     bool used() const { return ref.id != 0; }
 };
@@ -119,12 +130,12 @@ struct Group {
     int32 first, last;    // nodes, 0 none
     int32 running;        // retained
     SlotNo ready_in;      // the lane that has it among its ready groups, -1 none
-    OrderLinks links;     // there
-    int64 rank;           // there: place by priority, with aging by virtual time
+    bool throttled;       // it is among its queue's groups that wait for a token
+    bool timed;           // the due heap, or a list of those that were put off, has an entry for the head
+    OrderLinks links;     // in one of these two orders
+    int64 rank;           // there: place by priority, with aging by virtual time; or when it has a token
     int64 head_id;        // there: task at the head
-    TimestampTz timer;    // the due heap has an entry for the head at this time, 0 none
-    double tokens;        // of group_rate_limit
-    TimestampTz refilled_at;
+    TokenBucket bucket;   // of group_rate_limit
 
     bool used() const { return key != 0; }
 };

@@ -47,7 +47,7 @@ void take_off(const Candidate &c, int n, bool run, F f) {
 // scheduler, which may be at work on them without the lock; one that waits for pages from the file holds its lane up.
 Take best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
-    TimestampTz now = aging > 0 ? GetCurrentTimestamp() : 0;
+    int64 now = aging > 0 ? pg::monotonic_now() : 0;
     for (SlotNo l = map.lanes[no].first; l >= 0; l = map.priorities[l].next) {
         Candidate c{no, &map.priorities[l], nullptr, 0, map.priorities[l].priority};
         if (c.list->list.count == 0) continue;

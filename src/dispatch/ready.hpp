@@ -1,6 +1,7 @@
 // Ready lists: what could run now, in which order, within which limits.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -9,7 +10,8 @@ void drain_inbox_locked(SlotNo ns);
 // Drains every namespace of the database that has something.
 void drain_inboxes(SlotNo db);
 
-// Files a task where it waits: in its lane, in the due heap or in its group; takes the locks. Without memory the database is marked `lost`.
+// Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the
+// locks. Without memory the database is marked `lost`.
 void file_hint(const Hint &hint);
 // A task that was popped and is ready is first in line again, when its place is still free. Without memory as file_hint.
 void return_ready(const Hint &hint);
@@ -37,8 +39,8 @@ void end_running(SlotNo queue, GroupNo group);
 void end_running_all(std::span<const Place> places);
 // The same for one that was popped and not started: its tokens go back too.
 void unreserve(SlotNo queue, GroupNo group);
-// Queues whose token bucket has filled again may run; returns when the next one will, INT64_MAX none. The scheduler only.
-int64 end_throttles(SlotNo db, TimestampTz now);
+// Queues and groups whose token bucket has filled again may run; returns when the next one will. The scheduler only.
+pg::Deadline end_throttles(SlotNo db, const pg::Moment &now);
 
 // Re-examines which lanes of a queue (or of all queues of a namespace) may be active, after a change of limits or pause. Lock held.
 void revise_queue_locked(SlotNo queue);

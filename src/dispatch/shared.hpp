@@ -69,7 +69,7 @@ constexpr int repaired_kinds = 4;
 
 struct Deaths {
     pg_atomic_uint32 count;
-    pg_atomic_uint64 first, last;  // TimestampTz
+    pg_atomic_uint64 first, last;  // by the monotonic clock
 };
 
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
@@ -113,9 +113,10 @@ struct Queue {
     double group_rate;       // starts of a group a second, 0 no limit
     bool group_pass;         // group_policy pass
     // state, namespace lock
-    double tokens;
-    TimestampTz refilled_at;
-    TimestampTz throttled_until;  // no token before, 0 not throttled; the scheduler takes it away
+    TokenBucket bucket;      // of rate
+    int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
+    ReadyOrder throttled_groups;  // that wait for a token of their own
+    int64 group_token_at;    // when the first of these has one (monotonic), 0 none of them
     pg_atomic_uint32 running;   // retained by server workers
     pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
     pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
@@ -206,6 +207,9 @@ struct Database {
     int64 due_last;
     PageList due[due_buckets];
     int64 due_min[due_buckets];
+    // tasks that were put off, a list for each reason; due lock
+    PageList put_off[wait_kinds];
+    int64 put_off_until[wait_kinds];  // of the first (monotonic), INT64_MAX none
     // spill file: free slots, scheduler only
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
@@ -213,12 +217,12 @@ struct Database {
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown
     pg_atomic_uint32 holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way
-    pg_atomic_uint64 held_back_since;  // TimestampTz
+    pg_atomic_uint64 held_back_since;  // TimestampTz, to be shown only
     IncidentList incidents[incident_kinds];
     pg_atomic_uint64 repaired[repaired_kinds];
     Deaths scheduler_deaths;
     uint32 rebuilds;                 // since the server started
-    TimestampTz no_slot_since;       // a worker could not be started for lack of a process slot, 0 none
+    int64 no_slot_since;             // a worker could not be started for lack of a process slot (monotonic), 0 none
 };
 
 struct Shared {

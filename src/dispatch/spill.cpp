@@ -55,6 +55,8 @@ void each_list(SlotNo db, F f) {
     }
     for (PageList &list : database(db).due)
         if (!f(&list, due_lock(db))) return;
+    for (PageList &list : database(db).put_off)
+        if (!f(&list, due_lock(db))) return;
 }
 
 uint32 take_file_slot(SlotNo db) {

@@ -1,7 +1,5 @@
 #include "dispatch/wake.hpp"
 
-#include "pg/clock.hpp"
-
 namespace pgqueue::dispatch {
 
 void wake_procno(int procno) {
@@ -20,8 +18,12 @@ void wake_scheduler(SlotNo db) {
     wake_launcher();
 }
 
-void wake_scheduler_by(SlotNo db, TimestampTz when) {
-    if (when != INT64_MAX && pg::this_moment().to_monotonic(when) < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
+void wake_scheduler_by(SlotNo db, pg::Deadline when) {
+    if (when.at < static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at))) wake_scheduler(db);
+}
+
+void wake_scheduler_at(SlotNo db, TimestampTz when) {
+    if (when != INT64_MAX) wake_scheduler_by(db, pg::this_moment().until(when));
 }
 
 void wake_scheduler_if_sleeping(SlotNo db) {

@@ -1,6 +1,7 @@
 // Latches of our processes and of those who wait. Never raises.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -8,8 +9,10 @@ void wake_procno(int procno);
 void wake_launcher();
 // The scheduler of the database, or the launcher when it has none.
 void wake_scheduler(SlotNo db);
-// So that it looks again at this time of the wall clock, INT64_MAX never, at the latest.
-void wake_scheduler_by(SlotNo db, TimestampTz when);
+// So that it looks again then at the latest.
+void wake_scheduler_by(SlotNo db, pg::Deadline when);
+// The same with a time of the wall clock, INT64_MAX never.
+void wake_scheduler_at(SlotNo db, TimestampTz when);
 // Only when the scheduler has said that it wants to hear of new work.
 void wake_scheduler_if_sleeping(SlotNo db);
 // Up to `count` idle workers of the role; returns how many were woken.

@@ -157,7 +157,7 @@ void hand_over_tasks() {
         int n = ready ? lanes_of(*p, lanes) : 0;
         push_inbox(&map.namespaces[map.queues[map.lanes[p->lane].queue].ns].inbox, oldest);
         for (int i = 0; i < n; i++) scheduler = !wake_for(lanes[i]) || scheduler;
-        wake_scheduler_by(my_db, earliest);
+        wake_scheduler_at(my_db, earliest);
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(my_db);

@@ -1,25 +1,14 @@
-// Two clocks, both in microseconds. Rows and due times speak of the wall clock, which can be set; what lasts for a time in a running server ends
-// by the monotonic one, which only goes forward.
+// Reading the two clocks (core/moment.hpp). .ci/checks/wall-clock knows everybody who reads the wall clock, and why.
 #pragma once
+#include "core/moment.hpp"
 #include "pg/backend.hpp"
 
 #include <time.h>
 
 namespace pgqueue::pg {
 
-// One moment on both clocks. INT64_MAX is never on both, 0 or less long ago.
-struct Moment {
-    TimestampTz wall;
-    int64 monotonic;
-
-    int64 to_monotonic(TimestampTz t) const { return t == INT64_MAX ? t : monotonic + (t - wall); }
-    TimestampTz to_wall(int64 t) const { return t == INT64_MAX ? t : wall + (t - monotonic); }
-    // How far the wall clock was set forward (negative: back) since an earlier moment; 0 when it only runs a little faster or slower.
-    int64 step_since(const Moment &earlier) const {
-        int64 step = (wall - earlier.wall) - (monotonic - earlier.monotonic);
-        return step > int64(USECS_PER_SEC) || step < -int64(USECS_PER_SEC) ? step : 0;
-    }
-};
+using pgqueue::Deadline;
+using pgqueue::Moment;
 
 inline int64 monotonic_now() {
     timespec t;
@@ -28,6 +17,15 @@ inline int64 monotonic_now() {
 }
 
 inline Moment this_moment() { return {GetCurrentTimestamp(), monotonic_now()}; }
+
+// For those who have no moment at hand.
+inline Deadline deadline_in(int64 micros) { return Deadline{monotonic_now()}.after(micros); }
+inline bool has_passed(Deadline end) { return end.at <= monotonic_now(); }
+
+// For WaitLatch: milliseconds until a deadline, rounded up; -1 for one that never comes.
+inline long ms_until(Deadline end) {
+    return end == never ? -1 : TimestampDifferenceMilliseconds(monotonic_now(), end.at);
+}
 
 // So much later, at most the end of time.
 inline TimestampTz later(TimestampTz at, int64 micros) {

@@ -1,6 +1,7 @@
 // A housekeeping pass: which step is due for which segment.
 #include "store/collector.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "store/relations.hpp"
 
@@ -12,7 +13,7 @@ constexpr int truncation_tries = 6;
 constexpr int truncation_pause_ms = 10;
 
 // A long census is not repeated at once: looking may take a twentieth of the time.
-constinit TimestampTz next_census[segment_count] = {};
+constinit pg::Deadline next_census[segment_count] = {};
 constexpr int64 long_census = 50000;
 
 // The ring as it is now; slots that hold rows though nobody filled them (a restored dump) count as filled.
@@ -38,20 +39,20 @@ bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
 }
 
 // Whether the segment may be counted again.
-bool census_is_due(int slot) { return GetCurrentTimestamp() >= next_census[slot]; }
+bool census_is_due(int slot) { return pg::has_passed(next_census[slot]); }
 
 // Counts a segment in a step.
 Census count(Pass *pass, int slot) {
     Census census{};
     MemoryContext lists = CurrentMemoryContext;
-    TimestampTz start = GetCurrentTimestamp();
+    int64 start = pg::monotonic_now();
     step(pass, "counting a segment", [&] {
         pg::MemoryScope scope(lists);
         census = take_census(pass, slot);
         return true;
     });
-    int64 took = GetCurrentTimestamp() - start;
-    next_census[slot] = took > long_census ? GetCurrentTimestamp() + 20 * took : 0;
+    int64 took = pg::monotonic_now() - start;
+    next_census[slot] = took > long_census ? pg::deadline_in(20 * took) : pg::Deadline{};
     return census;
 }
 
@@ -79,7 +80,7 @@ void work_current(Pass *pass, int slot) {
     if (!census.done) return;
     archive_rows(pass, slot, census.archive);
     if (census.gone >= early_rotation_rows && census.mostly_garbage() && rotate(pass, is_old(slot))) {
-        next_census[slot] = 0;
+        next_census[slot] = {};
         return;
     }
     drop_rows(pass, census.drop);

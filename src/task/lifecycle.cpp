@@ -266,9 +266,9 @@ Place place_of(const store::TaskRow &row) {
     return place;
 }
 
-void wait_in_group(const store::TaskRow &row, TimestampTz since) {
+void wait_in_group(const store::TaskRow &row) {
     Place place = place_of(row);
-    place.hint.due = since;
+    place.hint.wait = dispatch::Wait::Locked;
     if (place.known) dispatch::file_hint(place.hint);
 }
 

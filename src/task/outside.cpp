@@ -12,8 +12,6 @@
 namespace pgqueue::task {
 namespace {
 
-// How long a group waits for a task whose row is in somebody's hands.
-constexpr int64 locked_wait = 20 * 1000;
 
 // The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond dies_at.
 dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
@@ -54,7 +52,7 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
     if (row->group != dispatch::key_of_group(p.group)) return false;
     dispatch::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
     if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
-        if (row->group != 0 && !q->group_pass) wait_in_group(*row, now + locked_wait);
+        if (row->group != 0 && !q->group_pass) wait_in_group(*row);
         return false;
     }
     dispatch::note_retained(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);

@@ -30,19 +30,21 @@ bool take_suspect_turn() {
     return pg_atomic_read_u32(turn) == me || pg_atomic_compare_exchange_u32(turn, &nobody, me);
 }
 
-constexpr int64 suspect_wait = 100 * 1000;
-constexpr int64 locked_wait = 20 * 1000;
-
-// Has a task that may not run yet wait for its time.
-void put_off(const Hold &h, const TaskRef &ref, TimestampTz until, TimestampTz dies) {
+// Has a task that may not run yet wait for its time, or for a while.
+void file_again(const Hold &h, const TaskRef &ref, TimestampTz due, TimestampTz dies, dispatch::Wait wait) {
     SlotNo lane = dispatch::ensure_lane(h.queue, my_slot().role);
-    dispatch::file_hint({ref, lane, h.priority, until, dies, dispatch::key_of_group(h.group), dispatch::Comes::Again});
+    uint64 group = dispatch::key_of_group(h.group);
+    dispatch::file_hint({ref, lane, h.priority, due, dies, group, dispatch::Comes::Again, wait});
     dispatch::wake_scheduler(my_slot().db);
 }
 
+void put_off(const Hold &h, const TaskRef &ref, TimestampTz dies, dispatch::Wait wait) {
+    file_again(h, ref, 0, dies, wait);
+}
+
 // Somebody has the row in hands: whoever that is hints it again, but its group does not go on without it.
-Verdict leave_to_others(const Hold &h, const store::TaskRow &row, TimestampTz now) {
-    if (h.group != 0 && !map.queues[h.queue].group_pass) put_off(h, row.ref, now + locked_wait, row.dies_at);
+Verdict leave_to_others(const Hold &h, const store::TaskRow &row) {
+    if (h.group != 0 && !map.queues[h.queue].group_pass) put_off(h, row.ref, row.dies_at, dispatch::Wait::Locked);
     return Verdict::Gone;
 }
 
@@ -67,11 +69,11 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch_to_change(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
     if (row->delayed_at > now) {
-        put_off(*h, row->ref, row->delayed_at, row->dies_at);
+        file_again(*h, row->ref, row->delayed_at, row->dies_at, dispatch::Wait::None);
         return Verdict::Later;
     }
     if (is_to_be_charged(*row)) {
-        put_off(*h, row->ref, now + locked_wait, row->dies_at);
+        put_off(*h, row->ref, row->dies_at, dispatch::Wait::Locked);
         return Verdict::Later;
     }
     if (row->dies_at != 0 && row->dies_at <= now) {
@@ -82,10 +84,10 @@ Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     // It has moved to another group since, or into one, where it has its place.
     if (row->group != dispatch::key_of_group(h->group)) return Verdict::Gone;
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
-        put_off(*h, row->ref, now + suspect_wait, row->dies_at);
+        put_off(*h, row->ref, row->dies_at, dispatch::Wait::Suspect);
         return Verdict::Later;
     }
-    return task::retain(row, self.name, h->receipt, 0, true, now) ? Verdict::Ours : leave_to_others(*h, *row, now);
+    return task::retain(row, self.name, h->receipt, 0, true, now) ? Verdict::Ours : leave_to_others(*h, *row);
 }
 
 // The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.
@@ -133,7 +135,7 @@ int claim(Claimed *out) {
             continue;
         }
         // After a failed claim the tasks go back, a moment later so that a lasting trouble does not spin.
-        if (!done.ok) put_off(h, h.ref, GetCurrentTimestamp() + int64(USECS_PER_SEC), 0);
+        if (!done.ok) put_off(h, h.ref, 0, dispatch::Wait::Failed);
         pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
         dispatch::end_running(h.queue, h.group);
     }

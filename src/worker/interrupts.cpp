@@ -1,10 +1,14 @@
-// How the command that runs now is stopped: by cancel_task (a signal of ours, valid only for the attempt that it names), by its run limit or
-// by its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary failures.
+// How the command that runs now is stopped: by cancel_task (a signal of ours, valid only for the attempt that it
+// names), by its run limit or by its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary
+// failures. The server's own timeouts follow the wall clock: what waits for one waits a day longer when the clock is
+// set back by a day. So this process has a timer of the system that runs by the monotonic clock. It gives the signal
+// that cancel_task gives; whenever that comes, the handler looks at all.
 #include "worker/runner.hpp"
 
 #include "dispatch/wake.hpp"
 
 #include <signal.h>
+#include <time.h>
 
 namespace pgqueue::worker::runner {
 namespace {
@@ -13,12 +17,27 @@ volatile sig_atomic_t reason = 0;
 volatile dispatch::EndedBy sender = dispatch::EndedBy::Itself;
 constinit int64 running_id = 0;
 constinit int32 running_attempt = 0;
-constinit Stop limit_reason = Stop::RunLimit;
-constinit TimeoutId limit_timeout = MAX_TIMEOUTS;
-constinit TimeoutId share_timeout = MAX_TIMEOUTS;
-constinit bool limit_armed = false;
 
-constexpr int share_after_ms = 20;
+constexpr int64 share_after = 20 * 1000;
+// So often a task is asked whether its time of the calendar has come by a clock that was set forward.
+constexpr int64 calendar_look = 60 * int64(USECS_PER_SEC);
+
+// What the timer rings for.
+struct Alarms {
+    pg::Deadline limit;     // run limit
+    pg::Deadline calendar;  // a look at the wall clock
+    pg::Deadline share;     // the task is long
+
+    pg::Deadline first() const { return Min(Min(limit, calendar), share); }
+};
+constexpr Alarms no_alarms{never, never, never};
+constinit Alarms alarms = no_alarms;
+constinit TimestampTz dies = 0;
+constinit timer_t timer{};
+constinit pg::Deadline rings = never;  // when the timer does, at the latest; never: it is not set
+// While the process changes the alarms the handler leaves them alone and says so.
+volatile sig_atomic_t changing = 0;
+volatile sig_atomic_t rang_meanwhile = 0;
 
 void interrupt(Stop why) {
     if (reason == 0) reason = static_cast<int>(why);
@@ -33,11 +52,83 @@ bool cancel_is_for_us() {
            static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == running_attempt;
 }
 
-void on_cancel(SIGNAL_ARGS) {
+// Sets the timer when it would ring too late. When it rings early, or for a task that has ended, the handler sets it
+// again: tasks with limits that follow one another seldom touch it.
+void set_timer() {
+    pg::Deadline first = alarms.first();
+    if (first >= rings) return;
+    rings = first;
+    int64 at = Max(first.at, 1);  // 0 would stop it
+    itimerspec spec{};
+    spec.it_value.tv_sec = static_cast<time_t>(at / int64(USECS_PER_SEC));
+    spec.it_value.tv_nsec = static_cast<long>(at % int64(USECS_PER_SEC)) * 1000;
+    (void)timer_settime(timer, TIMER_ABSTIME, &spec, nullptr);
+}
+
+// The next look at the wall clock.
+pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(now.until(at), now.in(calendar_look)); }
+
+// The task is long: what else was claimed with it goes back to the others.
+void give_back_others() {
+    pg_atomic_write_u32(&my_slot().giving_back, 1);
+    dispatch::wake_scheduler(my_slot().db);
+}
+
+// Does what is due, and sets the timer for the rest. The handler, or the process while it keeps the handler off.
+void look_at_alarms() {
+    if (alarms.first() == never) {
+        rings = never;
+        return;
+    }
+    pg::Moment now = pg::this_moment();
+    if (rings.passed(now)) rings = never;
+    if (alarms.limit.passed(now)) {
+        alarms.limit = never;
+        interrupt(Stop::RunLimit);
+    }
+    if (alarms.calendar != never) {
+        alarms.calendar = dies <= now.wall ? never : calendar_alarm(dies, now);
+        if (dies <= now.wall) interrupt(Stop::Expired);
+    }
+    if (alarms.share.passed(now)) {
+        alarms.share = never;
+        give_back_others();
+    }
+    set_timer();
+}
+
+// From a signal of cancel_task or of the timer.
+void on_signal(SIGNAL_ARGS) {
     int saved = errno;
     (void)postgres_signal_arg;
     if (cancel_is_for_us()) interrupt(Stop::Cancelled);
+    if (changing)
+        rang_meanwhile = 1;
+    else
+        look_at_alarms();
     errno = saved;
+}
+
+template <typename F>
+void without_handler(F change) {
+    changing = 1;
+    pg_compiler_barrier();
+    change();
+    pg_compiler_barrier();
+    changing = 0;
+    pg_compiler_barrier();
+}
+
+void set_alarms(const Alarms &wanted, TimestampTz wanted_dies) {
+    without_handler([&] {
+        alarms = wanted;
+        dies = wanted_dies;
+        set_timer();
+    });
+    while (rang_meanwhile) {
+        rang_meanwhile = 0;
+        without_handler(look_at_alarms);
+    }
 }
 
 // As the server's own handler; remembers who sent it. A task that ends its own process was not ordered to.
@@ -54,52 +145,47 @@ void look_for_timeout(int, Datum) {
     if (sender == dispatch::EndedBy::Itself && pg::transaction_timed_out()) sender = dispatch::EndedBy::Timeout;
 }
 
-void on_limit() { interrupt(limit_reason); }
-
-// The task is long: what else was claimed with it goes back to the others.
-void on_share() {
-    pg_atomic_write_u32(&my_slot().giving_back, 1);
-    dispatch::wake_scheduler(my_slot().db);
-}
-
 }  // namespace
 
 void install_interrupts() {
-    pqsignal(SIGUSR2, on_cancel);
+    pqsignal(SIGUSR2, on_signal);
     struct sigaction action {};
     action.sa_sigaction = on_terminate;
     action.sa_flags = SA_RESTART | SA_SIGINFO;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, nullptr);
     before_shmem_exit(look_for_timeout, Datum(0));
-    limit_timeout = RegisterTimeout(USER_TIMEOUT, on_limit);
-    share_timeout = RegisterTimeout(USER_TIMEOUT, on_share);
+    sigevent event{};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGUSR2;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0)
+        ereport(FATAL, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("pgqueue worker could not create a timer: %m"),
+                errhint("Raise the limit of pending signals (ulimit -i)."));
 }
 
 dispatch::EndedBy ended_by() { return sender; }
 
 Stop stop_reason() { return static_cast<Stop>(reason); }
 
-void arm(int64 id, int32 attempt, int64 limit_us, Stop at_limit) {
+void arm(const Attempt &attempt) {
     reason = 0;
     QueryCancelPending = false;
-    running_attempt = attempt;
-    limit_reason = at_limit;
+    running_attempt = attempt.number;
     pg_memory_barrier();
-    running_id = id;
+    running_id = attempt.id;
     pg_memory_barrier();
     // A cancel that came between claim and here.
     if (cancel_is_for_us()) interrupt(Stop::Cancelled);
-    constexpr int64 longest = int64(INT_MAX) * 1000;
-    limit_armed = limit_us > 0 && limit_us < longest;
-    if (limit_armed) enable_timeout_after(limit_timeout, static_cast<int>((limit_us + 999) / 1000));  // not before
-    if (pg_atomic_read_u32(&my_slot().n_holds) > 1 && !get_timeout_active(share_timeout)) enable_timeout_after(share_timeout, share_after_ms);
+    Alarms wanted = no_alarms;
+    if (attempt.run_limit > 0) wanted.limit = attempt.began.in(attempt.run_limit);
+    if (attempt.dies != 0) wanted.calendar = calendar_alarm(attempt.dies, attempt.began);
+    if (pg_atomic_read_u32(&my_slot().n_holds) > 1) wanted.share = attempt.began.in(share_after);
+    set_alarms(wanted, attempt.dies);
 }
 
 void disarm() {
     running_id = 0;
-    if (limit_armed) disable_timeout(limit_timeout, false);
-    if (get_timeout_active(share_timeout)) disable_timeout(share_timeout, false);
+    set_alarms(no_alarms, 0);
     reason = 0;
     QueryCancelPending = false;
 }

@@ -9,7 +9,6 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
-#include "pg/clock.hpp"
 #include "pg/guards.hpp"
 
 #include <signal.h>
@@ -25,7 +24,7 @@ using dispatch::map;
 struct Started {
     uint32 generation;
     BackgroundWorkerHandle *handle;
-    int64 at;              // start, or when the next try is allowed (monotonic)
+    pg::Deadline at;       // start, or when the next try is allowed
     int failures;          // in a row
 };
 
@@ -96,7 +95,7 @@ void read_databases() {
 }
 
 // No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
-void make_room(SlotNo for_db, TimestampTz now) {
+void make_room(SlotNo for_db, const pg::Moment &now) {
     pg_atomic_write_u32(&database(for_db).starving, 1);
     for (SlotNo db = 0; db < dispatch::max_databases; db++)
         if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
@@ -116,53 +115,52 @@ void watch_clock(const pg::Moment &now) {
     for (SlotNo db = 0; step != 0 && db < dispatch::max_databases; db++) {
         if (!database(db).used) continue;
         // A scheduler that starts after the step does not know of it.
-        if (step > 0) dispatch::serve_tickers_since(db, now.wall);
+        dispatch::serve_tickers_since(db, now.wall);
         dispatch::wake_scheduler(db);
     }
 }
 
-// Starts the scheduler of a database that wants one. Returns when to look again, by the monotonic clock.
-int64 keep_scheduler(SlotNo db, int64 now) {
+// Starts the scheduler of a database that wants one. Returns when to look again.
+pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     Started &s = started[db];
     uint32 generation = pg_atomic_read_u32(&d.generation);
-    if (s.generation != generation) s = Started{generation, nullptr, 0, 0};
+    if (s.generation != generation) s = Started{generation, nullptr, {}, 0};
     if (pg_atomic_read_u32(&d.scheduler_pid) != 0) {
-        if (s.failures > 0 && now - s.at > healthy_after) s.failures = 0;
+        if (s.failures > 0 && s.at.after(healthy_after).passed(now)) s.failures = 0;
         return never;
     }
     if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) {
         // No scheduler comes to free what the extension had.
         bool done = workers_gone(db) && !dispatch::free_dropped(db);
-        return done ? never : now + int64(USECS_PER_SEC);
+        return done ? never : now.in(USECS_PER_SEC);
     }
     if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
     if (pg_atomic_read_u32(&d.parked) != 0) {
-        int64 back = static_cast<int64>(pg_atomic_read_u64(&d.wake_at));
-        if (back > now) return back;
+        pg::Deadline back{static_cast<int64>(pg_atomic_read_u64(&d.wake_at))};
+        if (!back.passed(now)) return back;
     }
     // One that left by itself comes back at its deadline, or when somebody woke us for new work.
     if (s.handle != nullptr) {
         pid_t pid;
         BgwHandleStatus status = GetBackgroundWorkerPid(s.handle, &pid);
-        if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now + first_wait;
+        if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now.in(first_wait);
         pfree(s.handle);
         s.handle = nullptr;
         bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
-        if (!left) dispatch::note_death(&d.scheduler_deaths, GetCurrentTimestamp());
-        s.failures = !left && now - s.at < healthy_after ? s.failures + 1 : 0;
-        s.at = s.failures > 1 ? now + wait_after(s.failures) : now;
+        if (!left) dispatch::note_death(&d.scheduler_deaths);
+        s.failures = !left && !s.at.after(healthy_after).passed(now) ? s.failures + 1 : 0;
+        s.at = now.in(s.failures > 1 ? wait_after(s.failures) : 0);
     }
-    if (s.at > now) return s.at;
+    if (!s.at.passed(now)) return s.at;
     if (start_scheduler(db, &s.handle)) {
-        s.at = now;
-        return now + first_wait;
+        s.at = now.in(0);
+        return now.in(first_wait);
     }
     s.handle = nullptr;
-    TimestampTz wall = GetCurrentTimestamp();
-    d.no_slot_since = d.no_slot_since == 0 ? wall : d.no_slot_since;
-    make_room(db, wall);
-    s.at = now + turn_length;
+    d.no_slot_since = d.no_slot_since == 0 ? now.monotonic : d.no_slot_since;
+    make_room(db, now);
+    s.at = now.in(turn_length);
     return s.at;
 }
 
@@ -190,16 +188,17 @@ void pgqueue_launcher_main(Datum) {
         read_databases();
         pg::Moment now = pg::this_moment();
         watch_clock(now);
-        int64 next = never;
+        pg::Deadline next = never;
         for (SlotNo db = 0; db < dispatch::max_databases; db++) {
             if (!database(db).used) continue;
-            next = Min(next, keep_scheduler(db, now.monotonic));
+            next = Min(next, keep_scheduler(db, now));
             // Only what waits for its time can be hurt by a clock that is set.
-            if (static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never) next = Min(next, now.monotonic + clock_look);
+            bool waits = static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never.at;
+            if (waits) next = Min(next, now.in(clock_look));
         }
         pgstat_report_activity(STATE_IDLE, nullptr);
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);
-        long ms = next == never ? -1 : Max(1, TimestampDifferenceMilliseconds(pg::monotonic_now(), next));
+        long ms = next == never ? -1 : Max(1, pg::ms_until(next));
         (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueLauncher"));
         ResetLatch(MyLatch);
     }

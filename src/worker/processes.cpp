@@ -64,7 +64,7 @@ void free_worker_slot(SlotNo no) {
     pg_atomic_write_u32(&w.state, static_cast<uint32>(dispatch::WorkerState::Free));
 }
 
-void retire_worker(SlotNo for_role, bool busy_too, TimestampTz now) {
+void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
     using dispatch::WorkerState;
     dispatch::WorkerSlot *idle = nullptr, *busy = nullptr;
     uint32 most = 0;
@@ -77,7 +77,8 @@ void retire_worker(SlotNo for_role, bool busy_too, TimestampTz now) {
         if (s == WorkerState::Idle && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
         if (s != WorkerState::Busy || !busy_too) continue;
         uint32 workers = pg_atomic_read_u32(&dispatch::map.roles[w.role].workers);
-        if (workers > most && (workers > 1 || now - static_cast<int64>(pg_atomic_read_u64(&w.joined)) > turn_length)) {
+        int64 there = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.joined));
+        if (workers > most && (workers > 1 || there > turn_length)) {
             most = workers;
             busy = &w;
         }

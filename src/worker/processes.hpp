@@ -1,12 +1,11 @@
 // The processes of pgqueue and how they are started. States: README.md beside this file.
 #pragma once
 #include "dispatch/shared.hpp"
+#include "pg/clock.hpp"
 
 namespace pgqueue::worker {
 
 using dispatch::SlotNo;
-
-constexpr TimestampTz never = INT64_MAX;
 
 // In _PG_init, preloaded: the one static process.
 void register_launcher();
@@ -19,7 +18,7 @@ bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 // A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves; when busy_too and none is idle, the
 // role with most workers gives up one after its task.
 constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
-void retire_worker(SlotNo for_role, bool busy_too, TimestampTz now);
+void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now);
 
 // The place of a worker that is gone, for another one.
 void free_worker_slot(SlotNo worker);

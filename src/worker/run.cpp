@@ -26,7 +26,7 @@ struct Record {
     executor::Result result;
     executor::Costs costs;
     bool ran_outside;  // its effects and its release did not commit together
-    TimestampTz ran;   // when the command was done, 0: it was not
+    int64 ran;         // when the command was done, by the monotonic clock, 0: it was not
     bool given_back;   // its handler is for a worker of another role by now
 };
 
@@ -72,7 +72,7 @@ void run_and_release(Claimed *c, Record *record) {
         return;
     }
     PGQUEUE_TESTPOINT("worker-ran");
-    record->ran = GetCurrentTimestamp();
+    record->ran = pg::monotonic_now();
     if (config::track_costs) record->costs = executor::costs_since_mark();
     task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
     end.result = record->result.json;
@@ -123,16 +123,6 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     PGQUEUE_TESTPOINT("worker-recording");
 }
 
-// The time limit of this attempt: the shorter one of run limit and ttl, in microseconds; 0 none.
-int64 limit_of(const Claimed &c, Stop *at_limit) {
-    *at_limit = Stop::RunLimit;
-    if (c.row.dies_at == 0) return c.run_limit;
-    int64 left = Max(c.row.dies_at - GetCurrentTimestamp(), 1);
-    if (c.run_limit > 0 && c.run_limit < left) return c.run_limit;
-    *at_limit = Stop::Expired;
-    return left;
-}
-
 void log_event(const Claimed &c, const char *event, const Failure *f, int64 micros) {
     if (config::log_tasks == config::log_none || (config::log_tasks == config::log_failed && f == nullptr)) return;
     ereport(LOG, errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT " us%s%s", event, c.row.ref.id,
@@ -169,20 +159,18 @@ void run(Claimed *c) {
     Hold &h = w.holds[c->hold];
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
-    TimestampTz start = GetCurrentTimestamp();
-    pg_atomic_write_u64(&w.started, static_cast<uint64>(start));
+    SetCurrentStatementStartTimestamp();
+    pg::Moment began{GetCurrentStatementStartTimestamp(), pg::monotonic_now()};
+    pg_atomic_write_u64(&w.started, static_cast<uint64>(began.monotonic));
     dispatch::clear_progress(&w);
     Record record{};
-    Stop at_limit;
     pg::Outcome out;
-    SetCurrentStatementStartTimestamp();
     dispatch::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
     if (config::track_costs) executor::mark_costs();
     out = pg::run_then_abort_on_error(
         [&] {
             StartTransactionCommand();
-            int64 limit = limit_of(*c, &at_limit);
-            arm(c->row.ref.id, c->row.attempt, limit, at_limit);
+            arm({c->row.ref.id, c->row.attempt, began, c->run_limit, c->row.dies_at});
             run_and_release(c, &record);
             CommitTransactionCommand();
         },
@@ -197,9 +185,9 @@ void run(Claimed *c) {
     dispatch::clear_running(self.slot);
     pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
     dispatch::end_running(h.queue, h.group);
-    int64 micros = GetCurrentTimestamp() - start;
+    int64 micros = pg::monotonic_now() - began.monotonic;
     // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
-    int64 work = record.ran != 0 ? record.ran - start : micros;
+    int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
     if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
     executor::reset_session();

@@ -37,7 +37,15 @@ bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
 // Why the command that runs now was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };
 Stop stop_reason();
-void arm(int64 id, int32 attempt, int64 limit_us, Stop at_limit);
+// The attempt that runs now, and when it has to stop: so long after it began, and at a time of the calendar; 0 none.
+struct Attempt {
+    int64 id;
+    int32 number;
+    pg::Moment began;
+    int64 run_limit;
+    TimestampTz dies;
+};
+void arm(const Attempt &attempt);
 void disarm();
 void install_interrupts();
 // Who asked for the end of this process.

@@ -18,7 +18,7 @@ using dispatch::WorkerState;
 namespace {
 
 void set_state(WorkerState s) { pg_atomic_write_u32(&my_slot().state, static_cast<uint32>(s)); }
-void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(GetCurrentTimestamp())); }
+void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(pg::monotonic_now())); }
 
 // Another worker may run a suspect now.
 void end_suspect_turn() {
@@ -137,7 +137,7 @@ void serve(bool can_login) {
     w.procno = pg::my_procno();
     executor::connect(dispatch::database(w.db).oid, dispatch::map.roles[w.role].oid, can_login);
     set_up();
-    pg_atomic_write_u64(&w.joined, static_cast<uint64>(GetCurrentTimestamp()));
+    pg_atomic_write_u64(&w.joined, static_cast<uint64>(pg::monotonic_now()));
     touch();
     set_state(WorkerState::Busy);
     dispatch::wake_scheduler(w.db);

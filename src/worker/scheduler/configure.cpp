@@ -77,16 +77,16 @@ void load_configuration() {
     } while (pg_atomic_read_u32(&my_db().config_changes) != seen);
 }
 
-TimestampTz resume_paused(TimestampTz now) {
-    TimestampTz next = never;
+pg::Deadline resume_paused(const pg::Moment &now) {
+    pg::Deadline next = never;
     bool due = false;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         const dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db || !queue.paused || queue.paused_until == 0) continue;
-        if (queue.paused_until <= now)
+        if (queue.paused_until <= now.wall)
             due = true;
         else
-            next = Min(next, queue.paused_until);
+            next = Min(next, now.until(queue.paused_until));
     }
     if (!due) return next;
     bool ok = transact("resume queues", [] {
@@ -94,7 +94,7 @@ TimestampTz resume_paused(TimestampTz now) {
         pg::ActiveSnapshot snapshot;
         SPI_execute("UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL WHERE paused AND paused_until <= clock_timestamp()", false, 0);
     });
-    return ok ? next : Min(next, now + int64(USECS_PER_SEC));
+    return ok ? next : Min(next, now.in(USECS_PER_SEC));
 }
 
 void write_roles() {

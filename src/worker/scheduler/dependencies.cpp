@@ -54,13 +54,13 @@ int64 settle_everything() {
 
 }  // namespace
 
-TimestampTz settle_dependencies(TimestampTz now) {
+pg::Deadline settle_dependencies(const pg::Moment &now) {
     if (!dispatch::anything_posted(self.db)) return never;
     int64 ids[dispatch::settle_posts];
     int n = dispatch::take_posted(self.db, ids);
     int64 wait = settle_ids(ids, n);
     if (dispatch::take_posted_all(self.db)) wait = Max(wait, settle_everything());
-    return wait == 0 ? never : now + wait;
+    return wait == 0 ? never : now.in(wait);
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -16,21 +16,25 @@ namespace {
 constexpr int due_batch = 256;
 constexpr int expire_batch = 2048;
 
-// A task with a group key is looked at again: the entry of its group forgets its end once it is told.
-void look_again(const store::TaskRow &row, TimestampTz when) {
+// A task with a group key is looked at again, at its end or when it was put off: the entry of its group forgets its end
+// once it is told.
+void look_again(const store::TaskRow &row, dispatch::Wait wait) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
     if (queue < 0) return;
-    if (!dispatch::add_due(self.db, {when, row.dies_at, row.ref, dispatch::grouped_due(queue), row.priority})) pg_atomic_write_u32(&my_db().lost, 1);
+    dispatch::DueEntry entry{row.dies_at, row.dies_at, row.ref, dispatch::grouped_due(queue), row.priority};
+    bool timed = wait == dispatch::Wait::None;
+    bool ok = timed ? dispatch::add_due(self.db, entry) : dispatch::put_off(self.db, wait, entry);
+    if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
 }
 
 void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, now + int64(USECS_PER_SEC));
+    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, dispatch::Wait::Failed);
     if (locked != store::Locked::Yes || !is_waiting(row.status) || row.dies_at == 0) return;
     if (row.dies_at > now)
-        look_again(row, row.dies_at);
+        look_again(row, dispatch::Wait::None);
     else
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
 }
@@ -69,7 +73,7 @@ void move_to_lane(const dispatch::DueEntry &e) {
 
 }  // namespace
 
-TimestampTz move_due(TimestampTz now) {
+pg::Deadline move_due(const pg::Moment &now) {
     dispatch::DueEntry batch[due_batch];
     int n;
     while ((n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
@@ -80,25 +84,25 @@ TimestampTz move_due(TimestampTz now) {
         }
         bool ok = !grouped || transact("look at tasks of groups", [&] {
             for (int i = 0; i < n; i++)
-                if (dispatch::is_grouped(batch[i])) look_at_grouped(batch[i], now);
+                if (dispatch::is_grouped(batch[i])) look_at_grouped(batch[i], now.wall);
         });
         if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
     }
-    return dispatch::next_due(self.db);
+    return dispatch::next_due(self.db, now);
 }
 
-TimestampTz expire(TimestampTz now) {
-    while (dispatch::next_expiry(self.db) <= now) {
+pg::Deadline expire(const pg::Moment &now) {
+    while (dispatch::next_expiry(self.db) <= now.wall) {
         auto *refs = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
-        int n = dispatch::collect_expired(self.db, now, refs, expire_batch);
+        int n = dispatch::collect_expired(self.db, now.wall, refs, expire_batch);
         if (n == 0) break;
-        transact("expire tasks", [refs, n, now] {
-            for (int i = 0; i < n; i++) expire_one(refs[i], now);
+        transact("expire tasks", [refs, n, &now] {
+            for (int i = 0; i < n; i++) expire_one(refs[i], now.wall);
         });
         if (n < expire_batch / 2) break;
     }
-    TimestampTz next = dispatch::next_expiry(self.db);
-    return next <= now ? now + int64(USECS_PER_SEC) : next;
+    pg::Deadline next = now.until(dispatch::next_expiry(self.db));
+    return next.passed(now) ? now.in(USECS_PER_SEC) : next;
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -21,8 +21,8 @@ constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
-constinit TimestampTz last_look = 0;
-constinit TimestampTz last_pass = 0;
+constinit pg::Deadline next_look{};
+constinit pg::Deadline next_pass{};  // not before, unless the segment is full
 constinit int64 finished_then = -1;
 constinit int64 bytes_then = -1;
 
@@ -67,37 +67,37 @@ void make_task() {
 
 // Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
 // no finished rows to count: there the growth of the segment tells.
-TimestampTz think(TimestampTz now) {
-    if (now - last_look < look_every) {
+pg::Deadline think(const pg::Moment &now) {
+    if (!next_look.passed(now)) {
         pg_atomic_write_u32(&my_db().cleaning_timer, 1);
-        return last_look + look_every;
+        return next_look;
     }
-    last_look = now;
+    next_look = now.in(look_every);
     int64 finished = finished_rows(), bytes = segment_bytes();
     bool cleaned = finished == 0 || finished == finished_then, quiet = cleaned && bytes == bytes_then;
     bytes_then = bytes;
     // Set before the rows are counted again, so that no finished task after this is missed.
     pg_atomic_write_u32(&my_db().cleaning_timer, quiet ? 0 : 1);
     if (quiet) return never;
-    if ((!cleaned && now - last_pass >= pass_every) || bytes >= int64(config::segment_size) * 1024) {
+    if ((!cleaned && next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
         finished_then = finished;
         make_task();
     }
-    return now + look_every;
+    return next_look;
 }
 
 }  // namespace
 
-TimestampTz housekeeping(TimestampTz now) {
-    TimestampTz next = think(now);
+pg::Deadline housekeeping(const pg::Moment &now) {
+    pg::Deadline next = think(now);
     SlotNo queue = system_queue();
     if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
-    if (running()) return Min(next, now + second);
-    last_pass = now;
+    if (running()) return Min(next, now.in(second));
+    next_pass = now.in(pass_every);
     pg::MemoryScope scope(self.lasting);
     if (start_housekeeper(self.db, &handle)) return next;
     handle = nullptr;
-    return Min(next, now + look_every);
+    return Min(next, now.in(look_every));
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -52,8 +52,8 @@ bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now) {
 
 }  // namespace
 
-TimestampTz end_leases(const pg::Moment &now) {
-    if (dispatch::next_lease_end(self.db, now) > now.monotonic) return now.to_wall(dispatch::next_lease_end(self.db, now));
+pg::Deadline end_leases(const pg::Moment &now) {
+    if (pg::Deadline next = dispatch::next_lease_end(self.db, now); !next.passed(now)) return next;
     auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * most));
     bool all = true;
     for (SlotNo from = 0; from >= 0;) {
@@ -64,7 +64,7 @@ TimestampTz end_leases(const pg::Moment &now) {
     // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
     if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);
     patience = all ? look_again : Min(patience * 2, look_again_late);
-    return now.to_wall(dispatch::next_lease_end(self.db, now));
+    return dispatch::next_lease_end(self.db, now);
 }
 
 void wake_waiters() {
@@ -79,7 +79,7 @@ void wake_waiters() {
 
 namespace {
 
-constinit TimestampTz last_notify = 0;
+constinit pg::Deadline notified{INT64_MIN};  // when we last did
 
 // One NOTIFY for each queue that got ready tasks for outside workers since the last time.
 void notify_queues() {
@@ -97,12 +97,12 @@ void notify_queues() {
 
 }  // namespace
 
-TimestampTz notify_listeners(TimestampTz now) {
+pg::Deadline notify_listeners(const pg::Moment &now) {
     dispatch::Database &d = my_db();
     if (config::notify_interval < 0 || pg_atomic_read_u32(&d.listened) == 0 || pg_atomic_read_u32(&d.news) == 0) return never;
-    TimestampTz next = last_notify + int64(config::notify_interval) * 1000;
-    if (now < next) return next;
-    last_notify = now;
+    pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
+    if (!next.passed(now)) return next;
+    notified = now.in(0);
     pg_atomic_write_u32(&d.news, 0);
     pg_memory_barrier();
     transact("notify listeners", [] { notify_queues(); });

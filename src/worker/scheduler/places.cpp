@@ -49,7 +49,7 @@ bool find_strays() {
 
 }  // namespace
 
-TimestampTz free_places(TimestampTz now) {
+pg::Deadline free_places(const pg::Moment &now) {
     static constinit bool suspects = false;
     if (suspects || pg_atomic_exchange_u32(&my_db().strays, 0) != 0) suspects = find_strays();
     bool left = dispatch::free_dropped(self.db);
@@ -58,7 +58,7 @@ TimestampTz free_places(TimestampTz now) {
         return never;
     }
     wait = Min(wait * 2, longest_wait);
-    return now + wait;
+    return now.in(wait);
 }
 
 }  // namespace pgqueue::worker::scheduler

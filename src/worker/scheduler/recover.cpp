@@ -69,7 +69,7 @@ bool recover_hold(SlotNo no, Hold *h, int64 order) {
         return false;
     pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
     if (cancelled) dispatch::end_running(h->queue, h->group);
-    if (what == Owed::Crash && !cancelled) dispatch::note_death(&map.roles[w.role].deaths, GetCurrentTimestamp());
+    if (what == Owed::Crash && !cancelled) dispatch::note_death(&map.roles[w.role].deaths);
     return true;
 }
 
@@ -157,14 +157,14 @@ void owe_charges() {
     }
 }
 
-TimestampTz recover_workers(TimestampTz now) {
+pg::Deadline recover_workers(const pg::Moment &now) {
     constexpr int64 look_again = 20 * 1000;
-    TimestampTz next = never;
+    pg::Deadline next = never;
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
         WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
-        if (state == WorkerState::Ended && !recover_ended(i)) next = now + look_again;
+        if (state == WorkerState::Ended && !recover_ended(i)) next = now.in(look_again);
         if (state == WorkerState::Busy && pg_atomic_read_u32(&w.giving_back) != 0 && could_share(w)) {
             pg_atomic_write_u32(&w.giving_back, 0);
             take_back(&w);

@@ -123,42 +123,33 @@ bool should_stay() {
     return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
 }
 
-// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the launcher starts
-// another scheduler at the deadline, or when a commit calls for one. All by the monotonic clock.
-bool may_park(int64 now, int64 next, int64 *quiet_since) {
-    if (live_workers() == 0 && next > now + int64(USECS_PER_SEC) && is_needed_elsewhere()) return true;
-    if (live_workers() > 0 || next < now + park_after) {
-        *quiet_since = 0;
+// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the
+// launcher starts another scheduler at the deadline, or when a commit calls for one. park_at: when it has been quiet
+// for long enough, never: it is not quiet.
+bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
+    if (live_workers() == 0 && next > now.in(USECS_PER_SEC) && is_needed_elsewhere()) return true;
+    if (live_workers() > 0 || next < now.in(park_after)) {
+        *park_at = never;
         return false;
     }
-    if (*quiet_since == 0) *quiet_since = now;
-    return now - *quiet_since >= park_after;
+    if (*park_at == never) *park_at = now.in(park_after);
+    return park_at->passed(now);
 }
 
-[[noreturn]] void park(int64 next) {
+[[noreturn]] void park(pg::Deadline next) {
     dispatch::Database &d = my_db();
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
     pg_atomic_write_u32(&d.parked, 1);
     leave();
 }
 
-// Times of the wall clock that this process remembers are in the future now.
-bool clock_went_back() {
-    static constinit pg::Moment last{};
-    pg::Moment now = pg::this_moment();
-    bool back = last.wall != 0 && now.step_since(last) < 0;
-    last = now;
-    return back;
-}
-
-// Everything there is to do now; returns when to look again, by the monotonic clock.
-int64 turn() {
+// Everything there is to do now; returns when to look again.
+pg::Deadline turn() {
     dispatch::Database &d = my_db();
     // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never));
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never.at));
     pg_memory_barrier();
-    pg::Moment moment = pg::this_moment();
-    TimestampTz now = moment.wall;
+    pg::Moment now = pg::this_moment();
     if (uint32 seen = pg_atomic_read_u32(&d.identity_changed); seen != 0) {
         check_identity();
         // One more change meanwhile: asked again in the next turn.
@@ -167,13 +158,13 @@ int64 turn() {
     }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
-    TimestampTz next = follow_topics(now);
+    pg::Deadline next = follow_topics(now);
     next = Min(next, recover_workers(now));
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
-    next = Min(next, fire_tickers(moment));
+    next = Min(next, fire_tickers(now));
     next = Min(next, expire(now));
-    next = Min(next, end_leases(moment));
+    next = Min(next, end_leases(now));
     wake_waiters();
     next = Min(next, notify_listeners(now));
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
@@ -186,21 +177,21 @@ int64 turn() {
     next = Min(next, resume_paused(now));
     write_roles();
     next = Min(next, staff(now));
-    return moment.to_monotonic(Min(next, housekeeping(now)));
+    return Min(next, housekeeping(now));
 }
 
-// next: by the monotonic clock. deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then. Returns whether new work
-// woke it.
-bool sleep_until(int64 next, bool deaf) {
+// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then.
+// Returns whether new work woke it.
+bool sleep_until(pg::Deadline next, bool deaf) {
     dispatch::Database &d = my_db();
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next));
+    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
     pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
     pg_memory_barrier();
     // New work that came before the flag was set woke nobody.
     bool work = false;
     if (!deaf) dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || pg_atomic_read_u32(&dispatch::map.namespaces[ns].inbox) != 0; });
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
-    long ms = work ? 0 : next == never ? -1 : TimestampDifferenceMilliseconds(pg::monotonic_now(), next);
+    long ms = work ? 0 : pg::ms_until(next);
     pgstat_report_activity(STATE_IDLE, nullptr);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
@@ -215,24 +206,23 @@ bool sleep_until(int64 next, bool deaf) {
     set_up_session("pgqueue scheduler");
     MemoryContextSwitchTo(self.scratch);
     take_over();
-    int64 quiet_since = 0;
+    pg::Deadline park_at = never;
     bool new_work = false;
     while (should_stay()) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         AcceptInvalidationMessages();
         busy = true;
-        int64 next = turn();
+        pg::Deadline next = turn();
         busy = false;
         dispatch::end_use();
         MemoryContextReset(self.scratch);
-        int64 now = pg::monotonic_now();
-        if (may_park(now, next, &quiet_since)) park(next);
-        if (clock_went_back()) park(now);  // the next one remembers nothing
-        if (should_yield(GetCurrentTimestamp())) park(now + int64(USECS_PER_SEC));
+        pg::Moment now = pg::this_moment();
+        if (may_park(now, next, &park_at)) park(next);
+        if (should_yield(now)) park(now.in(USECS_PER_SEC));
         bool deaf = new_work && !started_workers();
-        if (quiet_since != 0) next = Min(next, quiet_since + park_after);
-        new_work = sleep_until(deaf ? Min(next, now + deaf_for) : next, deaf);
+        next = Min(next, park_at);
+        new_work = sleep_until(deaf ? Min(next, now.in(deaf_for)) : next, deaf);
     }
     pg_atomic_write_u32(&my_db().state, static_cast<uint32>(DbState::Unserved));
     leave();

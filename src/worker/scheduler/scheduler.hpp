@@ -1,5 +1,7 @@
-// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes commits without waiting
-// for the disk. Each duty returns when it wants to run again at the latest (`never`: only when woken).
+// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes
+// commits without waiting for the disk. Each duty gets the moment at which the turn began and returns when it wants to
+// run again at the latest (`never`: only when woken). It remembers deadlines, no times of the wall clock: those are in
+// the rows, or in shared memory, and are looked at with the moment of each turn.
 #pragma once
 #include "pg/clock.hpp"
 #include "store/rows.hpp"
@@ -34,37 +36,37 @@ bool has_late_deltas();
 // restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False: no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
-// dependencies.cpp: tasks that wait for others; returns when to look again.
-TimestampTz settle_dependencies(TimestampTz now);
+// dependencies.cpp: tasks that wait for others.
+pg::Deadline settle_dependencies(const pg::Moment &now);
 
 // configure.cpp: copies of the configuration, and the dictionary of roles.
 void load_configuration();
-TimestampTz resume_paused(TimestampTz now);
+pg::Deadline resume_paused(const pg::Moment &now);
 void write_roles();
 
 // topics.cpp: the queues of extension pg_background_queue follow its settings.
-TimestampTz follow_topics(TimestampTz now);
+pg::Deadline follow_topics(const pg::Moment &now);
 
 // due.cpp: tasks whose time has come; ready tasks that are too old.
-TimestampTz move_due(TimestampTz now);
-TimestampTz expire(TimestampTz now);
+pg::Deadline move_due(const pg::Moment &now);
+pg::Deadline expire(const pg::Moment &now);
 
 // tickers.cpp: slots of tickers.
-TimestampTz fire_tickers(const pg::Moment &now);
+pg::Deadline fire_tickers(const pg::Moment &now);
 
 // leases.cpp: outside workers.
-TimestampTz end_leases(const pg::Moment &now);
+pg::Deadline end_leases(const pg::Moment &now);
 void wake_waiters();
-TimestampTz notify_listeners(TimestampTz now);
+pg::Deadline notify_listeners(const pg::Moment &now);
 
 // recover.cpp: what ended workers held; what a slow worker has not begun.
-TimestampTz recover_workers(TimestampTz now);
+pg::Deadline recover_workers(const pg::Moment &now);
 void charge_executed();  // before the rebuild: what ran when the server crashed
 void owe_charges();      // after it: what could not be charged yet
 
 // staff.cpp: starts and retires workers.
-TimestampTz staff(TimestampTz now);
-bool should_yield(TimestampTz now);
+pg::Deadline staff(const pg::Moment &now);
+bool should_yield(const pg::Moment &now);
 bool is_needed_elsewhere();  // another database has no process slot at all
 bool started_workers();  // in the last call of staff()
 void dismiss_workers();  // asks all to leave; what they run they may end
@@ -72,9 +74,9 @@ int live_workers();
 void note_worker_gone(SlotNo worker);
 
 // places.cpp: entries of what is gone become free.
-TimestampTz free_places(TimestampTz now);
+pg::Deadline free_places(const pg::Moment &now);
 
 // housekeeping.cpp: when the housekeeper runs.
-TimestampTz housekeeping(TimestampTz now);
+pg::Deadline housekeeping(const pg::Moment &now);
 
 }  // namespace pgqueue::worker::scheduler

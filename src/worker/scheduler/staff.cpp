@@ -31,7 +31,7 @@ constinit Handle handles[dispatch::max_workers] = {};
 // Roles whose worker could not start wait before the next try.
 struct Refusal {
     SlotNo role;
-    TimestampTz until;
+    pg::Deadline until;
     int failures;
 };
 constinit Refusal refusals[64] = {};
@@ -90,7 +90,7 @@ SlotNo take_slot(SlotNo role) {
         pg_atomic_write_u32(&w.giving_back, 0);
         pg_atomic_write_u64(&w.cancel_id, 0);
         pg_atomic_write_u32(&w.n_holds, 0);
-        pg_atomic_write_u64(&w.since, static_cast<uint64>(GetCurrentTimestamp()));
+        pg_atomic_write_u64(&w.since, static_cast<uint64>(pg::monotonic_now()));
         pg_atomic_write_u32(&w.state, static_cast<uint32>(WorkerState::Starting));
         return i;
     }
@@ -129,18 +129,19 @@ Started start_one(SlotNo role, bool login) {
 }
 
 // Workers that died before they could say anything: their slot is freed, their role waits a while.
-void reap_unborn(TimestampTz now) {
+void reap_unborn(const pg::Moment &now) {
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
-        bool dead = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : now - static_cast<int64>(pg_atomic_read_u64(&w.since)) > 10 * look_again;
+        bool late = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > 10 * look_again;
+        bool dead = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : late;
         if (!dead) continue;
         SlotNo role = w.role;
         note_worker_gone(i);
-        dispatch::note_death(&map.roles[role].deaths, now);
-        if (Refusal *r = refusal_of(role, true)) r->until = now + (start_backoff << Min(r->failures++, 7));
+        dispatch::note_death(&map.roles[role].deaths);
+        if (Refusal *r = refusal_of(role, true)) r->until = now.in(start_backoff << Min(r->failures++, 7));
     }
 }
 
@@ -203,7 +204,7 @@ bool others_starve() {
 enum class Served { Well, Short, NotAtAll };
 
 // Starts what one role needs.
-Served staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
+Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     Demand d = demand_of(no);
     if (d.ready <= 0) return Served::Well;
     if (map.roles[no].missing) {
@@ -213,7 +214,7 @@ Served staff_role(SlotNo no, TimestampTz now, bool *short_of_slots) {
     // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
     if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
-    if (refusal != nullptr && refusal->until > now) {
+    if (refusal != nullptr && !refusal->until.passed(now)) {
         *short_of_slots = true;
         return Served::Well;
     }
@@ -270,9 +271,10 @@ int live_workers() {
 bool is_needed_elsewhere() { return others_starve(); }
 
 // Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
-bool should_yield(TimestampTz now) {
+bool should_yield(const pg::Moment &now) {
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0 || now - d.no_slot_since < look_again) return false;
+    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0) return false;
+    if (now.monotonic - d.no_slot_since < look_again) return false;
     for (SlotNo db = 0; db < self.db; db++) {
         dispatch::Database &other = dispatch::database(db);
         if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;
@@ -282,7 +284,7 @@ bool should_yield(TimestampTz now) {
 
 bool started_workers() { return started > 0; }
 
-TimestampTz staff(TimestampTz now) {
+pg::Deadline staff(const pg::Moment &now) {
     started = 0;
     reap_unborn(now);
     retire_surplus();
@@ -306,8 +308,8 @@ TimestampTz staff(TimestampTz now) {
     if (!short_of_slots)
         d.no_slot_since = 0;
     else if (d.no_slot_since == 0)
-        d.no_slot_since = now;
-    return short_of_slots ? now + turn_length : never;
+        d.no_slot_since = now.monotonic;
+    return short_of_slots ? now.in(turn_length) : never;
 }
 
 }  // namespace pgqueue::worker::scheduler

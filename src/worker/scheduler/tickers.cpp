@@ -1,4 +1,5 @@
-// When tickers fire: a heap of their due times in this process, filled from the rows. What a slot makes: task/ticker.
+// When tickers fire: a heap of their due times in this process, filled from the rows, and one of those that are looked
+// at again after a while. What a slot makes: task/ticker.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -17,15 +18,19 @@ constexpr int64 turn = 100 * 1000;
 constexpr int64 held_wait = 100 * 1000;
 constexpr int64 failed_wait = 10 * int64(USECS_PER_SEC);
 
+// Heaps: by the calendar, and by the monotonic clock.
+enum Order { Due, Again, orders };
+
 struct Entry {
     int32 id;  // key
     bool filed;
-    TimestampTz due;
+    Order in;
+    int64 at;  // by the clock of its heap
     pairingheap_node node;
 };
 
 constinit HTAB *entries = nullptr;
-constinit pairingheap *heap = nullptr;
+constinit pairingheap *heaps[orders] = {};
 constinit bool read_all = true;
 // Tickers taken at once: fewer while their tasks are large.
 constinit int batch = batch_most;
@@ -35,36 +40,55 @@ const Entry *entry_of(const pairingheap_node *node) { return reinterpret_cast<co
 Entry *entry_of(pairingheap_node *node) { return reinterpret_cast<Entry *>(reinterpret_cast<char *>(node) - offsetof(Entry, node)); }
 
 int later_first(const pairingheap_node *a, const pairingheap_node *b, void *) {
-    TimestampTz x = entry_of(a)->due, y = entry_of(b)->due;
+    int64 x = entry_of(a)->at, y = entry_of(b)->at;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
 void begin_anew() {
     if (entries != nullptr) hash_destroy(entries);
-    if (heap != nullptr) pairingheap_free(heap);
+    for (pairingheap *heap : heaps)
+        if (heap != nullptr) pairingheap_free(heap);
     HASHCTL control{};
     control.keysize = sizeof(int32);
     control.entrysize = sizeof(Entry);
     control.hcxt = self.lasting;
     pg::MemoryScope scope(self.lasting);
     entries = hash_create("pgqueue tickers", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-    heap = pairingheap_allocate(later_first, nullptr);
+    for (pairingheap *&heap : heaps) heap = pairingheap_allocate(later_first, nullptr);
+}
+
+void take_out(Entry *e) {
+    if (e->filed) pairingheap_remove(heaps[e->in], &e->node);
+    e->filed = false;
+}
+
+// Puts a ticker into a heap, out of the one that it is in.
+void file_in(Order order, int32 id, int64 at) {
+    bool found;
+    auto *e = static_cast<Entry *>(hash_search(entries, &id, HASH_ENTER, &found));
+    if (found) take_out(e);
+    e->filed = true;
+    e->in = order;
+    e->at = at;
+    pairingheap_add(heaps[order], &e->node);
+}
+
+void forget(int32 id) {
+    auto *e = static_cast<Entry *>(hash_search(entries, &id, HASH_FIND, nullptr));
+    if (e == nullptr) return;
+    take_out(e);
+    hash_search(entries, &id, HASH_REMOVE, nullptr);
 }
 
 // due 0: it never is.
 void file(int32 id, TimestampTz due) {
-    bool found;
-    auto *e = static_cast<Entry *>(hash_search(entries, &id, due != 0 ? HASH_ENTER : HASH_FIND, &found));
-    if (e == nullptr) return;
-    if (found && e->filed) pairingheap_remove(heap, &e->node);
-    if (due == 0) {
-        hash_search(entries, &id, HASH_REMOVE, nullptr);
-        return;
-    }
-    e->filed = true;
-    e->due = due;
-    pairingheap_add(heap, &e->node);
+    if (due != 0)
+        file_in(Due, id, due);
+    else
+        forget(id);
 }
+
+void look_again(int32 id, pg::Deadline when) { file_in(Again, id, when.at); }
 
 void file_row(void *, int32 id, TimestampTz due) { file(id, due); }
 
@@ -86,66 +110,78 @@ void read_rows() {
 }
 
 // Handles them in one transaction; those whose rows somebody holds are filed again. One that has more to do goes behind the others.
-bool handle(std::span<const int32> ids, TimestampTz now, TimestampTz since) {
+bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
     int n = 0, handled = 0;
     PGQUEUE_TESTPOINT("ticker-due");
     bool ok = transact("fire tickers", [&] {
         n = store::lock_tickers(ids, rows);
-        handled = static_cast<int>(task::handle_due({rows, static_cast<std::size_t>(n)}, now, since));
+        handled = static_cast<int>(task::handle_due({rows, static_cast<std::size_t>(n)}, now.wall, since));
         PGQUEUE_TESTPOINT("ticker-fired");
     });
     if (!ok) return false;
-    for (int32 id : ids) file(id, now + held_wait);
-    for (int i = 0; i < n; i++) file(rows[i].id, i < handled && rows[i].due_at != 0 ? Max(rows[i].due_at, now) : rows[i].due_at);
+    for (int32 id : ids) look_again(id, now.in(held_wait));
+    for (int i = 0; i < n; i++) {
+        const store::Ticker &t = rows[i];
+        if (i < handled && t.due_at != 0 && t.due_at <= now.wall)
+            look_again(t.id, now.in(0));
+        else
+            file(t.id, t.due_at);
+    }
     batch = handled < n ? handled : Min(batch * 2, batch_most);
     return true;
 }
 
-// A batch of those that are due, out of the heap.
-int take(TimestampTz now, int32 *ids) {
+// The time of the first one of a heap, INT64_MAX none.
+int64 first_of(Order order) {
+    return pairingheap_is_empty(heaps[order]) ? INT64_MAX : entry_of(pairingheap_first(heaps[order]))->at;
+}
+
+// A batch of those that are due, out of their heaps; those that are looked at again come behind the others.
+int take(const pg::Moment &now, int32 *ids) {
     int n = 0;
-    while (n < batch && !pairingheap_is_empty(heap) && entry_of(pairingheap_first(heap))->due <= now) {
-        Entry *e = entry_of(pairingheap_remove_first(heap));
-        e->filed = false;
-        ids[n++] = e->id;
+    for (auto [order, time] : {std::pair{Due, now.wall}, std::pair{Again, now.monotonic}}) {
+        while (n < batch && first_of(order) <= time) {
+            Entry *e = entry_of(pairingheap_first(heaps[order]));
+            take_out(e);
+            ids[n++] = e->id;
+        }
     }
     return n;
 }
 
-void fire_batch(std::span<const int32> ids, TimestampTz now, TimestampTz since) {
+void fire_batch(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     if (handle(ids, now, since)) return;
     // One of them may be the reason: it must not stop the others.
     for (int32 id : ids)
-        if (ids.size() == 1 || !handle({&id, 1}, now, since)) file(id, now + failed_wait);
+        if (ids.size() == 1 || !handle({&id, 1}, now, since)) look_again(id, now.in(failed_wait));
 }
 
-bool clock_went_forward(const pg::Moment &now) {
+bool clock_was_set(const pg::Moment &now) {
     static constinit pg::Moment last{};
-    bool forward = last.wall != 0 && now.step_since(last) > 0;
+    bool set = last.wall != 0 && now.step_since(last) != 0;
     last = now;
-    return forward;
+    return set;
 }
 
 }  // namespace
 
-TimestampTz fire_tickers(const pg::Moment &moment) {
+pg::Deadline fire_tickers(const pg::Moment &now) {
     dispatch::Database &d = my_db();
-    TimestampTz now = moment.wall;
-    bool forward = clock_went_forward(moment);
+    bool set = clock_was_set(now);
     if (!config::tickers) {
         pg_atomic_write_u32(&d.tickers_on, 0);
         return never;
     }
-    if (forward || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) dispatch::serve_tickers_since(self.db, now);
+    if (set || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) dispatch::serve_tickers_since(self.db, now.wall);
     read_rows();
-    if (read_all) return now + failed_wait;
+    if (read_all) return now.in(failed_wait);
     int32 ids[batch_most];
     while (int n = take(now, ids)) {
         fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));
-        if (GetCurrentTimestamp() - now > turn) break;
+        if (now.in(turn).at < pg::monotonic_now()) break;
     }
-    return pairingheap_is_empty(heap) ? never : entry_of(pairingheap_first(heap))->due;
+    return Min(now.until(first_of(Due)), pg::Deadline{first_of(Again)});
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -7,15 +7,15 @@
 
 namespace pgqueue::worker::scheduler {
 
-TimestampTz follow_topics(TimestampTz now) {
+pg::Deadline follow_topics(const pg::Moment &now) {
     static constinit uint32 looked = 0;
     static constinit uint64 followed = 0;
-    static constinit TimestampTz again = 0;
+    static constinit pg::Deadline again{};
     uint32 reloads = config::topic_reloads();
-    if (looked == reloads && now < again) return again;
+    if (looked == reloads && !again.passed(now)) return again;
     looked = reloads;
     uint64 signature = config::topic_signature();
-    if (followed == signature && now < again) return again;
+    if (followed == signature && !again.passed(now)) return again;
     followed = signature;
     int32 held = 0;
     bool more = false;
@@ -28,7 +28,7 @@ TimestampTz follow_topics(TimestampTz now) {
         held = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
         more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
     });
-    again = !ok || held > 0 ? now + int64(USECS_PER_SEC) : more ? now : never;
+    again = !ok || held > 0 ? now.in(USECS_PER_SEC) : more ? now.in(0) : never;
     return again;
 }
 
