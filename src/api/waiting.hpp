@@ -9,6 +9,8 @@ namespace pgqueue::api {
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure);
 // The timeout in microseconds: NULL a minute, negative zero, at most a life long.
 int64 wait_time(FunctionCallInfo fcinfo, int arg);
+// Sleeps until the latch is set, the time is over or the client of the session is gone; the next look at interrupts ends the session then.
+void sleep_with_client(long ms, const char *event);
 // Commits and sleeps until the latch is set or `end` (monotonic, as `now`); without a place among the waiters only for a short time. SPI must be connected non-atomic.
 void sleep_outside_transaction(int64 now, int64 end, bool registered, const char *event);
 

@@ -136,6 +136,13 @@ enum class DbState : uint32 {
     Ready,
 };
 
+// What the scheduler has seen when it last thought of cleaning, by the monotonic clock. It outlives the process: one that starts for a moment
+// need not look again.
+struct Cleaning {
+    int64 looked_at, passed_at;  // 0 never
+    int64 finished, bytes;
+};
+
 struct Database {
     bool used;
     Oid oid;                         // immutable
@@ -150,7 +157,7 @@ struct Database {
     pg_atomic_uint32 no_extension;   // the probe found no extension here
     pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
     pg_atomic_uint32 parked;         // its scheduler left because nothing was due; back at wake_at, or when called
-    pg_atomic_uint32 cleaning_timer; // the scheduler will look whether cleaning is worth it
+    pg_atomic_uint32 cleaning_timer; // the scheduler will look whether cleaning is worth it; 0 after a look at a quiet database
     pg_atomic_uint32 stopped;        // stop_workers: no worker starts until ensure_workers
     pg_atomic_uint32 scheduler_pid;
     pg_atomic_uint32 scheduler_procno;  // + 1
@@ -192,6 +199,7 @@ struct Database {
     // spill file: free slots, scheduler only
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
+    Cleaning cleaning;
     // last housekeeping, for health
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown

@@ -21,10 +21,6 @@ constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
-constinit TimestampTz last_look = 0;
-constinit TimestampTz last_pass = 0;
-constinit int64 finished_then = -1;
-constinit int64 bytes_then = -1;
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
 int64 finished_rows() {
@@ -68,19 +64,21 @@ void make_task() {
 // Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
 // no finished rows to count: there the growth of the segment tells.
 TimestampTz think(TimestampTz now) {
-    if (now - last_look < look_every) {
-        pg_atomic_write_u32(&my_db().cleaning_timer, 1);
-        return last_look + look_every;
-    }
-    last_look = now;
+    dispatch::Cleaning &then = my_db().cleaning;
+    int64 moment = pg::monotonic_now(), rest = then.looked_at + look_every - moment;
+    if (then.looked_at != 0 && rest > 0) return pg_atomic_read_u32(&my_db().cleaning_timer) != 0 ? now + rest : never;
+    then.looked_at = moment;
+    // Before the rows are counted, so that no task that finishes after this is missed.
+    pg_atomic_write_u32(&my_db().cleaning_timer, 0);
+    pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool cleaned = finished == 0 || finished == finished_then, quiet = cleaned && bytes == bytes_then;
-    bytes_then = bytes;
-    // Set before the rows are counted again, so that no finished task after this is missed.
-    pg_atomic_write_u32(&my_db().cleaning_timer, quiet ? 0 : 1);
+    bool cleaned = finished == 0 || finished == then.finished, quiet = cleaned && bytes == then.bytes;
+    then.bytes = bytes;
     if (quiet) return never;
-    if ((!cleaned && now - last_pass >= pass_every) || bytes >= int64(config::segment_size) * 1024) {
-        finished_then = finished;
+    pg_atomic_write_u32(&my_db().cleaning_timer, 1);
+    bool long_ago = then.passed_at == 0 || moment - then.passed_at >= pass_every;
+    if ((!cleaned && long_ago) || bytes >= int64(config::segment_size) * 1024) {
+        then.finished = finished;
         make_task();
     }
     return now + look_every;
@@ -93,7 +91,7 @@ TimestampTz housekeeping(TimestampTz now) {
     SlotNo queue = system_queue();
     if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
     if (running()) return Min(next, now + second);
-    last_pass = now;
+    my_db().cleaning.passed_at = pg::monotonic_now();
     pg::MemoryScope scope(self.lasting);
     if (start_housekeeper(self.db, &handle)) return next;
     handle = nullptr;
