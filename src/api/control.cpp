@@ -39,7 +39,7 @@ template <typename F>
 bool wait_until(pg::Deadline end, F done) {
     while (!done()) {
         if (pg::has_passed(end)) return false;
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 50, pg::wait_event("PgqueueWorkersEnd"));
+        sleep_with_client(50, "PgqueueWorkersEnd");
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
     }

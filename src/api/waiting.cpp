@@ -4,6 +4,25 @@
 
 namespace pgqueue::api {
 
+// The end of a client ends its session as the server does where it looks for that; processes such as a worker, whose task waits, have no client.
+void sleep_with_client(long ms, const char *what) {
+    uint32 wait_event = pg::wait_event(what);
+    if (FeBeWaitSet == nullptr || !WaitEventSetCanReportClosed()) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait_event);
+        return;
+    }
+    // Whoever waits for the client's socket says first what for.
+    ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, nullptr);
+    WaitEvent event;
+    if (WaitEventSetWait(FeBeWaitSet, ms, &event, 1, wait_event) == 0) return;
+    if ((event.events & WL_POSTMASTER_DEATH) != 0)
+        ereport(FATAL, errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("terminating connection due to unexpected postmaster exit"));
+    if ((event.events & WL_SOCKET_CLOSED) != 0) {
+        ClientConnectionLost = 1;
+        InterruptPending = 1;
+    }
+}
+
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
     bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
     if (atomic || IsTransactionBlock())
@@ -22,8 +41,7 @@ int64 wait_time(FunctionCallInfo fcinfo, int arg) {
 void sleep_outside_transaction(pg::Deadline end, bool registered, const char *event) {
     constexpr long longest_ms = 3600L * 1000, unregistered_ms = 100;
     SPI_commit();
-    long ms = Min(pg::ms_until(end) + 1, registered ? longest_ms : unregistered_ms);
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event(event));
+    sleep_with_client(Min(pg::ms_until(end) + 1, registered ? longest_ms : unregistered_ms), event);
     CHECK_FOR_INTERRUPTS();
 }
 

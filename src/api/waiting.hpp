@@ -10,6 +10,9 @@ namespace pgqueue::api {
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure);
 // The timeout in microseconds: NULL a minute, negative zero, at most a life long.
 int64 wait_time(FunctionCallInfo fcinfo, int arg);
+// Sleeps until the latch is set, the time is over or the client of the session is gone; the next look at interrupts
+// ends the session then.
+void sleep_with_client(long ms, const char *event);
 // Commits and sleeps until the latch is set or the time is over; without a place among the waiters only for a short
 // time. SPI must be connected non-atomic.
 void sleep_outside_transaction(pg::Deadline end, bool registered, const char *event);

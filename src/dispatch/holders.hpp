@@ -8,8 +8,8 @@ namespace pgqueue::dispatch {
 constexpr int max_batch = 32;  // most tasks that one worker holds at once
 
 enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
-// Why a worker ended: by itself (its task broke it, or it left), with the server, or because somebody told it to.
-enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout };
+// Why a worker ended: by itself (its task broke it, or it left), with the server, because somebody told it to, or before it was up.
+enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout, Unborn };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // What a held task takes of the limits: a place in its queue and namespace, and in its group (0: it is in none).
@@ -40,7 +40,7 @@ struct WorkerSlot {
     pg_atomic_uint32 state;     // WorkerState
     SlotNo db, role;            // workers lock while Free → Starting, then immutable until Free
     uint32 generation;          // grows with each use
-    pid_t pid;
+    pid_t pid;                  // 0: its process has not begun
     int procno;
     pg_atomic_uint32 leave;     // asked to end after its task
     pg_atomic_uint32 ended_by;  // EndedBy, written at its end

@@ -11,6 +11,7 @@
 #pragma once
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
+#include "core/moment.hpp"
 #include "core/status.hpp"
 #include "dispatch/holders.hpp"
 #include "dispatch/pages.hpp"
@@ -150,6 +151,14 @@ enum class DbState : uint32 {
     Ready,
 };
 
+// What the scheduler has seen when it last thought of cleaning. It outlives the process: one that starts for a moment
+// need not look again.
+struct Cleaning {
+    Deadline look_again;
+    Deadline next_pass;  // not before, unless the segment is full
+    int64 finished, bytes;   // as of the last look
+};
+
 struct Database {
     bool used;
     Oid oid;                         // immutable
@@ -164,7 +173,7 @@ struct Database {
     pg_atomic_uint32 no_extension;   // the probe found no extension here
     pg_atomic_uint32 wanted;         // 1: the launcher should keep a scheduler
     pg_atomic_uint32 parked;         // its scheduler left because nothing was due; back at wake_at, or when called
-    pg_atomic_uint32 cleaning_timer; // the scheduler will look whether cleaning is worth it
+    pg_atomic_uint32 cleaning_timer; // the scheduler will look whether cleaning is worth it; 0 after a look at a quiet database
     pg_atomic_uint32 stopped;        // stop_workers: no worker starts until ensure_workers
     pg_atomic_uint32 scheduler_pid;
     pg_atomic_uint32 scheduler_procno;  // + 1
@@ -213,6 +222,7 @@ struct Database {
     // spill file: free slots, scheduler only
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
+    Cleaning cleaning;
     // last housekeeping, for health
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown

@@ -84,7 +84,8 @@ void hand_over_deltas() {
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
-    if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0) wake_scheduler(my_db);
+    if (finished && pg_atomic_read_u32(&database(my_db).cleaning_timer) == 0 && pg_atomic_exchange_u32(&database(my_db).cleaning_timer, 1) == 0)
+        wake_scheduler(my_db);
     while (packed.deltas != 0) {
         PageNo no = packed.deltas;
         packed.deltas = page(no)->next;

@@ -72,7 +72,7 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     CHECK_FOR_INTERRUPTS();
     if (run.is_worker) {
         announce(MemoryContextStrdup(run.keep, psprintf("SELECT %s(%s)", step.function, arguments.count == 1 ? "$1" : "$1, $2")));
-        start_statement_timeout();
+        begin_statement();
     }
     bool foreign = step.role != run.call->handle.role;
     Jsonb *result = nullptr;
@@ -91,7 +91,7 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
         result = call_step(step, arguments, run.keep);
     }
     CHECK_FOR_INTERRUPTS();
-    if (run.is_worker) stop_statement_timeout();
+    if (run.is_worker) end_statement();
     return result;
 }
 
@@ -111,7 +111,7 @@ Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep)
     Jsonb *result = nullptr;
     pg::with_cleanup([&] { result = run_all(run); },
                      [] {
-                         stop_statement_timeout();
+                         end_statement();
                          debug_query_string = nullptr;
                      });
     return result;

@@ -81,10 +81,10 @@ Result run_statements(const Parsed &parsed, const Way &way, MemoryContext keep) 
         InitializeQueryCompletion(&completion);
         pgstat_report_query_id(0, true);
         CHECK_FOR_INTERRUPTS();
-        if (way.is_worker) start_statement_timeout();
+        if (way.is_worker) begin_statement();
         run_statement(list_nth_node(RawStmt, parsed.statements, i), parsed.sql, way, receiver, &completion);
         CHECK_FOR_INTERRUPTS();
-        if (way.is_worker) stop_statement_timeout();
+        if (way.is_worker) end_statement();
         CommandCounterIncrement();
     }
     return make_result(first, completion, keep);
@@ -133,11 +133,12 @@ void log_duration_of(const Parsed &parsed) {
 
 }  // namespace
 
-void start_statement_timeout() {
+void begin_statement() {
+    ExitOnAnyError = false;
     if (StatementTimeout > 0) enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
 }
 
-void stop_statement_timeout() {
+void end_statement() {
     if (!get_timeout_active(STATEMENT_TIMEOUT) && !get_timeout_indicator(STATEMENT_TIMEOUT, false)) return;
     disable_timeout(STATEMENT_TIMEOUT, true);
     if (get_timeout_indicator(STATEMENT_TIMEOUT, true)) QueryCancelPending = false;
@@ -158,7 +159,7 @@ Result run(const Parsed &parsed, MemoryContext keep, bool *switched) {
             log_duration_of(command);
         },
         [&] {
-            stop_statement_timeout();
+            end_statement();
             debug_query_string = nullptr;
             *switched = pg::my_lxid() != before;
         });

@@ -7,7 +7,6 @@ namespace {
 // Who the session is after connect(), and what the tasks since then have touched.
 struct Session {
     Oid session_user;
-    Oid current_role;     // of SET ROLE, when the role's settings have one; else invalid
     bool temp_namespace;  // a committed transaction used the session's temporary schema since it was last emptied
 };
 constinit Session session{};
@@ -15,18 +14,6 @@ constinit Session session{};
 // Notes at commit what reset_session() must look at; deferred triggers have run by then.
 void note_touched(XactEvent event, void *) {
     if (event == XACT_EVENT_PRE_COMMIT && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)) session.temp_namespace = true;
-}
-
-// Applies the settings of role and database, the nearest first, as the start of a session does.
-void apply_settings(Oid database, Oid role) {
-    Relation settings = table_open(DbRoleSettingRelationId, AccessShareLock);
-    Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(DbRoleSettingRelationId));
-    ApplySetting(snapshot, database, role, settings, PGC_S_DATABASE_USER);
-    ApplySetting(snapshot, InvalidOid, role, settings, PGC_S_USER);
-    ApplySetting(snapshot, database, InvalidOid, settings, PGC_S_DATABASE);
-    ApplySetting(snapshot, InvalidOid, InvalidOid, settings, PGC_S_GLOBAL);
-    UnregisterSnapshot(snapshot);
-    table_close(settings, AccessShareLock);
 }
 
 // Raises FATAL unless the database takes connections; the connection of a role that may not log in passed that check by.
@@ -62,8 +49,6 @@ void connect_without_login(Oid database, Oid role) {
     InitializingParallelWorker = false;
     StartTransactionCommand();
     confirm_session_user(role);
-    // Once more: while the flag was set a role among the settings was not taken.
-    apply_settings(database, role);
     CommitTransactionCommand();
 }
 
@@ -78,9 +63,15 @@ void reset_replication() {
     if (max_replication_slots > 0) pg::drop_temporary_slots();
 }
 
+// What of the settings of role and database a worker does not follow: the session is the connection's role, and an error ends a task only.
+void set_own_way() {
+    SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("exit_on_error", "off", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
 // Becomes the session's role again after SET ROLE or SET SESSION AUTHORIZATION. Needs no catalog: the values were checked at connect.
 void reset_role() {
-    if (GetSessionUserId() == session.session_user && GetCurrentRoleId() == session.current_role) return;
+    if (GetSessionUserId() == session.session_user && !OidIsValid(GetCurrentRoleId())) return;
     SetConfigOption("session_authorization", nullptr, PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("role", nullptr, PGC_USERSET, PGC_S_SESSION);
 }
@@ -105,11 +96,12 @@ void connect(Oid database, Oid role, bool can_login) {
     } else {
         connect_without_login(database, role);
     }
+    set_own_way();
     StartTransactionCommand();
     if (!can_login) require_open_database(database);
     process_session_preload_libraries();
     CommitTransactionCommand();
-    session = {GetSessionUserId(), GetCurrentRoleId(), false};
+    session = {GetSessionUserId(), false};
     RegisterXactCallback(note_touched, nullptr);
 }
 

@@ -138,6 +138,10 @@ extern "C" {
 #include "utils/typcache.h"
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
+
+// Of libpq/libpq.h, which wants the headers of GSSAPI. The events of a session: its client's socket, its latch, the postmaster's end.
+extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
+constexpr int FeBeWaitSetSocketPos = 0;
 }
 
 #include "pg/compat.hpp"

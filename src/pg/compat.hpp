@@ -115,10 +115,12 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
-// Lifts transaction_timeout, which servers have since 17, for this process.
-inline void lift_transaction_timeout() {
+// The value of transaction_timeout, which servers have since 17, changed for what comes next; returns the one before.
+inline int swap_transaction_timeout(int value) {
 #if PG_VERSION_NUM >= 170000
-    SetConfigOption("transaction_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+    return std::exchange(TransactionTimeout, value);
+#else
+    return value;
 #endif
 }
 

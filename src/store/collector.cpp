@@ -165,9 +165,6 @@ void run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
-    // Whatever the defaults of the database say.
-    XactIsoLevel = XACT_READ_COMMITTED;
-    XactReadOnly = false;
     bool commit = lock_out_others() && frame->fn(frame->arg);
     if (commit)
         CommitTransactionCommand();
@@ -184,6 +181,7 @@ bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
     StepFrame frame{fn, arg, false};
     pg::Outcome outcome = pg::run_then_abort_on_error_raw(run_frame, &frame, pass->keep);
     MemoryContextSwitchTo(before);
+    pgstat_report_stat(false);  // once a second
     if (!outcome.ok) {
         pg::MemoryScope scope(pass->keep);
         pass->failure = psprintf("while %s: %s", what, outcome.error.message);

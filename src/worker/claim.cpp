@@ -110,7 +110,7 @@ int claim(Claimed *out) {
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
     SetCurrentStatementStartTimestamp();
-    pg::Outcome done = pg::run_in_transaction(
+    pg::Outcome done = run_own_transaction(
         [&] {
             pg::MemoryScope scope(self.batch);
             TimestampTz now = GetCurrentTimestamp();

@@ -124,6 +124,9 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     my_db = db;
     before_shmem_exit(at_exit, Datum(0));
     pg_atomic_write_u32(&dispatch::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
+    // A session that wants the database alone waits for a housekeeper only whose pid it has seen.
+    pg_memory_barrier();
+    if (pg_atomic_read_u32(&dispatch::database(db).blocked_by) != 0) return;
     BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
     if (limit > 0 || at != 0) {

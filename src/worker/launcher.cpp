@@ -43,6 +43,10 @@ bool workers_gone(SlotNo db) {
         dispatch::WorkerSlot &w = map.shared->workers[i];
         auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
         if (w.db != db || state == dispatch::WorkerState::Free) continue;
+        if (never_came(w, pg::this_moment())) {
+            free_worker_slot(i);
+            continue;
+        }
         if (state != dispatch::WorkerState::Ended) {
             gone = false;
             pg_atomic_write_u32(&w.leave, 1);
@@ -86,6 +90,7 @@ void read_databases() {
     for (SlotNo db = 0; db < dispatch::max_databases; db++) {
         Database &d = database(db);
         if (!d.used || seen[db]) continue;
+        pg_atomic_write_u32(&d.wanted, 0);
         pid_t pid = static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid));
         if (pid != 0)
             kill(pid, SIGTERM);  // its entry goes with the next look
@@ -197,6 +202,7 @@ void pgqueue_launcher_main(Datum) {
             if (waits) next = Min(next, now.in(clock_look));
         }
         pgstat_report_activity(STATE_IDLE, nullptr);
+        pgstat_report_stat(true);
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never ? 0 : WL_TIMEOUT);
         long ms = next == never ? -1 : Max(1, pg::ms_until(next));
         (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueLauncher"));

@@ -44,9 +44,10 @@ bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle) {
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 
-bool start_worker(SlotNo slot, bool can_login, BackgroundWorkerHandle **handle) {
+bool start_worker(SlotNo slot, uint32 generation, bool can_login, BackgroundWorkerHandle **handle) {
     BackgroundWorker w = describe(task_worker, Int32GetDatum(slot));
-    w.bgw_extra[0] = can_login ? 1 : 0;
+    const WorkerStart start{generation, can_login};
+    memcpy(w.bgw_extra, &start, sizeof(start));
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 
@@ -62,6 +63,12 @@ void free_worker_slot(SlotNo no) {
     pg::LwLockGuard lock(dispatch::workers_lock());
     w.db = w.role = -1;
     pg_atomic_write_u32(&w.state, static_cast<uint32>(dispatch::WorkerState::Free));
+}
+
+bool never_came(dispatch::WorkerSlot &w, const pg::Moment &now) {
+    constexpr int64 time_to_start = 10 * int64(USECS_PER_SEC);
+    bool starting = pg_atomic_read_u32(&w.state) == static_cast<uint32>(dispatch::WorkerState::Starting);
+    return starting && w.pid == 0 && now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > time_to_start;
 }
 
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
@@ -94,17 +101,6 @@ void begin_process(void (*at_exit)(int, Datum), Datum arg) {
     pqsignal(SIGTERM, die);
     before_shmem_exit(at_exit, arg);
     BackgroundWorkerUnblockSignals();
-}
-
-void set_up_session(const char *application) {
-    SetConfigOption("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
-    // Time limits that cluster or database have are meant for clients.
-    SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("idle_in_transaction_session_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
-    pg::lift_transaction_timeout();
-    pgstat_report_appname(application);
 }
 
 bool reload_if_asked() {

@@ -10,9 +10,15 @@ using dispatch::SlotNo;
 // In _PG_init, preloaded: the one static process.
 void register_launcher();
 
+// What a worker's process is told at its start, beside its slot.
+struct WorkerStart {
+    uint32 generation;  // of the slot
+    bool can_login;     // its role
+};
+
 // Handles of dynamic processes; false when no process slot is free. Never raises for that.
 bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
-bool start_worker(SlotNo worker, bool can_login, BackgroundWorkerHandle **handle);
+bool start_worker(SlotNo worker, uint32 generation, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
 // A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves; when busy_too and none is idle, the
@@ -22,10 +28,12 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now);
 
 // The place of a worker that is gone, for another one.
 void free_worker_slot(SlotNo worker);
+// Whether the postmaster has had its time to start the process of a slot and has not. One that comes later finds its place taken.
+bool never_came(dispatch::WorkerSlot &w, const pg::Moment &now);
 
 // What every process of ours does first: signals, shared exit callback order, application of pending settings.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
-// The session of a process that works for a whole database, once it is connected.
+// The session of a process that works for a whole database, once it is connected: the settings that our statements need (settings.cpp).
 void set_up_session(const char *application);
 // Reloads the configuration when it was asked for. Returns whether it was.
 bool reload_if_asked();

@@ -61,29 +61,37 @@ bool run_content(Claimed *c, Record *record) {
     return run_typed(c->row, self.task, &record->result.json);
 }
 
+void give_back(const Claimed &c, Record *record) {
+    store::TaskRow row;
+    fetch_ours(c, true, &row);
+    record->given_back = true;
+    task::Place unused;  // it is in another role's list
+    if (task::give_back(&row, &unused)) task::hint_again(row, dispatch::Comes::Again);
+}
+
+void release(const Claimed &c, const Record &record) {
+    task::End end = end_of(AttemptEnd::Released, Status::Released, record);
+    end.result = record.result.json;
+    end.row_count = record.result.rows;
+    // The housekeeper may move the row to another segment at this very moment: then once more, with the row's lock.
+    store::TaskRow row;
+    for (bool lock : {false, true}) {
+        fetch_ours(c, lock, &row);
+        if (record.ran_outside) row.flags |= flag_top_level;
+        if (task::end_attempt(&row, end, GetCurrentTimestamp(), lock ? store::Wait::Block : store::Wait::Skip)) break;
+    }
+}
+
 // What the task has to run and the release, one transaction (unless the command itself commits).
 void run_and_release(Claimed *c, Record *record) {
     if (!run_content(c, record)) {
-        store::TaskRow row;
-        fetch_ours(*c, true, &row);
-        record->given_back = true;
-        task::Place unused;  // it is in another role's list
-        if (task::give_back(&row, &unused)) task::hint_again(row, dispatch::Comes::Again);
+        run_own_statements([&] { give_back(*c, record); });
         return;
     }
     PGQUEUE_TESTPOINT("worker-ran");
     record->ran = pg::monotonic_now();
     if (config::track_costs) record->costs = executor::costs_since_mark();
-    task::End end = end_of(AttemptEnd::Released, Status::Released, *record);
-    end.result = record->result.json;
-    end.row_count = record->result.rows;
-    // The housekeeper may move the row to another segment at this very moment: then once more, with the row's lock.
-    store::TaskRow row;
-    for (bool lock : {false, true}) {
-        fetch_ours(*c, lock, &row);
-        if (record->ran_outside) row.flags |= flag_top_level;
-        if (task::end_attempt(&row, end, GetCurrentTimestamp(), lock ? store::Wait::Block : store::Wait::Skip)) break;
-    }
+    run_own_statements([&] { release(*c, *record); });
     PGQUEUE_TESTPOINT("worker-releasing");
 }
 
@@ -144,7 +152,7 @@ void wait_before_retry(int failures) {
 // an ended worker held.
 void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     for (int failures = 0;; failures++) {
-        pg::Outcome out = pg::run_in_transaction([&] { write_failure(c, f, record); }, self.task);
+        pg::Outcome out = run_own_transaction([&] { write_failure(c, f, record); }, self.task);
         if (out.ok || out.error.sqlstate == err::receipt_not_valid) return;
         if (failures == 0)
             ereport(LOG, errmsg("pgqueue worker could not record the failure of task " INT64_FORMAT " yet: %s", c.row.ref.id, out.error.message));
@@ -191,6 +199,7 @@ void run(Claimed *c) {
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
     if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
     executor::reset_session();
+    pgstat_report_stat(false);  // once a second
     MemoryContextReset(self.task);
 }
 

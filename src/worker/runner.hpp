@@ -1,5 +1,6 @@
 // One worker process: bound to a database and a role, it claims and runs tasks one after another.
 #pragma once
+#include "pg/error.hpp"
 #include "store/rows.hpp"
 #include "worker/processes.hpp"
 
@@ -33,6 +34,20 @@ void run(Claimed *claimed);
 // Runs the functions for a task without command (typed.cpp), inside its transaction; its result goes to `keep`. False: the handler belongs to
 // another role than this worker's by now.
 bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
+
+// own_statements.cpp: a transaction of the worker's own, and statements of its own inside a task's transaction. Whatever role and task have set, they
+// may write, wait as long as they must, and fail without the end of the process.
+pg::Outcome run_own_transaction_raw(pg::Call fn, void *arg, MemoryContext keep);
+void run_own_statements_raw(pg::Call fn, void *arg);
+
+template <typename F>
+pg::Outcome run_own_transaction(F &&fn, MemoryContext keep) {
+    return run_own_transaction_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
+}
+template <typename F>
+void run_own_statements(F &&fn) {
+    run_own_statements_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
+}
 
 // Why the command that runs now was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };

@@ -54,11 +54,13 @@ bool may_take_database(const char *name, Node *node) {
     return IsA(node, CreatedbStmt) ? have_createdb_privilege() : pg::owns_database(oid);
 }
 
+// A process that has not begun does not count: it looks whether it may come in before it does.
 bool someone_there(SlotNo db) {
-    if (pg_atomic_read_u32(&dispatch::database(db).scheduler_pid) != 0) return true;
+    dispatch::Database &d = dispatch::database(db);
+    if (pg_atomic_read_u32(&d.scheduler_pid) != 0 || pg_atomic_read_u32(&d.housekeeper_pid) != 0) return true;
     for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
         auto s = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db == db && s != dispatch::WorkerState::Free && s != dispatch::WorkerState::Ended) return true;
+        if (w.db == db && w.pid != 0 && s != dispatch::WorkerState::Free && s != dispatch::WorkerState::Ended) return true;
     }
     return false;
 }

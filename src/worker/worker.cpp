@@ -27,15 +27,21 @@ void end_suspect_turn() {
     if (pg_atomic_read_u32(turn) == me) pg_atomic_compare_exchange_u32(turn, &me, 0);
 }
 
+bool asked_to_leave() {
+    dispatch::Database &d = dispatch::database(my_slot().db);
+    return pg_atomic_read_u32(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
+           pg_atomic_read_u32(&d.wanted) == 0;
+}
+
 // Whatever happens to this process, its transaction ends first, then the scheduler takes over what it held.
 void at_exit(int, Datum) {
+    if (self.slot < 0) return;
     AbortOutOfAnyTransaction();
     dispatch::clear_running(self.slot);
     end_suspect_turn();
     dispatch::WorkerSlot &w = my_slot();
-    // One that never came up is found by the scheduler, which then waits before the next try.
-    if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting) return;
-    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(ended_by()));
+    bool unborn = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting && !asked_to_leave();
+    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(unborn ? dispatch::EndedBy::Unborn : ended_by()));
     uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
     if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&dispatch::database(w.db).idle_workers, 1);
     dispatch::wake_scheduler(w.db);
@@ -92,12 +98,6 @@ bool stop_idling(WorkerState to) {
     return true;
 }
 
-bool asked_to_leave() {
-    dispatch::Database &d = dispatch::database(my_slot().db);
-    return pg_atomic_read_u32(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
-           pg_atomic_read_u32(&d.wanted) == 0;
-}
-
 // Sleeps until there may be work. False: idle for too long.
 bool wait_for_work() {
     become_idle();
@@ -111,6 +111,7 @@ bool wait_for_work() {
         return true;
     }
     pgstat_report_activity(STATE_IDLE, nullptr);
+    pgstat_report_stat(true);
     int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(config::worker_idle_timeout, 1), pg::wait_event("PgqueueWorkerIdle"));
     ResetLatch(MyLatch);
     bool timed_out = (events & WL_TIMEOUT) != 0;
@@ -131,10 +132,21 @@ void set_up() {
 
 }  // namespace
 
+// Makes the slot that the scheduler has reserved this process's; false when nobody waits for it there any more.
+bool occupy_slot(uint32 generation) {
+    dispatch::WorkerSlot &w = my_slot();
+    pg::LwLockGuard lock(dispatch::workers_lock());
+    if (w.generation != generation || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) return false;
+    w.procno = pg::my_procno();
+    w.pid = MyProcPid;
+    return true;
+}
+
 void serve(bool can_login) {
     dispatch::WorkerSlot &w = my_slot();
-    w.pid = MyProcPid;
-    w.procno = pg::my_procno();
+    // A session that wants the database alone waits for those only whose pid it has seen.
+    pg_memory_barrier();
+    if (asked_to_leave()) return;
     executor::connect(dispatch::database(w.db).oid, dispatch::map.roles[w.role].oid, can_login);
     set_up();
     pg_atomic_write_u64(&w.joined, static_cast<uint64>(pg::monotonic_now()));
@@ -161,8 +173,10 @@ extern "C" PGDLLEXPORT void pgqueue_worker_main(Datum arg);
 void pgqueue_worker_main(Datum arg) {
     using namespace pgqueue::worker;
     runner::self.slot = DatumGetInt32(arg);
-    bool can_login = MyBgworkerEntry->bgw_extra[0] != 0;
+    WorkerStart start;
+    memcpy(&start, MyBgworkerEntry->bgw_extra, sizeof(start));
+    if (!runner::occupy_slot(start.generation)) proc_exit(0);
     begin_process(runner::exit_callback, Datum(0));
-    runner::serve(can_login);
+    runner::serve(start.can_login);
     proc_exit(0);
 }

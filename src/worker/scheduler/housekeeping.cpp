@@ -21,10 +21,6 @@ constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
-constinit pg::Deadline next_look{};
-constinit pg::Deadline next_pass{};  // not before, unless the segment is full
-constinit int64 finished_then = -1;
-constinit int64 bytes_then = -1;
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
 int64 finished_rows() {
@@ -68,22 +64,22 @@ void make_task() {
 // Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
 // no finished rows to count: there the growth of the segment tells.
 pg::Deadline think(const pg::Moment &now) {
-    if (!next_look.passed(now)) {
-        pg_atomic_write_u32(&my_db().cleaning_timer, 1);
-        return next_look;
-    }
-    next_look = now.in(look_every);
+    dispatch::Cleaning &then = my_db().cleaning;
+    if (!then.look_again.passed(now)) return pg_atomic_read_u32(&my_db().cleaning_timer) != 0 ? then.look_again : never;
+    then.look_again = now.in(look_every);
+    // Before the rows are counted, so that no task that finishes after this is missed.
+    pg_atomic_write_u32(&my_db().cleaning_timer, 0);
+    pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool cleaned = finished == 0 || finished == finished_then, quiet = cleaned && bytes == bytes_then;
-    bytes_then = bytes;
-    // Set before the rows are counted again, so that no finished task after this is missed.
-    pg_atomic_write_u32(&my_db().cleaning_timer, quiet ? 0 : 1);
+    bool cleaned = finished == 0 || finished == then.finished, quiet = cleaned && bytes == then.bytes;
+    then.bytes = bytes;
     if (quiet) return never;
-    if ((!cleaned && next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
-        finished_then = finished;
+    pg_atomic_write_u32(&my_db().cleaning_timer, 1);
+    if ((!cleaned && then.next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
+        then.finished = finished;
         make_task();
     }
-    return next_look;
+    return then.look_again;
 }
 
 }  // namespace
@@ -93,7 +89,7 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     SlotNo queue = system_queue();
     if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
     if (running()) return Min(next, now.in(second));
-    next_pass = now.in(pass_every);
+    my_db().cleaning.next_pass = now.in(pass_every);
     pg::MemoryScope scope(self.lasting);
     if (start_housekeeper(self.db, &handle)) return next;
     handle = nullptr;

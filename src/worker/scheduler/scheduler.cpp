@@ -193,6 +193,7 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : pg::ms_until(next);
     pgstat_report_activity(STATE_IDLE, nullptr);
+    pgstat_report_stat(true);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
     return pg_atomic_exchange_u32(&d.sleeping, 0) == 0 && !deaf;
@@ -228,12 +229,16 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     leave();
 }
 
-// Claims the entry of the database for this process; false when another scheduler has it.
+// Claims the entry of the database for this process; false when another scheduler has it, or a session wants the database alone: that one waits
+// for a scheduler only whose pid it has seen.
 bool begin(SlotNo db) {
     uint32 nobody = 0;
     if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).scheduler_pid, &nobody, static_cast<uint32>(MyProcPid))) return false;
     self.db = db;
-    return true;
+    pg_memory_barrier();
+    if (should_stay()) return true;
+    pg_atomic_write_u32(&my_db().left, 1);
+    return false;
 }
 
 void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uint32>(pg::my_procno() + 1)); }

@@ -119,7 +119,7 @@ Started start_one(SlotNo role, bool login) {
     pg_atomic_fetch_add_u32(&r.workers, 1);
     BackgroundWorkerHandle *handle = nullptr;
     pg::MemoryScope scope(self.lasting);
-    if (!start_worker(no, login, &handle)) {
+    if (!start_worker(no, map.shared->workers[no].generation, login, &handle)) {
         free_worker_slot(no);
         return Started::NoSlot;
     }
@@ -128,21 +128,21 @@ Started start_one(SlotNo role, bool login) {
     return Started::Yes;
 }
 
-// Workers that died before they could say anything: their slot is freed, their role waits a while.
+// Workers whose process did not come: their slot is freed.
 void reap_unborn(const pg::Moment &now) {
     for (SlotNo i = 0; i < dispatch::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
-        if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
+        if (w.db != self.db || w.pid != 0 || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
-        bool late = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > 10 * look_again;
-        bool dead = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : late;
-        if (!dead) continue;
-        SlotNo role = w.role;
-        note_worker_gone(i);
-        dispatch::note_death(&map.roles[role].deaths);
-        if (Refusal *r = refusal_of(role, true)) r->until = now.in(start_backoff << Min(r->failures++, 7));
+        if (mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now)) note_worker_gone(i);
     }
+}
+
+// The role of a worker that never was up waits a while before the next try.
+void note_unborn(SlotNo role) {
+    dispatch::note_death(&map.roles[role].deaths);
+    if (Refusal *r = refusal_of(role, true)) r->until = pg::this_moment().in(start_backoff << Min(r->failures++, 7));
 }
 
 struct Demand {
@@ -245,8 +245,12 @@ void note_starving(bool starving) {
 void note_worker_gone(SlotNo no) {
     if (handles[no].handle != nullptr) pfree(handles[no].handle);
     handles[no].handle = nullptr;
-    if (static_cast<WorkerState>(pg_atomic_read_u32(&map.shared->workers[no].state)) == WorkerState::Ended)
-        if (Refusal *r = refusal_of(map.shared->workers[no].role, false)) r->failures = 0;
+    WorkerSlot &w = map.shared->workers[no];
+    bool ended = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Ended;
+    if (!ended || static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)) == dispatch::EndedBy::Unborn)
+        note_unborn(w.role);
+    else if (Refusal *r = refusal_of(w.role, false))
+        r->failures = 0;
     free_worker_slot(no);
     // Other databases may be waiting for the place.
     for (SlotNo db = 0; db < dispatch::max_databases; db++)

@@ -1,0 +1,49 @@
+// A worker's own statements, which run in the session of a role, between and within the transactions of its tasks.
+#include "worker/runner.hpp"
+
+namespace pgqueue::worker::runner {
+namespace {
+
+// Limits that role, database or the task before have set for the SQL of tasks.
+struct Limits {
+    int lock, transaction;
+};
+
+// Lifts them. An error of ours never ends the process; what a task has made of that setting is not missed.
+Limits lift() {
+    ExitOnAnyError = false;
+    return {std::exchange(LockTimeout, 0), pg::swap_transaction_timeout(0)};
+}
+
+void put_back(const Limits &limits) {
+    LockTimeout = limits.lock;
+    (void)pg::swap_transaction_timeout(limits.transaction);
+}
+
+}  // namespace
+
+pg::Outcome run_own_transaction_raw(pg::Call fn, void *arg, MemoryContext keep) {
+    const Limits before = lift();
+    pg::Outcome out = pg::run_in_transaction(
+        [&] {
+            XactIsoLevel = XACT_READ_COMMITTED;
+            XactReadOnly = false;
+            XactDeferrable = false;
+            fn(arg);
+        },
+        keep);
+    put_back(before);
+    return out;
+}
+
+void run_own_statements_raw(pg::Call fn, void *arg) {
+    const bool read_only = std::exchange(XactReadOnly, false);
+    const Limits before = lift();
+    pg::with_cleanup([&] { fn(arg); },
+                     [&] {
+                         XactReadOnly = read_only;
+                         put_back(before);
+                     });
+}
+
+}  // namespace pgqueue::worker::runner

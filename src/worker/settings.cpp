@@ -1,0 +1,73 @@
+// The settings with which our processes run, whatever configuration file, database and role say: those are meant for the SQL of users, and many of
+// them would break, slow down or change ours.
+#include "worker/processes.hpp"
+
+namespace pgqueue::worker {
+namespace {
+
+struct Setting {
+    const char *name, *value;
+};
+
+constexpr Setting ours[] = {
+    // Who we are, and what we may do.
+    {"role", "none"},
+    {"row_security", "on"},
+    {"session_replication_role", "origin"},
+    // Transactions.
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_read_only", "off"},
+    {"default_transaction_deferrable", "off"},
+    {"synchronous_commit", "off"},
+    // An error is the end of a step, not of a process.
+    {"exit_on_error", "off"},
+    // A user who holds a lock holds up no other: the step fails and is tried again later. Shorter than deadlock_timeout,
+    // so that we give way and the user's statement goes on.
+    {"lock_timeout", "200ms"},
+    // Limits that are meant for clients.
+    {"statement_timeout", "0"},
+    {"transaction_timeout", "0"},
+    {"idle_in_transaction_session_timeout", "0"},
+    {"temp_file_limit", "-1"},
+    // What a statement means, and what it may use.
+    {"search_path", "pg_catalog, pg_temp"},
+    {"DateStyle", "ISO, MDY"},
+    {"IntervalStyle", "postgres"},
+    {"standard_conforming_strings", "on"},
+    {"transform_null_equals", "off"},
+    {"array_nulls", "on"},
+    {"restrict_nonsystem_relation_kind", ""},
+    {"default_tablespace", ""},
+    {"temp_tablespaces", ""},
+    {"plpgsql.variable_conflict", "error"},
+    {"plpgsql.extra_errors", "none"},
+    // Plans: small statements by keys, which neither need process slots of others nor are worth compiling.
+    {"max_parallel_workers_per_gather", "0"},
+    {"force_parallel_mode", "off"},
+    {"debug_parallel_query", "off"},
+    {"jit", "off"},
+    {"plan_cache_mode", "auto"},
+    {"enable_bitmapscan", "on"},
+    {"enable_hashagg", "on"},
+    {"enable_hashjoin", "on"},
+    {"enable_indexonlyscan", "on"},
+    {"enable_indexscan", "on"},
+    {"enable_material", "on"},
+    {"enable_mergejoin", "on"},
+    {"enable_nestloop", "on"},
+    {"enable_seqscan", "on"},
+    {"enable_sort", "on"},
+};
+
+// Whether the server has the setting: some are new or gone. One of an extension is taken before its library is there.
+bool exists(const char *name) { return strchr(name, '.') != nullptr || GetConfigOption(name, true, false) != nullptr; }
+
+}  // namespace
+
+void set_up_session(const char *application) {
+    for (const Setting &s : ours)
+        if (exists(s.name)) SetConfigOption(s.name, s.value, PGC_SUSET, PGC_S_OVERRIDE);
+    pgstat_report_appname(application);
+}
+
+}  // namespace pgqueue::worker
