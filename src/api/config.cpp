@@ -77,6 +77,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         dispatch::note_identity_change();
     } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
         dispatch::note_ticker(int_column(data, tuple, "id"));
+    } else if (dispatch::loaded() && strcmp(table, "handler") == 0) {
+        dispatch::note_handlers();
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0 && !gone) {
         note_namespace(int_column(data, tuple, "id"));
     }

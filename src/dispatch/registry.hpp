@@ -43,9 +43,9 @@ void drop_queues(SlotNo db);
 SlotNo ensure_namespace(SlotNo db, int32 ns_id);
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);
 SlotNo find_queue(SlotNo db, int32 queue_id);
-SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid);
-// role -1: the lane of outside workers.
-SlotNo ensure_lane(SlotNo queue, SlotNo role);
+SlotNo ensure_role(SlotNo db, int32 role_id);
+// role -1: the lane of outside workers. held: the one for tasks of a role that does not exist.
+SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
 
 // Never raise: called at commit.
 void configure_namespace(SlotNo db, const NamespaceConfig &config);

@@ -105,6 +105,7 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
     MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
+    for (ConditionVariable &c : s->loaded) ConditionVariableInit(&c);
     init_pools();
 }
 

@@ -52,7 +52,6 @@ struct Cache {
     Table<NamespaceInfo> namespaces;
     Table<QueueInfo> queues;
     Table<Grant> grants;
-    Table<RoleInfo> roles;
     HTAB *queue_names;
     Oid admin, user, monitor;
     Oid rights_of;      // whose rights are in `rights`
@@ -61,10 +60,10 @@ struct Cache {
 
 constinit MemoryContext context = nullptr;
 constinit Cache *cache = nullptr;
-constinit Oid watched[4] = {};
+constinit Oid watched[3] = {};
 constinit bool stale = true;
 
-constexpr const char *table_names[4] = {"namespace", "queue", "namespace_grant", "role"};
+constexpr const char *table_names[3] = {"namespace", "queue", "namespace_grant"};
 
 // One column of the row at hand; NULL gives `none`.
 struct RowReader {
@@ -198,13 +197,6 @@ void read_grant(const RowReader &r) {
     g->privilege = privilege_of(r.string(4));
 }
 
-void read_role(const RowReader &r) {
-    RoleInfo *i = cache->roles.add();
-    i->id = static_cast<int32>(r.integer(1));
-    i->oid = static_cast<Oid>(r.integer(2));
-    i->name = r.string(3);
-}
-
 Oid table_oid(const char *name) { return get_relname_relid(name, get_namespace_oid("pgqueue_internal", false)); }
 
 void load_table(Oid oid, void (*reader)(const RowReader &)) {
@@ -218,7 +210,7 @@ void load_table(Oid oid, void (*reader)(const RowReader &)) {
 }
 
 void load() {
-    constexpr void (*readers[4])(const RowReader &) = {read_namespace, read_queue, read_grant, read_role};
+    constexpr void (*readers[3])(const RowReader &) = {read_namespace, read_queue, read_grant};
     // Callers up the stack may still look at the old cache: it goes with the transaction.
     if (context != nullptr) MemoryContextSetParent(context, TopTransactionContext);
     cache = nullptr;
@@ -232,7 +224,7 @@ void load() {
     ctl.hcxt = context;
     fresh->queue_names = hash_create("pgqueue queues by name", 256, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     cache = fresh;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         watched[i] = table_oid(table_names[i]);
         if (!OidIsValid(watched[i])) {
             cache = nullptr;
@@ -254,30 +246,10 @@ Cache *current() {
 }
 
 void on_relcache(Datum, Oid relid) {
-    if (relid == InvalidOid || relid == watched[0] || relid == watched[1] || relid == watched[2] || relid == watched[3]) stale = true;
+    if (relid == InvalidOid || relid == watched[0] || relid == watched[1] || relid == watched[2]) stale = true;
 }
 
 void on_syscache(Datum, int, uint32) { stale = true; }
-
-// Gives a role a key of its own, because a restored role has taken its oid.
-int32 add_role(Oid role) {
-    Oid types[2] = {OIDOID, TEXTOID};
-    Datum values[2] = {ObjectIdGetDatum(role), CStringGetTextDatum(GetUserNameFromId(role, false))};
-    Oid caller;
-    int sec;
-    GetUserIdAndSecContext(&caller, &sec);
-    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    {
-        pg::SpiSession spi;
-        SPI_execute_with_args("INSERT INTO pgqueue_internal.role (oid, name) VALUES ($1, $2)", 2, types, values, nullptr, false, 0);
-    }
-    SetUserIdAndSecContext(caller, sec);
-    stale = true;
-    for (const RoleInfo &r : all_roles())
-        if (r.oid == role) return r.id;
-    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("role was added by a concurrent transaction"), errhint("Retry the transaction."));
-    pg_unreachable();
-}
 
 }  // namespace
 
@@ -289,11 +261,6 @@ std::span<const QueueInfo> all_queues() {
     Cache *c = current();
     return {c->queues.items, static_cast<size_t>(c->queues.count)};
 }
-std::span<const RoleInfo> all_roles() {
-    Cache *c = current();
-    return {c->roles.items, static_cast<size_t>(c->roles.count)};
-}
-
 const NamespaceInfo *namespace_by_name(const char *name) {
     for (const NamespaceInfo &n : all_namespaces())
         if (strcmp(n.name, name) == 0) return &n;
@@ -321,21 +288,6 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
 }
 
 const QueueInfo *queue_by_id(int32 id) { return current()->queues.find(id); }
-
-int32 role_id_of(Oid role) {
-    for (const RoleInfo &r : all_roles())
-        if (r.oid == role) return r.id;
-    // Normally the oid is the key, and the scheduler writes the dictionary's row: no producer waits for another one's first task.
-    for (const RoleInfo &r : all_roles())
-        if (r.id == static_cast<int32>(role)) return add_role(role);
-    return static_cast<int32>(role);
-}
-
-Oid role_oid_of(int32 role_id) {
-    for (const RoleInfo &r : all_roles())
-        if (r.id == role_id) return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(r.oid)) ? r.oid : InvalidOid;
-    return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(static_cast<Oid>(role_id))) ? static_cast<Oid>(role_id) : InvalidOid;
-}
 
 unsigned privileges_of(Oid role, int32 ns_id) {
     Cache *c = current();

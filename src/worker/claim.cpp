@@ -11,6 +11,7 @@
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
+#include "task/workflow.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
@@ -51,7 +52,7 @@ bool is_for_my_role(const store::TaskRow &row) {
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return false;
-    if (q->server && task::runner_of(*q, row) == mine) return true;
+    if (q->server && store::same_role(task::runner_of(*q, row), mine)) return true;
     task::hint_again(row, dispatch::Comes::Again);
     return false;
 }
@@ -60,13 +61,13 @@ bool is_for_my_role(const store::TaskRow &row) {
 Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch_to_change(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
-    if (row->delayed_at > now) {
-        put_off(*h, row->ref, row->delayed_at, row->dies_at);
-        return Verdict::Later;
-    }
     if (row->dies_at != 0 && row->dies_at <= now) {
         task::end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
         return Verdict::Gone;
+    }
+    if (row->delayed_at > now) {
+        put_off(*h, row->ref, task::look_at(row->delayed_at, row->dies_at), row->dies_at);
+        return Verdict::Later;
     }
     if ((row->flags & flag_waits) != 0) return Verdict::Gone;
     // It has moved to another group since, or into one, where it has its place.
@@ -91,6 +92,7 @@ int claim(Claimed *out) {
     dispatch::WorkerSlot &w = my_slot();
     int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
     Verdict verdicts[dispatch::max_batch];
+    bool role_there = true;
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
@@ -101,6 +103,8 @@ int claim(Claimed *out) {
     pg::Outcome done = pg::run_in_transaction(
         [&] {
             pg::MemoryScope scope(self.batch);
+            role_there = store::role_exists(GetSessionUserId());
+            if (!role_there) return;
             TimestampTz now = GetCurrentTimestamp();
             for (int i = 0; i < n; i++) {
                 out[i].hold = i;
@@ -112,6 +116,8 @@ int claim(Claimed *out) {
         },
         self.batch);
     synchronous_commit = before;
+    // The scheduler puts back what an ended worker had popped, and sees that nobody takes it.
+    if (!role_there) proc_exit(0);
     if (!done.ok) ereport(LOG, errmsg("pgqueue worker could not claim tasks: %s", done.error.message));
     int ours = 0;
     for (int i = 0; i < n; i++) {

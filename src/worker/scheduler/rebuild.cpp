@@ -231,6 +231,7 @@ void rebuild() {
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
     dispatch::open_groups(self.db);
+    ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     // From the last one, so that they stand in their order again.
     for (int i = scan.n_orphans; i-- > 0;) give_back_orphan(scan.orphans[i]);
     check_restored();

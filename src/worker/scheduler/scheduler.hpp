@@ -35,10 +35,10 @@ void check_restored();  // after the scan
 // dependencies.cpp: tasks that wait for others; returns when to look again.
 TimestampTz settle_dependencies(TimestampTz now);
 
-// configure.cpp: copies of the configuration, and the dictionary of roles.
+// configure.cpp: copies of the configuration, and changes of roles and handlers.
 void load_configuration();
 TimestampTz resume_paused(TimestampTz now);
-void write_roles();
+TimestampTz follow_roles(TimestampTz now);
 
 // topics.cpp: the queues of extension pg_background_queue follow its settings.
 TimestampTz follow_topics(TimestampTz now);
