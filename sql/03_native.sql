@@ -22,6 +22,18 @@ CREATE FUNCTION pgqueue_internal.may(namespace_id integer, privilege text) RETUR
 CREATE FUNCTION pgqueue_internal.is_mine(role_id integer) RETURNS boolean
     LANGUAGE C STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_mine';
 
+-- The name of a role of the dictionary: the present one, else the last that is known, else its number.
+CREATE FUNCTION pgqueue_internal.role_of(role_id integer) RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_role_of';
+
+-- The key of a role in the dictionary, to which it is added.
+CREATE FUNCTION pgqueue_internal.note_role(role oid) RETURNS integer
+    LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'pgqueue_internal_note_role';
+
+-- The system identifier of this cluster.
+CREATE FUNCTION pgqueue_internal.this_cluster() RETURNS bigint
+    LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pgqueue_internal_this_cluster';
+
 -- Trims, lower-cases and checks a name; 42602 with the rule as hint, 22004 for NULL.
 CREATE FUNCTION pgqueue_internal.normalize_name(kind text, name text) RETURNS text
     LANGUAGE C IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_normalize_name';

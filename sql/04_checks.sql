@@ -107,13 +107,16 @@ BEGIN
 END
 $$;
 
+-- A number that is no role's, for a role of this name that is not here.
+CREATE FUNCTION pgqueue_internal.nobody(stored_name text) RETURNS oid
+LANGUAGE sql IMMUTABLE
+RETURN (4294967295 - (pg_catalog.hashtext(stored_name) & 1073741823))::oid;
+
 -- The role of a stored row that comes from a dump: by name, as numbers are those of the old server. A role that is gone gets a number
--- that is nobody's, so that nobody inherits its rights; adopt() looks for the name again.
+-- that is nobody's, so that nobody inherits its rights; follow_roles() looks for the name again.
 CREATE FUNCTION pgqueue_internal.restored_role(stored_name text) RETURNS oid
 LANGUAGE sql STABLE
-RETURN coalesce(
-    (SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = stored_name),
-    (4294967295 - (pg_catalog.hashtext(stored_name) & 1073741823))::oid);
+RETURN coalesce((SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = stored_name), pgqueue_internal.nobody(stored_name));
 
 -- The namespaces that the calling role may see and what it may see of each. OFFSET 0 makes the server ask once for each namespace,
 -- not for each task.

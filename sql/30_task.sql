@@ -1,13 +1,9 @@
 -- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
 -- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
--- creator: the present name of the role that created it. The key of a role is its oid, unless the dictionary says otherwise.
+-- creator: the name of the role that created it.
 CREATE VIEW pgqueue_internal.segment AS
-SELECT t.*,
-    coalesce(
-        (SELECT coalesce(a.rolname::text COLLATE "default", d.name)
-         FROM pgqueue_internal.role d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.oid WHERE d.id = t.role_id),
-        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = (t.role_id::bigint & 4294967295)::oid)) AS creator
+SELECT t.*, pgqueue_internal.role_of(t.role_id) AS creator
 FROM (
     SELECT 0 AS slot, s.* FROM pgqueue_internal.segment_0 s
     UNION ALL SELECT 1, s.* FROM pgqueue_internal.segment_1 s

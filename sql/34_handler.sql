@@ -73,6 +73,7 @@ BEGIN
     INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
     VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
     RETURNING h.* INTO added;
+    PERFORM pgqueue_internal.note_role(role);
     RETURN pgqueue_internal.shown_handler(added);
 END
 $$;
@@ -179,6 +180,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    PERFORM pgqueue_internal.note_role(updater);
     NEW := pgqueue_internal.shown_handler(changed);
     RETURN NEW;
 END

@@ -1,7 +1,8 @@
 -- What the management of queues does with tasks: redrive, clean, purge.
 
--- A failed task gets a fresh run in the queue that it failed in; false: not failed any more, or in somebody's hands.
-CREATE FUNCTION pgqueue_internal.redrive_task(id bigint, delay interval) RETURNS boolean
+-- A failed task gets a fresh run in the queue that it failed in: 0. NULL: not failed any more, or in somebody's hands; else the id of the unfinished
+-- task that has its dedup key.
+CREATE FUNCTION pgqueue_internal.redrive_task(id bigint, delay interval) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_redrive_task';
 
 -- Removes all tasks of a queue but retained ones (force: those too), without touching them. Returns how many.
@@ -16,7 +17,9 @@ DECLARE
     target integer;
     q pgqueue_internal.queue;
     failed bigint;
+    holder bigint;
     sent bigint := 0;
+    kept bigint := 0;
 BEGIN
     PERFORM pgqueue_internal.check_call('redrive', true);
     queue_name := pgqueue_internal.normalize_name('queue', queue);
@@ -36,12 +39,21 @@ BEGIN
             AND (redrive.error IS NULL OR EXISTS (
                 SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt AND o.error LIKE redrive.error))
         ORDER BY t.finished_at, t.id
-        LIMIT max_tasks
     LOOP
-        IF pgqueue_internal.redrive_task(failed, CASE WHEN rate IS NULL THEN interval '0' ELSE make_interval(secs => sent / rate) END) THEN
+        EXIT WHEN sent >= max_tasks;
+        holder := pgqueue_internal.redrive_task(failed, CASE WHEN rate IS NULL THEN interval '0' ELSE make_interval(secs => sent / rate) END);
+        IF holder = 0 THEN
             sent := sent + 1;
+        ELSIF holder IS NOT NULL THEN
+            kept := kept + 1;
         END IF;
     END LOOP;
+    IF kept > 0 THEN
+        RAISE NOTICE USING MESSAGE = format('%s in queue "%s": unfinished tasks have the same dedup keys',
+                CASE kept WHEN 1 THEN 'one failed task stays' ELSE kept || ' failed tasks stay' END, queue_name),
+            HINT = format('SELECT id, dedup_key FROM pgqueue.task WHERE namespace = %L AND queue = %L AND status = ''failed'' AND dedup_key IS NOT NULL;',
+                (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), queue_name);
+    END IF;
     RETURN sent;
 END
 $$;

@@ -2,16 +2,13 @@
 
 CREATE VIEW pgqueue.worker WITH (security_barrier) AS
 SELECT w.worker, w.kind, w.pid,
-    coalesce(
-        (SELECT coalesce(a.rolname::text COLLATE "default", d.name)
-         FROM pgqueue_internal.role d LEFT JOIN pg_catalog.pg_roles a ON a.oid = d.oid WHERE d.id = w.role_id),
-        (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = w.role)) AS role,
+    coalesce(pgqueue_internal.role_of(w.role_id), (SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = w.role)) AS role,
     n.name AS namespace, q.name AS queue, w.task_id, w.type, w.command, w.attempt, w.state,
     w.since, w.lease_until, w.cpu_seconds, w.progress, w.progress_note,
     CASE WHEN w.state = 'running' AND w.progress > 0 AND w.progress <= 1
          THEN w.since + (clock_timestamp() - w.since) / w.progress END AS ends_at
 FROM (
-    SELECT s.worker, s.kind, s.pid, s.role_id, (s.role_id::bigint & 4294967295)::oid AS role, b.namespace_id, s.queue_id, s.task_id, t.type, t.command,
+    SELECT s.worker, s.kind, s.pid, s.role_id, NULL::oid AS role, b.namespace_id, s.queue_id, s.task_id, t.type, t.command,
         s.attempt, s.state, s.since, s.lease_until, s.cpu_seconds, s.progress, s.progress_note
     FROM pgqueue_internal.workers() s
     LEFT JOIN pgqueue_internal.queue b ON b.id = s.queue_id
@@ -73,6 +70,9 @@ FROM (
     SELECT s.severity, s.problem, s.namespace_id, s.queue_id, NULL::text AS type, NULL::bigint AS tasks, s.message, s.hint, s.pid, s.since
     FROM pgqueue_internal.problems() s
     UNION ALL
+    SELECT 'warning', 'role_missing', m.namespace_id, NULL, NULL, NULL, m.message, m.hint, NULL, NULL
+    FROM pgqueue_internal.missing_role m
+    UNION ALL
     SELECT 'warning', k.problem, NULL, k.queue_id, k.type, count(*), NULL, NULL, NULL, min(coalesce(t.finished_at, t.started_at))
     FROM pgqueue_internal.incidents() i
     JOIN pgqueue_internal.segment t ON t.id = i.task_id
@@ -92,7 +92,7 @@ WHERE CASE WHEN p.queue_id IS NOT NULL OR p.namespace_id IS NOT NULL THEN n.stat
            ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.statistics) END;
 COMMENT ON VIEW pgqueue.health IS 'what is wrong and what to do; no row when all is well';
 COMMENT ON COLUMN pgqueue.health.severity IS 'warning or critical';
-COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, memory_low, owed, not_adopted';
+COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, memory_low, owed, not_adopted, role_missing';
 COMMENT ON COLUMN pgqueue.health.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.health.queue IS 'queue';
 COMMENT ON COLUMN pgqueue.health.message IS 'what';

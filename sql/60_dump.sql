@@ -46,10 +46,15 @@ END
 $$;
 CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.identity FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_identity();
 
+-- By name, as numbers are those of the old server. Rows that say the same become one.
 CREATE FUNCTION pgqueue_internal.restore_role() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.oid := (SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = NEW.name);
+    NEW.system_identifier := pgqueue_internal.this_cluster();
+    IF EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = NEW.id AND r.name = NEW.name) THEN
+        RETURN NULL;
+    END IF;
     RETURN NEW;
 END
 $$;

@@ -7,6 +7,7 @@
 #include "dispatch/xact.hpp"
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
+#include "store/roles.hpp"
 #include "worker/processes.hpp"
 
 extern "C" {
@@ -38,6 +39,7 @@ void _PG_init(void) {
     pgqueue::config::define_settings(preloaded);
     pgqueue::store::register_catalog_callbacks();
     pgqueue::store::register_handler_callbacks();
+    pgqueue::store::register_role_callbacks();
     if (!preloaded || IsBinaryUpgrade) return;
     previous_request = shmem_request_hook;
     shmem_request_hook = on_request;

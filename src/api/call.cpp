@@ -293,6 +293,15 @@ PGQ_FUNCTION(pgqueue_internal_is_mine) {
     PG_RETURN_BOOL(is_mine(PG_GETARG_INT32(0)));
 }
 
+PGQ_FUNCTION(pgqueue_internal_role_of) { PG_RETURN_TEXT_P(cstring_to_text(store::shown_role(PG_GETARG_INT32(0)))); }
+
+PGQ_FUNCTION(pgqueue_internal_note_role) { PG_RETURN_INT32(store::role_id_of(PG_GETARG_OID(0))); }
+
+PGQ_FUNCTION(pgqueue_internal_this_cluster) {
+    (void)fcinfo;
+    PG_RETURN_INT64(static_cast<int64>(GetSystemIdentifier()));
+}
+
 PGQ_FUNCTION(pgqueue_internal_normalize_name) { PG_RETURN_TEXT_P(cstring_to_text(normalize(text_arg(fcinfo, 0), text_arg(fcinfo, 1)))); }
 
 PGQ_FUNCTION(pgqueue_internal_resolve_namespace) { PG_RETURN_INT32(find_namespace(text_arg(fcinfo, 0)).id); }

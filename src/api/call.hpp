@@ -3,6 +3,7 @@
 #include "core/names.hpp"
 #include "pg/backend.hpp"
 #include "store/catalog.hpp"
+#include "store/roles.hpp"
 
 namespace pgqueue::api {
 

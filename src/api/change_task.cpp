@@ -4,6 +4,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
+#include "task/dedup.hpp"
 #include "task/outside.hpp"
 
 using namespace pgqueue;
@@ -35,10 +36,16 @@ const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_na
     return *store::queue_by_id(row.queue_id);
 }
 
-// Locks the row of a task, waiting for whoever holds it.
-void lock_task(int64 id, store::TaskRow *row) {
+// Locks the row of a task, waiting for whoever holds it. What was known of its queue and of rights before is asked again: both may have changed
+// while we waited.
+const store::QueueInfo &lock_owned(const char *ns_name, bool manage_only, store::TaskRow *row) {
+    int64 id = row->ref.id;
+    owned_queue(*row, ns_name, manage_only);
     if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
+    AcceptInvalidationMessages();
+    const store::QueueInfo &q = owned_queue(*row, ns_name, manage_only);
     task::touch(*row);
+    return q;
 }
 
 // The worker that runs this attempt; -1 none.
@@ -69,9 +76,11 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     bool force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
-    owned_queue(row, text_arg(fcinfo, 3), false);
     // A task that runs in the server is only told; its row is left to its worker.
-    if (row.status != Status::Retained || worker_of(row) < 0) lock_task(id, &row);
+    if (row.status == Status::Retained && worker_of(row) >= 0)
+        owned_queue(row, text_arg(fcinfo, 3), false);
+    else
+        lock_owned(text_arg(fcinfo, 3), false, &row);
     if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
     if (row.status == Status::Retained) {
         dispatch::SlotNo worker = worker_of(row);
@@ -97,15 +106,13 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     int64 delay = PG_ARGISNULL(1) ? 0 : not_negative(micros_of(PG_GETARG_INTERVAL_P(1)), "delay");
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
-    owned_queue(row, text_arg(fcinfo, 2), false);
-    lock_task(id, &row);
-    const store::QueueInfo &q = owned_queue(row, nullptr, false);
+    const store::QueueInfo &q = lock_owned(text_arg(fcinfo, 2), false, &row);
     refuse_system(*store::namespace_by_id(q.ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
                 row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
     TimestampTz now = GetCurrentTimestamp();
-    task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now);
+    if (int64 holder = task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now); holder != 0) task::raise_key_taken(row, holder);
     PG_RETURN_DATUM(status_text(row.status));
 }
 
@@ -147,10 +154,8 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    owned_queue(row, nullptr, true);
-    lock_task(id, &row);
+    const store::QueueInfo &from = lock_owned(nullptr, true, &row);
     refuse_retained(row);
-    const store::QueueInfo &from = owned_queue(row, nullptr, true);
     refuse_system(*store::namespace_by_id(from.ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
@@ -190,10 +195,8 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    owned_queue(row, nullptr, true);
-    lock_task(id, &row);
+    const store::QueueInfo &q = lock_owned(nullptr, true, &row);
     refuse_retained(row);
-    const store::QueueInfo &q = owned_queue(row, nullptr, true);
     dispatch::SlotNo slot = task::slot_of(q);
     task::note_left_group(row);
     task::count_unhinted(row, -1);

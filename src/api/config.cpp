@@ -82,6 +82,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         dispatch::note_identity_change();
     } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
         dispatch::note_ticker(int_column(data, tuple, "id"));
+    } else if (dispatch::loaded() && strcmp(table, "handler") == 0) {
+        dispatch::note_handlers();
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0) {
         int32 id = int_column(data, tuple, "id");
         gone ? note_namespace_gone(id) : note_namespace(id);
@@ -106,7 +108,8 @@ void begin_ids_after(const char *table, int32 highest) {
 // At the end of the install script: identity, and a scheduler from the commit on.
 PGQ_FUNCTION(pgqueue_internal_register_database) {
     (void)fcinfo;
-    store::adopt();
+    // A restore sets row_security off: the rows of the dump are to come, and nobody shall write others before.
+    row_security ? store::adopt() : store::hold();
     dispatch::SlotNo db = dispatch::loaded() && !IsBinaryUpgrade ? dispatch::ensure_database(MyDatabaseId) : -1;
     if (db < 0) PG_RETURN_VOID();
     dispatch::HighestIds ids = dispatch::highest_ids(db);

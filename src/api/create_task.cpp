@@ -164,7 +164,8 @@ int64 add(Creation *c, const store::NewTask &t) {
             same->id = holder.task_id;
             return holder.task_id;
         }
-        if (task::replace(holder, t)) return holder.task_id;
+        // When the queue was purged or deleted while we waited the caller begins anew.
+        if (task::replace(holder, t) || store::queue_by_id(t.queue_id) == nullptr) return holder.task_id;
     }
     c->pending.tasks[c->pending.count++] = t;
     return t.id;
@@ -229,8 +230,18 @@ Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
 
 }  // namespace
 
-PGQ_FUNCTION(pgqueue_create_task) {
-    check_call("create_task", true);
+namespace {
+
+// Who makes tasks with dedup keys may wait for others with the same keys: is the queue still the one that was found before? Raises when there is none
+// of the name any more, or the right is gone.
+bool is_still(FunctionCallInfo fcinfo, int32 queue_id) {
+    const store::NamespaceInfo *ns;
+    AcceptInvalidationMessages();
+    return target(fcinfo, &ns).id == queue_id;
+}
+
+// False: the queue was purged meanwhile, which gave it another key; once more.
+bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     const store::NamespaceInfo *ns;
     const store::QueueInfo &q = target(fcinfo, &ns);
     check_words(fcinfo);
@@ -245,12 +256,21 @@ PGQ_FUNCTION(pgqueue_create_task) {
     t.id = store::next_id();
     store::NewTask room;
     Creation c = begin_creation(fcinfo, &room);
-    int64 id = add(&c, t);
-    if (c.pending.count > 0) {
-        check_depth(*ns, q, 1);
-        task::create(q, {&room, 1});
-        task::begin_waiting(workflow, {&room, 1});
-    }
+    *id = add(&c, t);
+    if (t.dedup_key != nullptr && !is_still(fcinfo, t.queue_id)) return false;
+    if (c.pending.count == 0) return true;
+    check_depth(*ns, q, 1);
+    task::create(q, {&room, 1});
+    task::begin_waiting(workflow, {&room, 1});
+    return true;
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_create_task) {
+    check_call("create_task", true);
+    int64 id = 0;
+    while (!create_one(fcinfo, &id)) CHECK_FOR_INTERRUPTS();
     if (id == 0) PG_RETURN_NULL();
     PG_RETURN_INT64(id);
 }
@@ -263,50 +283,77 @@ void check_lengths(const Array &a, const char *a_name, const Array &b, const cha
                 errdetail("There are %d %s and %d %s.", a.count, a_name, b.count, b_name));
 }
 
+// What differs between the tasks of a call.
+struct Given {
+    Array payloads, commands, keys, groups;
+    int count;
+};
+
+Given given_args(FunctionCallInfo fcinfo) {
+    Given g{};
+    g.payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
+    g.commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
+    g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
+    check_lengths(g.payloads, "payloads", g.commands, "commands");
+    if (!g.payloads.given && !g.commands.given)
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
+    g.groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys");
+    for (auto [keyed, name] : {std::pair{g.keys, "dedup_keys"}, std::pair{g.groups, "group_keys"}}) {
+        check_lengths(g.payloads, "payloads", keyed, name);
+        check_lengths(g.commands, "commands", keyed, name);
+    }
+    g.count = g.payloads.given ? g.payloads.count : g.commands.count;
+    return g;
+}
+
+store::NewTask task_at(const Given &g, int i, const store::NewTask &first) {
+    store::NewTask t = first;
+    if (g.payloads.given) t.payload = DatumGetJsonbP(g.payloads.items[i]);
+    if (g.commands.given) t.command = DatumGetTextPP(g.commands.items[i]);
+    if (g.commands.given) t.flags |= flag_command;
+    if (g.keys.given) set_key(&t, DatumGetTextPP(g.keys.items[i]));
+    if (g.groups.given) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
+    check_content(t);
+    return t;
+}
+
+void *room_for(Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); }
+
+// As create_one.
+bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
+    const store::NamespaceInfo *ns;
+    const store::QueueInfo &q = target(fcinfo, &ns);
+    store::NewTask first = common(fcinfo, q);
+    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &first);
+    Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room_for(sizeof(store::NewTask), g.count)));
+    store::next_ids({ids, static_cast<std::size_t>(g.count)});
+    for (int i = 0; i < g.count; i++) {
+        store::NewTask t = task_at(g, i, first);
+        t.id = ids[i];
+        ids[i] = add(&c, t);
+    }
+    if (g.keys.given && !is_still(fcinfo, first.queue_id)) return false;
+    check_depth(*ns, q, c.pending.count);
+    std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
+    task::create(q, tasks);
+    task::begin_waiting(workflow, tasks);
+    return true;
+}
+
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_create_tasks) {
     check_call("create_tasks", true);
     const store::NamespaceInfo *ns;
-    const store::QueueInfo &q = target(fcinfo, &ns);
+    target(fcinfo, &ns);
     check_words(fcinfo);
-    Array payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
-    Array commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
-    Array keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
-    check_lengths(payloads, "payloads", commands, "commands");
-    if (!payloads.given && !commands.given)
-        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
-    Array groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys");
-    for (auto [keyed, name] : {std::pair{keys, "dedup_keys"}, std::pair{groups, "group_keys"}}) {
-        check_lengths(payloads, "payloads", keyed, name);
-        check_lengths(commands, "commands", keyed, name);
-    }
-    int n = payloads.given ? payloads.count : commands.count;
+    Given given = given_args(fcinfo);
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    if (n == 0) return Datum(0);
-    store::NewTask first = common(fcinfo, q);
-    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &first);
-    auto room = [](Size bytes, int count) { return palloc_extended(bytes * static_cast<Size>(count), MCXT_ALLOC_HUGE); };
-    Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room(sizeof(store::NewTask), n)));
-    auto *ids = static_cast<int64 *>(room(sizeof(int64), n));
-    store::next_ids({ids, static_cast<std::size_t>(n)});
-    for (int i = 0; i < n; i++) {
-        store::NewTask t = first;
-        if (payloads.given) t.payload = DatumGetJsonbP(payloads.items[i]);
-        if (commands.given) t.command = DatumGetTextPP(commands.items[i]);
-        if (commands.given) t.flags |= flag_command;
-        if (keys.given) set_key(&t, DatumGetTextPP(keys.items[i]));
-        if (groups.given) t.group_key = checked_key(DatumGetTextPP(groups.items[i]), "group_keys");
-        check_content(t);
-        t.id = ids[i];
-        ids[i] = add(&c, t);
-    }
-    check_depth(*ns, q, c.pending.count);
-    std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
-    task::create(q, tasks);
-    task::begin_waiting(workflow, tasks);
-    for (int i = 0; i < n; i++) {
+    if (given.count == 0) return Datum(0);
+    auto *ids = static_cast<int64 *>(room_for(sizeof(int64), given.count));
+    while (!create_many(fcinfo, given, ids)) CHECK_FOR_INTERRUPTS();
+    for (int i = 0; i < given.count; i++) {
         Datum value = Int64GetDatum(ids[i]);
         bool isnull = ids[i] == 0;
         tuplestore_putvalues(info->setResult, info->setDesc, &value, &isnull);

@@ -38,12 +38,9 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
     bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
+    // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have changed.
+    AcceptInvalidationMessages();
     const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
-    if (q == nullptr && held != task::Held::Unknown) {
-        // While we waited for the row its queue was purged and has a new key.
-        AcceptInvalidationMessages();
-        q = store::queue_by_id(row->queue_id);
-    }
     const store::NamespaceInfo *ns = namespace_of(q, c.ns_name);
     if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {
         if (may(ns->id, store::priv_all)) require(*ns, store::priv_work);

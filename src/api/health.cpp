@@ -12,6 +12,7 @@
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
 #include "store/identity.hpp"
+#include "store/rows.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -111,6 +112,38 @@ void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispa
                    .hint = "Raise rate_limit with pgqueue.update_queue(), or wait.", .queue_id = q.queue_id});
 }
 
+// Cancels what waits for a role that was dropped: another role of its name has tasks of its own.
+const char *cancel_held(const store::QueueInfo &queue, const char *role) {
+    const store::NamespaceInfo *ns = store::namespace_by_id(queue.ns_id);
+    return psprintf("SELECT pgqueue.cancel_task(t.id) FROM pgqueue.task t, pgqueue.why(t.id) w WHERE t.namespace = %s AND t.queue = %s AND t.role = %s "
+                    "AND t.status IN ('new', 'retry') AND w.reason = 'role_missing';",
+                    quote_literal_cstr(ns != nullptr ? ns->name : ""), quote_literal_cstr(queue.name), quote_literal_cstr(role));
+}
+
+// Those of the tasks that wait still.
+int64 waiting_of(const dispatch::HeldLook &look) {
+    int64 waiting = look.tasks;
+    for (int i = 0; i < look.n_refs; i++) {
+        store::TaskRow row;
+        if (!store::fetch(look.refs[i], false, &row) || !is_waiting(row.status)) waiting--;
+    }
+    return waiting;
+}
+
+// Tasks of roles that do not exist.
+void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &queue) {
+    dispatch::HeldLook look;
+    for (uint32 lane = 0; dispatch::look_at_held(no, &lane, &look);) {
+        int64 waiting = waiting_of(look);
+        if (waiting <= 0) continue;
+        int32 id = dispatch::map.roles[look.role].role_id;
+        const char *name = store::shown_role(id);
+        const char *tasks = waiting == 1 ? "one ready task waits" : psprintf(INT64_FORMAT " ready tasks wait", waiting);
+        put(info, {.severity = "warning", .word = "role_missing", .message = psprintf("%s for role \"%s\", which does not exist", tasks, name),
+                   .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : cancel_held(queue, name), .queue_id = queue.id});
+    }
+}
+
 void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     dispatch::Queue &q = dispatch::map.queues[no];
     const store::QueueInfo *known = store::queue_by_id(q.queue_id);
@@ -118,6 +151,7 @@ void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
         put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks", .hint = "resume_queue() starts them.", .queue_id = q.queue_id});
     put_queue_limits(info, q, dispatch::look_at_queue(no));
+    put_held(info, no, *known);
     int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
@@ -151,8 +185,8 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
 
 void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
     dispatch::Role &role = dispatch::map.roles[no];
-    const char *name = GetUserNameFromId(store::role_oid_of(role.role_id), true);
-    if (name == nullptr) return;
+    if (!OidIsValid(store::role_oid_of(role.role_id))) return;
+    const char *name = store::shown_role(role.role_id);
     if (uint32 n = dispatch::in_loop(role.deaths, now))
         put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
                    .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?",

@@ -2,7 +2,10 @@
 #include "api/call.hpp"
 #include "api/outside.hpp"
 
+#include "config/settings.hpp"
 #include "dispatch/outside.hpp"
+#include "pg/clock.hpp"
+#include "store/identity.hpp"
 #include "task/outside.hpp"
 
 using namespace pgqueue;
@@ -35,6 +38,35 @@ dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
 }  // namespace pgqueue::api
 
 namespace {
+
+constexpr int64 longest_load = 5 * int64(USECS_PER_SEC);
+
+// Memory has the tasks that were committed up to now.
+bool is_loaded(dispatch::SlotNo db) {
+    return dispatch::state_of(db) == dispatch::DbState::Ready && pg_atomic_read_u32(&dispatch::database(db).identity_changed) == 0;
+}
+
+// A scheduler is going to load the database, as far as can be known here.
+bool will_be_loaded(dispatch::SlotNo db) {
+    dispatch::Database &d = dispatch::database(db);
+    if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
+    if (pg_atomic_read_u32(&d.looked) != 0 && pg_atomic_read_u32(&d.wanted) == 0) return false;
+    if (pg_atomic_read_u32(&d.held) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 || pg_atomic_read_u32(&d.starving) != 0) return false;
+    return store::read_identity().ours;
+}
+
+// Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE EXTENSION. False: no use.
+bool wait_for_load(dispatch::SlotNo db) {
+    constexpr long look_again_ms = 500;
+    const pg::Deadline end = pg::deadline_in(longest_load);
+    bool waited = false;
+    while (!is_loaded(db) && will_be_loaded(db) && !pg::has_passed(end)) {
+        (void)ConditionVariableTimedSleep(&dispatch::map.shared->loaded[db], Min(pg::ms_until(end), look_again_ms) + 1, pg::wait_event("PgqueueLoad"));
+        waited = true;
+    }
+    ConditionVariableCancelSleep();
+    return waited;
+}
 
 struct Take {
     const char *worker;
@@ -87,7 +119,9 @@ void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     int64 receipt = task::new_receipt();
     auto *rows = static_cast<store::TaskRow *>(palloc(sizeof(store::TaskRow) * static_cast<Size>(t.most)));
-    int n = task::take({t.ns, t.queues, t.worker, receipt, t.lease, t.bound}, rows, t.most);
+    const task::TakeRequest request{t.ns, t.queues, t.worker, receipt, t.lease, t.bound};
+    int n = task::take(request, rows, t.most);
+    if (n == 0 && wait_for_load(dispatch::map.namespaces[t.ns].db)) n = task::take(request, rows, t.most);
     for (int i = 0; i < n; i++) put_task(info, rows[i], receipt, ns_name);
 }
 

@@ -10,18 +10,18 @@
 using namespace pgqueue;
 using namespace pgqueue::api;
 
-// A failed task gets a fresh run, in the queue that it failed in; false: it is not failed any more, or in somebody's hands.
+// A failed task gets a fresh run, in the queue that it failed in: 0. NULL: it is not failed any more, or in somebody's hands. Else the id of the
+// unfinished task that has its dedup key.
 PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 id = PG_GETARG_INT64(0);
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
     store::TaskRow row;
-    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Failed) PG_RETURN_BOOL(false);
+    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Failed) PG_RETURN_NULL();
     const store::QueueInfo *q = row.origin_queue_id != 0 ? store::queue_by_id(row.origin_queue_id) : nullptr;
     if (q == nullptr) q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) PG_RETURN_BOOL(false);
+    if (q == nullptr) PG_RETURN_NULL();
     TimestampTz now = GetCurrentTimestamp();
-    task::revive(&row, *q, delay > 0 ? pg::later(now, delay) : 0, now);
-    PG_RETURN_BOOL(true);
+    PG_RETURN_INT64(task::revive(&row, *q, delay > 0 ? pg::later(now, delay) : 0, now));
 }
 
 namespace {

@@ -51,7 +51,11 @@ void run_content(InlineRun *run) {
 // A handler works in this session with the rights of its role: with the caller's settings and temporary objects in its way it could be
 // made to do what the caller may not.
 void require_handler_role(const task::Route &route, int64 id) {
-    if (!route.found || pg::may_act_as(GetUserId(), route.handle.role)) return;
+    if (!route.found) return;
+    if (!store::role_exists(route.handle.role))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " cannot be run", id),
+                errdetail("The role of handler %s does not exist.", route.handle.function), errhint("Register the handler again as a role that exists."));
+    if (pg::may_act_as(GetUserId(), route.handle.role)) return;
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to run the handler of task " INT64_FORMAT " here", id),
             errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
 }
@@ -64,7 +68,10 @@ const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name)
         no_task(row.ref.id);
     if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
     Oid creator = store::role_oid_of(row.role_id);
-    if (!OidIsValid(creator) || !pg::may_act_as(caller(), creator))
+    if (!OidIsValid(creator))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " cannot be run", row.ref.id),
+                errdetail("Role \"%s\", which created it, does not exist.", store::shown_role(row.role_id)), errhint("See pgqueue.why(" INT64_FORMAT ").", row.ref.id));
+    if (!pg::may_act_as(caller(), creator))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
                 errdetail("It was created by another role."), errhint("Only a role that may SET ROLE to that one can run it here."));
     return *q;
@@ -78,8 +85,12 @@ PGQ_FUNCTION(pgqueue_run_task) {
     int64 id = PG_GETARG_INT64(0);
     store::TaskRow row;
     if (!store::find(id, true, &row)) no_task(id);
+    queue_of(row, text_arg(fcinfo, 1));
+    if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes) no_task(id);
+    // While we waited for the row its queue and our rights may have changed.
+    AcceptInvalidationMessages();
     const store::QueueInfo &queue = queue_of(row, text_arg(fcinfo, 1));
-    if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes || !is_waiting(row.status))
+    if (!is_waiting(row.status))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
                 errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))

@@ -69,9 +69,12 @@ void add_paused(const Case &c, Reasons *reasons) {
 
 void add_delayed(const Case &c, Reasons *reasons) {
     if (c.row.delayed_at <= c.now || (c.row.flags & flag_waits) != 0) return;
-    bool again = c.row.status == Status::Retry;
-    reasons->add({again ? "retry_wait" : "delayed", psprintf(again ? "It is tried again at %s." : "It is not due before %s.", shown(c.row.delayed_at)),
-                  psprintf("To run it at once: SELECT pgqueue.retry_task(" INT64_FORMAT ");", c.row.ref.id), c.row.delayed_at});
+    bool again = c.row.status == Status::Retry, dies = c.row.dies_at != 0 && c.row.dies_at <= c.row.delayed_at;
+    const char *message = dies    ? psprintf("It expires at %s, before it is due at %s.", shown(c.row.dies_at), shown(c.row.delayed_at))
+                          : again ? psprintf("It is tried again at %s.", shown(c.row.delayed_at))
+                                  : psprintf("It is not due before %s.", shown(c.row.delayed_at));
+    reasons->add({again ? "retry_wait" : "delayed", message, psprintf("To run it at once: SELECT pgqueue.retry_task(" INT64_FORMAT ");", c.row.ref.id),
+                  dies ? 0 : c.row.delayed_at});
 }
 
 void add_dependency(const Case &c, Reasons *reasons) {
@@ -87,6 +90,30 @@ void add_dependency(const Case &c, Reasons *reasons) {
                       psprintf("SELECT id, queue, status FROM pgqueue.task WHERE namespace = %s AND batch_key = %s AND status IN ('new', 'retry', 'retained');", quoted(c.ns->name), quoted(key))});
     }
     if (ids.count == 0 && batch.key == nullptr) reasons->add({"dependency", "What it waited for has ended; the scheduler is about to look."});
+}
+
+// The function for its type that belongs to the role that it waits for.
+const char *function_of(const Case &c, Oid role) {
+    task::Route route = task::route_of(*c.queue, c.row.type);
+    if (!route.found || route.handle.role == role) return route.handle.function;
+    for (std::span<const HandlerStep> steps : {route.before, route.after})
+        for (const HandlerStep &step : steps)
+            if (step.role == role) return step.function;
+    return nullptr;
+}
+
+// A role that was dropped does not come back; one that a dump has brought without it is found as soon as it is made.
+void add_role_missing(const Case &c, Reasons *reasons) {
+    if (!c.in_server) return;
+    store::RoleKey role = store::role_of(c.runner);
+    if (OidIsValid(role.oid)) return;
+    const char *name = store::shown_role(c.runner);
+    const char *create = role.restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : nullptr;
+    const char *function = task::by_handlers(*c.queue, c.row.flags) && c.runner != c.row.role_id ? function_of(c, static_cast<Oid>(c.runner)) : nullptr;
+    if (function != nullptr)
+        return reasons->add({"role_missing", psprintf("Role \"%s\", as which function %s for its type runs, does not exist.", name, function),
+                             create ? create : "SELECT namespace, message, hint FROM pgqueue.health WHERE problem = 'role_missing';"});
+    reasons->add({"role_missing", psprintf("Role \"%s\", as which it would run, does not exist.", name), create ? create : psprintf("SELECT pgqueue.cancel_task(" INT64_FORMAT ");", c.row.ref.id)});
 }
 
 void add_no_handler(const Case &c, Reasons *reasons) {
@@ -126,6 +153,7 @@ void add_waiting(const Case &c, Reasons *reasons) {
     add_delayed(c, reasons);
     add_dependency(c, reasons);
     add_no_handler(c, reasons);
+    add_role_missing(c, reasons);
     if (!c.live || is_held_off(c)) return;
     add_group(c, reasons);
     add_limits(c, reasons);
@@ -139,16 +167,17 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (c.role < 0) return;
     dispatch::RoleLook l = dispatch::look_at_role(c.role);
     if (l.idle > 0) return;
-    const char *role = GetUserNameFromId(store::role_oid_of(c.runner), true);
+    if (!OidIsValid(store::role_oid_of(c.runner))) return;
+    const char *role = store::shown_role(c.runner);
     if (l.full)
-        return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role ? role : "", config::max_workers_per_role),
+        return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role, config::max_workers_per_role),
                              "Raise pgqueue.max_workers_per_role and reload the configuration."});
     auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
     // Idle workers of other roles give way.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), "Raise pgqueue.max_workers and max_worker_processes, or wait."});
     else if (dispatch::database(c.db).no_slot_since != 0)
-        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role ? role : ""), "Raise max_worker_processes. May the role connect to this database? See the log of the server."});
+        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), "Raise max_worker_processes. May the role connect to this database? See the log of the server."});
 }
 
 void add_no_outside_worker(const Case &c, Reasons *reasons) {

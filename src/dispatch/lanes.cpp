@@ -43,7 +43,7 @@ void change_count_locked(SlotNo no, int64 by) {
     lane.count += by;
     pg_atomic_fetch_add_u64(&q.hinted, by);
     if (lane.active) pg_atomic_fetch_add_u64(&map.sources[lane.source].ready, by);
-    if (lane.count > 0 && !lane.active && may_run(q)) activate_locked(no);
+    if (lane.count > 0 && !lane.active && !lane.held && may_run(q)) activate_locked(no);
     if (by > 0 && lane.role < 0 && pg_atomic_read_u32(&q.news) == 0) {
         pg_atomic_write_u32(&q.news, 1);
         pg_atomic_write_u32(&database(q.db).news, 1);
@@ -234,7 +234,7 @@ void revise_queue_locked(SlotNo no) {
     if (has_room(q)) pg_atomic_write_u32(&q.blocked, 0);
     for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
         SlotNo lane = static_cast<SlotNo>(l - 1);
-        if (may_run(q) && map.lanes[lane].count > 0)
+        if (may_run(q) && map.lanes[lane].count > 0 && !map.lanes[lane].held)
             activate_locked(lane);
         else
             deactivate_locked(lane);

@@ -27,7 +27,7 @@ QueueLook look_at_queue(SlotNo no) {
     QueueLook look{};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
     for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        look.ready += map.lanes[l - 1].count;
+        look.ready += map.lanes[l - 1].held ? 0 : map.lanes[l - 1].count;
     look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
     look.max_running = q.max_running;
     look.full = !has_room(q);
@@ -62,6 +62,49 @@ RoleLook look_at_role(SlotNo no) {
         look.idle += w.role == no && w.db == map.roles[no].db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle;
     look.full = config::max_workers_per_role > 0 && look.workers >= static_cast<uint32>(config::max_workers_per_role) && look.idle == 0;
     return look;
+}
+
+namespace {
+
+uint32 next_lane(SlotNo queue, uint32 lane) { return pg_atomic_read_u32(lane == 0 ? &map.queues[queue].first_lane : &map.lanes[lane - 1].next_of_queue); }
+
+// Copies entries of a chain into the sample, as far as there is room.
+void sample_chain(PageNo no, HeldLook *look) {
+    for (; no != 0; no = page(no)->next)
+        for (int i = page(no)->head; i < page(no)->count; i++) {
+            if (look->n_refs == lengthof(look->refs)) return;
+            look->refs[look->n_refs++] = page(no)->ready[i];
+        }
+}
+
+}  // namespace
+
+bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look) {
+    while ((*lane = next_lane(queue, *lane)) != 0) {
+        const Lane &l = map.lanes[*lane - 1];
+        if (!l.held) continue;
+        pg::LwLockGuard lock(namespace_lock(map.queues[queue].ns), LW_SHARED);
+        look->role = l.role;
+        look->tasks = l.count;
+        look->n_refs = 0;
+        for (SlotNo p = l.first; p >= 0; p = map.priorities[p].next) sample_chain(map.priorities[p].list.front, look);
+        if (l.count > 0) return true;
+    }
+    return false;
+}
+
+bool any_held(SlotNo db, bool *by_role) {
+    bool any = false;
+    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
+        if (!map.queues[q].used || map.queues[q].db != db) continue;
+        for (uint32 l = 0; (l = next_lane(q, l)) != 0;) {
+            const Lane &lane = map.lanes[l - 1];
+            if (!lane.held || lane.count == 0) continue;
+            any = true;
+            if (by_role != nullptr) by_role[lane.role] = true;
+        }
+    }
+    return any;
 }
 
 bool any_idle_worker() {

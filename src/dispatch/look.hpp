@@ -35,6 +35,18 @@ struct RoleLook {
     bool full;       // max_workers_per_role is reached and all are busy
 };
 RoleLook look_at_role(SlotNo role);
+// Ready tasks of a queue that are held because their role does not exist. Those that have ended since may be among them: the first ones are given
+// for asking their rows.
+struct HeldLook {
+    SlotNo role;
+    int64 tasks;
+    int n_refs;
+    TaskRef refs[1000];
+};
+// One role after the other; *lane is 0 before the first. False: no more.
+bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
+// Whether any are, and (nullptr: not wanted) of which roles.
+bool any_held(SlotNo db, bool *by_role);
 
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();

@@ -218,7 +218,7 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     return best_outside_lane(no, queues).lane >= 0;
 }
 
-int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
+int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most) {
     drain_inboxes(db);
     for (uint32 i = pg_atomic_read_u32(&map.roles[role].first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
         Source &s = map.sources[i - 1];
@@ -226,8 +226,13 @@ int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most) {
         pg::LwLockGuard lock(namespace_lock(s.ns));
         Candidate c = best_lane(s);
         if (c.lane < 0) continue;
+        SlotNo queue = map.lanes[c.lane].queue;
+        if (c.group != 0) {
+            out[0] = {slab_entry<GroupNode>(group(c.group).first)->ref, queue, group(c.group).key};
+            return 1;
+        }
         int n = 0;
-        take_off(c, Min(most, c.ready()), false, [&](const Taken &t) { out[n++] = t.ref; });
+        take_off(c, Min(most, c.ready()), false, [&](const Taken &t) { out[n++] = {t.ref, queue, 0}; });
         return n;
     }
     return 0;

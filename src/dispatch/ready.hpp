@@ -28,8 +28,15 @@ int pop_for_outside(SlotNo ns, std::span<const SlotNo> queues, std::span<const S
 // Would pop_for_outside find something?
 bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);
 
-// Pops tasks of a role for the scheduler itself, without limits or reservations.
-int pop_for_scheduler(SlotNo db, SlotNo role, TaskRef *out, int most);
+// A ready task as its lists know it; group: key of its group, 0 none.
+struct Ready {
+    TaskRef ref;
+    SlotNo queue;
+    uint64 group;
+};
+// Ready tasks of a role for the scheduler itself, without limits or reservations: up to `most` of a list, which are popped, or the head of a group,
+// which stays there until it is filed anew or leaves.
+int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most);
 // Tasks of the role that could run now (limits of single queues not counted).
 int64 ready_for_role(SlotNo role);
 // A task of the queue is held, as its row says: takes its place under the limits.

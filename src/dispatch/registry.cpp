@@ -82,7 +82,7 @@ SlotNo make_source(SlotNo ns, SlotNo role) {
 }
 
 // Makes the lane of a role in a queue and publishes it; registry lock held. -1: no room.
-SlotNo make_lane(SlotNo queue, SlotNo role) {
+SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     Queue &q = map.queues[queue];
     SlotNo source = make_source(q.ns, role);
     if (source < 0) return -1;
@@ -92,6 +92,7 @@ SlotNo make_lane(SlotNo queue, SlotNo role) {
     MemSet(&lane, 0, sizeof(Lane));
     lane.queue = queue;
     lane.role = role;
+    lane.held = held;
     lane.source = source;
     lane.first = lane.next_active = lane.prev_active = -1;
     pg_atomic_init_u32(&lane.next_of_queue, pg_atomic_read_u32(&q.first_lane));
@@ -301,7 +302,7 @@ SlotNo find_role(SlotNo db, int32 role_id) {
     return -1;
 }
 
-SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
+SlotNo ensure_role(SlotNo db, int32 role_id) {
     SlotNo made = find_role(db, role_id);
     if (made >= 0) return made;
     {
@@ -313,7 +314,6 @@ SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
             MemSet(&e, 0, sizeof(Role));
             e.db = db;
             e.role_id = role_id;
-            e.oid = oid;
             pg_write_barrier();
             e.used = true;
             map.shared->used_roles = Max(map.shared->used_roles, r + 1);
@@ -324,17 +324,20 @@ SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid) {
     return made;
 }
 
-SlotNo ensure_lane(SlotNo queue, SlotNo role) {
+SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held) {
     begin_use();
     Queue &q = map.queues[queue];
-    for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        if (map.lanes[l - 1].role == role) return static_cast<SlotNo>(l - 1);
-    SlotNo made = -1;
+    auto find = [&q, role, held] {
+        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+            if (map.lanes[l - 1].role == role && map.lanes[l - 1].held == held) return static_cast<SlotNo>(l - 1);
+        return SlotNo(-1);
+    };
+    SlotNo made = find();
+    if (made >= 0) return made;
     {
         pg::LwLockGuard lock(registry_lock());
-        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-            if (map.lanes[l - 1].role == role) made = static_cast<SlotNo>(l - 1);
-        if (made < 0) made = make_lane(queue, role);
+        made = find();
+        if (made < 0) made = make_lane(queue, role, held);
     }
     if (made < 0) table_full("role in a queue", map.shared->n_lanes);
     return made;

@@ -39,10 +39,10 @@ HighestIds highest_ids(SlotNo db);
 SlotNo ensure_namespace(SlotNo db, int32 ns_id);
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);
 SlotNo find_queue(SlotNo db, int32 queue_id);
-SlotNo ensure_role(SlotNo db, int32 role_id, Oid oid);
+SlotNo ensure_role(SlotNo db, int32 role_id);
 SlotNo find_role(SlotNo db, int32 role_id);  // -1 none
-// role -1: the lane of outside workers.
-SlotNo ensure_lane(SlotNo queue, SlotNo role);
+// role -1: the lane of outside workers. held: the one for tasks of a role that does not exist.
+SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
 // Has the queue an entry that is in use? Mostly without a lock.
 bool is_queue_known(SlotNo db, int32 queue_id);
 // Memory has heard of the queue's end; the caches of the catalog may hear a moment later.

@@ -111,6 +111,7 @@ void init_block(const Capacity &c) {
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
     pg_atomic_init_u64(&s->drops, 1);
     for (int i = 0; i < c.users; i++) pg_atomic_init_u64(&map.users[i], 0);
+    for (ConditionVariable &loaded : s->loaded) ConditionVariableInit(&loaded);
     init_pools();
 }
 

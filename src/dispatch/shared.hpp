@@ -42,9 +42,11 @@ struct PriorityList {
 constexpr int unhinted = status_count;
 constexpr int count_kinds = status_count + 1;
 
-// Ready tasks of one queue and one role (role -1: for outside workers). Lives as long as its queue.
+// Ready tasks of one queue and one role (role -1: for outside workers). Lives as long as its queue. One that is held has
+// tasks of a role that does not exist: nobody takes them, and it is in no source.
 struct Lane {
     SlotNo queue, role;      // immutable
+    bool held;               // immutable
     pg_atomic_uint32 next_of_queue;  // SlotNo + 1, immutable once published
     SlotNo source;           // immutable
     SlotNo first;            // PriorityList, best first
@@ -87,8 +89,6 @@ struct Role {
     int32 role_id;           // immutable; key in pgqueue_internal.role
     uint64 drop;             // count of its drop (dispatch/users.hpp), 0 it is in use
     Oid oid;                 // written by the scheduler; the role as which the workers connect
-    bool missing;            // no such role: the scheduler fails its tasks
-    bool recorded;           // scheduler: it is in the dictionary
     pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
     pg_atomic_uint32 workers;       // live or starting workers [atomic]
     Deaths deaths;                  // workers that ended by themselves
@@ -193,7 +193,8 @@ struct Database {
     pg_atomic_uint32 groups_torn;    // a group found no memory: no group takes tasks until the rebuild
     pg_atomic_uint32 reload;         // configuration changed
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
-    pg_atomic_uint32 roles_changed;  // a role was renamed or dropped
+    pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped
+    pg_atomic_uint32 handlers_changed;  // handlers were
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;
@@ -251,6 +252,7 @@ struct Shared {
     WorkerSlot workers[max_workers];
     ResultWaiter waiters[max_result_waiters];
     TaskWaiter task_waiters[max_task_waiters];
+    ConditionVariable loaded[max_databases];  // broadcast when a database is Ready, and when its scheduler leaves
     pg_atomic_uint32 awaited[awaited_cells];  // edges to tasks, by hash of database and id
     int32 n_leases;
     pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1

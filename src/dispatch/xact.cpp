@@ -18,7 +18,10 @@
 namespace pgqueue::dispatch {
 namespace {
 
-enum class ActionKind { Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker };
+enum class ActionKind {
+    Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker,
+    Handlers
+};
 
 struct Action {
     SubTransactionId sub;
@@ -201,6 +204,9 @@ void run_action(const Action &a) {
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
+        case ActionKind::Handlers:
+            if (my_db >= 0) pg_atomic_write_u32(&database(my_db).handlers_changed, 1);
+            break;
         case ActionKind::Identity: look_at_identity(); break;
         case ActionKind::Database: {
             SlotNo db = find_database(a.database.oid);
@@ -388,6 +394,7 @@ void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_lease_moved(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
 void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
 void note_ticker(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
+void note_handlers() { add_action(ActionKind::Handlers, -1); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

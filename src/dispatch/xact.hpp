@@ -40,6 +40,8 @@ void note_lease_moved(int64 id, SlotNo queue, uint64 key);
 void note_reread(SlotNo db);
 // A ticker was written: the scheduler reads when it is due.
 void note_ticker(int32 id);
+// Handlers were changed: tasks that are held may be other roles' from the commit on.
+void note_handlers();
 // Something that workers were started or stopped for; wakes the scheduler.
 void note_wake();
 

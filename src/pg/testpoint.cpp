@@ -1,15 +1,19 @@
 #include "pg/testpoint.hpp"
 
+#include "pg/error.hpp"
+
 #ifdef PGQUEUE_TESTPOINTS
 namespace pgqueue::pg {
 
-// Waits on the advisory lock (classid 0x7071, objid hash of the name) as shared and lets it go again; seen in pg_locks as not granted.
+// Waits on the advisory lock (classid 0x7071, objid hash of the name) as shared and lets it go again, for as long as it takes; seen in pg_locks
+// as not granted.
 void wait_at_testpoint(const char *name) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0x7071, DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)))), 2);
     bool outside = !IsTransactionState();
     if (outside) StartTransactionCommand();
-    (void)LockAcquire(&tag, ShareLock, false, false);
+    const int lock_timeout = std::exchange(LockTimeout, 0);
+    with_cleanup([&] { (void)LockAcquire(&tag, ShareLock, false, false); }, [&] { LockTimeout = lock_timeout; });
     LockRelease(&tag, ShareLock, false);
     if (outside) CommitTransactionCommand();
 }

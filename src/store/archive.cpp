@@ -32,14 +32,13 @@ char *archive_statement(int slot) {
                          status_words[static_cast<std::size_t>(i)].data());
     appendStringInfo(&s,
                      " END, t.type, t.command, t.payload, t.headers, t.priority,"
-                     " COALESCE(r.name, pg_catalog.pg_get_userbyid(t.role_id::pg_catalog.oid)::pg_catalog.text),"
+                     " pgqueue_internal.role_of(t.role_id),"
                      " t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
                      " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, e.error_code, e.error_info,"
                      " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
                      " FROM pgqueue_internal.segment_%d t"
                      " JOIN pgqueue_internal.queue q ON q.id = t.queue_id"
                      " JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id"
-                     " LEFT JOIN pgqueue_internal.role r ON r.id = t.role_id"
                      " LEFT JOIN pgqueue_internal.queue o ON o.id = t.origin_queue_id"
                      " LEFT JOIN LATERAL (SELECT x.result FROM pgqueue_internal.outcome_%d x WHERE x.id = t.id ORDER BY x.attempt DESC LIMIT 1) a ON true"
                      " LEFT JOIN LATERAL (SELECT x.error, x.error_code, x.error_info FROM pgqueue_internal.outcome_%d x"

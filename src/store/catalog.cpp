@@ -60,7 +60,6 @@ struct Cache {
     Table<NamespaceInfo> namespaces;
     Table<QueueInfo> queues;
     Table<Grant> grants;
-    Table<RoleInfo> roles;
     HTAB *queue_names;
     Oid admin, user, monitor;
     RoleRights rights[8];  // of the roles that asked last
@@ -68,10 +67,10 @@ struct Cache {
 };
 
 constinit Cached<Cache> cache{};
-constinit Oid watched[4] = {};
+constinit Oid watched[3] = {};
 
-enum WatchedTable { t_namespace, t_queue, t_grant, t_role };
-constexpr const char *table_names[4] = {"namespace", "queue", "namespace_grant", "role"};
+enum WatchedTable { t_namespace, t_queue, t_grant };
+constexpr const char *table_names[3] = {"namespace", "queue", "namespace_grant"};
 
 // One column of the row at hand; NULL gives `none`.
 struct RowReader {
@@ -205,17 +204,10 @@ void read_grant(Cache *into, const RowReader &r) {
     g->privilege = privilege_of(r.string(4));
 }
 
-void read_role(Cache *into, const RowReader &r) {
-    RoleInfo *i = into->roles.add();
-    i->id = static_cast<int32>(r.integer(1));
-    i->oid = static_cast<Oid>(r.integer(2));
-    i->name = r.string(3);
-}
-
 // Finds the tables; raises when the extension is not there.
 void find_tables() {
     Oid schema = get_namespace_oid("pgqueue_internal", true);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         watched[i] = OidIsValid(schema) ? get_relname_relid(table_names[i], schema) : InvalidOid;
         if (!OidIsValid(watched[i]))
             ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -240,12 +232,12 @@ void make_name_index(Cache *into) {
 }
 
 void read_tables(Cache *into) {
-    constexpr void (*readers[4])(Cache *, const RowReader &) = {read_namespace, read_queue, read_grant, read_role};
+    constexpr void (*readers[3])(Cache *, const RowReader &) = {read_namespace, read_queue, read_grant};
     find_tables();
     make_name_index(into);
     // One snapshot, so that no queue is without its namespace: a catalog snapshot is fresh and to be had in parallel mode too.
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_queue]));
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         PGQUEUE_TESTPOINT("catalog-reading");
         read_table(into, watched[i], snapshot, readers[i]);
     }
@@ -265,26 +257,6 @@ void on_relcache(Datum, Oid relid) {
 }
 
 void on_syscache(Datum, int, uint32) { cache.forget(); }
-
-// Gives a role a key of its own, because a restored role has taken its oid.
-int32 add_role(Oid role) {
-    Oid types[2] = {OIDOID, TEXTOID};
-    Datum values[2] = {ObjectIdGetDatum(role), CStringGetTextDatum(GetUserNameFromId(role, false))};
-    Oid caller;
-    int sec;
-    GetUserIdAndSecContext(&caller, &sec);
-    SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    {
-        pg::SpiSession spi;
-        SPI_execute_with_args("INSERT INTO pgqueue_internal.role (oid, name) VALUES ($1, $2)", 2, types, values, nullptr, false, 0);
-    }
-    SetUserIdAndSecContext(caller, sec);
-    forget_catalog();
-    for (const RoleInfo &r : all_roles())
-        if (r.oid == role) return r.id;
-    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("role was added by a concurrent transaction"), errhint("Retry the transaction."));
-    pg_unreachable();
-}
 
 }  // namespace
 
@@ -314,11 +286,6 @@ std::span<const QueueInfo> all_queues() {
     Cache *c = current();
     return {c->queues.items, static_cast<size_t>(c->queues.count)};
 }
-std::span<const RoleInfo> all_roles() {
-    Cache *c = current();
-    return {c->roles.items, static_cast<size_t>(c->roles.count)};
-}
-
 const NamespaceInfo *namespace_by_name(const char *name) {
     for (const NamespaceInfo &n : all_namespaces())
         if (strcmp(n.name, name) == 0) return &n;
@@ -352,21 +319,6 @@ const QueueInfo *queue_by_id(int32 id) {
     if (!is_in_table(t_queue, id)) return nullptr;
     forget_catalog();
     return current()->queues.find(id);
-}
-
-int32 role_id_of(Oid role) {
-    for (const RoleInfo &r : all_roles())
-        if (r.oid == role) return r.id;
-    // Normally the oid is the key, and the scheduler writes the dictionary's row: no producer waits for another one's first task.
-    for (const RoleInfo &r : all_roles())
-        if (r.id == static_cast<int32>(role)) return add_role(role);
-    return static_cast<int32>(role);
-}
-
-Oid role_oid_of(int32 role_id) {
-    for (const RoleInfo &r : all_roles())
-        if (r.id == role_id) return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(r.oid)) ? r.oid : InvalidOid;
-    return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(static_cast<Oid>(role_id))) ? static_cast<Oid>(role_id) : InvalidOid;
 }
 
 namespace {

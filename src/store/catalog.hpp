@@ -1,4 +1,4 @@
-// Namespaces, queues, grants and roles as this process sees them: a cache over the catalog tables, loaded whole and dropped when one of
+// Namespaces, queues and grants as this process sees them: a cache over the catalog tables, loaded whole and dropped when one of
 // the tables changes (relcache invalidation, sent by the trigger config_changed). Pointers stay valid until the
 // transaction ends.
 #pragma once
@@ -55,12 +55,6 @@ constexpr unsigned priv_all = priv_use | priv_work | priv_manage | priv_read | p
 // The namespace of extension pg_background_queue.
 constexpr const char *background_namespace = "pg_background_queue";
 
-struct RoleInfo {
-    int32 id;
-    Oid oid;
-    const char *name;
-};
-
 // The extension's own (sql/90_register.sql).
 constexpr int32 system_namespace = 2;
 constexpr int32 housekeeping_queue = 1;
@@ -74,17 +68,11 @@ const QueueInfo *queue_by_id(int32 id);
 // Is there such a namespace in the table now? As queue_by_id, not as the cache says.
 bool is_namespace(int32 id);
 
-// The key under which tasks of a role are stored: its oid, unless a restored role has that key.
-int32 role_id_of(Oid role);
-// The role of a key now; the key itself when the dictionary does not know it yet. InvalidOid: no such role any more.
-Oid role_oid_of(int32 role_id);
-
 // What a role may do in a namespace, memberships and pgqueue_admin counted: bits of Privilege.
 unsigned privileges_of(Oid role, int32 ns_id);
 
 std::span<const NamespaceInfo> all_namespaces();
 std::span<const QueueInfo> all_queues();
-std::span<const RoleInfo> all_roles();
 
 // The next question reads the tables again: a commit has been told of before its invalidation was sent.
 void forget_catalog();

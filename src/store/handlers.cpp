@@ -125,6 +125,8 @@ std::span<const HandlerInfo> around_handlers() {
     return {h.around, static_cast<std::size_t>(h.n_around)};
 }
 
+void forget_handlers() { cache.forget(); }
+
 void register_handler_callbacks() {
     CacheRegisterRelcacheCallback(on_relcache, Datum(0));
     CacheRegisterSyscacheCallback(NAMESPACEOID, on_syscache, Datum(0));

@@ -21,6 +21,9 @@ const HandlerInfo *handler_of_type(int32 ns_id, std::string_view type);
 // All functions of a database that run before or after handlers, in the order of registration.
 std::span<const HandlerInfo> around_handlers();
 
+// The next question reads the table again: a commit has been told of before its invalidation was sent.
+void forget_handlers();
+
 void register_handler_callbacks();
 
 }  // namespace pgqueue::store

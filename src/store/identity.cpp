@@ -3,17 +3,6 @@
 #include "pg/guards.hpp"
 
 namespace pgqueue::store {
-namespace {
-
-// Runs the statements; the caller has made itself superuser, as the rights of whoever adopts do not matter here.
-void run_all(std::span<const char *const> statements) {
-    for (const char *sql : statements)
-        if (SPI_execute(sql, false, 0) < 0)
-            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not adopt the database"));
-}
-
-}  // namespace
-
 Identity read_identity() {
     enum { a_system = 1, a_database, a_version };
     Identity id{true, 0};
@@ -35,22 +24,18 @@ Identity read_identity() {
     return id;
 }
 
+void hold() {
+    Oid type = INT4OID;
+    Datum version = Int32GetDatum(schema_version);
+    pg::SpiSession spi;
+    (void)SPI_execute_with_args("INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)",
+                                1, &type, &version, nullptr, false, 0);
+}
+
 void adopt() {
-    char *insert = psprintf("INSERT INTO pgqueue_internal.identity VALUES (" INT64_FORMAT ", %u, %d)", static_cast<int64>(GetSystemIdentifier()), MyDatabaseId, schema_version);
-    const char *const statements[] = {
-        "DELETE FROM pgqueue_internal.identity",
-        insert,
-        // A key that the dictionary does not know is an oid of the old cluster: here it may be somebody else's.
-        "INSERT INTO pgqueue_internal.role (id, oid, name) SELECT DISTINCT s.role_id, NULL::pg_catalog.oid, 'role ' || s.role_id "
-        "FROM pgqueue_internal.segment s WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = s.role_id)",
-        "UPDATE pgqueue_internal.role r SET oid = (SELECT a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = r.name)",
-        "UPDATE pgqueue_internal.namespace n SET owner = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = n.owner_name",
-        "DELETE FROM pgqueue_internal.namespace_grant g WHERE g.role <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.rolname = g.role_name)",
-        "UPDATE pgqueue_internal.namespace_grant g SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = g.role_name AND g.role <> 0",
-        "UPDATE pgqueue_internal.namespace_grant g SET grantor = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = g.grantor_name",
-        "UPDATE pgqueue_internal.ticker t SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = t.role_name",
-        "UPDATE pgqueue_internal.handler h SET role = a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = h.role_name",
-    };
+    Oid types[2] = {OIDOID, INT4OID};
+    Datum values[2] = {ObjectIdGetDatum(MyDatabaseId), Int32GetDatum(schema_version)};
+    // As superuser: the rights of whoever adopts do not matter here.
     Oid caller;
     int sec;
     GetUserIdAndSecContext(&caller, &sec);
@@ -58,7 +43,8 @@ void adopt() {
     {
         pg::SpiSession spi;
         pg::ActiveSnapshot snapshot;
-        run_all(statements);
+        if (SPI_execute_with_args("SELECT pgqueue_internal.adopt_rows($1, $2)", 2, types, values, nullptr, false, 0) < 0)
+            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not adopt the database"));
     }
     SetUserIdAndSecContext(caller, sec);
 }

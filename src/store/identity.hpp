@@ -15,4 +15,7 @@ Identity read_identity();
 // Makes the data this database's own: identity, and the oids of roles found again by name. At commit the caller tells the dispatcher.
 void adopt();
 
+// New tables, whose rows a restore is going to copy: nobody's data, so no process works on it until adopt().
+void hold();
+
 }  // namespace pgqueue::store

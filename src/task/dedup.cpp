@@ -18,9 +18,12 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
         if (holder.until > GetCurrentTimestamp()) raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");
         return false;
     }
+    // While we waited its queue may have been purged, and it with it.
+    AcceptInvalidationMessages();
+    if (store::queue_by_id(row->queue_id) == nullptr) return false;
     touch(*row);
     if (row->status == Status::Retained) raise_duplicate(by, holder.task_id, "is retained and cannot be replaced");
-    if (row->role_id != by.role_id)
+    if (!store::same_role(row->role_id, by.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, holder.task_id),
                 errdetail("It was created by another role."), errhint("Only the role that created a task can replace it."));
     if ((row->flags & flag_command) != (by.flags & flag_command))
@@ -86,23 +89,28 @@ void raise_duplicate(const store::NewTask &task, int64 holder, const char *why) 
     pg_unreachable();
 }
 
-void take_key_back(const store::TaskRow &row) {
+int64 take_key_back(const store::TaskRow &row) {
     store::TaskRow body;
-    if (!store::fetch(row.ref, true, &body) || body.dedup_key == nullptr) return;
+    if (!store::fetch(row.ref, true, &body) || body.dedup_key == nullptr) return 0;
     store::Key key{row.queue_id, body.dedup_key};
     store::KeyHolder holder;
     while (!store::insert_key(key, {row.ref.id, 0})) {
         CHECK_FOR_INTERRUPTS();
         if (!store::read_key(key, true, &holder)) continue;
-        if (holder.task_id != row.ref.id && store::is_unfinished_task(holder.task_id)) {
-            store::NewTask named{};
-            named.dedup_key = body.dedup_key;
-            raise_duplicate(named, holder.task_id, "has it now");
-        }
+        if (holder.task_id != row.ref.id && store::is_unfinished_task(holder.task_id)) return holder.task_id;
         // Written also when it is ours already: housekeeping that has seen the old version does not remove the new one.
         store::write_key(key, {row.ref.id, holder.task_id == row.ref.id ? holder.until : 0});
-        return;
+        return 0;
     }
+    return 0;
+}
+
+void raise_key_taken(const store::TaskRow &row, int64 holder) {
+    store::TaskRow body;
+    store::NewTask named{};
+    if (store::fetch(row.ref, true, &body)) named.dedup_key = body.dedup_key;
+    if (named.dedup_key == nullptr) named.dedup_key = cstring_to_text("");
+    raise_duplicate(named, holder, psprintf("has it now, so task " INT64_FORMAT " stays %s", row.ref.id, word(row.status).data()));
 }
 
 }  // namespace pgqueue::task

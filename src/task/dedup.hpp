@@ -24,7 +24,9 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by);
 
 [[noreturn]] void raise_duplicate(const store::NewTask &task, int64 holder, const char *why);
 
-// A finished task of the queue is to be unfinished again: it needs its key back. PQ002 when another unfinished task has it.
-void take_key_back(const store::TaskRow &row);
+// A finished task of the queue is to be unfinished again: it needs its key back. Returns 0, or the id of the unfinished task that has it.
+int64 take_key_back(const store::TaskRow &row);
+// PQ002: a finished task stays as it is, for the other one has its key.
+[[noreturn]] void raise_key_taken(const store::TaskRow &row, int64 holder);
 
 }  // namespace pgqueue::task

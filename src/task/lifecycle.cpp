@@ -96,7 +96,7 @@ bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.s
 SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server) {
     SlotNo slot = slot_of(queue);
     if (slot < 0) return none;
-    SlotNo role = in_server ? dispatch::ensure_role(dispatch::map.queues[slot].db, role_id, store::role_oid_of(role_id)) : none;
+    SlotNo role = in_server ? dispatch::ensure_role(dispatch::map.queues[slot].db, role_id) : none;
     return dispatch::ensure_lane(slot, role);
 }
 
@@ -176,6 +176,12 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
     row->delayed_at = now;
     if (queue != nullptr)
         row->delayed_at += backoff_wait(queue->backoff, queue->retry_delay, counted, queue->max_retry_delay, queue->retry_jitter, random_fraction());
+    return Status::Retry;
+}
+
+Status uncounted(store::TaskRow *row) {
+    row->uncounted++;
+    row->delayed_at = 0;
     return Status::Retry;
 }
 
@@ -348,16 +354,16 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
     return true;
 }
 
-void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
+int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
     Status from = row->status;
     int32 from_queue = row->queue_id;
     bool finished = !is_unfinished(from);
     count_unhinted(*row, -1);
     row->queue_id = queue.id;
+    if (int64 holder = finished && (row->flags & flag_keyed) != 0 ? take_key_back(*row) : 0; holder != 0) return holder;
     if (from_queue != queue.id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
-    if (finished && (row->flags & flag_keyed) != 0) take_key_back(*row);
     if ((row->flags & (flag_depends | flag_batch)) != 0) wait_again(row);
     if (finished) {
         row->uncounted = row->attempt;
@@ -370,6 +376,7 @@ void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due,
     count_unhinted(*row, 1);
     note_move(from_queue, static_cast<int>(from), queue.id, static_cast<int>(row->status));
     hint_again(*row, finished ? dispatch::Comes::New : dispatch::Comes::Changed);
+    return 0;
 }
 
 }  // namespace pgqueue::task

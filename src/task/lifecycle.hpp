@@ -4,6 +4,7 @@
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "store/catalog.hpp"
+#include "store/roles.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {
@@ -65,6 +66,9 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
 // What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
 
+// What becomes of an attempt that counts for nothing: it is made again at once.
+Status uncounted(store::TaskRow *row);
+
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 
@@ -98,7 +102,8 @@ bool fail_timed_out(store::TaskRow *row, TimestampTz now);
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
 
 // Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun). It goes on in `queue`, which is
-// another one than before when it comes back from a dead-letter queue.
-void revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
+// another one than before when it comes back from a dead-letter queue. Returns 0, or the id of the unfinished task that has its dedup key by now:
+// then it stays as it is.
+int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
 
 }  // namespace pgqueue::task

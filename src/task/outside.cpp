@@ -8,6 +8,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
+#include "task/workflow.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -23,7 +24,8 @@ dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg
 
 // Not due yet, by a hint that came too early.
 void put_off(const store::TaskRow &row, const dispatch::Lease &p) {
-    dispatch::file_hint({row.ref, dispatch::outside_lane(p.queue), row.priority, row.delayed_at, row.dies_at, row.group, dispatch::Comes::Again});
+    TimestampTz due = look_at(row.delayed_at, row.dies_at);
+    dispatch::file_hint({row.ref, dispatch::outside_lane(p.queue), row.priority, due, row.dies_at, row.group, dispatch::Comes::Again});
     dispatch::wake_scheduler(dispatch::map.queues[p.queue].db);
 }
 
@@ -38,13 +40,13 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
         hint_again(*row, dispatch::Comes::Again);  // the queue's executor has changed
         return false;
     }
-    if (row->delayed_at > now) {
-        put_off(*row, p);
-        return false;
-    }
     if (row->dies_at != 0 && row->dies_at <= now) {
         touch(*row);
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
+        return false;
+    }
+    if (row->delayed_at > now) {
+        put_off(*row, p);
         return false;
     }
     if ((row->flags & flag_waits) != 0) return false;

@@ -3,6 +3,7 @@
 #include "core/route.hpp"
 #include "pg/errcodes.hpp"
 #include "store/handlers.hpp"
+#include "store/roles.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -24,18 +25,32 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
     return {steps, n};
 }
 
+// The role whose workers run tasks of a type; one that does not exist, when its handler or a function around that is of such a role: then the
+// tasks wait for it.
+Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
+    if (!store::role_exists(handler.role)) return handler.role;
+    for (const HandlerInfo &h : store::around_handlers())
+        if (h.ns_id == handler.ns_id && begins(h.type, type) && !store::role_exists(h.role)) return h.role;
+    return handler.role;
+}
+
 }  // namespace
 
 int32 runner_of(const store::QueueInfo &queue, const Routed &task) {
     if (!by_handlers(queue, task.flags) || task.type.empty()) return task.role_id;
     const HandlerInfo *h = store::handler_of_type(queue.ns_id, task.type);
-    return h == nullptr ? task.role_id : store::role_id_of(h->role);
+    return h == nullptr ? task.role_id : store::known_role_id_of(runner_of_type(*h, task.type));
 }
 
 int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row) {
     if (!by_handlers(queue, row.flags)) return row.role_id;
     const char *type = row.type != nullptr ? row.type : store::fetch_type(row.ref);
     return runner_of(queue, {row.role_id, row.flags, type != nullptr ? std::string_view(type) : std::string_view()});
+}
+
+bool has_role(const store::TaskRow &row) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
+    return q == nullptr || OidIsValid(store::role_oid_of(runner_of(*q, row)));
 }
 
 Route route_of(const store::QueueInfo &queue, const char *type) {

@@ -28,10 +28,13 @@ void wait_again(store::TaskRow *row);
 // The scheduler's: looks at a task that ended or that waits, and does what follows. False: a row is in somebody's hands, look again.
 bool settle(int64 id, TimestampTz now);
 
+// When a task that is not ready before delayed_at is looked at: it may die before.
+inline TimestampTz look_at(TimestampTz delayed_at, TimestampTz dies_at) { return dies_at != 0 && dies_at < delayed_at ? dies_at : delayed_at; }
+
 // Where the hint of a waiting task goes: due at *due (0 at once). False: nowhere. One that waits for others is looked at when it expires.
 inline bool hint_time(int16 flags, TimestampTz delayed_at, TimestampTz dies_at, TimestampTz *due) {
     bool waits = (flags & flag_waits) != 0;
-    *due = waits ? dies_at : delayed_at;
+    *due = waits ? dies_at : look_at(delayed_at, dies_at);
     return !waits || dies_at != 0;
 }
 

@@ -12,6 +12,7 @@
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
+#include "task/workflow.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
@@ -54,7 +55,7 @@ bool is_for_my_role(const store::TaskRow &row) {
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return false;
-    if (q->server && task::runner_of(*q, row) == mine) return true;
+    if (q->server && store::same_role(task::runner_of(*q, row), mine)) return true;
     task::hint_again(row, dispatch::Comes::Again);
     return false;
 }
@@ -68,17 +69,17 @@ bool is_to_be_charged(const store::TaskRow &row) {
 Verdict claim_one(Hold *h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch_to_change(h->ref, true, row) || !is_waiting(row->status)) return Verdict::Gone;
     if (row->queue_id != map.queues[h->queue].queue_id || !is_for_my_role(*row)) return Verdict::Gone;
+    if (row->dies_at != 0 && row->dies_at <= now) {
+        task::end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
+        return Verdict::Gone;
+    }
     if (row->delayed_at > now) {
-        file_again(*h, row->ref, row->delayed_at, row->dies_at, dispatch::Wait::None);
+        file_again(*h, row->ref, task::look_at(row->delayed_at, row->dies_at), row->dies_at, dispatch::Wait::None);
         return Verdict::Later;
     }
     if (is_to_be_charged(*row)) {
         put_off(*h, row->ref, row->dies_at, dispatch::Wait::Locked);
         return Verdict::Later;
-    }
-    if (row->dies_at != 0 && row->dies_at <= now) {
-        task::end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
-        return Verdict::Gone;
     }
     if ((row->flags & flag_waits) != 0) return Verdict::Gone;
     // It has moved to another group since, or into one, where it has its place.
@@ -103,6 +104,7 @@ int claim(Claimed *out) {
     dispatch::WorkerSlot &w = my_slot();
     int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
     Verdict verdicts[dispatch::max_batch];
+    bool role_there = true;
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
@@ -113,6 +115,8 @@ int claim(Claimed *out) {
     pg::Outcome done = run_own_transaction(
         [&] {
             pg::MemoryScope scope(self.batch);
+            role_there = store::role_exists(GetSessionUserId());
+            if (!role_there) return;
             TimestampTz now = GetCurrentTimestamp();
             for (int i = 0; i < n; i++) {
                 out[i].hold = i;
@@ -124,6 +128,8 @@ int claim(Claimed *out) {
         },
         self.batch);
     synchronous_commit = before;
+    // The scheduler puts back what an ended worker had popped, and sees that nobody takes it.
+    if (!role_there) proc_exit(0);
     if (!done.ok) ereport(LOG, errmsg("pgqueue worker could not claim tasks: %s", done.error.message));
     int ours = 0;
     for (int i = 0; i < n; i++) {

@@ -13,6 +13,7 @@
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
+#include "task/route.hpp"
 #include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
@@ -124,7 +125,10 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
             end.error.message = "the task ran longer than its run limit";
             end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), err::run_limit, now);
             break;
-        case Stop::None: end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now); break;
+        case Stop::None:
+            // Held from now on, when its role was dropped while it ran.
+            end.status = task::has_role(row) ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now) : task::uncounted(&row);
+            break;
     }
     if (record.ran_outside) row.flags |= flag_top_level;
     task::end_attempt(&row, end, now, store::Wait::Block);

@@ -98,7 +98,8 @@ void let_in() {
     look_at_databases = true;
 }
 
-// Each database keeps the names of its roles for a dump; a scheduler that sleeps would hear of the change only when it wakes up.
+// Each database keeps the names of its roles for a dump, and tasks of roles that do not exist; a scheduler that sleeps would hear of the change
+// only when it wakes up.
 void tell_of_roles() {
     for (SlotNo db = 0; db < dispatch::max_databases; db++) {
         dispatch::Database &d = dispatch::database(db);
@@ -109,7 +110,7 @@ void tell_of_roles() {
 }
 
 bool changes_roles(Node *node) {
-    return IsA(node, DropRoleStmt) || (IsA(node, RenameStmt) && reinterpret_cast<RenameStmt *>(node)->renameType == OBJECT_ROLE);
+    return IsA(node, CreateRoleStmt) || IsA(node, DropRoleStmt) || (IsA(node, RenameStmt) && reinterpret_cast<RenameStmt *>(node)->renameType == OBJECT_ROLE);
 }
 
 void on_xact_end(XactEvent event, void *) {

@@ -147,7 +147,10 @@ void serve(bool can_login) {
     // A session that wants the database alone waits for those only whose pid it has seen.
     pg_memory_barrier();
     if (asked_to_leave()) return;
-    executor::connect(dispatch::database(w.db).oid, dispatch::map.roles[w.role].oid, can_login);
+    Oid role = dispatch::map.roles[w.role].oid;
+    // Without a role it would be a superuser's session.
+    if (!OidIsValid(role)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
+    executor::connect(dispatch::database(w.db).oid, role, can_login);
     set_up();
     pg_atomic_write_u64(&w.joined, static_cast<uint64>(pg::monotonic_now()));
     touch();

@@ -180,7 +180,6 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | P0001 | `fail_task` |
 | 25P04 | `transaction_timeout` of the role (PostgreSQL 17 and later) |
 | 0A000 | transaction control, or COPY with the client, in a command |
-| 42704 | the role that created the task does not exist |
 | 57014 | cancelled by `cancel_task`, or the statement by an administrator |
 | 57P01 | the worker process was terminated by an administrator |
 | any other | the SQLSTATE of the failed command |$$;

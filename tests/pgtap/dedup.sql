@@ -120,6 +120,32 @@ SELECT is((SELECT count(*) FROM pgqueue.task_archive WHERE queue = 'archived' AN
 SELECT is((SELECT count(*) FROM pgqueue_internal.dedup WHERE key = 'z'), 0::bigint, 'the row of the key went with a cleaning pass');
 SELECT ok(pgqueue.create_task('archived', '{}', dedup_key => 'z') > 0, 'B10: archived, the key is free');
 
+-- Redrive: a task whose key another one has stays, the rest goes. Fault L7.
+SELECT pgqueue.create_queue('grave', ttl => '0'), pgqueue.create_queue('redriven', ttl => '0', retries => 0, dead_letter => 'grave') \g /dev/null
+SELECT pgqueue.create_tasks('redriven', '{1,2,3}', dedup_keys => '{a,b,c}') \g /dev/null
+SELECT pgqueue.fail_task(id, receipt) FROM pgqueue.next_tasks('w', '{redriven}', 3) \g /dev/null
+SELECT pgqueue.create_task('redriven', '4', dedup_key => 'a', delay => '1 day') AS four \gset
+SET client_min_messages = warning;
+SELECT is(pgqueue.redrive('grave', max_tasks => 1), 1::bigint, 'L7: redrive goes past a task whose key is taken');
+SELECT is(pgqueue.redrive('grave'), 1::bigint, 'L7: and sends the rest');
+SELECT results_eq($$SELECT queue, payload::text, status FROM pgqueue.task WHERE queue IN ('grave', 'redriven') ORDER BY id$$,
+    $$VALUES ('grave', '1', 'failed'), ('redriven', '2', 'retry'), ('redriven', '3', 'retry'), ('redriven', '4', 'new')$$, 'L7: the one that stays is as it was');
+SELECT pgqueue.cancel_task(:four) \g /dev/null
+SELECT is(pgqueue.redrive('grave'), 1::bigint, 'L7: it goes when the key is free');
+-- Two failed ones with the same key.
+SELECT pgqueue.purge_queue('redriven'), pgqueue.create_task('redriven', '5', dedup_key => 'd') \g /dev/null
+SELECT pgqueue.fail_task(id, receipt) FROM pgqueue.next_task('w', 'redriven') \g /dev/null
+SELECT pgqueue.create_task('redriven', '6', dedup_key => 'd') \g /dev/null
+SELECT pgqueue.fail_task(id, receipt) FROM pgqueue.next_task('w', 'redriven') \g /dev/null
+SELECT is(pgqueue.redrive('grave'), 1::bigint, 'L7: of two with one key the first goes');
+SELECT results_eq($$SELECT queue, payload::text FROM pgqueue.task WHERE dedup_key = 'd' AND queue IN ('grave', 'redriven') ORDER BY id$$, $$VALUES ('redriven', '5'), ('grave', '6')$$, 'L7: and the other one stays');
+RESET client_min_messages;
+SELECT pgqueue.create_queue('ungraved', ttl => '0', retries => 0), pgqueue.create_task('ungraved', '7', dedup_key => 'e') \g /dev/null
+SELECT pgqueue.fail_task(id, receipt) FROM pgqueue.next_task('w', 'ungraved') \g /dev/null
+SELECT pgqueue.create_task('ungraved', '8', dedup_key => 'e') \g /dev/null
+SELECT throws_ok($$SELECT pgqueue.retry_task(id) FROM pgqueue.task WHERE queue = 'ungraved' AND status = 'failed'$$, 'PQ002', NULL,
+    'L7: retry_task of a task whose key is taken raises');
+
 -- Dead queues.
 SELECT pgqueue.create_task('held', '{}', dedup_key => 'dead') \g /dev/null
 SELECT pgqueue.delete_queue('held') \g /dev/null

@@ -10,7 +10,7 @@ DECLARE
     row_type regclass := format('pgqueue_internal.segment_%s', segment)::regclass;
 BEGIN
     EXECUTE format('INSERT INTO %s SELECT (jsonb_populate_record(NULL::%1$s, $1)).*', row_type) USING jsonb_build_object('id', id, 'status', status, 'attempt', attempt,
-        'queue_id', (SELECT q.id FROM pgqueue_internal.queue q WHERE q.name = 'q'), 'role_id', (SELECT oid::integer FROM pg_roles WHERE rolname = current_user),
+        'queue_id', (SELECT q.id FROM pgqueue_internal.queue q WHERE q.name = 'q'), 'role_id', (SELECT pgqueue_internal.note_role(oid) FROM pg_roles WHERE rolname = current_user),
         'flags', 0, 'uncounted', 0, 'retries', 3, 'crashes', 0, 'priority', 100, 'pid', 0, 'origin_queue_id', 0, 'epoch', 0, 'receipt', 0, 'run_limit', -1,
         'created_at', '2026-01-01 00:00+00', 'command', 'SELECT 1') || columns;
 END

@@ -382,6 +382,7 @@ ok(status('bare', task('bare', 'SELECT 1'), 'released'), 'A01: and the extension
 # Three databases with work, and process slots for a launcher and three more: they take turns.
 for my $db ('postgres', 'two', 'bare') { in_db($db, q{SELECT pgqueue.create_task('q', command => 'SELECT pg_sleep(0.01)') FROM generate_series(1, 10)}) }
 ok(wait_for($node, $_, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 60), "A31: three databases and three slots: the tasks of $_ end")
+    or diag(in_db($_, 'SELECT t FROM pgqueue.task t WHERE finished_at IS NULL'))
     for 'postgres', 'two', 'bare';
 $node->stop;
 done_testing();

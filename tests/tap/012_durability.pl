@@ -24,7 +24,7 @@ sql(q{
         pgqueue.create_queue('done', retries => 0), pgqueue.create_queue('mail', priority => 7, retention => '3 days'),
         pgqueue.create_queue('held', retries => 5, retry_delay => '1 hour'), pgqueue.create_queue('stock', namespace => 'shop', max_running => 3)});
 
-# A role is renamed: its tasks follow. A role is dropped: its tasks fail, the others run, and the processes live on.
+# A role is renamed: its tasks follow. A role is dropped: its tasks are held, the others run, and the processes live on.
 my $scheduler = pid_of($node, 'pgqueue scheduler');
 sql("SELECT pgqueue.pause_queue('held')");
 my $whose = q{SELECT pgqueue.create_task('held', command => 'SELECT current_user AS who')};
@@ -33,10 +33,14 @@ sql('ALTER ROLE anna RENAME TO anna2');
 sql('DROP OWNED BY carla');
 sql('DROP ROLE carla');
 sql("SELECT pgqueue.resume_queue('held')");
-ok(settled($node, 'postgres'), 'roles: all tasks end');
+ok(wait_for($node, 'postgres', 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '1', 30), 'roles: all tasks end but one');
 is(sql("SELECT string_agg(status || ' ' || role || ' ' || (result->'first'->>'who'), ', ' ORDER BY id) FROM pgqueue.task WHERE id IN ($by_anna, $by_berta)"),
     'released anna2 anna2, released berta berta', 'ALTER ROLE RENAME: tasks run as the renamed role');
-is(sql("SELECT status, error_code, error ~ 'role' FROM pgqueue.task WHERE id = $by_carla"), 'failed|42704|t', 'DROP ROLE: its tasks fail and say why');
+is(sql("SELECT t.id, t.status, t.role, w.reason FROM pgqueue.task t, pgqueue.why(t.id) w WHERE finished_at IS NULL"), "$by_carla|new|carla|role_missing",
+    'L1: DROP ROLE: its tasks are held and say why');
+like(sql("SELECT message FROM pgqueue.health WHERE problem = 'role_missing'"), qr/^one ready task waits for role "carla", which does not exist/, 'L1: health says so');
+sql(sql("SELECT hint FROM pgqueue.health WHERE problem = 'role_missing'"));
+is(sql("SELECT status FROM pgqueue.task WHERE id = $by_carla"), 'cancelled', 'L1: and its hint cancels them');
 is(pid_of($node, 'pgqueue scheduler'), $scheduler, 'DROP ROLE: the scheduler lives on');
 is(sql(q{SELECT owner FROM pgqueue.namespace WHERE namespace = 'shop'}) . sql(q{SELECT string_agg(role, ',' ORDER BY role) FROM pgqueue.namespace_grant}),
     'anna2anna2,anna2,berta,berta,berta', 'roles: names and grants follow');

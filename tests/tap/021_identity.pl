@@ -181,14 +181,15 @@ my $id = task_of('barred', $identity);
 sql(q{ALTER ROLE barred NOLOGIN; SELECT pgqueue.resume_queue('q')});
 is(finish($id), 'released', 'a role that lost LOGIN after it created a task');
 
-# A role that is gone fails its tasks, and nothing else.
+# The tasks of a role that is gone are held, and nothing else.
 sql(q{SELECT pgqueue.pause_queue('q'); CREATE ROLE gone LOGIN; GRANT pgqueue_user TO gone;
       SELECT pgqueue.grant_namespace('default', 'use', 'gone')});
 $id = task_of('gone', 'SELECT 1');
 my $other = task_of('alice', 'SELECT 1');
 sql(q{DROP OWNED BY gone; DROP ROLE gone; SELECT pgqueue.resume_queue('q')});
-is(finish($id), 'failed 42704', 'the task of a dropped role fails');
 ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $other", 'released', 10), 'the others go on, at once');
+is(sql("SELECT t.status, w.reason FROM pgqueue.task t, pgqueue.why(t.id) w WHERE t.id = $id"), 'new|role_missing', 'L1: the task of a dropped role is held');
+is(sql("SELECT pgqueue.cancel_task($id)"), 'cancelled', 'L1: until somebody cancels it');
 
 # Names that shadow ours in the schema of a user change nothing.
 sql(q{DROP EVENT TRIGGER made; CREATE SCHEMA alice AUTHORIZATION alice; SET ROLE alice;

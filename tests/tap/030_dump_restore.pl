@@ -48,7 +48,7 @@ $old->safe_psql('source', q{
 $old->safe_psql('source', q{SELECT pgqueue.create_queue('done', retries => 0, namespace => 'app')});
 $old->safe_psql('source', qq{SET ROLE alice; SELECT pgqueue.create_task('done', command => '$_', namespace => 'app')}) for 'SELECT 42 AS answer', 'SELECT 1 / 0';
 ok(wait_for($old, 'source', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'done' AND finished_at IS NOT NULL}, '2'), 'two tasks have run');
-ok(wait_for($old, 'source', q{SELECT string_agg(name, ' ' ORDER BY name) FROM pgqueue_internal.role}, 'alice gone'), 'the dictionary knows the roles of tasks');
+ok(wait_for($old, 'source', q{SELECT string_agg(name, ' ' ORDER BY name) FROM pgqueue_internal.role}, 'alice gone postgres'), 'the dictionary knows the roles of tasks');
 
 ok(wait_for($old, 'source', q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker IN ('often', 'orphan') AND outcome = 'fired'}, '2'), 'two tickers have fired');
 my $all = q{
@@ -106,6 +106,8 @@ ok(wait_for($new, 'copy', q{SELECT string_agg(result #>> '{first,current_user}',
         'alice alice', 60), 'tasks of alice run as alice');
 is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND role = 'gone' AND status = 'released'}), '0', 'that of the missing role does not run as anybody');
 is($new->safe_psql('copy', q{SELECT count(*) FROM pgqueue.health WHERE problem = 'not_adopted'}), '0', 'health is well again');
+is($new->safe_psql('copy', q{SELECT DISTINCT t.status || ' ' || w.reason || ' ' || w.hint FROM pgqueue.task t, pgqueue.why(t.id) w WHERE role = 'gone' AND command IS NOT NULL}),
+    'new role_missing CREATE ROLE gone;', 'L1: it is held, and why() says how to let it go');
 is($new->safe_psql('copy', q{SELECT string_agg(ticker || ' ' || role, ', ' ORDER BY ticker) FROM pgqueue.ticker WHERE namespace = 'app'}), 'hers alice, often alice, orphan gone', 'tickers have their roles by name');
 $new->safe_psql('copy', q{UPDATE pgqueue.ticker SET period = '1 second' WHERE ticker IN ('often', 'orphan')});
 ok(wait_for($new, 'copy', q{SELECT count(*) > 2 FROM pgqueue.task WHERE ticker = 'often' AND role = 'alice'}, 't'), 'one fires on');

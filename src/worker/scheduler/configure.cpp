@@ -1,11 +1,14 @@
-// Copies of the configuration in shared memory, queues that resume by themselves, and the dictionary of roles.
+// Copies of the configuration in shared memory, queues that resume by themselves, and what follows when roles or handlers have changed.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
+#include "store/handlers.hpp"
+#include "store/roles.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::worker::scheduler {
@@ -13,7 +16,7 @@ namespace {
 
 using dispatch::map;
 
-// Changes of roles (rename, drop) come as syscache invalidations and mark the dictionary for a look.
+// Changes of roles come as syscache invalidations, and before that by roles_changed.
 constinit bool look_at_roles = true;
 constinit bool watching = false;
 
@@ -22,35 +25,23 @@ void on_role_change(Datum, int, uint32) {
     if (MyLatch != nullptr) SetLatch(MyLatch);
 }
 
-bool known_to_dictionary(int32 role_id, const char *name) {
-    for (const store::RoleInfo &r : store::all_roles())
-        if (r.id == role_id) return name == nullptr || strcmp(r.name, name) == 0;
+// Whether tasks are held whose role exists by now.
+bool any_held_needlessly() {
+    auto *held = static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles)));
+    if (!dispatch::any_held(self.db, held)) return false;
+    for (SlotNo r = 0; r < map.shared->used_roles; r++)
+        if (held[r] && OidIsValid(store::role_oid_of(map.roles[r].role_id))) return true;
     return false;
 }
 
-// Writes what the dictionary lacks for one role in use: its row, or its new name.
-void write_role(dispatch::Role &role) {
-    Oid oid = store::role_oid_of(role.role_id);
-    role.missing = !OidIsValid(oid);
-    role.oid = oid;
-    if (role.missing) return;
-    char *name = GetUserNameFromId(oid, true);
-    if (name == nullptr || known_to_dictionary(role.role_id, name)) return;
-    Oid types[3] = {INT4OID, OIDOID, TEXTOID};
-    Datum values[3] = {Int32GetDatum(role.role_id), ObjectIdGetDatum(oid), CStringGetTextDatum(name)};
+// Names in stored rows follow renamed roles, so that a dump finds them again, and restored rows get the roles of their names. False: not all yet.
+bool follow_names() {
     pg::SpiSession spi;
-    SPI_execute_with_args("INSERT INTO pgqueue_internal.role (id, oid, name) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET name = excluded.name", 3, types, values,
-                          nullptr, false, 0);
+    pg::ActiveSnapshot snapshot;
+    SPI_execute("SELECT pgqueue_internal.follow_roles()", false, 1);
+    bool isnull;
+    return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
-
-// Names in the catalog follow renamed roles, so that a dump finds them again.
-constexpr const char *refresh_names =
-    "WITH n AS (UPDATE pgqueue_internal.namespace n SET owner_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = n.owner AND a.rolname <> n.owner_name), "
-    "r AS (UPDATE pgqueue_internal.role r SET name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = r.oid AND a.rolname <> r.name), "
-    "h AS (UPDATE pgqueue_internal.handler h SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = h.role AND a.rolname <> h.role_name), "
-    "t AS (UPDATE pgqueue_internal.ticker t SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = t.role AND a.rolname <> t.role_name), "
-    "d AS (DELETE FROM pgqueue_internal.namespace_grant g WHERE g.role <> 0 AND NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.oid = g.role)) "
-    "UPDATE pgqueue_internal.namespace_grant g SET role_name = a.rolname FROM pg_catalog.pg_authid a WHERE a.oid = g.role AND a.rolname <> g.role_name";
 
 }  // namespace
 
@@ -97,31 +88,28 @@ pg::Deadline resume_paused(const pg::Moment &now) {
     return ok ? next : Min(next, now.in(USECS_PER_SEC));
 }
 
-void write_roles() {
+pg::Deadline follow_roles(const pg::Moment &now) {
+    static constinit pg::Deadline again = never;  // names are looked at then
     if (!watching) {
         CacheRegisterSyscacheCallback(AUTHOID, on_role_change, Datum(0));
         watching = true;
     }
-    bool new_role = false;
-    for (SlotNo r = 0; r < map.shared->used_roles; r++)
-        new_role = new_role || (map.roles[r].used && map.roles[r].db == self.db && !map.roles[r].recorded);
     if (pg_atomic_exchange_u32(&my_db().roles_changed, 0) != 0) look_at_roles = true;
-    if (!new_role && !look_at_roles) return;
-    bool refresh = look_at_roles;
+    bool handlers = pg_atomic_exchange_u32(&my_db().handlers_changed, 0) != 0;
+    if (handlers) store::forget_handlers();
+    if (!look_at_roles && !handlers && !again.passed(now)) return again;
+    bool names = look_at_roles || again.passed(now);
     look_at_roles = false;
-    transact("write the dictionary of roles", [refresh] {
-        pg::ActiveSnapshot snapshot;
-        for (SlotNo r = 0; r < map.shared->used_roles; r++) {
-            dispatch::Role &role = map.roles[r];
-            if (!role.used || role.db != self.db) continue;
-            if (refresh || !role.recorded) write_role(role);
-            role.recorded = true;
-        }
-        if (refresh) {
-            pg::SpiSession spi;
-            SPI_execute(refresh_names, false, 0);
-        }
+    bool done = true, reread = handlers && dispatch::any_held(self.db, nullptr);
+    bool ok = transact("follow changes of roles", [names, &done, &reread] {
+        if (names) done = follow_names();
+        reread = reread || any_held_needlessly();
     });
+    // Tasks that are held may be ready now, or another role's.
+    if (reread) pg_atomic_write_u32(&my_db().lost, 1);
+    if (!ok && handlers) pg_atomic_write_u32(&my_db().handlers_changed, 1);
+    if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
+    return reread ? now.in(0) : again;
 }
 
 }  // namespace pgqueue::worker::scheduler

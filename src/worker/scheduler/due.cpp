@@ -39,6 +39,19 @@ void expire_one(const TaskRef &ref, TimestampTz now) {
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
 }
 
+// A task whose end comes before its time: the row decides. One that was given another end has another hint as well.
+void look_at_end(const dispatch::DueEntry &e, TimestampTz now) {
+    store::TaskRow row;
+    store::Locked locked = store::lock(e.ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held) {
+        if (!dispatch::put_off(self.db, dispatch::Wait::Failed, e)) pg_atomic_write_u32(&my_db().lost, 1);
+    } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
+        task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+    }
+}
+
+bool is_over(const dispatch::DueEntry &e, TimestampTz now) { return e.dies != 0 && e.dies <= now; }
+
 // The time of a task with a group key has come, or that of its group: the row says what becomes of it.
 void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
     SlotNo queue = dispatch::queue_of_grouped(e);
@@ -77,14 +90,15 @@ pg::Deadline move_due(const pg::Moment &now) {
     dispatch::DueEntry batch[due_batch];
     int n;
     while ((n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
-        bool grouped = false;
+        int rows = 0;  // that have to be looked at
         for (int i = 0; i < n; i++) {
-            grouped = grouped || dispatch::is_grouped(batch[i]);
-            if (!dispatch::is_grouped(batch[i])) move_to_lane(batch[i]);
+            if (dispatch::is_grouped(batch[i]) || is_over(batch[i], now.wall))
+                batch[rows++] = batch[i];
+            else
+                move_to_lane(batch[i]);
         }
-        bool ok = !grouped || transact("look at tasks of groups", [&] {
-            for (int i = 0; i < n; i++)
-                if (dispatch::is_grouped(batch[i])) look_at_grouped(batch[i], now.wall);
+        bool ok = rows == 0 || transact("look at tasks whose time has come", [&] {
+            for (int i = 0; i < rows; i++) dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall);
         });
         if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
     }

@@ -203,6 +203,7 @@ void rebuild() {
     dispatch::open_groups(self.db);
     pg_atomic_write_u32(&d.unwatched, scan.unwatched);
     owe_charges();
+    ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     dispatch::post_settle_all(self.db);
     d.rebuilds++;
     pfree(scan.counts);

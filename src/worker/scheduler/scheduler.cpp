@@ -39,6 +39,7 @@ void at_exit(int, Datum) {
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u32(&d.scheduler_pid, 0);
+    ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
     dispatch::wake_launcher();
 }
 
@@ -152,9 +153,10 @@ pg::Deadline turn() {
     pg::Moment now = pg::this_moment();
     if (uint32 seen = pg_atomic_read_u32(&d.identity_changed); seen != 0) {
         check_identity();
-        // One more change meanwhile: asked again in the next turn.
-        pg_atomic_compare_exchange_u32(&d.identity_changed, &seen, 0);
         rebuild();
+        // One more change meanwhile: asked again in the next turn. Until then nothing is handed out.
+        pg_atomic_compare_exchange_u32(&d.identity_changed, &seen, 0);
+        ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
     }
     if (has_late_deltas()) apply_late_deltas();
     if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
@@ -175,7 +177,7 @@ pg::Deadline turn() {
     next = Min(next, free_places(now));
     next = Min(next, settle_dependencies(now));
     next = Min(next, resume_paused(now));
-    write_roles();
+    next = Min(next, follow_roles(now));
     next = Min(next, staff(now));
     return Min(next, housekeeping(now));
 }

@@ -39,10 +39,10 @@ bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 // dependencies.cpp: tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
 
-// configure.cpp: copies of the configuration, and the dictionary of roles.
+// configure.cpp: copies of the configuration, and changes of roles and handlers.
 void load_configuration();
 pg::Deadline resume_paused(const pg::Moment &now);
-void write_roles();
+pg::Deadline follow_roles(const pg::Moment &now);
 
 // topics.cpp: the queues of extension pg_background_queue follow its settings.
 pg::Deadline follow_topics(const pg::Moment &now);

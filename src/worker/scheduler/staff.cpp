@@ -2,14 +2,14 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
-#include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
-#include "task/route.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -105,6 +105,20 @@ bool can_login(Oid oid) {
     return yes;
 }
 
+enum class Present { Yes, No, Unknown };
+
+// Who the role is now, and whether it may log in.
+Present look_at_role(SlotNo no, bool *login) {
+    Oid oid = InvalidOid;
+    bool ok = transact("look at a role", [&oid, login, no] {
+        oid = store::role_oid_of(map.roles[no].role_id);
+        *login = can_login(oid);
+    });
+    if (!ok) return Present::Unknown;
+    if (OidIsValid(oid)) map.roles[no].oid = oid;
+    return OidIsValid(oid) ? Present::Yes : Present::No;
+}
+
 enum class Started { Yes, NoSlot, Limit };
 
 Started start_one(SlotNo role, bool login) {
@@ -163,34 +177,39 @@ Demand demand_of(SlotNo role) {
     return d;
 }
 
-// One task of a role that does not exist any more fails, unless its handler belongs to another role by now.
-void fail_one_without_role(const TaskRef &ref, SlotNo role) {
+// Files a ready task of a role that does not exist where nobody takes it, or where it belongs, when that is elsewhere by now.
+void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
-    if (store::lock(ref, store::Wait::Skip, true, &row) != store::Locked::Yes || !is_waiting(row.status)) return;
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) return;
-    if (!task::runs_in_server(*q, row.flags) || task::runner_of(*q, row) != map.roles[role].role_id) {
-        task::hint_again(row, dispatch::Comes::Again);
-        return;
-    }
-    bool by_handler = task::by_handlers(*q, row.flags) && task::route_of(*q, row.type).found;
-    pg::ErrorReport e;
-    e.sqlstate = ERRCODE_UNDEFINED_OBJECT;
-    e.message = psprintf(by_handler ? "role of the task's handler (%d) does not exist" : "role of the task (%d) does not exist", map.roles[role].role_id);
-    e.hint = by_handler ? "Register the handler again as an existing role, then retry the task." : "Create the task again as an existing role.";
-    task::end_waiting(&row, Status::Failed, e, GetCurrentTimestamp(), store::Wait::Skip);
+    bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
+    const store::QueueInfo *q = waits ? store::queue_by_id(row.queue_id) : nullptr;
+    dispatch::Hint hint;
+    bool known = q != nullptr && task::hint_of(*q, row, dispatch::Comes::Again, &hint);
+    bool moved = !known || map.lanes[hint.lane].queue != ready.queue || hint.group != ready.group;
+    if (ready.group != 0 && moved) dispatch::leave_group(ready.queue, ready.group, ready.ref.id);
+    if (!known) return;
+    if (map.lanes[hint.lane].role == role) hint.lane = dispatch::ensure_lane(map.lanes[hint.lane].queue, role, true);
+    if (hint.due <= GetCurrentTimestamp()) hint.due = 0;
+    dispatch::file_hint(hint);
 }
 
-// Tasks of a role that does not exist any more fail at once.
-void fail_without_role(SlotNo role) {
-    TaskRef refs[dispatch::max_batch];
-    int n;
-    while ((n = dispatch::pop_for_scheduler(self.db, role, refs, dispatch::max_batch)) > 0) {
-        const TaskRef *first = refs;
-        transact("fail tasks of a dropped role", [first, n, role] {
-            for (int i = 0; i < n; i++) fail_one_without_role(first[i], role);
+// Tasks of a role that does not exist are held: workers that it still has leave, what is ready is filed apart. False: not all of it in this turn.
+bool hold_tasks(SlotNo role) {
+    constexpr int most = 256;
+    for (WorkerSlot &w : map.shared->workers)
+        if (w.db == self.db && w.role == role && pg_atomic_exchange_u32(&w.leave, 1) == 0) dispatch::wake_procno(w.procno);
+    dispatch::Ready ready[most];
+    for (int done = 0, n; done < most; done += n) {
+        n = dispatch::pop_for_scheduler(self.db, role, ready, most - done);
+        if (n == 0) return true;
+        bool ok = transact("hold tasks of a role that does not exist", [&ready, n, role] {
+            for (int i = 0; i < n; i++) hold_one(ready[i], role);
         });
+        if (!ok) {
+            pg_atomic_write_u32(&my_db().lost, 1);
+            return true;
+        }
     }
+    return false;
 }
 
 // Another database cannot have its first process: places that become free are for it.
@@ -200,17 +219,18 @@ bool others_starve() {
     return false;
 }
 
-// How a role is served after an attempt to start what it needs.
-enum class Served { Well, Short, NotAtAll };
+// How a role is served after an attempt to start what it needs. Again: there is more to do at once.
+enum class Served { Well, Again, Short, NotAtAll };
 
 // Starts what one role needs.
 Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     Demand d = demand_of(no);
     if (d.ready <= 0) return Served::Well;
-    if (map.roles[no].missing) {
-        fail_without_role(no);
-        return Served::Well;
-    }
+    bool login = false;
+    Present present = look_at_role(no, &login);
+    if (present == Present::No) return hold_tasks(no) ? Served::Well : Served::Again;
+    *short_of_slots = *short_of_slots || present == Present::Unknown;
+    if (present == Present::Unknown) return Served::Well;
     // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
     if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
@@ -218,8 +238,6 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
         *short_of_slots = true;
         return Served::Well;
     }
-    bool login = false;
-    transact("look at a role", [&login, no] { login = can_login(map.roles[no].oid); });
     for (int64 want = d.ready - d.idle; want > 0; want--) {
         Started s = d.live > 0 && others_starve() ? Started::NoSlot : start_one(no, login);
         if (s == Started::Yes) {
@@ -297,7 +315,7 @@ pg::Deadline staff(const pg::Moment &now) {
         note_starving(false);
         return never;
     }
-    bool short_of_slots = false, starving = false;
+    bool short_of_slots = false, starving = false, again = false;
     SlotNo roles = map.shared->used_roles, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
         SlotNo r = (begin + i) % roles;
@@ -305,7 +323,8 @@ pg::Deadline staff(const pg::Moment &now) {
         int before = started;
         Served served = staff_role(r, now, &short_of_slots);
         if (started > before) first_served = r + 1;
-        if (served != Served::Well) retire_worker(r, served == Served::NotAtAll, now);
+        if (served == Served::Short || served == Served::NotAtAll) retire_worker(r, served == Served::NotAtAll, now);
+        again = again || served == Served::Again;
         starving = starving || served == Served::NotAtAll;
     }
     note_starving(starving && live_workers() == 0);
@@ -313,7 +332,7 @@ pg::Deadline staff(const pg::Moment &now) {
         d.no_slot_since = 0;
     else if (d.no_slot_since == 0)
         d.no_slot_since = now.monotonic;
-    return short_of_slots ? now.in(turn_length) : never;
+    return again ? now.in(0) : short_of_slots ? now.in(turn_length) : never;
 }
 
 }  // namespace pgqueue::worker::scheduler

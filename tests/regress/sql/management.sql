@@ -22,7 +22,14 @@ SELECT queue, priority FROM pgqueue.get_queue('returns');
 SELECT * FROM pgqueue.get_queue('nosuch');
 SELECT * FROM pgqueue.queue_status WHERE queue = 'orders';
 DELETE FROM pgqueue.queue WHERE queue = 'returns' RETURNING queue;
-SELECT queue FROM pgqueue.delete_queue('orders');
+-- Tasks that cannot be sent back (L7).
+SELECT count(*) FROM pgqueue.create_tasks('orders', '{1,2,3}', dedup_keys => '{a,b,c}');
+SELECT count(pgqueue.fail_task(id, receipt, final => true)) FROM pgqueue.next_tasks('w', '{orders}', 3);
+SELECT count(*) FROM pgqueue.create_tasks('orders', '{1,2}', dedup_keys => '{a,b}');
+SELECT pgqueue.redrive('orders');
+SELECT count(pgqueue.cancel_task(id)) FROM pgqueue.task WHERE queue = 'orders' AND dedup_key = 'a' AND status = 'new';
+SELECT pgqueue.redrive('orders');
+SELECT queue FROM pgqueue.delete_queue('orders', force => true);
 RESET pgqueue.namespace;
 SELECT namespace FROM pgqueue.delete_namespace('shop');
 SELECT namespace FROM pgqueue.get_namespace();
