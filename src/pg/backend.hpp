@@ -148,3 +148,5 @@ extern "C" {
     PG_FUNCTION_INFO_V1(name); \
     }                      \
     extern "C" PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
+
+#include "pg/fault.hpp"

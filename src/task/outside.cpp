@@ -120,6 +120,10 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     bool known = dispatch::find_lease(id, &lease);
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row) : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
+    if (is_waiting(row->status)) {
+        touch(*row);
+        hint_again(*row, dispatch::Comes::Changed);
+    }
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
     if (row->status == Status::Retained) return Held::Yes;
     return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;
@@ -202,6 +206,10 @@ bool lease_over(const dispatch::Lease &seen, const pg::Moment &moment) {
     if (locked == store::Locked::Held) return false;
     if (locked == store::Locked::Gone || row.status != Status::Retained || row.receipt != seen.receipt) {
         // The row says that the attempt is over: only memory is behind.
+        if (locked == store::Locked::Yes && is_waiting(row.status)) {
+            touch(row);
+            hint_again(row, dispatch::Comes::Changed);
+        }
         dispatch::drop_lease(seen.id, seen.receipt);
         return true;
     }

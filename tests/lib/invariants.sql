@@ -21,25 +21,41 @@ CREATE OR REPLACE VIEW pg_temp.live AS
 SELECT t.*, q.name AS queue, n.name AS namespace, q.paused OR n.paused AS paused, q.executor = 'server' OR t.command IS NOT NULL AS in_server
 FROM pgqueue_internal.segment t JOIN pgqueue_internal.queue q ON q.id = t.queue_id JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id;
 
--- Takes and releases all that is handed out, a batch in a transaction.
+-- Takes and releases what a namespace hands out, a batch in a transaction; how many.
+CREATE OR REPLACE PROCEDURE pg_temp.drain_namespace(name text, INOUT done bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    held record;
+BEGIN
+    LOOP
+        SELECT array_agg(t.id) AS ids, array_agg(t.receipt) AS receipts, array_agg(t.attempt) AS attempts INTO held
+        FROM pgqueue.next_tasks('invariants', max_tasks => 1000, lease => '10 minutes', namespace => name) t;
+        EXIT WHEN held.ids IS NULL;
+        PERFORM pgqueue.release_tasks(held.ids, held.receipts);
+        IF pg_temp.has_ledger() THEN
+            EXECUTE 'INSERT INTO ledger.effect SELECT m.id, u.attempt FROM unnest($1, $2) u (id, attempt) JOIN ledger.made m USING (id) WHERE m.effective'
+            USING held.ids, held.attempts;
+        END IF;
+        COMMIT;
+        done := done + cardinality(held.ids);
+    END LOOP;
+    COMMIT;
+END
+$$;
+
+-- Until nothing comes for a while: rate limits hand out a few at a time.
 CREATE OR REPLACE PROCEDURE pg_temp.drain() LANGUAGE plpgsql AS $$
 DECLARE
     name text;
-    held record;
+    done bigint;
+    empty integer := 0;
 BEGIN
-    FOR name IN SELECT n.name FROM pgqueue_internal.namespace n WHERE n.name <> 'pgqueue' LOOP
-        LOOP
-            SELECT array_agg(t.id) AS ids, array_agg(t.receipt) AS receipts, array_agg(t.attempt) AS attempts INTO held
-            FROM pgqueue.next_tasks('invariants', max_tasks => 1000, lease => '10 minutes', namespace => name) t;
-            EXIT WHEN held.ids IS NULL;
-            PERFORM pgqueue.release_tasks(held.ids, held.receipts);
-            IF pg_temp.has_ledger() THEN
-                EXECUTE 'INSERT INTO ledger.effect SELECT m.id, u.attempt FROM unnest($1, $2) u (id, attempt) JOIN ledger.made m USING (id) WHERE m.effective'
-                USING held.ids, held.attempts;
-            END IF;
-            COMMIT;
+    WHILE empty < 4 LOOP
+        done := 0;
+        FOR name IN SELECT n.name FROM pgqueue_internal.namespace n WHERE n.name <> 'pgqueue' LOOP
+            CALL pg_temp.drain_namespace(name, done);
         END LOOP;
-        COMMIT;
+        empty := CASE done WHEN 0 THEN empty + 1 ELSE 0 END;
+        PERFORM pg_sleep(0.05);
     END LOOP;
 END
 $$;
@@ -122,10 +138,10 @@ CREATE OR REPLACE FUNCTION pg_temp.wrong_holders() RETURNS SETOF text LANGUAGE s
         coalesce((SELECT format('status %s with %s receipt', t.status, CASE WHEN t.receipt = p.receipt THEN 'this' ELSE 'another' END)
                   FROM pg_temp.live t WHERE t.id = p.task_id LIMIT 1), 'missing'))
     FROM p WHERE NOT EXISTS (SELECT FROM pg_temp.live t WHERE t.id = p.task_id AND t.status = 2 AND t.receipt = p.receipt
-                             AND (t.epoch <> 0) = (p.kind = 'hold'))
+                             AND (p.kind = 'lease' OR t.epoch <> 0))
     UNION ALL
     SELECT format('task %s of %s.%s is retained by process %s (%s), holders in memory: %s', t.id, t.namespace, t.queue, t.pid,
-        CASE t.epoch WHEN 0 THEN 'lease until ' || coalesce(t.lease_until::text, 'its session ends') ELSE 'in the server' END,
+        coalesce('lease until ' || t.lease_until, 'no lease'),
         (SELECT count(*) FROM p WHERE p.task_id = t.id))
     FROM pg_temp.live t WHERE t.status = 2 AND (SELECT count(*) FROM p WHERE p.task_id = t.id) <> 1
 $$;

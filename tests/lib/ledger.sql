@@ -4,7 +4,8 @@ CREATE SCHEMA ledger;
 CREATE TABLE ledger.made (
     id bigint PRIMARY KEY,
     removable boolean NOT NULL DEFAULT false,   -- its row may go before its work was done: purged, deleted, no retention
-    effective boolean NOT NULL DEFAULT true     -- it writes into effect
+    effective boolean NOT NULL DEFAULT true,    -- it writes into effect
+    kind text                                   -- as the test likes
 );
 CREATE TABLE ledger.effect (
     id bigint PRIMARY KEY,

@@ -26,6 +26,10 @@ void look_again(const store::TaskRow &row, TimestampTz when) {
 
 void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
+    if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
+        look_again(row, row.dies_at);
+        return;
+    }
     store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, now + int64(USECS_PER_SEC));
     if (locked != store::Locked::Yes || !is_waiting(row.status) || row.dies_at == 0) return;
