@@ -4,7 +4,7 @@ PG_CONFIG ?= pg_config
 export PG_CONFIG
 
 # Goals that are scripts. The scripts install missing packages first, so these goals must not need PGXS.
-SCRIPT_GOALS = check unit bench soak check-majors check-asan check-valgrind check-image demo run stop
+SCRIPT_GOALS = check unit bench bench-quick soak torture check-faults check-majors check-asan check-valgrind check-image demo run stop
 
 .PHONY: $(SCRIPT_GOALS)
 
@@ -20,10 +20,20 @@ unit:
 N ?= 20
 soak:
 	@tests/run --repeat $(N) tap 'crash_*'
+# Random load against chaos for so many seconds; make check has two minutes of it.
+SECONDS ?= 3600
+torture:
+	@PGQUEUE_TORTURE_SECONDS=$(SECONDS) tests/run tap 090_torture
+# A fault at every point; make check has a sample of it.
+check-faults:
+	@PGQUEUE_FAULTS_STEP=1 tests/run tap 091_faults
 check-majors check-asan check-valgrind check-image:
 	@tests/tools/$@
 bench:
 	@tests/bench/run $(ROWS)
+# Two builds in turns: make bench-quick OLD=commit
+bench-quick:
+	@tests/bench/quick $(OLD) $(ROWS)
 demo:
 	@KEEP=$(KEEP) tests/demo/run
 run:

@@ -114,6 +114,11 @@ CREATE FUNCTION pgqueue_internal.incidents() RETURNS TABLE (error_code text, tas
 CREATE FUNCTION pgqueue_internal.clean(segment_limit bigint, at timestamptz) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_clean';
 
+-- What shared memory says is taken, for tests. namespace, queue: running; groups: held tasks of groups of a queue; lease, hold: one each, with task, receipt
+-- and process; worker: its slot; role, cluster: workers. id: of the namespace, queue or role.
+CREATE FUNCTION pgqueue_internal.places() RETURNS TABLE (kind text, id integer, task_id bigint, receipt bigint, pid integer, taken bigint)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_places';
+
 -- Tells the launcher of this database and, outside a restore, makes it the real one.
 CREATE FUNCTION pgqueue_internal.register_database() RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_register_database';

@@ -25,10 +25,16 @@ Size dispatch_bytes() { return Size(pgqueue::config::dispatch_memory) * 1024; }
 void on_request() {
     if (previous_request) previous_request();
     pgqueue::dispatch::request_shared(dispatch_bytes());
+#ifdef PGQUEUE_TESTPOINTS
+    RequestAddinShmemSpace(pgqueue::pg::fault_bytes());
+#endif
 }
 
 void on_startup() {
     if (previous_startup) previous_startup();
+#ifdef PGQUEUE_TESTPOINTS
+    pgqueue::pg::attach_faults();
+#endif
     if (pgqueue::dispatch::attach_shared(dispatch_bytes())) pgqueue::dispatch::open_running_file();
 }
 

@@ -43,9 +43,8 @@ const store::QueueInfo &lock_owned(const char *ns_name, bool manage_only, store:
     owned_queue(*row, ns_name, manage_only);
     if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
     AcceptInvalidationMessages();
-    const store::QueueInfo &q = owned_queue(*row, ns_name, manage_only);
     task::touch(*row);
-    return q;
+    return owned_queue(*row, ns_name, manage_only);
 }
 
 // The worker that runs this attempt; -1 none.

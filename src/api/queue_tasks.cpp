@@ -16,7 +16,9 @@ PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 id = PG_GETARG_INT64(0);
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
     store::TaskRow row;
-    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Failed) PG_RETURN_NULL();
+    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes) PG_RETURN_NULL();
+    task::let_go(row);
+    if (row.status != Status::Failed) PG_RETURN_NULL();
     const store::QueueInfo *q = row.origin_queue_id != 0 ? store::queue_by_id(row.origin_queue_id) : nullptr;
     if (q == nullptr) q = store::queue_by_id(row.queue_id);
     if (q == nullptr) PG_RETURN_NULL();
@@ -70,7 +72,9 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     dispatch::SlotNo new_slot = task::slot_of(*store::queue_by_id(new_id));
     each_held(slot, [&](int64 id) {
         store::TaskRow row;
-        if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.queue_id != old_id) return;
+        if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;
+        task::let_go(row);
+        if (row.status != Status::Retained || row.queue_id != old_id) return;
         row.queue_id = new_id;
         store::update(&row, nullptr, store::Wait::Block);
         dispatch::note_count(new_slot, -1, static_cast<int>(Status::Retained), 1);

@@ -87,6 +87,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     if (!store::find(id, true, &row)) no_task(id);
     queue_of(row, text_arg(fcinfo, 1));
     if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes) no_task(id);
+    task::touch(row);
     // While we waited for the row its queue and our rights may have changed.
     AcceptInvalidationMessages();
     const store::QueueInfo &queue = queue_of(row, text_arg(fcinfo, 1));
@@ -98,7 +99,6 @@ PGQ_FUNCTION(pgqueue_run_task) {
     InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext};
     if (row.command == nullptr) run.route = task::route_of(queue, row.type);
     require_handler_role(run.route, id);
-    task::touch(row);
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;

@@ -349,6 +349,14 @@ void end_group(SlotNo queue, GroupNo no, bool unused) {
     end_one_locked(queue, no, unused);
 }
 
+void forget_running_locked(SlotNo queue) {
+    each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
+        if (g.queue != queue || g.running == 0) return;
+        g.running = 0;
+        settle_group(no, true);
+    });
+}
+
 void end_groups(std::span<const Place> places) {
     for (std::size_t i = 0; i < places.size();) {
         if (places[i].group == 0) {

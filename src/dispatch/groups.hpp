@@ -28,6 +28,8 @@ GroupTask take_head_locked(GroupNo no, bool run);
 void end_group(SlotNo queue, GroupNo no, bool unused);
 // The same for many that were started, with the lock of their namespace taken once.
 void end_groups(std::span<const Place> places);
+// Nobody has a task of the groups of this queue.
+void forget_running_locked(SlotNo queue);
 // A waiting task has left its group without having been taken from it.
 void leave_group(SlotNo queue, uint64 key, int64 id);
 // A task of this key is held, as its row says (rebuild). 0: no memory.

@@ -77,12 +77,11 @@ enum class Owed : uint8 {
     Nothing,
     Check,       // its lease was restored from the row, which may have changed since
     PutBack,     // popped by a worker that ended
-    GiveBack,    // held, but not begun
+    GiveBack,    // held, but not begun, or nobody's
     Crash,       // it ran when its process ended by itself, or with the server
     Terminated,  // it ran when an administrator ended its process
     TimedOut,    // it ran when the server ended its process at transaction_timeout
     Charge,      // it ran when the server crashed, and its claim was lost with the crash
-    Found,       // retained, and nobody had it
 };
 
 // A task that an outside worker holds, or is about to. Lease lock of its id while it is Held, else its session writes it alone.

@@ -81,6 +81,31 @@ void end_running_all(std::span<const Place> places) {
     for (const Place &p : places) end_running(p.queue, 0);
 }
 
+PlacesLook look_at_places(SlotNo no) {
+    const Queue &q = map.queues[no];
+    PlacesLook look{};
+    pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
+    look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
+    each_entry<Group>(map.namespaces[q.ns].groups, [&look, no](GroupNo, const Group &g) {
+        if (g.queue == no) look.in_groups += g.running;
+    });
+    return look;
+}
+
+bool forget_places(SlotNo queue, const PlacesLook &seen) {
+    Queue &q = map.queues[queue];
+    Namespace &ns = map.namespaces[q.ns];
+    pg::LwLockGuard lock(namespace_lock(q.ns));
+    uint32 running = seen.running;
+    if (!pg_atomic_compare_exchange_u32(&q.running, &running, 0)) return false;
+    pg_atomic_fetch_sub_u32(&ns.running, seen.running);
+    if (seen.in_groups != 0) forget_running_locked(queue);
+    pg_atomic_write_u32(&q.blocked, 0);
+    pg_atomic_write_u32(&ns.blocked, 0);
+    revise_queue_locked(queue);
+    return true;
+}
+
 void unreserve(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     if (group != 0) end_group(queue, group, true);

@@ -43,6 +43,15 @@ int64 ready_for_role(SlotNo role);
 void take_places(SlotNo queue);
 // Undoes the reservation of a task, also in its group (0: it is in none), and unblocks what waited for it.
 void end_running(SlotNo queue, GroupNo group);
+// Places that are taken under the limits of a queue and of its groups.
+struct PlacesLook {
+    uint32 running;
+    int32 in_groups;
+    bool operator==(const PlacesLook &) const = default;
+};
+PlacesLook look_at_places(SlotNo queue);
+// Gives those back that were seen and that nobody has. False: there are others by now.
+bool forget_places(SlotNo queue, const PlacesLook &seen);
 void end_running_all(std::span<const Place> places);
 // The same for one that was popped and not started: its tokens go back too.
 void unreserve(SlotNo queue, GroupNo group);

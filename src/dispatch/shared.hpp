@@ -224,6 +224,8 @@ struct Database {
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
     Cleaning cleaning;
+    pg_atomic_uint32 changed;        // something was handed over since the last look for what was forgotten
+    Deadline next_look;              // scheduler: not before (scheduler/reconcile.cpp)
     // last housekeeping, for health
     pg_atomic_uint32 cleaning_held_back;
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown

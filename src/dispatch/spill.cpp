@@ -1,6 +1,6 @@
 #include "dispatch/spill.hpp"
 
-#include "pg/guards.hpp"
+#include "dispatch/lists.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -29,34 +29,6 @@ bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
 void fail(SlotNo db, const char *what) {
     ereport(LOG, errcode_for_file_access(), errmsg("pgqueue could not %s its spill file: %m", what));
     pg_atomic_write_u32(&database(db).lost, 1);
-}
-
-// Every list of a database: visited with the number of the lock's owner. F: bool(PageList *, LWLock *), false ends.
-template <typename F>
-void each_list(SlotNo db, F f) {
-    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
-        Queue &queue = map.queues[q];
-        if (!queue.used || queue.db != db) continue;
-        for (uint32 l = pg_atomic_read_u32(&queue.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-            LWLock *lock = namespace_lock(queue.ns);
-            // Only this process takes priorities' pages away in the middle; their chain is read under the lock.
-            for (int i = 0;; i++) {
-                PageList *list = nullptr;
-                {
-                    pg::LwLockGuard guard(lock);
-                    SlotNo p = map.lanes[l - 1].first;
-                    for (int k = 0; k < i && p >= 0; k++) p = map.priorities[p].next;
-                    if (p >= 0) list = &map.priorities[p].list;
-                }
-                if (list == nullptr) break;
-                if (!f(list, lock)) return;
-            }
-        }
-    }
-    for (PageList &list : database(db).due)
-        if (!f(&list, due_lock(db))) return;
-    for (PageList &list : database(db).put_off)
-        if (!f(&list, due_lock(db))) return;
 }
 
 uint32 take_file_slot(SlotNo db) {
@@ -209,6 +181,20 @@ bool read_page(SlotNo db, PageList *list, LWLock *lock) {
 }
 
 }  // namespace
+
+bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg) {
+    auto *bytes = static_cast<Page *>(palloc(page_bytes));
+    bool ok = true;
+    for (PageNo dir = list.dir; dir != 0 && ok; dir = page(dir)->next)
+        for (int i = page(dir)->head; i < page(dir)->count && ok; i++) {
+            CHECK_FOR_INTERRUPTS();
+            ok = transfer(db, page(dir)->slots[i], bytes, false);
+            if (ok) visit(arg, *bytes);
+        }
+    pfree(bytes);
+    if (!ok) fail(db, "read");
+    return ok;
+}
 
 void reset_spill_file(SlotNo db) {
     char path[MAXPGPATH];

@@ -11,6 +11,8 @@ void reset_spill_file(SlotNo db);
 int spill_pages(SlotNo db, uint32 target);
 // Brings pages back for every list whose front runs out. Returns pages read.
 int refill_lists(SlotNo db);
+// Shows the pages of a list that are in the file, which stay there. False: trouble with the file; what it held is read again from the rows.
+bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg);
 // True when a list of this database waits for pages from the file.
 bool wants_refill(SlotNo db);
 

@@ -254,6 +254,13 @@ void forget_all() {
     packed.out_of_pages = false;
 }
 
+// After a quiet time: the scheduler looks in a while whether anything was forgotten.
+void note_change() {
+    constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
+    pg_atomic_uint32 *changed = &database(my_db).changed;
+    if (pg_atomic_read_u32(changed) == 0 && pg_atomic_exchange_u32(changed, 1) == 0) wake_scheduler_by(my_db, pg::deadline_in(a_while));
+}
+
 void at_commit() {
     if (any_holds()) my_db = find_database(MyDatabaseId);
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
@@ -263,6 +270,7 @@ void at_commit() {
         hand_over_tasks();
         commit_holds(my_db);
         leave_groups();
+        note_change();
         if (packed.out_of_pages) {
             // What found no page may be of a group, whose order the next ones must not break.
             pg_atomic_write_u32(&database(my_db).groups_torn, 1);

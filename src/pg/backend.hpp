@@ -153,3 +153,5 @@ constexpr int FeBeWaitSetSocketPos = 0;
     PG_FUNCTION_INFO_V1(name); \
     }                      \
     extern "C" PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
+
+#include "pg/fault.hpp"

@@ -55,6 +55,23 @@ void order_slots(const Ring &ring, int *order) {
 
 }  // namespace
 
+bool scan_part(Snapshot snapshot, ScanPlace *place, int blocks, ScanCallback callback, void *arg) {
+    const Scan part{snapshot, callback, nullptr, arg};
+    for (; place->slot < segment_count; *place = {place->slot + 1, 0}) {
+        Relation rel = open_rows(place->slot, AccessShareLock);
+        if (rel == nullptr) continue;
+        BlockNumber end = RelationGetNumberOfBlocks(rel);
+        for (; place->block < end && blocks > 0; place->block++, blocks--) {
+            CHECK_FOR_INTERRUPTS();
+            (void)scan_page(part, rel, place->slot, place->block);
+        }
+        bool more = place->block < end;
+        table_close(rel, NoLock);
+        if (more) return false;
+    }
+    return true;
+}
+
 void scan(Snapshot snapshot, ScanCallback callback, void (*between_pages)(void *), void *arg) {
     Scan all{snapshot, callback, between_pages, arg};
     int order[segment_count];

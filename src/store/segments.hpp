@@ -25,6 +25,15 @@ using ScanCallback = bool (*)(void *arg, const TaskRow &row);
 // Checks for interrupts; calls between_pages(arg) after each page (may be nullptr).
 void scan(Snapshot snapshot, ScanCallback callback, void (*between_pages)(void *), void *arg);
 
+// A scan in parts: where the next part begins.
+struct ScanPlace {
+    int slot;
+    BlockNumber block;
+};
+// Reads the visible rows of at most so many blocks from `place` on, which moves on, under a snapshot of the caller's for each part: rows that move
+// meanwhile may be missed or come twice. True: that was the last part.
+bool scan_part(Snapshot snapshot, ScanPlace *place, int blocks, ScanCallback callback, void *arg);
+
 // How a finished row of a queue ends. The rows of a queue that is gone are garbage at once: the caller says so only when the table of
 // queues has no such queue.
 struct QueueEnd {

@@ -78,13 +78,6 @@ LeaseEnd put_back(const store::TaskRow &row, const dispatch::Lease &lease) {
     return {true, place_of(row)};
 }
 
-// A task that nobody had is ready again as if it had never been taken.
-bool repair(store::TaskRow *row, SlotNo db, Place *place) {
-    if (!give_back(row, place)) return false;
-    dispatch::note_repair(db, dispatch::Repaired::Held);
-    return true;
-}
-
 // The end of an attempt whose process is gone.
 LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz now) {
     LeaseEnd end{};
@@ -97,7 +90,6 @@ LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz
         }
         case Owed::Terminated: end.looked = charge_terminated(row, now); break;
         case Owed::TimedOut: end.looked = fail_timed_out(row, now); break;
-        case Owed::Found: end.looked = repair(row, lease.db, &end.place); break;
         default: end.looked = give_back(row, &end.place);
     }
     if (end.looked) dispatch::note_lease_over(lease.id, lease.receipt);
@@ -129,7 +121,10 @@ LeaseEnd end_lease(const dispatch::Lease &seen, const pg::Moment &now) {
     if (locked == store::Locked::Held) return {};
     if (locked == store::Locked::Gone) return drop(seen);
     if (seen.owed == Owed::PutBack && is_waiting(row.status)) return put_back(row, seen);
-    if (!is_of(row, seen)) return drop(seen);
+    if (!is_of(row, seen)) {
+        let_go(row);
+        return drop(seen);
+    }
     if (seen.owed == Owed::Nothing) return end_outside(&row, seen, now);
     return seen.owed == Owed::Check ? check(row, seen) : end_owed(&row, seen, now.wall);
 }
@@ -143,6 +138,7 @@ bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
         row.attempt = attempt;
         row.started_at = now;
     } else if (row.status != Status::Retained || row.attempt != attempt || row.epoch == dispatch::map.shared->boot_epoch) {
+        let_go(row);
         return true;
     }
     return charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);

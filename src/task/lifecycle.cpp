@@ -163,6 +163,12 @@ void touch(const store::TaskRow &row) {
     if (q != nullptr && hint_of(*q, row, dispatch::Comes::Changed, &hint)) dispatch::note_touched(hint);
 }
 
+void let_go(const store::TaskRow &row) {
+    if (!is_waiting(row.status)) return;
+    touch(row);
+    hint_again(row, dispatch::Comes::Changed);
+}
+
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
     bool collision = sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
     if (collision && row->uncounted < uncounted_most) {

@@ -50,6 +50,9 @@ void note_left_group(const store::TaskRow &row);
 // The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
 void touch(const store::TaskRow &row);
 
+// The caller has locked this row and leaves it as it is: who met the lock has dropped its hint, so a waiting task is hinted again.
+void let_go(const store::TaskRow &row);
+
 // Writes the row with its new status; counts, waiters and outcome follow. False: somebody else was faster (Wait::Skip only).
 struct End {
     AttemptEnd outcome;

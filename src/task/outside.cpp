@@ -104,6 +104,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     bool known = dispatch::find_lease(id, &lease);
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row) : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
+    let_go(*row);
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
     if (row->status == Status::Retained) return Held::Yes;
     return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;

@@ -39,6 +39,7 @@ void remove_edge(int64 awaited, int64 task) {
 bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
     *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
+    if (locked == store::Locked::Yes && !*waits) let_go(*row);
     return locked != store::Locked::Held;
 }
 
@@ -164,6 +165,7 @@ bool settle(int64 id, TimestampTz now) {
     if (there && (row.flags & (flag_depends | flag_batch)) != 0) {
         // Not while retry_task brings it back.
         store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, &row);
+        if (locked == store::Locked::Yes) let_go(row);
         if (locked != store::Locked::Yes || is_unfinished(row.status)) return false;
     }
     bool all = true;

@@ -34,7 +34,9 @@ struct Record {
 // Our claim on the row as it is now, locked or not; raises when somebody has taken it from us.
 void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
     bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes : store::fetch(c.row.ref, false, row);
-    if (!there || row->status != Status::Retained || row->receipt != c.row.receipt)
+    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt;
+    if (there && lock && !ours) task::let_go(*row);
+    if (!ours)
         ereport(ERROR, errcode(err::receipt_not_valid), errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
 }
 

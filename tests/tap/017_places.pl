@@ -13,6 +13,9 @@ sub sql { return $node->safe_psql('postgres', @_); }
 sub used { my ($kind) = @_; return sql("SELECT used FROM pgqueue.memory WHERE kind = '$kind' AND namespace IS NULL"); }
 is(sql(q{SELECT string_agg(kind || ' ' || capacity, ', ' ORDER BY kind) FROM pgqueue.memory WHERE kind IN ('namespaces', 'queues')}),
     'namespaces 64, queues 512', 'the node is small');
+# The queue of the housekeeper has had a task, so that its lane is there.
+sql(q{SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task}, '0'), 'housekeeping is over');
 my ($namespaces, $queues, $lanes) = map { used($_) } qw(namespaces queues lanes);
 
 # Runs a statement n times, each in a transaction of its own, all by one session.

@@ -30,10 +30,13 @@ sub end_attempt
     return sql("SELECT pgqueue.$end FROM pgqueue.next_task('w', '$queue')");
 }
 
+sql(q{SELECT pgqueue.create_queue('told', ttl => '1 hour', retry_delay => '2 hours')});
+my $told = id_of(q{SELECT pgqueue.create_task('told', '{}')});
+end_attempt('told', 'fail_task(id, receipt)');
+like(sql("SELECT reason, message FROM pgqueue.why($told)"), qr/^retry_wait\|It expires at .*, before it is due at /, 'L4: why says so');
 sql(q{SELECT pgqueue.create_queue('failed', ttl => '3 s', retry_delay => '2 s', retries => 5)});
 my $failed = id_of(q{SELECT pgqueue.create_task('failed', '{}', dedup_key => 'k')});
 end_attempt('failed', 'fail_task(id, receipt)') for 1, 2;
-like(sql("SELECT reason, message FROM pgqueue.why($failed)"), qr/^retry_wait\|It expires at .*, before it is due at /, 'L4: why says so');
 expires('a retry', 'failed', $failed);
 
 sql(q{SELECT pgqueue.create_queue('snoozed', ttl => '2 s')});

@@ -176,6 +176,7 @@ cmp_ok(sql(q{SELECT count(DISTINCT kind) FROM journal}), '==', 8, 'every kind of
 cmp_ok(sql(q{SELECT max(generation) FROM pgqueue_internal.ring}), '>', 0, 'segments were rotated meanwhile');
 cmp_ok(sql(q{SELECT count(*) FROM journal}), '>', 100 * $seconds / 12, 'and a lot of them');
 $_->close for @sessions;
+check_invariants($node, 'postgres', 'the end');
 $node->stop('immediate');
 diag("PGQUEUE_MODEL_SEED=$seed") unless Test::More->builder->is_passing;
 done_testing();

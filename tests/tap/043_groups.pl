@@ -187,12 +187,12 @@ is(sql(q{SELECT max(n) <= 2 AND count(*) = count(DISTINCT id) FROM held}), 't', 
 is(sql(q{SELECT count(*) FROM (SELECT started_at, lag(started_at) OVER (PARTITION BY group_key ORDER BY id) AS before FROM pgqueue.task WHERE queue = 'race') o WHERE started_at < before - interval '1 s'}), '0', 'in order');
 
 # group_rate_limit: tokens by group; no worker sleeps for it.
-queue('rate', 'group_rate_limit => 4, group_max_running => 10');
+queue('rate', 'group_rate_limit => 1, group_max_running => 10');
 tasks('rate', 'a a a b b');
 my $t0 = time();
 is(take('rate', 10), 'a1 b4', 'rate limit: one token each');
 take_soon('rate', 10, 'a2 b5 a3', 'the others as tokens come');
-ok(time() - $t0 > 0.45, 'not before their time');
+ok(time() - $t0 > 1.8, 'not before their time');
 # An empty bucket is remembered though its group was empty meanwhile.
 queue('slow', 'group_rate_limit => 0.01');
 tasks('slow', 'a');

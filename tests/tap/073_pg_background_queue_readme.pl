@@ -44,7 +44,8 @@ for my $variant ('pg_background_queue_enqueue', 'pg_background_enqueue')
     is($node->psql($db, 'CREATE EXTENSION pg_background_queue CASCADE'), 0, 'CREATE EXTENSION pg_background_queue CASCADE');
     like(statement('SHOW config_file'), qr/postgresql\.conf$/, 'the place of the configuration');
     statement(q{SELECT extname FROM pg_extension WHERE extname = 'pg_background_queue'}, 'pg_background_queue');
-    # Basic use.
+    # Basic use. Both tasks wait until they were looked at, however long that takes.
+    $node->safe_psql($db, q{SELECT pgqueue.update_namespace('pg_background_queue', paused => true)});
     my $sleep = statement("SELECT $variant('SELECT pg_sleep(5)')");
     my $logging = statement("SELECT $variant(
         'INSERT INTO logs (message) VALUES (''Background task completed'')',
@@ -55,6 +56,7 @@ for my $variant ('pg_background_queue_enqueue', 'pg_background_enqueue')
         ORDER BY id DESC
         LIMIT 10'), qr/^$logging\|pending\|INSERT INTO logs.*\n$sleep\|pending\|SELECT pg_sleep\(5\)\|/, 'both wait');
     statement(q{SELECT COUNT(*) FROM pg_background_tasks WHERE state = 'pending'}, '2');
+    $node->safe_psql($db, q{SELECT pgqueue.update_namespace('pg_background_queue', paused => false)});
     ok(wait_state($node, $db, $sleep, 'running', 10), 'the first one runs');
     statement(q{SELECT COUNT(*) FROM pg_background_tasks WHERE state = 'running'}, '1');
     # Priorities.

@@ -30,11 +30,16 @@ void look_again(const store::TaskRow &row, dispatch::Wait wait) {
 
 void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
+    // Mostly the row need not be locked to see that it lives on.
+    if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
+        look_again(row, dispatch::Wait::None);
+        return;
+    }
     store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, dispatch::Wait::Failed);
-    if (locked != store::Locked::Yes || !is_waiting(row.status) || row.dies_at == 0) return;
-    if (row.dies_at > now)
-        look_again(row, dispatch::Wait::None);
+    if (locked != store::Locked::Yes || !is_waiting(row.status)) return;
+    if (row.dies_at == 0 || row.dies_at > now)
+        task::let_go(row);
     else
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
 }
@@ -47,6 +52,8 @@ void look_at_end(const dispatch::DueEntry &e, TimestampTz now) {
         if (!dispatch::put_off(self.db, dispatch::Wait::Failed, e)) pg_atomic_write_u32(&my_db().lost, 1);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+    } else if (locked == store::Locked::Yes) {
+        task::let_go(row);
     }
 }
 

@@ -43,7 +43,11 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
         store::TaskRow row;
         store::Locked locked = store::lock_by_id(h.ref.id, store::Wait::Skip, false, &row);
         looked = locked != store::Locked::Held;
-        if (locked != store::Locked::Yes || row.status != Status::Retained || row.receipt != h.receipt) return;
+        if (locked != store::Locked::Yes) return;
+        if (row.status != Status::Retained || row.receipt != h.receipt) {
+            task::let_go(row);
+            return;
+        }
         const char *reason = dispatch::cancel_reason(w, h.ref.id, h.attempt);
         task::End end{};
         end.outcome = AttemptEnd::Cancelled;
@@ -88,8 +92,11 @@ bool recover_ended(SlotNo no) {
 void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     store::TaskRow row;
     // While we hold the row of a retained task it cannot end, so its hold is not used again for another one.
-    if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes || row.status != Status::Retained || row.receipt != copy.receipt)
+    if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+    if (row.status != Status::Retained || row.receipt != copy.receipt) {
+        task::let_go(row);
         return;
+    }
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     *taken = pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken));
     PGQUEUE_TESTPOINT("scheduler-taking-back");

@@ -178,6 +178,7 @@ pg::Deadline turn() {
     next = Min(next, settle_dependencies(now));
     next = Min(next, resume_paused(now));
     next = Min(next, follow_roles(now));
+    next = Min(next, reconcile(now));
     next = Min(next, staff(now));
     return Min(next, housekeeping(now));
 }

@@ -36,6 +36,9 @@ bool has_late_deltas();
 // restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False: no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
+// reconcile.cpp: rows that nobody has in memory, and what memory has without a row; there should be none.
+pg::Deadline reconcile(const pg::Moment &now);
+
 // dependencies.cpp: tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
 

@@ -5,7 +5,7 @@ row create_100k "create_tasks, 100,000 in one call (tasks/s)" "unindexed INSERT"
 
 # Transactions a second of 4 clients that run a script.
 clients() {
-  PGHOST=$sock PGOPTIONS='-c synchronous_commit=off' "$bin/pgbench" -n -M prepared -c 4 -j 2 -T 4 \
+  PGHOST=$sock PGOPTIONS='-c synchronous_commit=off' "$bin/pgbench" -n -M prepared -c 4 -j 2 -T "${bench_seconds:-4}" \
     -U postgres -f "$here/$1.sql" bench 2>&1 | sed -n 's/^tps = \([0-9.]*\).*/\1/p'
 }
 # Milliseconds of the fastest of 3 calls by one client.

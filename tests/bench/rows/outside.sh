@@ -7,7 +7,7 @@ row retain_snapshot "retain_100 after ${BENCH_HOLD:=5} s of work under a held sn
 row retain_rate "retain_100, rate_limit set (tasks/s)" "without limit" ">= 0.9 x"
 row retain_groups "retain_100, 10,000 groups (tasks/s)" "without groups" ">= 0.9 x"
 
-retain_tasks=100000
+: "${retain_tasks:=100000}" "${retain_one_tasks:=15000}"
 worker_loop() { PGHOST=$sock PGUSER=postgres PGDATABASE=${db:-bench} "$build/obj-bench/worker_loop" "$@"; }
 # Each with some more than will be measured: the workers are warm before.
 fill_ready() {
@@ -26,12 +26,12 @@ retain_100() {
   drop_queue bench
 }
 
-control_retain_1() { fill_ready 15000; worker_loop drain pop 4 1 15000; }
-reached_retain_1() { fresh_queue bench; fill_queue 15000; worker_loop drain queue 4 1 15000; drop_queue bench; }
+control_retain_1() { fill_ready $retain_one_tasks; worker_loop drain pop 4 1 $retain_one_tasks; }
+reached_retain_1() { fresh_queue bench; fill_queue $retain_one_tasks; worker_loop drain queue 4 1 $retain_one_tasks; drop_queue bench; }
 control_retain_100() { fill_ready $retain_tasks; worker_loop drain pop 4 100 $retain_tasks; }
 reached_retain_100() { retain_100; }
-control_flow_100() { fill_ready 10000; worker_loop flow pop 8 100 4; }
-reached_flow_100() { fresh_queue bench; fill_queue 10000; worker_loop flow queue 8 100 4; drop_queue bench; }
+control_flow_100() { fill_ready 10000; worker_loop flow pop 8 100 "${bench_seconds:-4}"; }
+reached_flow_100() { fresh_queue bench; fill_queue 10000; worker_loop flow queue 8 100 "${bench_seconds:-4}"; drop_queue bench; }
 
 # Work for a while, then retain_100 in the same queue. The design's time is 300 seconds.
 worked_before() {

@@ -31,17 +31,18 @@ SQL
 }
 asynchronous() { sql -c "ALTER SYSTEM SET synchronous_commit = ${1:-off}" -c 'SELECT pg_reload_conf()' >/dev/null; }
 
-control_sql_durable() { ideal 20000 1; }
-reached_sql_durable() { sql_tasks 20000; }
-control_sql_async() { asynchronous; ideal 60000 1; asynchronous on; }
-reached_sql_async() { asynchronous; sql_tasks 60000; asynchronous on; }
+: "${durable_tasks:=20000}" "${async_tasks:=60000}" "${latency_rounds:=300}"
+control_sql_durable() { ideal $durable_tasks 1; }
+reached_sql_durable() { sql_tasks $durable_tasks; }
+control_sql_async() { asynchronous; ideal $async_tasks 1; asynchronous on; }
+reached_sql_async() { asynchronous; sql_tasks $async_tasks; asynchronous on; }
 
 control_latency() { sql -F ' ' -c "SELECT $quantiles FROM ideal_wake(300, 10) AS ms"; }
 reached_latency() {
   fresh_queue latency
   sql -c 'SET synchronous_commit = off' -c 'CALL create_for_latency(20, 0.01)' -c "CALL wait_until_finished('latency')" \
-    -c 'TRUNCATE latency_created, latency_ran' -c 'CALL create_for_latency(300, 0.01)' -c "CALL wait_until_finished('latency')"
-  [ "$(sql -c 'SELECT count(DISTINCT n) FROM latency_ran')" = 300 ] || die "not all tasks ran"
+    -c 'TRUNCATE latency_created, latency_ran' -c "CALL create_for_latency($latency_rounds, 0.01)" -c "CALL wait_until_finished('latency')"
+  [ "$(sql -c 'SELECT count(DISTINCT n) FROM latency_ran')" = $latency_rounds ] || die "not all tasks ran"
   # The commit's own time, from its WAL record.
   sql -F ' ' -c "SELECT $quantiles FROM (
     SELECT extract(epoch FROM min(at) - pg_xact_commit_timestamp(min(xid::text)::xid)) * 1000 AS ms

@@ -3,7 +3,7 @@ package PgQueue;
 use strict;
 use warnings;
 use Exporter 'import';
-use File::Basename qw(basename);
+use File::Basename qw(basename dirname);
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
-  session hold_point pid_at counters_right);
+  session hold_point pid_at counters_right make_ledger check_invariants);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -166,6 +166,31 @@ sub counters_right
     is($node->safe_psql($db, 'SELECT (SELECT count(*) FROM pgqueue.queue_status) = 7 * (SELECT count(*) FROM pgqueue.queue)'), 't',
         "C40: $what: every queue with every status");
     return;
+}
+
+# Makes the tables in which tests prove what their tasks did: tests/lib/ledger.sql.
+sub make_ledger { my ($node, $db) = @_; $node->safe_psql($db, slurp_file(dirname(__FILE__) . '/../../lib/ledger.sql')); return; }
+
+# Tests the invariants of tests/lib/invariants.sql, which also works off what waits: for the end of a test, when its own sessions are closed. What has not
+# come to rest has $timeout seconds after the last change of what is broken, and five times that altogether.
+sub check_invariants
+{
+    my ($node, $db, $what, $timeout) = @_;
+    $timeout //= 60;
+    my $file = dirname(__FILE__) . '/../../lib/invariants.sql';
+    my ($broken, $before, $quiet_since) = ('', '', time());
+    wait_until(
+        sub {
+            my $run = IPC::Run::run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', $file], '>', \my $out, '2>', \my $err);
+            chomp($broken = $out . ($run ? '' : "no answer: $err"));
+            $quiet_since = time() if $broken ne $before;
+            $before = $broken;
+            return $broken eq '' || time() > $quiet_since + $timeout;
+        },
+        5 * $timeout);
+    ok($broken eq '', "$what: the invariants hold");
+    diag($broken) if $broken ne '';
+    return $broken eq '';
 }
 
 # A psql that stays connected: $s->query($sql) returns the unaligned output, $s->send($sql) does not wait, $s->close ends it.

@@ -1,0 +1,44 @@
+// For tests of the look for what was forgotten (worker/scheduler/reconcile.cpp): memory forgets something, which no code of ours does.
+#include "api/call.hpp"
+
+#ifdef PGQUEUE_TESTPOINTS
+
+#include "dispatch/lease.hpp"
+#include "dispatch/ready.hpp"
+#include "task/lifecycle.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+dispatch::SlotNo queue_arg(FunctionCallInfo fcinfo) {
+    const store::NamespaceInfo *ns = store::namespace_by_name("default");
+    return task::slot_of(*store::queue_by_name(ns->id, text_arg(fcinfo, 0)));
+}
+
+}  // namespace
+
+// pgqueue_test_forget_hints(queue text): ready tasks for outside workers; returns how many. A test declares it itself.
+PGQ_FUNCTION(pgqueue_test_forget_hints) {
+    dispatch::SlotNo queue = queue_arg(fcinfo);
+    int32 n = 0;
+    for (int popped = 1; popped > 0; n += popped) {
+        std::span<const dispatch::SlotNo> entries = dispatch::reserve_leases(1);
+        popped = dispatch::pop_for_outside(dispatch::map.queues[queue].ns, {&queue, 1}, entries);
+        if (popped > 0) dispatch::drop_popped(entries[0]);
+        dispatch::return_unheld();
+    }
+    PG_RETURN_INT32(n);
+}
+
+// pgqueue_test_forget_lease(id bigint, receipt bigint): whether there was one.
+PGQ_FUNCTION(pgqueue_test_forget_lease) { PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
+
+// pgqueue_test_take_place(queue text): one that nobody has.
+PGQ_FUNCTION(pgqueue_test_take_place) {
+    dispatch::take_places(queue_arg(fcinfo));
+    PG_RETURN_VOID();
+}
+
+#endif

@@ -1,0 +1,84 @@
+// What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests (tests/lib/invariants.sql).
+#include "api/call.hpp"
+
+#include "dispatch/lease.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/registry.hpp"
+#include "pg/guards.hpp"
+
+using namespace pgqueue;
+using namespace pgqueue::api;
+
+namespace {
+
+// A row of places(): which columns say something depends on the kind.
+struct Place {
+    const char *kind;
+    int32 id;  // of the namespace, queue or role
+    int64 task, receipt;
+    int32 pid;
+    int64 taken;
+};
+
+void put(ReturnSetInfo *info, const Place &p) {
+    bool held = p.task != 0;
+    Datum values[6] = {CStringGetTextDatum(p.kind), Int32GetDatum(p.id), Int64GetDatum(p.task), Int64GetDatum(p.receipt), Int32GetDatum(p.pid), Int64GetDatum(p.taken)};
+    bool nulls[6] = {false, false, !held, !held, p.pid == 0, held};
+    tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
+}
+
+void put_namespaces(ReturnSetInfo *info, dispatch::SlotNo db) {
+    dispatch::each_namespace(db, [info](dispatch::SlotNo no) {
+        dispatch::Namespace &ns = dispatch::map.namespaces[no];
+        put(info, {"namespace", ns.ns_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&ns.running))});
+    });
+}
+
+void put_queues(ReturnSetInfo *info, dispatch::SlotNo db) {
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
+        dispatch::Queue &q = dispatch::map.queues[i];
+        if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
+        dispatch::PlacesLook places = dispatch::look_at_places(i);
+        put(info, {"queue", q.queue_id, 0, 0, 0, static_cast<int32>(places.running)});
+        put(info, {"groups", q.queue_id, 0, 0, 0, places.in_groups});
+    }
+}
+
+void put_leases(ReturnSetInfo *info, dispatch::SlotNo db) {
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
+        dispatch::Lease l;
+        if (dispatch::read_lease(i, db, &l)) put(info, {"lease", dispatch::map.queues[l.queue].queue_id, l.id, l.receipt, l.session, 0});
+    }
+}
+
+void put_workers(ReturnSetInfo *info, dispatch::SlotNo db) {
+    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+        if (w.db != db || static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state)) == dispatch::WorkerState::Free) continue;
+        put(info, {"worker", dispatch::map.roles[w.role].role_id, 0, 0, w.pid, 1});
+        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
+            const dispatch::Hold &h = w.holds[i];
+            auto state = static_cast<dispatch::HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
+            if (state == dispatch::HoldState::None || state == dispatch::HoldState::Taken) continue;
+            put(info, {"hold", dispatch::map.queues[h.queue].queue_id, h.ref.id, h.receipt, w.pid, 0});
+        }
+    }
+    for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++) {
+        dispatch::Role &role = dispatch::map.roles[r];
+        if (role.used && role.db == db) put(info, {"role", role.role_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&role.workers))});
+    }
+    put(info, {"cluster", 0, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&dispatch::map.shared->total_workers))});
+}
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_places) {
+    InitMaterializedSRF(fcinfo, 0);
+    auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    if (db < 0) return Datum(0);
+    put_namespaces(info, db);
+    put_queues(info, db);
+    put_leases(info, db);
+    put_workers(info, db);
+    return Datum(0);
+}

@@ -1,0 +1,96 @@
+#include "dispatch/hints.hpp"
+
+#include "dispatch/lease.hpp"
+#include "dispatch/lists.hpp"
+#include "dispatch/registry.hpp"
+#include "dispatch/slab.hpp"
+#include "dispatch/spill.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+int compare_ids(const void *a, const void *b) {
+    int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
+    return (x > y) - (x < y);
+}
+
+// Counts also what has no room: then the caller sees count > room.
+void add(HintIds *out, int64 id) {
+    if (!out->wants(id)) return;
+    if (out->count < out->room) out->ids[out->count] = id;
+    out->count++;
+}
+
+void add_page(void *out, const Page &p) {
+    auto *ids = static_cast<HintIds *>(out);
+    for (int i = p.head; i < p.count; i++) add(ids, p.kind == PageKind::Due ? p.due[i].ref.id : p.ready[i].id);
+}
+
+void add_chain(HintIds *out, PageNo no) {
+    for (; no != 0; no = page(no)->next) add_page(out, *page(no));
+}
+
+// What is in the file stays there meanwhile: only this process brings it.
+bool add_lists(SlotNo db, HintIds *out) {
+    bool ok = true;
+    each_list(db, [&](PageList *list, LWLock *lock) {
+        ok = list->spilled == 0 || read_spilled(db, *list, add_page, out);
+        pg::LwLockGuard guard(lock, LW_SHARED);
+        add_chain(out, list->front);
+        add_chain(out, list->back);
+        return ok;
+    });
+    return ok;
+}
+
+void add_groups(SlotNo db, HintIds *out) {
+    each_namespace(db, [out](SlotNo ns) {
+        pg::LwLockGuard guard(namespace_lock(ns), LW_SHARED);
+        each_entry<GroupNode>(map.namespaces[ns].group_nodes, [out](int32, const GroupNode &n) { add(out, n.ref.id); });
+    });
+}
+
+// Tasks in somebody's hands. F: void(const TaskRef &, SlotNo queue).
+template <typename F>
+void each_held(SlotNo db, F f) {
+    for (const WorkerSlot &w : map.shared->workers) {
+        if (w.db != db) continue;
+        uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
+        for (uint32 i = 0; i < n; i++)
+            if (hold_state(w.holds[i]) != HoldState::None) f(w.holds[i].ref, w.holds[i].queue);
+    }
+    for (SlotNo no = 0; no < map.shared->n_leases; no++) {
+        const Lease &l = map.leases[no];
+        auto state = static_cast<LeaseState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)));
+        bool holds = state == LeaseState::Popped || state == LeaseState::Held;
+        if (holds && l.queue >= 0 && l.queue < map.shared->n_queues && map.queues[l.queue].db == db) f(l.ref, l.queue);
+    }
+}
+
+}  // namespace
+
+bool HintIds::has(int64 id) const { return bsearch(&id, ids, count, sizeof(int64), compare_ids) != nullptr; }
+
+Size hint_count(SlotNo db) {
+    uint64 sum = 0;
+    each_queue(db, [&sum](SlotNo q) { sum += pg_atomic_read_u64(&map.queues[q].hinted); });
+    return static_cast<Size>(sum);
+}
+
+bool collect_hints(SlotNo db, HintIds *out) {
+    out->count = 0;
+    if (!add_lists(db, out)) return false;
+    add_groups(db, out);
+    // Last: what is taken off a list meanwhile is in somebody's hands.
+    each_held(db, [out](const TaskRef &ref, SlotNo) { add(out, ref.id); });
+    if (out->count > out->room) return false;
+    qsort(out->ids, out->count, sizeof(int64), compare_ids);
+    return true;
+}
+
+void count_held(SlotNo db, int32 *held) {
+    memset(held, 0, sizeof(int32) * static_cast<Size>(map.shared->n_queues));
+    each_held(db, [held](const TaskRef &, SlotNo queue) { held[queue]++; });
+}
+
+}  // namespace pgqueue::dispatch

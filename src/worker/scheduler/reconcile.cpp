@@ -1,0 +1,290 @@
+// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes. All of it is a fault
+// elsewhere; here it is put right, counted (view memory, kind repaired) and logged. docs/internals/dispatch.md
+#include "worker/scheduler/scheduler.hpp"
+
+#include "dispatch/hints.hpp"
+#include "dispatch/incidents.hpp"
+#include "dispatch/lease.hpp"
+#include "dispatch/ready.hpp"
+#include "pg/guards.hpp"
+#include "store/catalog.hpp"
+#include "store/segments.hpp"
+#include "task/lifecycle.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::worker::scheduler {
+namespace {
+
+using dispatch::HintIds;
+using dispatch::map;
+using dispatch::Repaired;
+
+constexpr int64 look_every = 20 * int64(USECS_PER_SEC);
+constexpr int64 share = 1000;  // of the time a look may take one part
+constexpr int64 patience = 5 * int64(USECS_PER_SEC);  // from the first sight to the second
+constexpr int64 pause = 10 * 1000;
+constexpr int blocks_in_turn = 64;
+constexpr Size most_ids = 1000 * 1000;
+constexpr int most_suspects = 256;
+
+enum class Step { Rest, Scan, Confirm };
+
+struct Suspect {
+    Repaired kind;  // what it would be: Hint, Held or Lease
+    TaskRef ref;
+    TransactionId xmin;  // of the version that was seen, of a row
+    int64 receipt;
+};
+
+// A queue of which nobody had a task, and places were taken all the same.
+struct IdleQueue {
+    SlotNo no;
+    int64 changes;
+    dispatch::PlacesLook places;
+};
+
+struct Look {
+    Step step;
+    MemoryContext memory;
+    uint64 rebuilds;      // a rebuild in the middle ends it
+    int64 spent;
+    pg::Deadline next;
+    HintIds known;
+    TransactionId end;    // rows of this and later transactions are too new
+    store::ScanPlace place;
+    int32 queue_id;       // of the row before, and whether it exists
+    bool queue_there;
+    Suspect *suspects;
+    int n_suspects;
+    IdleQueue *idle;
+    int n_idle;
+};
+
+constinit Look look{};
+constinit int64 next_part = 0;
+constinit Size more_room = 0;  // than was expected at the last look
+
+void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receipt) {
+    if (look.n_suspects < most_suspects) look.suspects[look.n_suspects++] = {kind, ref, xmin, receipt};
+}
+
+// Sums up what happened to the tasks of a queue; two equal sums are of a quiet time.
+int64 changes_of(SlotNo queue) {
+    uint64 sum = 0;
+    for (int k = 0; k < dispatch::count_kinds; k++) sum = sum * 31 + pg_atomic_read_u64(&map.queues[queue].counts[k]);
+    return static_cast<int64>(sum);
+}
+
+bool has_places(const dispatch::PlacesLook &p) { return p.running != 0 || p.in_groups != 0; }
+
+void note_idle_queues() {
+    auto *held = static_cast<int32 *>(palloc(sizeof(int32) * static_cast<Size>(map.shared->n_queues)));
+    look.idle = static_cast<IdleQueue *>(palloc(sizeof(IdleQueue) * static_cast<Size>(map.shared->n_queues)));
+    dispatch::count_held(self.db, held);
+    dispatch::each_queue(self.db, [held](SlotNo q) {
+        if (held[q] != 0) return;
+        IdleQueue idle{q, changes_of(q), dispatch::look_at_places(q)};
+        if (has_places(idle.places)) look.idle[look.n_idle++] = idle;
+    });
+    pfree(held);
+}
+
+bool is_row_of(const store::TaskRow &row, int64 receipt) { return row.status == Status::Retained && row.receipt == receipt; }
+
+void look_at_leases() {
+    for (SlotNo no = 0; no < map.shared->n_leases; no++) {
+        dispatch::Lease l;
+        store::TaskRow row;
+        if (!dispatch::read_lease(no, self.db, &l) || l.owed != dispatch::Owed::Nothing) continue;
+        if (!store::fetch(l.ref, false, &row) || !is_row_of(row, l.receipt)) suspect(Repaired::Lease, l.ref, InvalidTransactionId, l.receipt);
+    }
+}
+
+bool is_old(const store::TaskRow &row) { return !TransactionIdIsNormal(row.xmin) || TransactionIdPrecedes(row.xmin, look.end); }
+
+bool has_queue(const store::TaskRow &row) {
+    if (look.queue_id != row.queue_id) {
+        look.queue_id = row.queue_id;
+        look.queue_there = store::queue_by_id(row.queue_id) != nullptr;
+    }
+    return look.queue_there;
+}
+
+bool on_row(void *, const store::TaskRow &row) {
+    TimestampTz due;
+    if (row.status == Status::Retained) {
+        if (is_old(row) && has_queue(row) && !dispatch::is_held_by_anybody(self.db, row.ref.id, row.receipt))
+            suspect(Repaired::Held, row.ref, row.xmin, row.receipt);
+    } else if (is_waiting(row.status) && look.known.wants(row.ref.id) && is_old(row) && task::hint_time(row.flags, row.delayed_at, row.dies_at, &due) &&
+               !look.known.has(row.ref.id) && has_queue(row)) {
+        suspect(Repaired::Hint, row.ref, row.xmin, 0);
+    }
+    return true;
+}
+
+void end_look(const pg::Moment &now) {
+    if (look.memory != nullptr) MemoryContextDelete(look.memory);
+    my_db().next_look = now.in(Max(look_every, look.spent * share));
+    look = Look{};
+}
+
+// Room for the ids of one part of the hints.
+void make_room() {
+    Size count = dispatch::hint_count(self.db) + more_room;
+    auto parts = static_cast<int64>(count / most_ids) + 1;
+    Size room = count / static_cast<Size>(parts) * 3 / 2 + 64 * 1024;
+    look.known = {static_cast<int64 *>(palloc_extended(room * sizeof(int64), MCXT_ALLOC_HUGE)), 0, room, next_part++ % parts, parts};
+}
+
+bool collect() {
+    dispatch::drain_inboxes(self.db);
+    bool ok = dispatch::collect_hints(self.db, &look.known);
+    more_room = ok ? 0 : Max(look.known.count * static_cast<Size>(look.known.parts), more_room);
+    return ok;
+}
+
+// False: not now.
+bool begin() {
+    dispatch::Database &d = my_db();
+    if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0) return false;
+    look = Look{};
+    look.rebuilds = static_cast<uint64>(d.rebuilds);
+    look.queue_id = -1;
+    pg_atomic_write_u32(&d.changed, 0);
+    pg_memory_barrier();
+    look.memory = AllocSetContextCreate(self.lasting, "pgqueue look for what was forgotten", ALLOCSET_DEFAULT_SIZES);
+    bool found = false;
+    bool ok = transact("look for tasks that were forgotten", [&found] {
+        pg::MemoryScope scope(look.memory);
+        look.suspects = static_cast<Suspect *>(palloc(sizeof(Suspect) * most_suspects));
+        make_room();
+        look.end = XidFromFullTransactionId(ReadNextFullTransactionId());
+        found = collect();
+        note_idle_queues();
+        look_at_leases();
+    });
+    look.step = Step::Scan;
+    return ok && found;
+}
+
+// True: all rows were seen.
+bool scan_some() {
+    bool last = true;
+    bool ok = transact("look at its tasks", [&last] {
+        Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        last = store::scan_part(snapshot, &look.place, blocks_in_turn, on_row, nullptr);
+        UnregisterSnapshot(snapshot);
+    });
+    return last || !ok;
+}
+
+// A suspect that is what it was. The row is locked: nobody else changes it meanwhile.
+bool repair_row(const Suspect &s) {
+    store::TaskRow row;
+    if (store::lock(s.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return false;
+    const store::QueueInfo *q = row.xmin == s.xmin ? store::queue_by_id(row.queue_id) : nullptr;
+    if (q == nullptr) {
+        task::let_go(row);
+        return false;
+    }
+    if (s.kind == Repaired::Held) {
+        bool lost = is_row_of(row, s.receipt) && !dispatch::is_held_by_anybody(self.db, row.ref.id, s.receipt);
+        if (!lost || !watch_retained(row, task::slot_of(*q), 0)) return false;
+        // One of a worker was counted there.
+        if (row.epoch == 0) dispatch::note_repair(self.db, Repaired::Held);
+        return true;
+    }
+    if (!is_waiting(row.status)) return false;
+    task::let_go(row);
+    dispatch::note_repair(self.db, Repaired::Hint);
+    // In its group it has lost its place: only the rows have the order.
+    if (row.group != 0) {
+        pg_atomic_write_u32(&my_db().groups_torn, 1);
+        pg_atomic_write_u32(&my_db().lost, 1);
+    }
+    return true;
+}
+
+bool repair_lease(const Suspect &s) {
+    store::TaskRow row;
+    if (store::fetch(s.ref, false, &row) && is_row_of(row, s.receipt)) return false;
+    if (!dispatch::drop_lease(s.ref.id, s.receipt)) return false;
+    dispatch::note_repair(self.db, Repaired::Lease);
+    return true;
+}
+
+bool repair(const Suspect &s) {
+    if (s.kind == Repaired::Hint && look.known.has(s.ref.id)) return false;
+    return s.kind == Repaired::Lease ? repair_lease(s) : repair_row(s);
+}
+
+int repair_places() {
+    auto *held = static_cast<int32 *>(palloc(sizeof(int32) * static_cast<Size>(map.shared->n_queues)));
+    int repaired = 0;
+    dispatch::count_held(self.db, held);
+    for (int i = 0; i < look.n_idle; i++) {
+        const IdleQueue &was = look.idle[i];
+        if (held[was.no] != 0 || changes_of(was.no) != was.changes || dispatch::look_at_places(was.no) != was.places) continue;
+        if (!dispatch::forget_places(was.no, was.places)) continue;
+        dispatch::note_repair(self.db, Repaired::Place);
+        repaired++;
+    }
+    return repaired;
+}
+
+// Looks a second time at all that was suspected.
+void confirm() {
+    int repaired = 0;
+    bool ok = transact("put right what was forgotten", [&repaired] {
+        pg::MemoryScope scope(look.memory);
+        if (!collect()) return;
+        for (int i = 0; i < look.n_suspects; i++) repaired += repair(look.suspects[i]) ? 1 : 0;
+        repaired += repair_places();
+    });
+    if (ok && repaired > 0)
+        ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", repaired),
+                errdetail("There should be none: see view pgqueue.memory, kind repaired."));
+}
+
+// One step; returns when to go on.
+pg::Deadline go_on(const pg::Moment &now) {
+    if (look.rebuilds != static_cast<uint64>(my_db().rebuilds)) {
+        end_look(now);
+        return my_db().next_look;
+    }
+    if (look.step == Step::Scan) {
+        if (!scan_some()) return now.in(pause);
+        if (look.n_suspects > 0 || look.n_idle > 0) {
+            look.step = Step::Confirm;
+            look.next = now.in(patience);
+            return look.next;
+        }
+    } else {
+        if (!look.next.passed(now)) return look.next;
+        confirm();
+    }
+    end_look(now);
+    return pg_atomic_read_u32(&my_db().changed) != 0 ? my_db().next_look : never;
+}
+
+}  // namespace
+
+pg::Deadline reconcile(const pg::Moment &now) {
+    dispatch::Database &d = my_db();
+    if (look.step == Step::Rest) {
+        if (pg_atomic_read_u32(&d.changed) == 0) return never;
+        if (!d.next_look.passed(now)) return d.next_look;
+    }
+    int64 began = pg::monotonic_now();
+    bool begun = look.step != Step::Rest || begin();
+    if (!begun) {
+        pg_atomic_write_u32(&d.changed, 1);
+        end_look(now);
+        return d.next_look;
+    }
+    pg::Deadline next = go_on(now);
+    look.spent += pg::monotonic_now() - began;
+    return next;
+}
+
+}  // namespace pgqueue::worker::scheduler
