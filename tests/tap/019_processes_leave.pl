@@ -51,30 +51,50 @@ sub make_database
     my ($name) = @_;
     sql("CREATE DATABASE $name");
     $node->safe_psql($name, q{CREATE EXTENSION pgqueue; SELECT pgqueue.create_queue('q')});
-    $node->safe_psql($name, "SELECT pgqueue.grant_namespace('default', 'use', '$_')") for @roles;
+    $node->safe_psql($name, join(';', map { "SELECT pgqueue.grant_namespace('default', 'use', '$_')" } @roles));
+    # Its scheduler is at work then.
+    $node->safe_psql($name, q{SELECT pgqueue.create_task('q', command => 'SELECT 0')});
+    wait_for($node, $name, 'SELECT status FROM pgqueue.task', 'released');
     return;
 }
-# Every role has a task, which one worker for each runs.
-sub give_work { my ($name) = @_; $node->safe_psql($name, join(';', map { "SET SESSION AUTHORIZATION $_; SELECT pgqueue.create_task('q', command => 'SELECT 1'); RESET SESSION AUTHORIZATION" } @roles)); return; }
-sub drop_time { my ($name) = @_; my $begin = time(); sql("DROP DATABASE $name"); return time() - $begin; }
+# Every role has a task, which a worker of its own runs.
+my $work = join(';', map { "SET SESSION AUTHORIZATION $_; SELECT pgqueue.create_task('q', command => 'SELECT 1'); RESET SESSION AUTHORIZATION" } @roles);
 # Of several times the one in the middle: one may be bad luck.
 sub middle { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2]; }
-my %times;
-for my $i (1 .. 5)
+my (@idle, @starting);
+for my $i (1 .. 3)
 {
-    for my $how (qw(idle starting))
-    {
-        make_database('d');
-        give_work('d');
-        wait_for($node, 'd', q{SELECT count(*) FROM pgqueue.worker WHERE state = 'idle'}, scalar @roles) if $how eq 'idle';
-        push @{ $times{$how} }, drop_time('d');
-    }
+    make_database('d');
+    $node->safe_psql('d', $work);
+    wait_for($node, 'd', q{SELECT count(*) FROM pgqueue.worker WHERE state = 'idle'}, 1 + @roles);
+    my $begin = time();
+    sql('DROP DATABASE d');
+    push @idle, time() - $begin;
 }
-for my $how (qw(idle starting))
+cmp_ok(middle(@idle), '<', 1, 'W9: DROP DATABASE while its workers are idle');
+for my $i (1 .. 3)
 {
-    cmp_ok(middle(@{ $times{$how} }), '<', 1, "W9: DROP DATABASE while its workers are $how");
-    note("$how: @{$times{$how}}");
+    make_database('d');
+    my ($inside, $lock, $drop, $look) = map { session($node, $_) } qw(d postgres postgres postgres);
+    $_->query('SELECT 1') for $inside, $drop, $look;
+    # Where each new process reads its settings.
+    $lock->query('BEGIN; LOCK TABLE pg_db_role_setting IN ACCESS EXCLUSIVE MODE');
+    $inside->query($work);
+    my $waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'pg_db_role_setting'::regclass AND NOT granted";
+    ok(wait_until(sub { $look->query($waiting) >= @roles }, 20), 'W9: workers start');
+    $inside->close;
+    wait_until(sub { $look->query(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'd' AND backend_type = 'client backend'}) eq '0' });
+    my $pid = $drop->query('SELECT pg_backend_pid()');
+    my $begin = time();
+    $drop->send('DROP DATABASE d');
+    # It needs the table itself, when nobody is there any more.
+    ok(wait_until(sub { $look->query("$waiting AND pid = $pid") eq '1' }, 20), 'W9: they leave');
+    push @starting, time() - $begin;
+    $lock->query('ROLLBACK');
+    is($drop->query(q{SELECT count(*) FROM pg_database WHERE datname = 'd'}), '0', 'W9: the database is dropped');
 }
+cmp_ok(middle(@starting), '<', 1, 'W9: DROP DATABASE while its workers start');
+note("idle: @idle, starting: @starting");
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^pgqueue' AND backend_type <> 'pgqueue launcher' AND datname <> 'postgres'}, '0'),
     'W9: nobody is left behind');
 sql(q{SELECT pgqueue.create_task('empty', command => 'SELECT 2')});
