@@ -1,6 +1,7 @@
 // Wires the library together: settings, shared memory, callbacks, the launcher.
 #include "pg/backend.hpp"
 
+#include "api/replica.hpp"
 #include "config/settings.hpp"
 #include "dispatch/running_file.hpp"
 #include "dispatch/shared.hpp"
@@ -53,5 +54,6 @@ void _PG_init(void) {
     shmem_startup_hook = on_startup;
     pgqueue::dispatch::register_xact_callbacks();
     pgqueue::worker::install_utility_hook();
+    pgqueue::api::install_replica_hook();
     pgqueue::worker::register_launcher();
 }

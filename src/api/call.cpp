@@ -24,20 +24,23 @@ struct OwnerCall {
     Datum result;
 };
 
-// Runs call as the extension's owner. On an error the transaction's abort restores the user; noted_caller is restored here.
+// Runs call as the extension's owner. On an error the transaction's abort restores the user; the rest is restored here. Foreign
+// keys between our tables hold whatever session_replication_role says.
 void run_as_owner(Datum (*fn)(FunctionCallInfo), OwnerCall *call) {
     Oid user, outer = noted_caller;
     int sec;
     GetUserIdAndSecContext(&user, &sec);
     noted_caller = OidIsValid(outer) && user == extension_owner() && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
     SetUserIdAndSecContext(extension_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
+    const int replication_role = std::exchange(SessionReplicationRole, SESSION_REPLICATION_ROLE_ORIGIN);
     struct Args {
         Datum (*fn)(FunctionCallInfo);
         OwnerCall *call;
     } args{fn, call};
     pg::with_cleanup([&args] { args.call->result = args.fn(args.call->fcinfo); },
-                     [outer, user, sec] {
+                     [=] {
                          noted_caller = outer;
+                         SessionReplicationRole = replication_role;
                          SetUserIdAndSecContext(user, sec);
                      });
 }

@@ -82,6 +82,15 @@ inline char *relation_path(Relation rel) {
 #endif
 }
 
+// What a statement does to a relation, as ExecutorCheckPerms_hook hears of it: since 16 in nodes of their own.
+#if PG_VERSION_NUM >= 160000
+using Permissions = RTEPermissionInfo;
+inline const List *permissions_of(const List *, const List *permissions, bool) { return permissions; }
+#else
+using Permissions = RangeTblEntry;
+inline const List *permissions_of(const List *range_table, bool) { return range_table; }
+#endif
+
 // Updates a heap tuple; tells whether the new version needs index entries.
 inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait, TM_FailureData *failure, bool *needs_entry) {
     LockTupleMode mode;

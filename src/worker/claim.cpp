@@ -8,6 +8,7 @@
 #include "dispatch/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
@@ -130,7 +131,9 @@ int claim(Claimed *out) {
     synchronous_commit = before;
     // The scheduler puts back what an ended worker had popped, and sees that nobody takes it.
     if (!role_there) proc_exit(0);
-    if (!done.ok) ereport(LOG, errmsg("pgqueue worker could not claim tasks: %s", done.error.message));
+    if (!done.ok) pg::log_refusal("pgqueue worker could not claim tasks", done.error);
+    static constinit int failures = 0;
+    failures = done.ok ? 0 : failures + 1;
     int ours = 0;
     for (int i = 0; i < n; i++) {
         Hold &h = w.holds[i];
@@ -140,11 +143,13 @@ int claim(Claimed *out) {
             pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Claimed));
             continue;
         }
-        // After a failed claim the tasks go back, a moment later so that a lasting trouble does not spin.
+        // After a failed claim the tasks go back, a moment later.
         if (!done.ok) put_off(h, h.ref, 0, dispatch::Wait::Failed);
         pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
         dispatch::end_running(h.queue, h.group);
     }
+    // The next tasks would very likely fail in the same way.
+    if (failures > 0) wait_before_retry(failures - 1);
     return ours;
 }
 

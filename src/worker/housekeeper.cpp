@@ -8,6 +8,7 @@
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/error.hpp"
+#include "pg/refusals.hpp"
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
 #include "store/dedup.hpp"
@@ -102,7 +103,7 @@ Held take_task() {
         int64 receipt = task::new_receipt();
         if (task::take({dispatch::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row, 1) == 1) held = {row.ref.id, receipt};
     }, TopMemoryContext);
-    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not take its task: %s", out.error.message));
+    if (!out.ok) pg::log_refusal("pgqueue housekeeper could not take its task", out.error);
     return held;
 }
 
@@ -115,7 +116,7 @@ void end_task(const Held &held, const pg::Outcome &pass) {
         else
             task::fail(&row, {pass.error.message, -1, false, nullptr});
     }, TopMemoryContext);
-    if (!out.ok) ereport(LOG, errmsg("pgqueue housekeeper could not end its task: %s", out.error.message));
+    if (!out.ok) pg::log_refusal("pgqueue housekeeper could not end its task", out.error);
 }
 
 }  // namespace

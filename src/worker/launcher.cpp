@@ -10,6 +10,7 @@
 #include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
+#include "pg/refusals.hpp"
 
 #include <signal.h>
 
@@ -63,6 +64,13 @@ bool workers_gone(SlotNo db) {
     return gone;
 }
 
+void leave_out(const char *database) {
+    pg::ErrorReport e;
+    e.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+    e.message = psprintf("it serves at most %d databases", dispatch::max_databases);
+    pg::log_refusal(psprintf("pgqueue leaves out database \"%s\"", database), e);
+}
+
 // Makes an entry for every database that takes connections and forgets those that are gone.
 void read_databases() {
     bool seen[dispatch::max_databases] = {};
@@ -77,7 +85,7 @@ void read_databases() {
             if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
             SlotNo db = dispatch::ensure_database(form->oid);
             if (db < 0) {
-                ereport(LOG, errmsg("pgqueue serves at most %d databases, \"%s\" is left out", dispatch::max_databases, NameStr(form->datname)));
+                leave_out(NameStr(form->datname));
                 continue;
             }
             seen[db] = true;

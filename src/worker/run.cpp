@@ -10,6 +10,7 @@
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
@@ -144,24 +145,14 @@ void log_event(const Claimed &c, const char *event, const Failure *f, int64 micr
             errhidestmt(true), errhidecontext(true));
 }
 
-// Sleeps a little longer after each failure. Only the end of the process interrupts it: a cancel was for the task, which is over.
-void wait_before_retry(int failures) {
-    constexpr int first_ms = 10, longest_ms = 1000;
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(first_ms << Min(failures, 10), longest_ms),
-                    pg::wait_event("PgqueueWorkerRetry"));
-    ResetLatch(MyLatch);
-    QueryCancelPending = false;
-    CHECK_FOR_INTERRUPTS();
-}
-
 // Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The scheduler recovers what
 // an ended worker held.
 void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     for (int failures = 0;; failures++) {
         pg::Outcome out = run_own_transaction([&] { write_failure(c, f, record); }, self.task);
         if (out.ok || out.error.sqlstate == err::receipt_not_valid) return;
-        if (failures == 0)
-            ereport(LOG, errmsg("pgqueue worker could not record the failure of task " INT64_FORMAT " yet: %s", c.row.ref.id, out.error.message));
+        out.error.detail = psprintf("Task " INT64_FORMAT ".", c.row.ref.id);
+        pg::log_refusal("pgqueue worker could not record the failure of a task yet", out.error);
         wait_before_retry(failures);
     }
 }

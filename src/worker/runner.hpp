@@ -49,6 +49,10 @@ void run_own_statements(F &&fn) {
     run_own_statements_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
+// Sleeps before what has failed is tried again, a little longer after each failure. Only the end of the process interrupts
+// it: a cancel was for the task, which is over.
+void wait_before_retry(int failures);
+
 // Why the command that runs now was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };
 Stop stop_reason();

@@ -10,6 +10,7 @@
 #include "dispatch/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "pg/refusals.hpp"
 #include "store/identity.hpp"
 #include "store/segments.hpp"
 
@@ -22,7 +23,7 @@ using dispatch::DbState;
 bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
     SetCurrentStatementStartTimestamp();
     pg::Outcome out = pg::run_in_transaction_raw(fn, arg, self.scratch);
-    if (!out.ok) ereport(LOG, errmsg("pgqueue scheduler could not %s: %s", what, out.error.message), out.error.detail ? errdetail_internal("%s", out.error.detail) : 0);
+    if (!out.ok) pg::log_refusal(psprintf("pgqueue scheduler could not %s", what), out.error);
     return out.ok;
 }
 
