@@ -20,7 +20,7 @@ unit:
 N ?= 20
 soak:
 	@tests/run --repeat $(N) tap 'crash_*'
-# Random load against chaos for so many seconds; make check has two minutes of it.
+# Random load against chaos for so many seconds; make check has less than a minute of it.
 SECONDS ?= 3600
 torture:
 	@PGQUEUE_TORTURE_SECONDS=$(SECONDS) tests/run tap 090_torture

@@ -66,6 +66,11 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &no
 void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
     constexpr int64 patience = 5 * int64(USECS_PER_SEC);
     pg::Moment now = pg::this_moment();
+    const dispatch::FailingStep &step = dispatch::database(db).failing;
+    auto since = static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&step.since)));
+    if (since != 0 && now.monotonic - since > patience)
+        put(info, {.severity = "warning", .word = "owed", .message = psprintf("the scheduler could not %s, and tries again", step.what),
+                   .hint = "See the log of the server for why.", .since = now.to_wall(since)});
     dispatch::OwedLook look = dispatch::look_at_owed(db, now, patience);
     if (look.count == 0) return;
     put(info, {.severity = "warning", .word = "owed",

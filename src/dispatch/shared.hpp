@@ -159,6 +159,12 @@ struct Cleaning {
     int64 finished, bytes;   // as of the last look
 };
 
+// What the scheduler tries again and again, for health. Written by the scheduler; `since` first, and last when it is over.
+struct FailingStep {
+    pg_atomic_uint64 since;  // by the monotonic clock, 0: none
+    char what[64];
+};
+
 struct Database {
     bool used;
     Oid oid;                         // immutable
@@ -224,6 +230,7 @@ struct Database {
     PageNo free_dir, free_dir_last;
     uint32 file_slots;
     Cleaning cleaning;
+    FailingStep failing;
     pg_atomic_uint32 changed;        // something was handed over since the last look for what was forgotten
     Deadline next_look;              // scheduler: not before (scheduler/reconcile.cpp)
     // last housekeeping, for health

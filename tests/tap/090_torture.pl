@@ -1,7 +1,7 @@
 # A random load of all kinds from several sessions and roles, and against it all that a server may go through without a crash: cancelled and terminated
 # sessions and processes, time limits of milliseconds, strong locks, other settings, a full disk, steps of the clock. Then the invariants: nothing lost,
 # nothing stuck, nothing done twice, all places free.
-#   PGQUEUE_TORTURE_SECONDS  length, default 80, in rounds with the invariants after each      PGQUEUE_TORTURE_SEED  repeats the sequence of actions
+#   PGQUEUE_TORTURE_SECONDS  length, default 40, in rounds with the invariants after each      PGQUEUE_TORTURE_SEED  repeats the sequence of actions
 #   PGQUEUE_TORTURE_HOLD     seconds that the server stays for a look when something is broken
 #   PGQUEUE_TORTURE          a scenario (below), or words of load and chaos: only those
 use strict;
@@ -25,7 +25,7 @@ my %scenarios = (
     W5 => 'command create disk worker',
     W7 => 'create command take release clock',
 );
-my $seconds = $ENV{PGQUEUE_TORTURE_SECONDS} // 80;
+my $seconds = $ENV{PGQUEUE_TORTURE_SECONDS} // 40;
 my $seed = $ENV{PGQUEUE_TORTURE_SEED} // int(time() * 1000) % 1_000_000_000;
 my $words = $ENV{PGQUEUE_TORTURE} // '';
 my %only = map { $_ => 1 } split / /, $scenarios{$words} // $words;

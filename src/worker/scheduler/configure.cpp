@@ -45,7 +45,7 @@ bool follow_names() {
 
 }  // namespace
 
-void load_configuration() {
+bool load_configuration() {
     auto load = [] {
         store::forget_catalog();
         for (const store::QueueInfo &q : store::all_queues()) {
@@ -63,9 +63,10 @@ void load_configuration() {
         seen = pg_atomic_read_u32(&my_db().config_changes);
         if (IsTransactionState())
             load();
-        else
-            transact("read its configuration", load);
+        else if (!transact("read its configuration", load))
+            return false;
     } while (pg_atomic_read_u32(&my_db().config_changes) != seen);
+    return true;
 }
 
 pg::Deadline resume_paused(const pg::Moment &now) {

@@ -104,24 +104,51 @@ pg::Deadline move_due(const pg::Moment &now) {
             else
                 move_to_lane(batch[i]);
         }
-        bool ok = rows == 0 || transact("look at tasks whose time has come", [&] {
-            for (int i = 0; i < rows; i++) dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall);
-        });
-        if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
+        transact_each(
+            "look at tasks whose time has come", rows,
+            [&](int i) { dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall); },
+            [&](int i) {
+                if (!dispatch::put_off(self.db, dispatch::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
+            });
     }
     return dispatch::next_due(self.db, now);
 }
 
+namespace {
+
+// Ready tasks whose time is over: those that the lists have told of, until they are ended. They are told of once, so those that could not be ended
+// stand here until that was done. A process that ends meanwhile has the rows read again.
+struct Expired {
+    TaskRef refs[expire_batch];
+    int n;
+    pg::Deadline again;  // after a failure
+};
+constinit Expired expired{};
+
+// Ends them; what cannot be done now comes last the next time.
+void end_expired(const pg::Moment &now) {
+    auto *failed = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
+    int n = 0;
+    transact_each(
+        "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); }, [&](int i) { failed[n++] = expired.refs[i]; });
+    constexpr int tried = 8;  // those that failed by themselves are the first
+    for (int i = 0; i < n; i++) expired.refs[i] = failed[(i + tried) % n];
+    expired.n = n;
+    if (n > 0) expired.again = now.in(dispatch::length_of(dispatch::Wait::Failed));
+}
+
+}  // namespace
+
+bool owes_expiry() { return expired.n > 0; }
+
 pg::Deadline expire(const pg::Moment &now) {
-    while (dispatch::next_expiry(self.db) <= now.wall) {
-        auto *refs = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
-        int n = dispatch::collect_expired(self.db, now.wall, refs, expire_batch);
-        if (n == 0) break;
-        transact("expire tasks", [refs, n, &now] {
-            for (int i = 0; i < n; i++) expire_one(refs[i], now.wall);
-        });
-        if (n < expire_batch / 2) break;
+    for (bool more = true; more && expired.again.passed(now) && (expired.n > 0 || dispatch::next_expiry(self.db) <= now.wall);) {
+        if (int room = expire_batch - expired.n; room > 0) expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
+        more = expired.n >= expire_batch / 2;
+        end_expired(now);
+        more = more && expired.n == 0;
     }
+    if (expired.n > 0) return expired.again;
     pg::Deadline next = now.until(dispatch::next_expiry(self.db));
     return next.passed(now) ? now.in(USECS_PER_SEC) : next;
 }

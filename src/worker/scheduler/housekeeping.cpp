@@ -50,11 +50,11 @@ int64 segment_bytes() {
 
 SlotNo system_queue() { return dispatch::find_queue(self.db, store::housekeeping_queue); }
 
-// An extra run of the ticker, unless one waits or runs already, or somebody is at the ticker's row.
-void make_task() {
+// An extra run of the ticker, unless one waits or runs already, or somebody is at the ticker's row. False: not now.
+bool make_task() {
     SlotNo queue = system_queue();
-    if (queue >= 0 && dispatch::unfinished(queue) > 0) return;
-    transact("make a task for the housekeeper", [] {
+    if (queue >= 0 && dispatch::unfinished(queue) > 0) return true;
+    return transact("make a task for the housekeeper", [] {
         store::Ticker ticker;
         int32 id = store::cleanup_ticker;
         if (store::lock_tickers({&id, 1}, &ticker) == 1) task::fire(&ticker, task::no_slot, GetCurrentTimestamp());
@@ -76,8 +76,7 @@ pg::Deadline think(const pg::Moment &now) {
     if (quiet) return never;
     pg_atomic_write_u32(&my_db().cleaning_timer, 1);
     if ((!cleaned && then.next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
-        then.finished = finished;
-        make_task();
+        if (make_task()) then.finished = finished;
     }
     return then.look_again;
 }

@@ -81,18 +81,28 @@ namespace {
 
 constinit pg::Deadline notified{INT64_MIN};  // when we last did
 
-// One NOTIFY for each queue that got ready tasks for outside workers since the last time.
-void notify_queues() {
-    for (SlotNo q = 0; q < map.shared->used_queues; q++) {
-        dispatch::Queue &queue = map.queues[q];
-        if (!queue.used || queue.db != self.db || pg_atomic_exchange_u32(&queue.news, 0) == 0) continue;
-        const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
-        const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
-        if (ns == nullptr) continue;
-        char channel[NAMEDATALEN];
-        snprintf(channel, sizeof(channel), "pgqueue_%s", ns->name);
-        Async_Notify(channel, info->name);
-    }
+void notify_of(const dispatch::Queue &queue) {
+    const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
+    const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
+    if (ns == nullptr) return;
+    char channel[NAMEDATALEN];
+    snprintf(channel, sizeof(channel), "pgqueue_%s", ns->name);
+    Async_Notify(channel, info->name);
+}
+
+// One NOTIFY for each queue that got ready tasks for outside workers since the last time. False: they are still to be told.
+bool notify_queues() {
+    auto *told = static_cast<SlotNo *>(MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
+    int n = 0;
+    bool ok = transact("notify listeners", [told, &n] {
+        dispatch::each_queue(self.db, [told, &n](SlotNo q) {
+            if (pg_atomic_exchange_u32(&map.queues[q].news, 0) == 0) return;
+            told[n++] = q;
+            notify_of(map.queues[q]);
+        });
+    });
+    for (int i = 0; i < n && !ok; i++) pg_atomic_write_u32(&map.queues[told[i]].news, 1);
+    return ok;
 }
 
 }  // namespace
@@ -105,8 +115,10 @@ pg::Deadline notify_listeners(const pg::Moment &now) {
     notified = now.in(0);
     pg_atomic_write_u32(&d.news, 0);
     pg_memory_barrier();
-    transact("notify listeners", [] { notify_queues(); });
-    return never;
+    if (notify_queues()) return never;
+    pg_atomic_write_u32(&d.news, 1);
+    notified = now.in(USECS_PER_SEC);
+    return notified;
 }
 
 }  // namespace pgqueue::worker::scheduler

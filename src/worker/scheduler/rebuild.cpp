@@ -182,9 +182,11 @@ bool has_late_deltas() { return pg_atomic_read_u32(&my_db().delta_inbox) != 0; }
 
 void apply_late_deltas() { take_deltas(dispatch::apply_delta); }
 
-void rebuild() {
+namespace {
+
+// One attempt. False: the rows could not be read, memory is as far as it came.
+bool read_again() {
     dispatch::Database &d = my_db();
-    charge_executed();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Loading));
     pg_memory_barrier();
     pg_atomic_write_u32(&d.lost, 0);
@@ -193,8 +195,10 @@ void rebuild() {
     dispatch::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     scan = Scan{};
     scan.counts = static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * dispatch::count_kinds * static_cast<Size>(map.shared->n_queues)));
-    bool ok = transact("read its tasks", [] { scan_rows(); });
-    if (!ok) give_up("read the tasks of its database");
+    if (!transact("read its tasks", [] { scan_rows(); })) {
+        pfree(scan.counts);
+        return false;
+    }
     take_deltas(count_in_scan);
     publish_counts();
     pg_memory_barrier();
@@ -208,6 +212,21 @@ void rebuild() {
     d.rebuilds++;
     pfree(scan.counts);
     scan.counts = nullptr;
+    return true;
+}
+
+}  // namespace
+
+// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do.
+void rebuild() {
+    constexpr int most_attempts = 60;
+    charge_executed();
+    for (int attempts = 1; !read_again(); attempts++) {
+        if (attempts == most_attempts || !should_stay()) give_up("read the tasks of its database");
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(20L << Min(attempts, 10), 1000L), pg::wait_event("PgqueueScheduler"));
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
 }
 
 }  // namespace pgqueue::worker::scheduler

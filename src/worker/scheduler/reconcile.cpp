@@ -190,8 +190,7 @@ bool repair_row(const Suspect &s) {
     if (s.kind == Repaired::Held) {
         bool lost = is_row_of(row, s.receipt) && !dispatch::is_held_by_anybody(self.db, row.ref.id, s.receipt);
         if (!lost || !watch_retained(row, task::slot_of(*q), 0)) return false;
-        // One of a worker was counted there.
-        if (row.epoch == 0) dispatch::note_repair(self.db, Repaired::Held);
+        dispatch::note_repair(self.db, Repaired::Held);
         return true;
     }
     if (!is_waiting(row.status)) return false;

@@ -2,7 +2,6 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/running_file.hpp"
@@ -31,7 +30,6 @@ bool restore_lease(const store::TaskRow &row, SlotNo queue) {
 bool owe_orphan(const store::TaskRow &row, SlotNo queue, int64 order) {
     bool this_life = row.epoch == dispatch::map.shared->boot_epoch;
     Owed what = !this_life && dispatch::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
-    if (this_life) dispatch::note_repair(self.db, dispatch::Repaired::Held);
     if (!dispatch::owe({queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, what, order})) return false;
     dispatch::take_places(queue);
     return true;

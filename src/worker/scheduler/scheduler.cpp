@@ -20,10 +20,30 @@ constinit Self self{-1, nullptr, nullptr};
 
 using dispatch::DbState;
 
+namespace {
+
+// Keeps what health shows: the first step that fails, until the same one succeeds.
+void note_outcome(const char *what, bool ok) {
+    static constinit const char *failing = nullptr;
+    dispatch::FailingStep &shown = my_db().failing;
+    if (ok && failing != nullptr && strcmp(failing, what) == 0) {
+        failing = nullptr;
+        pg_atomic_write_u64(&shown.since, 0);
+    } else if (!ok && failing == nullptr) {
+        failing = what;
+        strlcpy(shown.what, what, sizeof(shown.what));
+        pg_write_barrier();
+        pg_atomic_write_u64(&shown.since, static_cast<uint64>(pg::monotonic_now()));
+    }
+}
+
+}  // namespace
+
 bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
     SetCurrentStatementStartTimestamp();
     pg::Outcome out = pg::run_in_transaction_raw(fn, arg, self.scratch);
     if (!out.ok) pg::log_refusal(psprintf("pgqueue scheduler could not %s", what), out.error);
+    note_outcome(what, out.ok);
     return out.ok;
 }
 
@@ -36,9 +56,10 @@ void at_exit(int, Datum) {
     dispatch::Database &d = my_db();
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
     // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
-    if (busy) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (busy || owes_expiry()) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
+    pg_atomic_write_u64(&d.failing.since, 0);
     pg_atomic_write_u32(&d.scheduler_pid, 0);
     ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
     dispatch::wake_launcher();
@@ -71,9 +92,14 @@ constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 }  // namespace
 
+bool should_stay() {
+    dispatch::Database &d = my_db();
+    return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
+}
+
 void give_up(const char *what) {
     // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
-    if (pg_atomic_read_u32(&my_db().wanted) == 0 || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
+    if (!should_stay() || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
     ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue scheduler could not %s", what));
 }
 
@@ -119,12 +145,6 @@ void take_over() {
     rebuild();
 }
 
-// True while the process has a reason to stay.
-bool should_stay() {
-    dispatch::Database &d = my_db();
-    return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
-}
-
 // Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the
 // launcher starts another scheduler at the deadline, or when a commit calls for one. park_at: when it has been quiet
 // for long enough, never: it is not quiet.
@@ -160,8 +180,11 @@ pg::Deadline turn() {
         ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
     }
     if (has_late_deltas()) apply_late_deltas();
-    if (pg_atomic_exchange_u32(&d.reload, 0) != 0) load_configuration();
     pg::Deadline next = follow_topics(now);
+    if (pg_atomic_exchange_u32(&d.reload, 0) != 0 && !load_configuration()) {
+        pg_atomic_write_u32(&d.reload, 1);
+        next = Min(next, now.in(USECS_PER_SEC));
+    }
     next = Min(next, recover_workers(now));
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));

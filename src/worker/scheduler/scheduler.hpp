@@ -25,6 +25,24 @@ bool transact(const char *what, F &&fn) {
     return in_transaction(what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
+// Does f(i) for n things in one transaction; when that fails, each in one of its own, as one of them may be the reason. After some failures the others are
+// not tried: the reason is not theirs. left(i) is told of each that was not done.
+template <typename F, typename L>
+void transact_each(const char *what, int n, F &&f, L &&left) {
+    constexpr int most_failures = 8;
+    if (n == 0 || transact(what, [&] { for (int i = 0; i < n; i++) f(i); })) return;
+    int failures = n == 1 ? most_failures : 0;
+    for (int i = 0; i < n; i++) {
+        bool done = failures < most_failures && transact(what, [&] { f(i); });
+        if (done) continue;
+        failures++;
+        left(i);
+    }
+}
+
+// True while the process has a reason to stay.
+bool should_stay();
+
 // Ends this process: without the thing that it could not do it cannot work. The launcher starts another one.
 [[noreturn]] void give_up(const char *what);
 
@@ -43,7 +61,7 @@ pg::Deadline reconcile(const pg::Moment &now);
 pg::Deadline settle_dependencies(const pg::Moment &now);
 
 // configure.cpp: copies of the configuration, and changes of roles and handlers.
-void load_configuration();
+bool load_configuration();  // raises inside a transaction, else tells
 pg::Deadline resume_paused(const pg::Moment &now);
 pg::Deadline follow_roles(const pg::Moment &now);
 
@@ -53,6 +71,7 @@ pg::Deadline follow_topics(const pg::Moment &now);
 // due.cpp: tasks whose time has come; ready tasks that are too old.
 pg::Deadline move_due(const pg::Moment &now);
 pg::Deadline expire(const pg::Moment &now);
+bool owes_expiry();  // only this process knows of tasks that are to be ended
 
 // tickers.cpp: slots of tickers.
 pg::Deadline fire_tickers(const pg::Moment &now);

@@ -57,7 +57,7 @@ my %calls = (
         [ 'typed', '', "$ledger pgqueue.create_task('h', '1', type => 'work')" ],
         [ 'insert', '', "WITH t AS (INSERT INTO pgqueue.task (queue, payload) VALUES ('q', '1') RETURNING id) $ledger id FROM t" ],
         [ 'block', '', "BEGIN;\nSELECT make(2);\nSAVEPOINT a;\nSELECT make(3);\nROLLBACK TO a;\nSAVEPOINT b;\nSELECT make(1);\nRELEASE b;\nCOMMIT" ],
-        [ 'prepare', '', "BEGIN;\nSAVEPOINT a;\nSELECT pgqueue.create_task('q', '1');\nROLLBACK TO a;\nPREPARE TRANSACTION 'p';\nROLLBACK" ],
+        [ 'prepare', '', "BEGIN;\nSAVEPOINT a;\nSELECT pgqueue.create_task('q', '1');\nROLLBACK TO a;\nPREPARE TRANSACTION 'p';\nROLLBACK;\nROLLBACK PREPARED 'p'" ],
     ],
     take => [
         [ 'next_task', $made, "SELECT id FROM pgqueue.next_task('w', 'q')" ],
