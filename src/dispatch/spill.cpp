@@ -1,6 +1,7 @@
 #include "dispatch/spill.hpp"
 
 #include "dispatch/lists.hpp"
+#include "pg/refusals.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -26,8 +27,12 @@ bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
     return n == static_cast<ssize_t>(page_bytes);
 }
 
+// what: the whole sentence, for the log.
 void fail(SlotNo db, const char *what) {
-    ereport(LOG, errcode_for_file_access(), errmsg("pgqueue could not %s its spill file: %m", what));
+    pg::ErrorReport error{};
+    error.sqlstate = errno == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR;
+    error.message = strerror(errno);
+    pg::log_refusal(what, error);
     pg_atomic_write_u32(&database(db).lost, 1);
 }
 
@@ -101,7 +106,7 @@ int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
         slots[written] = take_file_slot(db);
         if (!transfer(db, slots[written], page(pages[written]), true)) break;
     }
-    if (written < n) fail(db, "write");
+    if (written < n) fail(db, "pgqueue could not write its spill file");
     pg::LwLockGuard guard(lock);
     for (int i = 0; i < n; i++) {
         Page *p = page(pages[i]);
@@ -155,7 +160,7 @@ bool read_page(SlotNo db, PageList *list, LWLock *lock) {
     }
     bool ok = transfer(db, slot, page(no), false);
     free_file_slot(db, slot);
-    if (!ok) fail(db, "read");
+    if (!ok) fail(db, "pgqueue could not read its spill file");
     pg::LwLockGuard guard(lock);
     list->spilled--;
     list->moving = false;
@@ -192,7 +197,7 @@ bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, cons
             if (ok) visit(arg, *bytes);
         }
     pfree(bytes);
-    if (!ok) fail(db, "read");
+    if (!ok) fail(db, "pgqueue could not read its spill file");
     return ok;
 }
 

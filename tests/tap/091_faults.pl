@@ -1,6 +1,6 @@
 # Every allocation, table, look-up, row lock and interrupt point of ours fails once (src/pg/fault.hpp), in each call that users can make and in each process
 # of pgqueue: with an error, a cancel, or the end of the process. The call fails or succeeds as a whole, the session goes on, and in the end the invariants hold.
-#   PGQUEUE_FAULTS_STEP  every which point, from a random one on; 1 is all of them (make check-faults); default 41
+#   PGQUEUE_FAULTS_STEP  every which point, from a random one on; 1 is all of them (make check-faults); default 97
 #   PGQUEUE_FAULTS_SEED  chooses the points          PGQUEUE_FAULTS  only these themes, calls or processes (separated by commas), with the invariants after each point
 use strict;
 use warnings;
@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $step = $ENV{PGQUEUE_FAULTS_STEP} // 41;
+my $step = $ENV{PGQUEUE_FAULTS_STEP} // 97;
 my $seed = $ENV{PGQUEUE_FAULTS_SEED} // int(time() * 1000) % 1_000_000_000;
 my %only = map { $_ => 1 } split /,/, $ENV{PGQUEUE_FAULTS} // '';
 srand($seed);
