@@ -93,4 +93,13 @@ void count_held(SlotNo db, int32 *held) {
     each_held(db, [held](const TaskRef &, SlotNo queue) { held[queue]++; });
 }
 
+void count_places(SlotNo db, PlacesLook *places) {
+    memset(places, 0, sizeof(PlacesLook) * static_cast<Size>(map.shared->n_queues));
+    each_namespace(db, [places](SlotNo ns) {
+        pg::LwLockGuard guard(namespace_lock(ns), LW_SHARED);
+        each_entry<Group>(map.namespaces[ns].groups, [places](GroupNo, const Group &g) { places[g.queue].in_groups += g.running; });
+    });
+    each_queue(db, [places](SlotNo q) { places[q].running = pg_atomic_read_u32(&map.queues[q].running); });
+}
+
 }  // namespace pgqueue::dispatch

@@ -1,6 +1,6 @@
 // Which tasks memory knows as waiting, for the look that finds those that were forgotten (docs/internals/dispatch.md).
 #pragma once
-#include "dispatch/shared.hpp"
+#include "dispatch/ready.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -22,5 +22,7 @@ bool collect_hints(SlotNo db, HintIds *out);
 
 // Held tasks of each queue of a database by leases and workers, by number of the queue; `held` has a place for each.
 void count_held(SlotNo db, int32 *held);
+// The same for the places that are taken.
+void count_places(SlotNo db, PlacesLook *places);
 
 }  // namespace pgqueue::dispatch

@@ -78,24 +78,31 @@ int64 changes_of(SlotNo queue) {
 bool has_places(const dispatch::PlacesLook &p) { return p.running != 0 || p.in_groups != 0; }
 
 void note_idle_queues() {
-    auto *held = static_cast<int32 *>(palloc(sizeof(int32) * static_cast<Size>(map.shared->n_queues)));
-    look.idle = static_cast<IdleQueue *>(palloc(sizeof(IdleQueue) * static_cast<Size>(map.shared->n_queues)));
+    auto queues = static_cast<Size>(map.shared->n_queues);
+    auto *held = static_cast<int32 *>(palloc(sizeof(int32) * queues));
+    auto *places = static_cast<dispatch::PlacesLook *>(palloc(sizeof(dispatch::PlacesLook) * queues));
+    look.idle = static_cast<IdleQueue *>(palloc(sizeof(IdleQueue) * queues));
+    dispatch::count_places(self.db, places);
     dispatch::count_held(self.db, held);
-    dispatch::each_queue(self.db, [held](SlotNo q) {
-        if (held[q] != 0) return;
-        IdleQueue idle{q, changes_of(q), dispatch::look_at_places(q)};
-        if (has_places(idle.places)) look.idle[look.n_idle++] = idle;
+    dispatch::each_queue(self.db, [held, places](SlotNo q) {
+        if (held[q] == 0 && has_places(places[q])) look.idle[look.n_idle++] = {q, changes_of(q), places[q]};
     });
     pfree(held);
+    pfree(places);
 }
 
 bool is_row_of(const store::TaskRow &row, int64 receipt) { return row.status == Status::Retained && row.receipt == receipt; }
 
+// Reads so many rows at each look.
 void look_at_leases() {
-    for (SlotNo no = 0; no < map.shared->n_leases; no++) {
+    static constinit SlotNo next = 0;
+    int rows = 4096;
+    for (SlotNo i = 0; i < map.shared->n_leases && rows > 0; i++) {
         dispatch::Lease l;
         store::TaskRow row;
-        if (!dispatch::read_lease(no, self.db, &l) || l.owed != dispatch::Owed::Nothing) continue;
+        next = (next + 1) % map.shared->n_leases;
+        if (!dispatch::read_lease(next, self.db, &l) || l.owed != dispatch::Owed::Nothing) continue;
+        rows--;
         if (!store::fetch(l.ref, false, &row) || !is_row_of(row, l.receipt)) suspect(Repaired::Lease, l.ref, InvalidTransactionId, l.receipt);
     }
 }
