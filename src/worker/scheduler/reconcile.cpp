@@ -58,6 +58,7 @@ struct Look {
     int n_suspects;
     IdleQueue *idle;
     int n_idle;
+    bool unfinished;      // something was not seen, or not to be had: another look follows, whether anything changes or not
 };
 
 constinit Look look{};
@@ -65,7 +66,10 @@ constinit int64 next_part = 0;
 constinit Size more_room = 0;  // than was expected at the last look
 
 void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receipt) {
-    if (look.n_suspects < most_suspects) look.suspects[look.n_suspects++] = {kind, ref, xmin, receipt};
+    if (look.n_suspects < most_suspects)
+        look.suspects[look.n_suspects++] = {kind, ref, xmin, receipt};
+    else
+        look.unfinished = true;
 }
 
 // Sums up what happened to the tasks of a queue; two equal sums are of a quiet time.
@@ -132,6 +136,8 @@ bool on_row(void *, const store::TaskRow &row) {
 void end_look(const pg::Moment &now) {
     if (look.memory != nullptr) MemoryContextDelete(look.memory);
     my_db().next_look = now.in(Max(look_every, look.spent * share));
+    // The other parts of the tasks come with the next looks.
+    if (look.unfinished || (look.known.parts > 1 && look.known.part + 1 < look.known.parts)) pg_atomic_write_u32(&my_db().changed, 1);
     look = Look{};
 }
 
@@ -182,13 +188,16 @@ bool scan_some() {
         last = store::scan_part(snapshot, &look.place, blocks_in_turn, on_row, nullptr);
         UnregisterSnapshot(snapshot);
     });
+    look.unfinished = look.unfinished || !ok;
     return last || !ok;
 }
 
 // A suspect that is what it was. The row is locked: nobody else changes it meanwhile.
 bool repair_row(const Suspect &s) {
     store::TaskRow row;
-    if (store::lock(s.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return false;
+    store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held) look.unfinished = true;
+    if (locked != store::Locked::Yes) return false;
     const store::QueueInfo *q = row.xmin == s.xmin ? store::queue_by_id(row.queue_id) : nullptr;
     if (q == nullptr) {
         task::let_go(row);
@@ -241,12 +250,15 @@ int repair_places() {
 // Looks a second time at all that was suspected.
 void confirm() {
     int repaired = 0;
-    bool ok = transact("put right what was forgotten", [&repaired] {
+    bool collected = false;
+    bool ok = transact("put right what was forgotten", [&repaired, &collected] {
         pg::MemoryScope scope(look.memory);
-        if (!collect()) return;
+        collected = collect();
+        if (!collected) return;
         for (int i = 0; i < look.n_suspects; i++) repaired += repair(look.suspects[i]) ? 1 : 0;
         repaired += repair_places();
     });
+    look.unfinished = look.unfinished || !ok || !collected;
     if (ok && repaired > 0)
         ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", repaired),
                 errdetail("There should be none: see view pgqueue.memory, kind repaired."));
