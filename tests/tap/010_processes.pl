@@ -384,5 +384,12 @@ for my $db ('postgres', 'two', 'bare') { in_db($db, q{SELECT pgqueue.create_task
 ok(wait_for($node, $_, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 60), "A31: three databases and three slots: the tasks of $_ end")
     or diag(in_db($_, 'SELECT t FROM pgqueue.task t WHERE finished_at IS NULL'))
     for 'postgres', 'two', 'bare';
+# The schedulers of all three stay for a while; a housekeeper needs the slot of one of them.
+in_db($_, q{SELECT pgqueue.create_queue('another')}) for 'postgres', 'two', 'bare';
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'}, '3', 20), 'A31: three schedulers have all slots');
+in_db($_, q{SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')}) for 'postgres', 'two', 'bare';
+ok(wait_for($node, $_, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 30), "A31: three databases and three slots: the housekeeper of $_ gets its turn")
+    or diag(in_db($_, 'SELECT t FROM pgqueue.task t WHERE finished_at IS NULL'))
+    for 'postgres', 'two', 'bare';
 $node->stop;
 done_testing();

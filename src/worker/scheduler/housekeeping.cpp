@@ -21,6 +21,7 @@ constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
+constinit bool no_slot = false;  // the last attempt to start it found no process slot
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
 int64 finished_rows() {
@@ -83,7 +84,10 @@ pg::Deadline think(const pg::Moment &now) {
 
 }  // namespace
 
+bool housekeeper_waits() { return no_slot; }
+
 pg::Deadline housekeeping(const pg::Moment &now) {
+    no_slot = false;
     pg::Deadline next = think(now);
     SlotNo queue = system_queue();
     if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
@@ -92,7 +96,9 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     pg::MemoryScope scope(self.lasting);
     if (start_housekeeper(self.db, &handle)) return next;
     handle = nullptr;
-    return Min(next, now.in(look_every));
+    no_slot = true;
+    retire_worker(-1, true, now);
+    return next;
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -214,8 +214,9 @@ pg::Deadline turn() {
     next = Min(next, resume_paused(now));
     next = Min(next, follow_roles(now));
     next = Min(next, reconcile(now));
-    next = Min(next, staff(now));
-    return Min(next, housekeeping(now));
+    // Before the workers: it is short, and has its turn when a slot becomes free.
+    next = Min(next, housekeeping(now));
+    return Min(next, staff(now));
 }
 
 // deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then.

@@ -100,5 +100,6 @@ pg::Deadline free_places(const pg::Moment &now);
 
 // housekeeping.cpp: when the housekeeper runs.
 pg::Deadline housekeeping(const pg::Moment &now);
+bool housekeeper_waits();  // the last call found no process slot for it
 
 }  // namespace pgqueue::worker::scheduler

@@ -311,12 +311,9 @@ pg::Deadline staff(const pg::Moment &now) {
     reap_unborn(now);
     retire_surplus();
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.stopped) != 0 || config::max_workers() == 0) {
-        note_starving(false);
-        return never;
-    }
-    bool short_of_slots = false, starving = false, again = false;
-    SlotNo roles = map.shared->used_roles, begin = first_served;
+    bool short_of_slots = housekeeper_waits(), starving = short_of_slots, again = false;
+    bool workers_wanted = pg_atomic_read_u32(&d.stopped) == 0 && config::max_workers() > 0;
+    SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
         SlotNo r = (begin + i) % roles;
         if (!map.roles[r].used || map.roles[r].db != self.db) continue;
