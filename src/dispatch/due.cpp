@@ -51,7 +51,10 @@ bool refine(Database &d, int b) {
 
 Queue &queue_of(const DueEntry &e) { return map.queues[is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue]; }
 
-void count_hint(const DueEntry &e, int64 by) { pg_atomic_fetch_add_u64(&queue_of(e).hinted, by); }
+void count_hint(const DueEntry &e, int by) {
+    pg_atomic_fetch_add_u64(&queue_of(e).hinted, by);
+    if (!is_grouped(e)) map.lanes[e.lane].due += by;
+}
 
 // Takes the entries of dropped queues out of a page; returns how many. Due lock held.
 int purge_page(Page *p) {
@@ -138,6 +141,9 @@ void clear_due(SlotNo db) {
     for (PageList &list : d.due) clear_list(&list);
     for (PageList &list : d.put_off) clear_list(&list);
     init_due(db);
+    each_queue(db, [](SlotNo q) {
+        for (uint32 l = pg_atomic_read_u32(&map.queues[q].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) map.lanes[l - 1].due = 0;
+    });
 }
 
 void purge_due(SlotNo db) {

@@ -88,6 +88,7 @@ void drop_head(Group *g) {
     if (g->first == 0) g->last = 0;
     g->timed = false;
     n.ref.id = 0;
+    map.lanes[n.lane].grouped--;
     give_entry<GroupNode>(&namespace_of(*g).group_nodes, no);
 }
 
@@ -222,6 +223,7 @@ void fill(int32 no, const Hint &h, const Queue &q) {
     GroupNode *n = &node(no);
     n->ref = h.ref;
     n->dies = h.dies;
+    map.lanes[h.lane].grouped++;
     n->lane = h.lane;
     n->priority = h.priority;
     n->since = since_of(h, q);
@@ -258,6 +260,7 @@ bool refresh_head(GroupNo no, const Hint &h, bool wake) {
     Group &g = group(no);
     if (g.first == 0 || node(g.first).ref.id != h.ref.id) return false;
     make_unready(no);
+    map.lanes[node(g.first).lane].grouped--;
     fill(g.first, h, map.queues[g.queue]);
     settle_new_head(no, h, wake);
     return true;

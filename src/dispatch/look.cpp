@@ -4,6 +4,7 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/guards.hpp"
 
@@ -22,6 +23,7 @@ TimestampTz next_token(const TokenBucket &bucket, double rate) {
 }  // namespace
 
 QueueLook look_at_queue(SlotNo no) {
+    begin_use();
     const Queue &q = map.queues[no];
     const Namespace &ns = map.namespaces[q.ns];
     QueueLook look{};
@@ -80,6 +82,7 @@ void sample_chain(PageNo no, HeldLook *look) {
 }  // namespace
 
 bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look) {
+    begin_use();
     while ((*lane = next_lane(queue, *lane)) != 0) {
         const Lane &l = map.lanes[*lane - 1];
         if (!l.held) continue;
@@ -94,6 +97,7 @@ bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look) {
 }
 
 bool any_held(SlotNo db, bool *by_role) {
+    begin_use();
     bool any = false;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         if (!map.queues[q].used || map.queues[q].db != db) continue;

@@ -2,6 +2,7 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/page_list.hpp"
@@ -135,6 +136,7 @@ void drop_database(SlotNo db) {
         free_namespace(no);
     });
     pg::LwLockGuard lock(registry_lock());
+    free_unlinked_lanes(db, UINT64_MAX);
     for (SlotNo r = 0; r < map.shared->used_roles; r++)
         if (map.roles[r].used && map.roles[r].db == db) map.roles[r].used = false;
     d.used = false;

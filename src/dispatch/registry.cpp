@@ -1,38 +1,13 @@
 #include "dispatch/registry.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/full_table.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/users.hpp"
-#include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
-
-[[noreturn]] void table_full(const char *what, int32 capacity) {
-    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
-            errdetail("All %d places are taken. View pgqueue.memory shows by whom.", capacity),
-            errhint("Raise pgqueue.dispatch_memory and restart the server."));
-    pg_unreachable();
-}
-
-// A table is full. True: somebody has dropped entries, which the scheduler may free in a moment; this has waited for a little of it.
-bool wait_for_place(int *tries) {
-    constexpr int most_tries = 200;
-    constexpr long nap_ms = 10;
-    bool hope = false;
-    for (SlotNo db = 0; db < max_databases; db++) {
-        Database &d = database(db);
-        if (!d.used || (pg_atomic_read_u32(&d.drops_pending) == 0 && pg_atomic_read_u32(&d.strays) == 0)) continue;
-        hope = true;
-        wake_scheduler(db);
-    }
-    if (!hope || (*tries)++ == most_tries) return false;
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, pg::wait_event("PgqueuePlace"));
-    ResetLatch(MyLatch);
-    CHECK_FOR_INTERRUPTS();
-    return true;
-}
 
 SlotNo *hash_head(SlotNo db, int32 queue_id) {
     uint32 h = hash_combine(murmurhash32(static_cast<uint32>(db)), murmurhash32(static_cast<uint32>(queue_id)));
@@ -73,6 +48,7 @@ SlotNo make_source(SlotNo ns, SlotNo role) {
     Source &src = map.sources[no];
     src.ns = ns;
     src.role = role;
+    src.drop = 0;
     src.first_active = -1;
     pg_atomic_init_u64(&src.ready, 0);
     src.next_of_role = static_cast<SlotNo>(pg_atomic_read_u32(chain)) - 1;
@@ -98,6 +74,7 @@ SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     pg_atomic_init_u32(&lane.next_of_queue, pg_atomic_read_u32(&q.first_lane));
     pg_write_barrier();
     pg_atomic_write_u32(&q.first_lane, static_cast<uint32>(made + 1));
+    ask_for_idle_places(q.db);
     return made;
 }
 
@@ -293,54 +270,89 @@ SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id) {
     return is_queue(no, db, queue_id) ? no : no = find_or_make_queue(db, ns_id, queue_id);
 }
 
-SlotNo find_role(SlotNo db, int32 role_id) {
-    begin_use();
+namespace {
+
+SlotNo search_role(SlotNo db, int32 role_id) {
     for (SlotNo r = 0; r < map.shared->used_roles; r++) {
         const Role &role = map.roles[r];
-        if (role.used && role.drop == 0 && role.db == db && role.role_id == role_id) return r;
+        if (role.used && role.db == db && role.role_id == role_id) return r;
     }
     return -1;
 }
 
+// Registry lock held. -1: no room.
+SlotNo make_role(SlotNo db, int32 role_id) {
+    SlotNo no = 0;
+    while (no < map.shared->n_roles && map.roles[no].used) no++;
+    if (no == map.shared->n_roles) return -1;
+    Role &e = map.roles[no];
+    MemSet(&e, 0, sizeof(Role));
+    e.db = db;
+    e.role_id = role_id;
+    pg_write_barrier();
+    e.used = true;
+    map.shared->used_roles = Max(map.shared->used_roles, no + 1);
+    ask_for_idle_places(db);
+    return no;
+}
+
+// Finds an entry that may be suspected to be idle. Who finds it takes the suspicion off, under the lock that the scheduler frees it under.
+template <typename Entry, typename Search>
+SlotNo find_idle_too(Entry *entries, Search search) {
+    begin_use();
+    SlotNo found = search();
+    if (found < 0 || entries[found].drop == 0) return found;
+    pg::LwLockGuard lock(registry_lock());
+    found = search();
+    if (found >= 0) entries[found].drop = 0;
+    return found;
+}
+
+SlotNo search_lane(const Queue &q, SlotNo role, bool held) {
+    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        if (map.lanes[l - 1].role == role && map.lanes[l - 1].held == held) return static_cast<SlotNo>(l - 1);
+    return -1;
+}
+
+}  // namespace
+
+SlotNo find_role(SlotNo db, int32 role_id) {
+    return find_idle_too(map.roles, [=] { return search_role(db, role_id); });
+}
+
 SlotNo ensure_role(SlotNo db, int32 role_id) {
-    SlotNo made = find_role(db, role_id);
-    if (made >= 0) return made;
-    {
-        pg::LwLockGuard lock(registry_lock());
-        made = find_role(db, role_id);
-        for (SlotNo r = 0; made < 0 && r < map.shared->n_roles; r++) {
-            Role &e = map.roles[r];
-            if (e.used) continue;
-            MemSet(&e, 0, sizeof(Role));
-            e.db = db;
-            e.role_id = role_id;
-            pg_write_barrier();
-            e.used = true;
-            map.shared->used_roles = Max(map.shared->used_roles, r + 1);
-            made = r;
+    SlotNo found = find_role(db, role_id);
+    for (int tries = 0; found < 0;) {
+        {
+            pg::LwLockGuard lock(registry_lock());
+            found = search_role(db, role_id);
+            if (found >= 0)
+                map.roles[found].drop = 0;
+            else
+                found = make_role(db, role_id);
         }
+        if (found < 0 && !wait_for_place(&tries)) table_full("role", map.shared->n_roles);
     }
-    if (made < 0) table_full("role", map.shared->n_roles);
-    return made;
+    return found;
 }
 
 SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held) {
-    begin_use();
-    Queue &q = map.queues[queue];
-    auto find = [&q, role, held] {
-        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-            if (map.lanes[l - 1].role == role && map.lanes[l - 1].held == held) return static_cast<SlotNo>(l - 1);
-        return SlotNo(-1);
-    };
-    SlotNo made = find();
-    if (made >= 0) return made;
-    {
-        pg::LwLockGuard lock(registry_lock());
-        made = find();
-        if (made < 0) made = make_lane(queue, role, held);
+    const Queue &q = map.queues[queue];
+    SlotNo found = find_idle_too(map.lanes, [=, &q] { return search_lane(q, role, held); });
+    for (int tries = 0; found < 0;) {
+        {
+            pg::LwLockGuard lock(registry_lock());
+            found = search_lane(q, role, held);
+            if (found >= 0)
+                map.lanes[found].drop = 0;
+            else
+                found = make_lane(queue, role, held);
+        }
+        if (found >= 0 || wait_for_place(&tries)) continue;
+        if (free_lanes() > 0) table_full("role in a namespace", map.shared->n_sources);
+        table_full("role in a queue", map.shared->n_lanes);
     }
-    if (made < 0) table_full("role in a queue", map.shared->n_lanes);
-    return made;
+    return found;
 }
 
 HighestIds highest_ids(SlotNo db) {

@@ -42,15 +42,18 @@ struct PriorityList {
 constexpr int unhinted = status_count;
 constexpr int count_kinds = status_count + 1;
 
-// Ready tasks of one queue and one role (role -1: for outside workers). Lives as long as its queue. One that is held has
-// tasks of a role that does not exist: nobody takes them, and it is in no source.
+// Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does not exist: nobody takes
+// them, and it is in no source.
 struct Lane {
     SlotNo queue, role;      // immutable
     bool held;               // immutable
-    pg_atomic_uint32 next_of_queue;  // SlotNo + 1, immutable once published
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    pg_atomic_uint32 next_of_queue;  // SlotNo + 1 [written under the registry lock]
+    int64 due;               // entries in the due heap and the lists of what was put off [due lock]
+    int64 grouped;           // tasks in groups
     SlotNo source;           // immutable
     SlotNo first;            // PriorityList, best first
-    SlotNo next_active, prev_active;  // in source, while `active`
+    SlotNo next_active, prev_active;  // in source, while `active`; one that was unlinked: the next of these, -1 end
     bool active;
     int64 count;             // ready entries and groups
     ReadyOrder groups;       // that are ready
@@ -78,7 +81,8 @@ struct Deaths {
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
 struct Source {
     SlotNo ns, role;         // immutable
-    SlotNo next_of_role;     // immutable, -1 end
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use
+    SlotNo next_of_role;     // -1 end [written under the registry lock]
     SlotNo first_active;
     pg_atomic_uint64 ready;  // entries in active lanes [atomic, written under the namespace's lock]
 };
@@ -87,7 +91,7 @@ struct Role {
     bool used;
     SlotNo db;               // immutable
     int32 role_id;           // immutable; key in pgqueue_internal.role
-    uint64 drop;             // count of its drop (dispatch/users.hpp), 0 it is in use
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
     Oid oid;                 // written by the scheduler; the role as which the workers connect
     pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
     pg_atomic_uint32 workers;       // live or starting workers [atomic]
@@ -99,7 +103,7 @@ struct Queue {
     SlotNo db, ns;           // immutable
     int32 queue_id;          // immutable
     SlotNo next_hash;        // registry
-    pg_atomic_uint32 first_lane;  // SlotNo + 1, lanes are only added (registry lock)
+    pg_atomic_uint32 first_lane;  // SlotNo + 1 [written under the registry lock]
     pg_atomic_uint32 dropped;     // the place waits to be free (dispatch/reclaim.hpp)
     uint64 drop;                  // count of its drop (dispatch/users.hpp)
     // configuration copy, namespace lock
@@ -218,6 +222,8 @@ struct Database {
     SlotNo ns[most_namespaces];      // -1: none any more
     pg_atomic_uint32 drops_pending;  // entries that were dropped and wait to be free
     pg_atomic_uint32 strays;         // there may be entries whose creation was rolled back
+    pg_atomic_uint32 places_wanted;  // requests for places that idle lanes, sources and roles have; 0 all are answered
+    SlotNo unlinked_lanes;           // + 1; dropped lanes that may still be looked at [registry lock]
     uint64 virtual_time;             // fair share, approximate, no lock
     // due heap (radix heap on due time), due lock
     int64 due_last;

@@ -2,6 +2,7 @@
 
 #include "dispatch/groups.hpp"
 #include "dispatch/pool.hpp"
+#include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -70,6 +71,7 @@ NamespaceUsage usage_of_namespace(SlotNo no) {
 }
 
 int64 spilled_pages(SlotNo db) {
+    begin_use();
     int64 n = 0;
     each_queue(db, [&n](SlotNo q) { n += spilled_pages_of(map.queues[q]); });
     pg::LwLockGuard lock(due_lock(db), LW_SHARED);

@@ -61,14 +61,17 @@ void end_use() {
 
 uint64 count_drop() { return pg_atomic_fetch_add_u64(&map.shared->drops, 1) + 1; }
 
-bool is_put_down(uint64 drop) {
+uint64 put_down_until() {
+    uint64 until = pg_atomic_read_u64(&map.shared->drops);
     pg_memory_barrier();
     for (int i = 0; i < map.n_users; i++) {
         uint64 since = i == pg::my_procno() ? 0 : in_use_since(i);
-        if (since != 0 && since < drop) return false;
+        if (since != 0 && since < until) until = since;
     }
-    return true;
+    return until;
 }
+
+bool is_put_down(uint64 drop) { return drop <= put_down_until(); }
 
 pid_t oldest_user() {
     uint64 oldest = 0;

@@ -17,6 +17,8 @@ void end_use();
 uint64 count_drop();
 // Does nobody use numbers since before that drop?
 bool is_put_down(uint64 drop);
+// The last drop since before which nobody uses numbers.
+uint64 put_down_until();
 // The process that uses numbers for longest, 0 none.
 pid_t oldest_user();
 

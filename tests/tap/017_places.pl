@@ -101,4 +101,22 @@ my %sees = (seer => '4 his', reader => '0 ', monitor => '12 default, his, pgqueu
 is(sql(qq{SET ROLE $_; SELECT count(*) FILTER (WHERE namespace IS NOT NULL) || ' ' || coalesce(string_agg(DISTINCT namespace, ', ' ORDER BY namespace), '') FROM pgqueue.memory}),
     $sees{$_}, "view memory: $_ sees what is for them") for sort keys %sees;
 
+# Roles that come, have tasks in several queues and namespaces, and go: more than there are places for roles (128), their lists in queues (1024) and
+# in namespaces (512), which stay otherwise.
+sql(q{SELECT pgqueue.create_queue('q' || q, namespace => nullif('t' || n, 't0')) FROM (SELECT pgqueue.create_namespace('t' || n) AS made, n FROM generate_series(1, 4) n) s,
+    generate_series(1, 2) q});
+for my $round (0 .. 7)
+{
+    sql(join("\n", map {
+        my $role = 'tenant' . (20 * $round + $_);
+        "CREATE ROLE $role LOGIN; GRANT pgqueue_user TO $role; SELECT pgqueue.grant_namespace('t' || n, 'use', '$role') FROM generate_series(1, 4) n; SET ROLE $role;"
+          . "SELECT pgqueue.create_task('q' || q, command => 'SELECT 1', namespace => 't' || n) FROM generate_series(1, 4) n, generate_series(1, 2) q; RESET ROLE;"
+    } 1 .. 20));
+    ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE status = 'released'}, 160 * ($round + 1), 60), "W8: the tasks of 20 more roles are done");
+}
+cmp_ok(used('roles'), '<', 128, 'W8: the places of idle roles are used again');
+cmp_ok(used('lanes'), '<', 1024, 'W8: and those of their lists of ready tasks');
+is(sql(q{SELECT string_agg(message, ', ') FROM pgqueue.health WHERE problem = 'memory_low' AND message LIKE '%roles%'}), '', 'W8: health warns of nothing that becomes free by itself');
+counters_right($node, 'postgres', 'W8');
+
 done_testing();

@@ -1,6 +1,7 @@
 // Places in the fixed tables of shared memory that nobody needs any more.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/idle.hpp"
 #include "dispatch/reclaim.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
@@ -47,18 +48,35 @@ bool find_strays() {
     return any || !ok;
 }
 
+// Somebody wants places: idle entries go, one step at a time. A new request begins at once again.
+pg::Deadline free_idle_places(const pg::Moment &now) {
+    static constinit uint32 answered = 0;
+    static constinit int64 pause = first_wait;
+    static constinit pg::Deadline next{};
+    uint32 wanted = pg_atomic_read_u32(&my_db().places_wanted);
+    if (wanted == 0) return never;
+    if (wanted != answered) pause = first_wait;
+    if (wanted == answered && !next.passed(now)) return next;
+    answered = wanted;
+    if (!dispatch::free_idle(self.db) && pg_atomic_compare_exchange_u32(&my_db().places_wanted, &wanted, 0)) return never;
+    next = now.in(pause);
+    pause = Min(pause * 2, longest_wait);
+    return next;
+}
+
 }  // namespace
 
 pg::Deadline free_places(const pg::Moment &now) {
     static constinit bool suspects = false;
+    pg::Deadline next = free_idle_places(now);
     if (suspects || pg_atomic_exchange_u32(&my_db().strays, 0) != 0) suspects = find_strays();
     bool left = dispatch::free_dropped(self.db);
     if (!left && !suspects) {
         wait = first_wait;
-        return never;
+        return next;
     }
     wait = Min(wait * 2, longest_wait);
-    return now.in(wait);
+    return Min(next, now.in(wait));
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -31,6 +31,7 @@ constinit Handle handles[dispatch::max_workers] = {};
 // Roles whose worker could not start wait before the next try.
 struct Refusal {
     SlotNo role;
+    int32 role_id;
     pg::Deadline until;
     int failures;
 };
@@ -42,10 +43,13 @@ constinit SlotNo first_served = 0;
 Refusal *refusal_of(SlotNo role, bool make) {
     Refusal *free = nullptr;
     for (Refusal &r : refusals) {
-        if (r.failures > 0 && r.role == role) return &r;
+        if (r.failures > 0 && r.role == role && r.role_id == map.roles[role].role_id) return &r;
         if (r.failures == 0 && free == nullptr) free = &r;
     }
-    if (make && free != nullptr) free->role = role;
+    if (make && free != nullptr) {
+        free->role = role;
+        free->role_id = map.roles[role].role_id;
+    }
     return make ? free : nullptr;
 }
 

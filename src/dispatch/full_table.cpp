@@ -1,0 +1,43 @@
+#include "dispatch/full_table.hpp"
+
+#include "dispatch/idle.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+void table_full(const char *what, int32 capacity) {
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
+            errdetail("All %d places are taken. View pgqueue.memory shows by whom.", capacity),
+            errhint("Raise pgqueue.dispatch_memory and restart the server."));
+    pg_unreachable();
+}
+
+bool wait_for_place(int *tries) {
+    constexpr int most_tries = 200;
+    constexpr long nap_ms = 10;
+    bool hope = false;
+    for (SlotNo db = 0; db < max_databases; db++) {
+        Database &d = database(db);
+        if (!d.used) continue;
+        // A scheduler would wait for itself.
+        if (pg_atomic_read_u32(&d.scheduler_pid) == static_cast<uint32>(MyProcPid)) return false;
+        if (*tries == 0 && pg_atomic_read_u32(&d.wanted) != 0) pg_atomic_fetch_add_u32(&d.places_wanted, 1);
+        if (pg_atomic_read_u32(&d.drops_pending) == 0 && pg_atomic_read_u32(&d.strays) == 0 && pg_atomic_read_u32(&d.places_wanted) == 0) continue;
+        hope = true;
+        wake_scheduler(db);
+    }
+    if (!hope || (*tries)++ == most_tries) return false;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, pg::wait_event("PgqueuePlace"));
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    return true;
+}
+
+void ask_for_idle_places(SlotNo db) {
+    if (!short_of_places()) return;
+    pg_atomic_fetch_add_u32(&database(db).places_wanted, 1);
+    wake_scheduler(db);
+}
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,14 @@
+// What who makes entries does when few places are left in a fixed table, or none.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+// An entry was made: when few places are left, the scheduler of the database looks for idle ones.
+void ask_for_idle_places(SlotNo db);
+// A table is full. True: the schedulers may free entries in a moment, and this has waited for a little of it; tries counts the calls.
+bool wait_for_place(int *tries);
+// Raises 53200.
+[[noreturn]] void table_full(const char *what, int32 capacity);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,178 @@
+#include "dispatch/idle.hpp"
+
+#include "dispatch/page_list.hpp"
+#include "dispatch/pool.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/users.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+// One step over a database.
+struct Step {
+    SlotNo db;
+    uint64 until;    // drops up to this one are put down
+    bool *roles;     // that a lane names
+    bool *sources;
+    bool left;       // there is another step to come
+};
+
+bool is_short(int64 used, int64 capacity) { return used * 4 > capacity * 3; }
+
+template <typename Entry, typename Used>
+int64 count(const Entry *entries, int32 end, Used used) {
+    int64 n = 0;
+    for (int32 i = 0; i < end; i++) n += used(entries[i]);
+    return n;
+}
+
+bool has_workers(SlotNo role) { return pg_atomic_read_u32(&map.roles[role].workers) != 0; }
+
+// The lane of outside workers stays: a session that holds a task gives it back there.
+bool is_idle(const Lane &lane) {
+    return lane.role >= 0 && lane.count == 0 && !lane.active && lane.due == 0 && lane.grouped == 0 && !has_workers(lane.role);
+}
+
+// From now on who looks for the entry sees that it is suspected, and only then the drop is counted (users.hpp).
+void suspect(uint64 *drop) {
+    *drop = UINT64_MAX;
+    pg_memory_barrier();
+    *drop = count_drop();
+}
+
+// Takes the step of an entry that is looked for without a lock. True: nobody can have its number.
+bool is_given_up(uint64 *drop, bool idle, Step *s) {
+    if (!idle) {
+        if (*drop != 0) *drop = 0;
+        return false;
+    }
+    if (*drop != 0 && *drop <= s->until) return true;
+    if (*drop == 0) suspect(drop);
+    s->left = true;
+    return false;
+}
+
+// Gives the empty lists of priorities back.
+void free_empty_lists(Lane *lane) {
+    for (SlotNo *link = &lane->first; *link >= 0;) {
+        SlotNo no = *link;
+        PriorityList &p = map.priorities[no];
+        if (p.list.count != 0 || p.list.moving || p.list.spilled != 0) {
+            link = &p.next;
+            continue;
+        }
+        *link = p.next;
+        clear_list(&p.list);
+        give_priority(no);
+    }
+}
+
+void unlink_lane(pg_atomic_uint32 *link, SlotNo no, Step *s) {
+    Lane &lane = map.lanes[no];
+    pg_atomic_write_u32(link, pg_atomic_read_u32(&lane.next_of_queue));
+    SlotNo &unlinked = database(s->db).unlinked_lanes;
+    lane.next_active = unlinked - 1;
+    unlinked = no + 1;
+    pg_memory_barrier();
+    lane.drop = count_drop();
+    s->left = true;
+}
+
+void mark(const Lane &lane, Step *s) {
+    if (lane.role >= 0) s->roles[lane.role] = true;
+    s->sources[lane.source] = true;
+}
+
+void look_at_lanes(Queue *q, Step *s) {
+    pg::LwLockGuard lock(namespace_lock(q->ns));
+    for (pg_atomic_uint32 *link = &q->first_lane; pg_atomic_read_u32(link) != 0;) {
+        auto no = static_cast<SlotNo>(pg_atomic_read_u32(link) - 1);
+        Lane &lane = map.lanes[no];
+        mark(lane, s);
+        if (!is_dropped(*q)) {
+            free_empty_lists(&lane);
+            if (is_given_up(&lane.drop, is_idle(lane), s)) {
+                unlink_lane(link, no, s);
+                continue;
+            }
+        }
+        link = &lane.next_of_queue;
+    }
+}
+
+void unlink_source(SlotNo no) {
+    const Source &source = map.sources[no];
+    pg_atomic_uint32 *first = &map.roles[source.role].first_source;
+    auto at = static_cast<SlotNo>(pg_atomic_read_u32(first)) - 1;
+    if (at == no) {
+        pg_atomic_write_u32(first, static_cast<uint32>(source.next_of_role + 1));
+        return;
+    }
+    while (map.sources[at].next_of_role != no) at = map.sources[at].next_of_role;
+    map.sources[at].next_of_role = source.next_of_role;
+}
+
+void look_at_source(SlotNo no, Step *s) {
+    Source &source = map.sources[no];
+    bool ours = source.ns >= 0 && source.role >= 0 && map.roles[source.role].db == s->db;
+    if (!ours || pg_atomic_read_u32(&map.namespaces[source.ns].dropped) != 0) return;
+    if (source.drop != 0 && source.drop <= s->until) {
+        source.ns = -1;
+        return;
+    }
+    if (source.drop == 0 && !s->sources[no]) {
+        unlink_source(no);
+        pg_memory_barrier();
+        source.drop = count_drop();
+    }
+    s->left = s->left || source.drop != 0;
+}
+
+void free_role(SlotNo no) {
+    for (SlotNo i = 0; i < map.shared->used_sources; i++)
+        if (map.sources[i].role == no) map.sources[i].ns = -1;
+    pg_atomic_write_u32(&map.roles[no].first_source, 0);
+    map.roles[no].used = false;
+}
+
+}  // namespace
+
+bool short_of_places() {
+    const Shared &s = *map.shared;
+    return is_short(s.n_lanes - free_lanes(), s.n_lanes) || is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
+           is_short(count(map.sources, s.used_sources, [](const Source &e) { return e.ns >= 0; }), s.n_sources) ||
+           is_short(count(map.roles, s.used_roles, [](const Role &e) { return e.used; }), s.n_roles);
+}
+
+bool free_unlinked_lanes(SlotNo db, uint64 until) {
+    SlotNo *link = &database(db).unlinked_lanes;
+    while (*link != 0) {
+        SlotNo no = *link - 1;
+        Lane &lane = map.lanes[no];
+        if (lane.drop > until) return true;
+        *link = lane.next_active + 1;
+        give_lane(no);
+    }
+    return false;
+}
+
+bool free_idle(SlotNo db) {
+    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).unlinked_lanes == 0)) return false;
+    Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
+           static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
+    // After that question: what those who have put their numbers down handed over is in the lists now.
+    drain_inboxes(db);
+    pg::LwLockGuard lock(registry_lock());
+    s.left = free_unlinked_lanes(db, s.until);
+    each_queue(db, [&s](SlotNo no) { look_at_lanes(&map.queues[no], &s); });
+    for (SlotNo l = database(db).unlinked_lanes; l != 0; l = map.lanes[l - 1].next_active + 1) mark(map.lanes[l - 1], &s);
+    for (SlotNo no = 0; no < map.shared->used_sources; no++) look_at_source(no, &s);
+    for (SlotNo no = 0; no < map.shared->used_roles; no++) {
+        Role &role = map.roles[no];
+        if (role.used && role.db == db && is_given_up(&role.drop, !s.roles[no] && !has_workers(no), &s)) free_role(no);
+    }
+    return s.left;
+}
+
+}  // namespace pgqueue::dispatch

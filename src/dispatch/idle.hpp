@@ -1,0 +1,19 @@
+// Lanes, sources and roles of queues that live on become free when nobody needs them and few places are left. The scheduler of the database takes
+// these steps, each under the registry lock. Who holds a lane while tasks of it run needs no lane meanwhile: a role with workers keeps all of them.
+//   idle       no task of it is listed, in a group or in the due heap; no worker has its role
+//   suspected  `drop` is set. It is still found; who finds it takes the suspicion off
+//   unlinked   (lanes, sources) nobody had its number since before the suspicion, and it is idle still: it is out of its chain
+//   free       nobody walks along the chain since before
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+// More than three quarters of a table are taken.
+bool short_of_places();
+// Takes one step with everything that is idle in a database. The scheduler only. Allocates. Returns whether there is another step to come.
+bool free_idle(SlotNo db);
+// Frees the lanes that were unlinked up to a drop; registry lock held. Returns whether some are left.
+bool free_unlinked_lanes(SlotNo db, uint64 until);
+
+}  // namespace pgqueue::dispatch
