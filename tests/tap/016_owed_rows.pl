@@ -5,7 +5,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use PgQueue;
-use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('owed', conf => "log_statement = none\nlog_min_messages = error");

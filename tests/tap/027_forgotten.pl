@@ -61,4 +61,18 @@ ROLLBACK;
 sql(q{SELECT pgqueue.create_task('busy', '1')});
 ok(wait_for($node, 'postgres', q{SELECT count(*) > 0 FROM pgqueue.next_tasks('w', '{busy}', 1)}, 't', 20), 'it goes on');
 is(sql($repaired), $all, 'nothing more was forgotten');
+
+# A look that meets a locked row is followed by another, though nothing commits meanwhile.
+sql(q{SELECT pgqueue.create_queue('locked'); SELECT pgqueue.create_queue('place', max_running => 1)});
+my $id = sql(q{SELECT pgqueue.create_task('locked', '1')});
+my $locker = session($node);
+$locker->query("BEGIN; SELECT FROM pgqueue_internal.segment_$_ WHERE id = $id FOR UPDATE") for sql(qq{SELECT slot FROM pgqueue_internal.segment WHERE id = $id});
+sql(q{SELECT forget_hints('locked'), take_place('place')});
+ok(wait_for($node, 'postgres', $repaired, $all + 1, 120), 'a look has found a place that nobody has');
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{locked}', 1)}), '0', 'and could not have the row that a session had locked');
+$locker->query('ROLLBACK');
+# Looks take a thousandth of the time: on a machine that is busy the next one is later.
+ok(wait_for($node, 'postgres', $repaired, $all + 2, 500), 'the next look has it');
+is(sql(q{SELECT id FROM pgqueue.next_task('w', 'locked')}), $id, 'it is handed out');
+$locker->close;
 done_testing();
