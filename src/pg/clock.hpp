@@ -16,6 +16,13 @@ inline int64 monotonic_now() {
     return int64(t.tv_sec) * int64(USECS_PER_SEC) + t.tv_nsec / 1000;
 }
 
+// Processor time of this process, in microseconds.
+inline int64 cpu_now() {
+    timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return int64(t.tv_sec) * int64(USECS_PER_SEC) + t.tv_nsec / 1000;
+}
+
 inline Moment this_moment() { return {GetCurrentTimestamp(), monotonic_now()}; }
 
 // For those who have no moment at hand.

@@ -71,7 +71,7 @@ sql(q{SELECT forget_hints('locked'), take_place('place')});
 ok(wait_for($node, 'postgres', $repaired, $all + 1, 120), 'a look has found a place that nobody has');
 is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{locked}', 1)}), '0', 'and could not have the row that a session had locked');
 $locker->query('ROLLBACK');
-# Looks take a thousandth of the time: on a machine that is busy the next one is later.
+# Looks take a small part of the time: on a machine that is busy the next one is later.
 ok(wait_for($node, 'postgres', $repaired, $all + 2, 500), 'the next look has it');
 is(sql(q{SELECT id FROM pgqueue.next_task('w', 'locked')}), $id, 'it is handed out');
 $locker->close;

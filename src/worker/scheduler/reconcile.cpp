@@ -20,7 +20,8 @@ using dispatch::map;
 using dispatch::Repaired;
 
 constexpr int64 look_every = 20 * int64(USECS_PER_SEC);
-constexpr int64 share = 1000;  // of the time a look may take one part
+// A look may take one part of so many: of a processor's time, and, as the rows may come from a disk, of all time.
+constexpr int64 share_of_cpu = 1000, share = 100;
 constexpr int64 patience = 5 * int64(USECS_PER_SEC);  // from the first sight to the second
 constexpr int64 pause = 10 * 1000;
 constexpr int blocks_in_turn = 64;
@@ -47,7 +48,7 @@ struct Look {
     Step step;
     MemoryContext memory;
     uint64 rebuilds;      // a rebuild in the middle ends it
-    int64 spent;
+    int64 spent, spent_cpu;
     pg::Deadline next;
     HintIds known;
     TransactionId end;    // rows of this and later transactions are too new
@@ -135,7 +136,7 @@ bool on_row(void *, const store::TaskRow &row) {
 
 void end_look(const pg::Moment &now) {
     if (look.memory != nullptr) MemoryContextDelete(look.memory);
-    my_db().next_look = now.in(Max(look_every, look.spent * share));
+    my_db().next_look = now.in(Max(look_every, Max(look.spent * share, look.spent_cpu * share_of_cpu)));
     // The other parts of the tasks come with the next looks.
     if (look.unfinished || (look.known.parts > 1 && look.known.part + 1 < look.known.parts)) pg_atomic_write_u32(&my_db().changed, 1);
     look = Look{};
@@ -293,7 +294,7 @@ pg::Deadline reconcile(const pg::Moment &now) {
         if (pg_atomic_read_u32(&d.changed) == 0) return never;
         if (!d.next_look.passed(now)) return d.next_look;
     }
-    int64 began = pg::monotonic_now();
+    int64 began = pg::monotonic_now(), cpu = pg::cpu_now();
     bool begun = look.step != Step::Rest || begin();
     if (!begun) {
         pg_atomic_write_u32(&d.changed, 1);
@@ -302,6 +303,7 @@ pg::Deadline reconcile(const pg::Moment &now) {
     }
     pg::Deadline next = go_on(now);
     look.spent += pg::monotonic_now() - began;
+    look.spent_cpu += pg::cpu_now() - cpu;
     return next;
 }
 
