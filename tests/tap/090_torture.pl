@@ -23,6 +23,7 @@ my %scenarios = (
     W3 => 'create prepare',
     W4 => 'create take release command waiting client lock',
     W5 => 'command create disk worker',
+    W6 => 'create command take release cancel update worker waiting lock',
     W7 => 'create command take release clock',
 );
 my $seconds = $ENV{PGQUEUE_TORTURE_SECONDS} // 40;

@@ -147,6 +147,17 @@ sub actions
             return unless $c->soon($condition);
             $c->signal(interrupt(), $condition) for 0 .. rand(3);
         } ],
+        # A worker ends while somebody has the row of its task. Only a retained row is taken:
+        # whoever pops a waiting one that is locked without our knowledge drops its hint.
+        row         => [ 3, sub { my ($c) = @_;
+            my $held = "FROM pgqueue.task t JOIN pg_stat_activity a USING (pid) WHERE t.status = 'retained' AND a." . where('worker');
+            my $id = $c->query("SELECT t.id $held ORDER BY random() LIMIT 1");
+            return unless $id =~ /^\d+$/;
+            $c->query('BEGIN; ' . join('; ', map { "SELECT FROM pgqueue_internal.segment_$_ WHERE id = $id AND status = 2 FOR UPDATE SKIP LOCKED" } 0 .. 5));
+            $c->query("SELECT pg_terminate_backend(a.pid) $held AND t.id = $id");
+            sleep(rand(0.4));
+            $c->query('ROLLBACK');
+        } ],
         setting     => [ 5, sub { my ($c) = @_; $c->setting(one_of(@settings)->()); $c->reload; } ],
         stop        => [ 1, sub { my ($c) = @_; $c->query(one_of("SELECT pgqueue.stop_workers(timeout => '10 ms')", 'SELECT pgqueue.ensure_workers()', 'SELECT pgqueue.ensure_workers()')); } ],
         disk        => [ 2, sub { my ($c) = @_; $c->fill_disk(sub { for (0 .. 2 + rand(6)) { $c->signal('pg_terminate_backend', where(one_of(qw(worker worker client)))); sleep(rand(0.1)); } }); } ],
@@ -156,12 +167,12 @@ sub actions
     };
 }
 
-# Runs for so many seconds. only: kinds of actions, all when it is empty.
+# Runs for so many seconds. only: kinds of actions, all but `row` when it is empty.
 sub run
 {
     my ($self, $seconds, @only) = @_;
     my $actions = actions();
-    my @wheel = map { ($_) x $actions->{$_}[0] } @only ? @only : sort keys %$actions;
+    my @wheel = map { ($_) x $actions->{$_}[0] } @only ? @only : grep { $_ ne 'row' } sort keys %$actions;
     my $end = time() + $seconds;
     while (time() < $end)
     {
