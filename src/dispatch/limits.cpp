@@ -106,12 +106,22 @@ bool forget_places(SlotNo queue, const PlacesLook &seen) {
     return true;
 }
 
+namespace {
+
+void lift_throttle_locked(SlotNo queue) {
+    map.queues[queue].throttled_until = 0;
+    revise_queue_locked(queue);
+}
+
+}  // namespace
+
 void unreserve(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     if (group != 0) end_group(queue, group, true);
     if (q.rate > 0) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
         q.bucket.give_back(q.burst);
+        if (q.throttled_until != 0 && q.bucket.tokens >= 1) lift_throttle_locked(queue);
     }
     end_running(queue, 0);
 }
@@ -123,8 +133,7 @@ void end_throttle(SlotNo queue, const pg::Moment &now) {
     Queue &q = map.queues[queue];
     if (q.throttled_until == 0 || q.throttled_until > now.monotonic) return;
     pg::LwLockGuard lock(namespace_lock(q.ns));
-    q.throttled_until = 0;
-    revise_queue_locked(queue);
+    lift_throttle_locked(queue);
 }
 
 }  // namespace

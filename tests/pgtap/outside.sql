@@ -196,6 +196,10 @@ SELECT is((SELECT count(*) FROM pgqueue.next_tasks('w', '{one}', 3)), 1::bigint,
 SELECT pgqueue.create_queue('slow', rate_limit => 0.001, rate_burst => 2, ttl => '0') \g /dev/null
 SELECT pgqueue.create_tasks('slow', ARRAY['1', '2', '3']::jsonb[]) \g /dev/null
 SELECT is((SELECT count(*) FROM pgqueue.next_tasks('w', '{slow}', 3)), 2::bigint, 'rate_limit: as many as the bucket has');
+SELECT pgqueue.create_queue('stale', rate_limit => 0.001, rate_burst => 2) \g /dev/null
+SELECT pgqueue.create_tasks('stale', '{1,2,3,4,5}') \g /dev/null
+SELECT pgqueue.cancel_task(id) FROM pgqueue.task WHERE queue = 'stale' AND payload <> '5' \g /dev/null
+SELECT results_eq($$SELECT payload FROM pgqueue.next_tasks('w', '{stale}', 3)$$, $$VALUES ('5'::jsonb)$$, 'rate_limit: cancelled tasks before it take no part of it');
 SELECT throws_ok(format('SELECT pgqueue.update_queue(%L, %s)', 'slow', c), '22023', NULL, c) FROM unnest(ARRAY['rate_limit => -1', 'rate_burst => 0', 'max_running => -1', 'lease => ''0''', 'lease => ''-1 s''', 'rate_limit => ''NaN''', 'rate_limit => ''Infinity''']) c;
 SELECT pgqueue.pause_queue('one'), pgqueue.update_queue('one', max_running => 0) \g /dev/null
 SELECT is((SELECT count(*) FROM pgqueue.next_tasks('w', '{one}', 3)), 0::bigint, 'nothing from a paused queue');

@@ -391,5 +391,15 @@ in_db($_, q{SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')}) for 
 ok(wait_for($node, $_, 'SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL', '0', 30), "A31: three databases and three slots: the housekeeper of $_ gets its turn")
     or diag(in_db($_, 'SELECT t FROM pgqueue.task t WHERE finished_at IS NULL'))
     for 'postgres', 'two', 'bare';
+# A task that comes while a scheduler is about to leave, because another database needs its slot, is not forgotten.
+my $holder = session($node, 'bare');
+hold_point($holder, 'scheduler-parks');
+in_db($_, q{SELECT pgqueue.create_queue('third')}) for 'postgres', 'two', 'bare';
+task('two', 'SELECT 1');
+ok(wait_for($node, 'bare', q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = 'bare')}, '1', 60),
+    'A31: a scheduler leaves for another one');
+$id = task('bare', 'SELECT 1');
+$holder->close;
+ok(status('bare', $id, 'released'), 'A31: a task that comes at that moment runs');
 $node->stop;
 done_testing();

@@ -11,6 +11,7 @@
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
 #include "pg/refusals.hpp"
+#include "pg/testpoint.hpp"
 #include "store/identity.hpp"
 #include "store/segments.hpp"
 
@@ -83,6 +84,9 @@ Found probe() {
 
 constexpr int64 deaf_for = 10 * 1000;
 constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
+
+// Others find this process from now on.
+void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uint32>(pg::my_procno() + 1)); }
 
 // Leaves for good; the launcher starts another one when the database wants it.
 [[noreturn]] void leave() {
@@ -158,11 +162,25 @@ bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
     return park_at->passed(now);
 }
 
-[[noreturn]] void park(pg::Deadline next) {
+// New work, or any other call, since the turn began.
+bool is_called() {
+    bool work = MyLatch->is_set;
+    dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || pg_atomic_read_u32(&dispatch::map.namespaces[ns].inbox) != 0; });
+    return work;
+}
+
+// Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes `parked` off and wakes the launcher;
+// who found it before has set our latch or left a page: then it stays.
+void park(pg::Deadline next) {
     dispatch::Database &d = my_db();
+    PGQUEUE_TESTPOINT("scheduler-parks");
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
     pg_atomic_write_u32(&d.parked, 1);
-    leave();
+    pg_atomic_write_u32(&d.scheduler_procno, 0);
+    pg_memory_barrier();
+    if (!is_called()) leave();
+    pg_atomic_write_u32(&d.parked, 0);
+    announce();
 }
 
 // Reads again what found no memory. That takes a quarter of the time at most: when the reason lasts, a full disk for instance, all of it is lost again.
@@ -227,8 +245,7 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
     pg_memory_barrier();
     // New work that came before the flag was set woke nobody.
-    bool work = false;
-    if (!deaf) dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || pg_atomic_read_u32(&dispatch::map.namespaces[ns].inbox) != 0; });
+    bool work = !deaf && is_called();
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : pg::ms_until(next);
     pgstat_report_activity(STATE_IDLE, nullptr);
@@ -279,8 +296,6 @@ bool begin(SlotNo db) {
     pg_atomic_write_u32(&my_db().left, 1);
     return false;
 }
-
-void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uint32>(pg::my_procno() + 1)); }
 
 void exit_callback(int code, Datum arg) { at_exit(code, arg); }
 
