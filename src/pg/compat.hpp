@@ -82,6 +82,15 @@ inline char *relation_path(Relation rel) {
 #endif
 }
 
+// The index of a primary key that is checked at once; InvalidOid without one.
+inline Oid primary_key_index(Relation rel) {
+#if PG_VERSION_NUM >= 180000
+    return RelationGetPrimaryKeyIndex(rel, false);
+#else
+    return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
 // What a statement does to a relation, as ExecutorCheckPerms_hook hears of it: since 16 in nodes of their own.
 #if PG_VERSION_NUM >= 160000
 using Permissions = RTEPermissionInfo;

@@ -269,7 +269,7 @@ bool is_in_table(WatchedTable table, int32 id) {
     ScanKeyData key;
     ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[table]));
-    SysScanDesc scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true, snapshot, 1, &key);
+    SysScanDesc scan = systable_beginscan(rel, pg::primary_key_index(rel), true, snapshot, 1, &key);
     bool there = HeapTupleIsValid(systable_getnext(scan));
     systable_endscan(scan);
     UnregisterSnapshot(snapshot);

@@ -8,6 +8,9 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $node = new_node('own', conf => "log_statement = none\nlog_min_messages = log\npgqueue.worker_idle_timeout = '1min'");
+# The name of this setting is another one since 16.
+my $parallel = $node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 # What would break our processes or change what their statements mean; beside it what this test's own sessions use.
 my %settings = (
     default_transaction_read_only => ['on', 'off'],
@@ -24,14 +27,13 @@ my %settings = (
     transform_null_equals => ['on', 'off'],
     standard_conforming_strings => ['off', 'on'],
     plan_cache_mode => ['force_generic_plan', 'auto'],
-    force_parallel_mode => ['on', 'off'],
+    $parallel => ['on', 'off'],
     enable_seqscan => ['off', 'on'],
     enable_indexscan => ['off', 'on'],
     enable_nestloop => ['off', 'on'],
 );
 local $ENV{PGOPTIONS} = join(' ', '-c role=none', map { "-c $_=$settings{$_}[1]" } sort keys %settings);
 
-my $node = new_node('own', conf => "log_statement = none\nlog_min_messages = log\npgqueue.worker_idle_timeout = '1min'");
 sub sql { return $node->safe_psql('postgres', @_); }
 # Changes the settings for everybody: each with the text before and behind it.
 sub change

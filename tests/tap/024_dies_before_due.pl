@@ -34,18 +34,19 @@ sql(q{SELECT pgqueue.create_queue('told', ttl => '1 hour', retry_delay => '2 hou
 my $told = id_of(q{SELECT pgqueue.create_task('told', '{}')});
 end_attempt('told', 'fail_task(id, receipt)');
 like(sql("SELECT reason, message FROM pgqueue.why($told)"), qr/^retry_wait\|It expires at .*, before it is due at /, 'L4: why says so');
-sql(q{SELECT pgqueue.create_queue('failed', ttl => '3 s', retry_delay => '2 s', retries => 5)});
+sql(q{SELECT pgqueue.create_queue('failed', ttl => '6 s', retry_delay => '3 s', retries => 5, retention => '1 hour')});
 my $failed = id_of(q{SELECT pgqueue.create_task('failed', '{}', dedup_key => 'k')});
 end_attempt('failed', 'fail_task(id, receipt)') for 1, 2;
 expires('a retry', 'failed', $failed);
 
-sql(q{SELECT pgqueue.create_queue('snoozed', ttl => '2 s')});
+sql(q{SELECT pgqueue.create_queue('snoozed', ttl => '2 s', retention => '1 hour')});
 my $snoozed = id_of(q{SELECT pgqueue.create_task('snoozed', '{}', dedup_key => 'k')});
 end_attempt('snoozed', q{snooze_task(id, receipt, '1 hour')});
 expires('a snooze', 'snoozed', $snoozed);
 
-sql(q{SELECT pgqueue.create_queue('delayed', ttl => '1 hour'), pgqueue.create_queue('held', ttl => '2 s', retry_delay => '1 hour'),
-    pgqueue.create_queue('passed', ttl => '2 s', retry_delay => '1 hour', group_policy => 'pass'), pgqueue.create_queue('server', ttl => '2 s', retry_delay => '1 hour')});
+sql(q{SELECT pgqueue.create_queue('delayed', ttl => '1 hour'), pgqueue.create_queue('held', ttl => '4 s', retry_delay => '1 hour', retention => '1 hour'),
+    pgqueue.create_queue('passed', ttl => '4 s', retry_delay => '1 hour', retention => '1 hour', group_policy => 'pass'),
+    pgqueue.create_queue('server', ttl => '2 s', retry_delay => '1 hour', retention => '1 hour')});
 my $delayed = id_of(q{SELECT pgqueue.create_task('delayed', '{}', dedup_key => 'k', delay => '1 hour')});
 sql("UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '1 s' WHERE id = $delayed");
 expires('an earlier dies_at by UPDATE', 'delayed', $delayed);
@@ -77,8 +78,9 @@ $holder->query('ROLLBACK');
 ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.get_task($locked)", 'expired', 10), 'L4: it expires when the row is free');
 # One that was given a later end lives on.
 my $saved = id_of(q{SELECT pgqueue.create_task('delayed', '{}', delay => '1 hour')});
-sql("UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '1 s' WHERE id = $saved");
-sql("UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '1 day' WHERE id = $saved");
+# In one session: the first end must not come before the second one is given.
+sql("UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '1 s' WHERE id = $saved;
+    UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '1 day' WHERE id = $saved");
 my $after = id_of(q{SELECT pgqueue.create_task('delayed', '{}', delay => '1 hour')});
 sql("UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '2 s' WHERE id = $after");
 ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.get_task($after)", 'expired', 30), 'another one has expired');

@@ -106,7 +106,7 @@ sub lock_table
 sub fill_disk
 {
     my ($self, $code) = @_;
-    return unless defined $self->{disk};
+    return unless $self->{disk};
     sysopen(my $out, "$self->{disk}/filler", O_WRONLY | O_CREAT | O_APPEND) or die "$self->{disk}: $!";
     my $room = 1 << 20;
     while ($room >= 1 << 12) { my $n = syswrite($out, "\0" x $room); $room >>= 1 unless defined $n && $n == $room; }
