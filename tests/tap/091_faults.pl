@@ -92,7 +92,12 @@ for my $process (qw(worker scheduler housekeeper launcher))
             say_to("SELECT fault('$process', '$kind', $n)");
             say_to($work);
             $node->reload if $process eq 'launcher';
-            last unless wait_for($node, $db, $left, '0', 60);
+            if (!wait_for($node, $db, $left, '0', 60))
+            {
+                fail("$process, $kind at point $n: the work is done");
+                diag(sql($left =~ s/count\(\*\) FROM pgqueue.task/t, (SELECT string_agg(w::text, ' ') FROM pgqueue.why(t.id) w) FROM pgqueue.task t/r));
+                last;
+            }
             last unless say_to('SELECT fault_met()') eq 't';
             $faults++;
             at_rest("$process, $kind at point $n") if %only;
