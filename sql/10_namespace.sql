@@ -87,6 +87,8 @@ BEGIN
     END IF;
     INSERT INTO pgqueue_internal.namespace (name, owner, owner_name)
     VALUES (namespace_name, owner, pgqueue_internal.role_name(owner, ''))
+    -- Only with one that this transaction's snapshot cannot see: then the server raises 40001.
+    ON CONFLICT DO NOTHING
     RETURNING id INTO new_id;
     RETURN new_id;
 END

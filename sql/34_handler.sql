@@ -72,6 +72,8 @@ BEGIN
     PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
     INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
     VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
+    -- Only one that this transaction's snapshot cannot see: then the server raises 40001.
+    ON CONFLICT DO NOTHING
     RETURNING h.* INTO added;
     PERFORM pgqueue_internal.note_role(role);
     RETURN pgqueue_internal.shown_handler(added);

@@ -32,6 +32,14 @@ PGQ_FUNCTION(pgqueue_test_forget_hints) {
     PG_RETURN_INT32(n);
 }
 
+// pgqueue_test_leave_popped(queue text): a ready task for outside workers, for good when this session ends.
+PGQ_FUNCTION(pgqueue_test_leave_popped) {
+    dispatch::SlotNo queue = queue_arg(fcinfo);
+    (void)dispatch::pop_for_outside(dispatch::map.queues[queue].ns, {&queue, 1}, dispatch::reserve_leases(1));
+    dispatch::leave_unheld();
+    PG_RETURN_VOID();
+}
+
 // pgqueue_test_forget_lease(id bigint, receipt bigint): whether there was one.
 PGQ_FUNCTION(pgqueue_test_forget_lease) { PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
 

@@ -92,6 +92,7 @@ std::span<const SlotNo> reserve_leases(int count) {
         if (no < 0) break;
         Lease &l = lease(no);
         l = Lease{};
+        l.db = my_database();
         l.session = MyProcPid;
         l.procno = pg::my_procno();
         set_state(&l, LeaseState::Reserved);
@@ -129,6 +130,24 @@ void return_unheld() {
         free_lease(no);
     }
 }
+
+int take_over_left(SlotNo db) {
+    int before = n_unheld;
+    for (SlotNo no = 0; no < map.shared->n_leases && n_unheld < most_unheld; no++) {
+        Lease &l = lease(no);
+        if (!is_in(l, LeaseState::Reserved) && !is_in(l, LeaseState::Popped)) continue;
+        pg_read_barrier();
+        if (l.db != db || ProcGlobal->allProcs[l.procno].pid == l.session) continue;
+        l.session = MyProcPid;
+        l.procno = pg::my_procno();
+        unheld[n_unheld++] = no;
+    }
+    return n_unheld - before;
+}
+
+#ifdef PGQUEUE_TESTPOINTS
+void leave_unheld() { n_unheld = 0; }
+#endif
 
 void give_leases_back_at_exit() {
     static constinit bool registered = false;

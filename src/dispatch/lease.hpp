@@ -22,6 +22,11 @@ void drop_popped(SlotNo no);
 bool any_unheld();
 // Popped tasks are first in line again, entries free. Never raises.
 void return_unheld();
+// Takes over what processes that are gone have left of a database, so that return_unheld gives it back; returns how many. There should be none.
+int take_over_left(SlotNo db);
+#ifdef PGQUEUE_TESTPOINTS
+void leave_unheld();  // this process forgets its entries
+#endif
 
 // A lease about to be given, for the task of a popped or reserved entry.
 struct LeaseRequest {

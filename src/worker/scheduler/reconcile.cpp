@@ -157,6 +157,21 @@ bool collect() {
     return ok;
 }
 
+void say_repaired(int n) {
+    ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", n),
+            errdetail("There should be none: see view pgqueue.memory, kind repaired."));
+}
+
+// Tasks that a session had popped, and that it did not put back at its end.
+void return_left() {
+    int left = dispatch::take_over_left(self.db);
+    if (left == 0) return;
+    dispatch::return_unheld();
+    for (int i = 0; i < left; i++) dispatch::note_repair(self.db, Repaired::Lease);
+    say_repaired(left);
+    look.unfinished = true;
+}
+
 // False: not now.
 bool begin() {
     dispatch::Database &d = my_db();
@@ -166,6 +181,7 @@ bool begin() {
     look.queue_id = -1;
     pg_atomic_write_u32(&d.changed, 0);
     pg_memory_barrier();
+    return_left();
     look.memory = AllocSetContextCreate(self.lasting, "pgqueue look for what was forgotten", ALLOCSET_DEFAULT_SIZES);
     bool found = false;
     bool ok = transact("look for tasks that were forgotten", [&found] {
@@ -260,9 +276,7 @@ void confirm() {
         repaired += repair_places();
     });
     look.unfinished = look.unfinished || !ok || !collected;
-    if (ok && repaired > 0)
-        ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", repaired),
-                errdetail("There should be none: see view pgqueue.memory, kind repaired."));
+    if (ok && repaired > 0) say_repaired(repaired);
 }
 
 // One step; returns when to go on.
