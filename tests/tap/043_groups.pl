@@ -134,11 +134,12 @@ take_soon('pass', 10, 'a3', 'in order');
 release('pass', 'a3');
 take_soon('pass', 10, 'a1', 'the failed one at the end');
 release('pass', 'a1');
-tasks('pass', 'b', "delay => '300 ms'");
+tasks('pass', 'b', "delay => '1 hour'");
 tasks('pass', 'b');
 is(take('pass', 10), 'b1', 'pass: a delayed one lets the others through');
 is(sql(q{SELECT delayed_at IS NULL FROM pgqueue.task WHERE queue = 'pass' AND status = 'retained'}), 't', 'that was the one without a delay');
 release('pass', 'b1');
+sql(q{UPDATE pgqueue.task SET delayed_at = clock_timestamp() + '300 ms' WHERE queue = 'pass' AND status = 'new'});
 take_soon('pass', 10, 'b1', 'and comes when it is due');
 release('pass', 'b1');
 # The policy changes under delayed tasks.
