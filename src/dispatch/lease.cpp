@@ -93,8 +93,9 @@ std::span<const SlotNo> reserve_leases(int count) {
         Lease &l = lease(no);
         l = Lease{};
         l.db = my_database();
-        l.session = MyProcPid;
         l.procno = pg::my_procno();
+        pg_write_barrier();  // who reads the session knows its number
+        l.session = MyProcPid;
         set_state(&l, LeaseState::Reserved);
         unheld[n_unheld++] = no;
     }
@@ -135,9 +136,13 @@ int take_over_left(SlotNo db) {
     int before = n_unheld;
     for (SlotNo no = 0; no < map.shared->n_leases && n_unheld < most_unheld; no++) {
         Lease &l = lease(no);
-        if (!is_in(l, LeaseState::Reserved) && !is_in(l, LeaseState::Popped)) continue;
+        pid_t session = l.session;
         pg_read_barrier();
-        if (l.db != db || ProcGlobal->allProcs[l.procno].pid == l.session) continue;
+        if (session == 0 || l.db != db || ProcGlobal->allProcs[l.procno].pid == session) continue;
+        // A process gives back first and is gone then: what is its own now stays so.
+        pg_read_barrier();
+        bool unheld_still = is_in(l, LeaseState::Reserved) || is_in(l, LeaseState::Popped);
+        if (!unheld_still || l.session != session) continue;
         l.session = MyProcPid;
         l.procno = pg::my_procno();
         unheld[n_unheld++] = no;
@@ -169,9 +174,9 @@ void publish(SlotNo no, Lease *made) {
     *chain = no;
 }
 
-}  // namespace
-
-void add_lease(SlotNo no, const LeaseRequest &r) {
+// Request: LeaseRequest or OwedRow.
+template <typename Request>
+Lease lease_of(const Request &r, Owed owed) {
     Lease made{};
     made.receipt = r.receipt;
     made.ref = r.ref;
@@ -179,11 +184,18 @@ void add_lease(SlotNo no, const LeaseRequest &r) {
     made.group = r.group;
     made.priority = r.priority;
     made.attempt = r.attempt;
+    made.procno = -1;
+    made.owed = owed;
+    return made;
+}
+
+}  // namespace
+
+void add_lease(SlotNo no, const LeaseRequest &r) {
+    Lease made = lease_of(r, r.owed);
     made.time = r.time;
     made.dies = r.dies;
-    made.procno = -1;
     made.bound = r.bound;
-    made.owed = r.owed;
     if (OidIsValid(r.role)) give_to_session(&made, r.role);
     forget_unheld(no);
     publish(no, &made);
@@ -195,16 +207,8 @@ bool owe(const OwedRow &r) {
     SlotNo no = take_lease();
     if (no < 0) return false;
     int64 now = pg::monotonic_now();
-    Lease made{};
-    made.receipt = r.receipt;
-    made.ref = r.ref;
-    made.queue = r.queue;
-    made.group = r.group;
-    made.priority = r.priority;
-    made.attempt = r.attempt;
+    Lease made = lease_of(r, r.what);
     made.time = {now, now + r.order, 0};
-    made.procno = -1;
-    made.owed = r.what;
     publish(no, &made);
     if (r.what == Owed::Charge) pg_atomic_fetch_add_u32(&database(made.db).charges_owed, 1);
     note_lease_end(made.db, 1);

@@ -48,10 +48,10 @@ my $late = as('berta', $whose);
 wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $late", 'released', 30);
 is(as('anna2', $whose) > $late, 1, 'roles: and create further tasks');
 ok(settled($node, 'postgres'), 'roles: which end');
-ok(wait_for($node, 'postgres', q{SELECT string_agg(name, ',' ORDER BY name) FROM pgqueue_internal.role WHERE oid IN (SELECT oid FROM pg_roles WHERE rolname <> 'postgres')}, 'anna2,berta', 5),
+ok(wait_for($node, 'postgres', q{SELECT string_agg(name, ',' ORDER BY name) FROM pgqueue_internal.role WHERE oid IN (SELECT oid FROM pg_roles WHERE rolname <> 'postgres')}, 'anna2,berta', 20),
     'roles: the dictionary knows the new name at once');
 sql('ALTER ROLE anna2 RENAME TO anna');
-ok(wait_for($node, 'postgres', q{SELECT string_agg(name, ',' ORDER BY name) FROM pgqueue_internal.role WHERE oid IN (SELECT oid FROM pg_roles WHERE rolname <> 'postgres')}, 'anna,berta', 5),
+ok(wait_for($node, 'postgres', q{SELECT string_agg(name, ',' ORDER BY name) FROM pgqueue_internal.role WHERE oid IN (SELECT oid FROM pg_roles WHERE rolname <> 'postgres')}, 'anna,berta', 20),
     'roles: and the old one again');
 
 # Dump and restore: finished, failed, delayed, retrying and paused tasks of two roles.

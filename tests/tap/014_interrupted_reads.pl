@@ -45,9 +45,9 @@ sql("SELECT pg_cancel_backend($housekeeper)");
 wait_until(sub { sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $housekeeper AND wait_event_type = 'Lock'") eq '0' }, 60);
 unlock_queues();
 $pass->query('SELECT 1');
-is(sql('SELECT count(*) FROM pgqueue.task'), '2500', 'W1: the interrupted pass removes no task');
+is(sql('SELECT count(*) FROM pgqueue.task WHERE namespace <> \'pgqueue\''), '2500', 'W1: the interrupted pass removes no task');
 sql('SELECT pgqueue_internal.clean(1000000, now())');
-is(sql('SELECT count(*) FROM pgqueue.task'), '2500', 'W1: nor does the next one');
+is(sql('SELECT count(*) FROM pgqueue.task WHERE namespace <> \'pgqueue\''), '2500', 'W1: nor does the next one');
 counters_right($node, 'postgres', 'W1');
 like(slurp_file($node->logfile), qr/pgqueue housekeeper failed while .*: canceling statement due to (user request|lock timeout)/, 'W1: the log says why the pass ended');
 

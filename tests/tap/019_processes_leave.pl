@@ -31,7 +31,7 @@ for my $what (sort keys %waiting)
     ok(wait_for($node, 'postgres', $state, 'active Extension', 20) || wait_for($node, 'postgres', $state, 'active Client', 1), "W11: $what waits");
     is(sql($waiters), $what eq 'wait_for_task' ? '1' : '0', "W11: $what: waiters are counted");
     $session->{run}->signal('KILL');
-    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0', 5), "W11: $what ends with its client");
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0', 20), "W11: $what ends with its client");
     is(sql($waiters), '0', "W11: $what: it is no waiter any more");
     # A client that stays sees no difference: the call ends by itself, and the next ones are answered.
     my $patient = session($node);

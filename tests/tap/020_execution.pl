@@ -116,7 +116,7 @@ for my $command ('BEGIN; SELECT 1; COMMIT', 'INSERT INTO t SELECT 1; COMMIT', 'I
 }
 is(sql('SELECT count(*) FROM t'), '0', 'A37: nothing of such a command has run');
 $id = task('SELECT 1');
-ok(wait_for($node, 'work', "SELECT status FROM pgqueue.task WHERE id = $id", 'released', 2), 'A37: the next task runs at once');
+ok(wait_for($node, 'work', "SELECT status FROM pgqueue.task WHERE id = $id", 'released', 20), 'A37: the next task runs at once');
 is(run(q{DO $$BEGIN EXECUTE 'COMMIT'; END$$}, 'error_code'), 'failed|0A000', 'A37: not through EXECUTE either');
 like(run('SELECT 1; SELECT 1 FROM', 'error_code, error'), qr/^failed\|42601\|syntax error/, 'a syntax error fails the task');
 is(run('-- nothing', 'error_code'), 'failed|22023', 'a command without a statement fails');
