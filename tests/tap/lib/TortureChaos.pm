@@ -96,11 +96,12 @@ sub lock_table
     my ($self, $table, $ms) = @_;
     my $how = one_of(('LOCK') x 5, 'VACUUM', 'CLUSTER', 'ALTER', 'REINDEX');
     $table = "pgqueue_internal.$table";
-    my $wait = 'SELECT pg_sleep(' . $ms / 1000 . ')';
+    # The client sleeps: pg_sleep lasts by the wall clock, which the torture sets back by more than that.
+    my $wait = '\\! sleep ' . $ms / 1000;
     return $self->later("VACUUM FULL $table") if $how eq 'VACUUM';
     my $what = { LOCK => "LOCK TABLE $table IN ACCESS EXCLUSIVE MODE", CLUSTER => "LOCK TABLE $table IN SHARE ROW EXCLUSIVE MODE",
         ALTER => "ALTER TABLE $table SET (toast_tuple_target = " . one_of(2032, 2040) . ')', REINDEX => "REINDEX TABLE $table" }->{$how};
-    return $self->later("BEGIN; $what; $wait; COMMIT");
+    return $self->later('BEGIN', $what, $wait, 'COMMIT');
 }
 
 sub fill_disk
