@@ -170,7 +170,7 @@ bool is_called() {
 }
 
 // Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes `parked` off and wakes the launcher;
-// who found it before has set our latch or left a page: then it stays.
+// who found it before has set our latch or left a page: then it stays, and has to look at everything again. So it does for those who called in between.
 void park(pg::Deadline next) {
     dispatch::Database &d = my_db();
     PGQUEUE_TESTPOINT("scheduler-parks");
@@ -179,8 +179,10 @@ void park(pg::Deadline next) {
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_memory_barrier();
     if (!is_called()) leave();
+    ResetLatch(MyLatch);
     pg_atomic_write_u32(&d.parked, 0);
     announce();
+    pg_memory_barrier();
 }
 
 // Reads again what found no memory. That takes a quarter of the time at most: when the reason lasts, a full disk for instance, all of it is lost again.
@@ -275,8 +277,11 @@ bool sleep_until(pg::Deadline next, bool deaf) {
         dispatch::end_use();
         MemoryContextReset(self.scratch);
         pg::Moment now = pg::this_moment();
-        if (may_park(now, next, &park_at)) park(next);
-        if (should_yield(now)) park(now.in(USECS_PER_SEC));
+        bool parks = may_park(now, next, &park_at);
+        if (parks || should_yield(now)) {
+            park(parks ? next : now.in(USECS_PER_SEC));
+            continue;
+        }
         bool deaf = new_work && !started_workers();
         next = Min(next, park_at);
         new_work = sleep_until(deaf ? Min(next, now.in(deaf_for)) : next, deaf);
