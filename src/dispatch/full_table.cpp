@@ -1,14 +1,17 @@
 #include "dispatch/full_table.hpp"
 
 #include "dispatch/idle.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 
 void table_full(const char *what, int32 capacity) {
+    pid_t holder = holder_of_drops();
+    const char *waits = holder != 0 && holder != MyProcPid ? psprintf(" What became free waits for the end of the transaction of process %d.", holder) : "";
     ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
-            errdetail("All %d places are taken. View pgqueue.memory shows by whom.", capacity),
+            errdetail("All %d places are taken. View pgqueue.memory shows by whom.%s", capacity, waits),
             errhint("Raise pgqueue.dispatch_memory and restart the server."));
     pg_unreachable();
 }

@@ -1,5 +1,5 @@
 // Lanes, sources and roles of queues that live on become free when nobody needs them and few places are left. The scheduler of the database takes
-// these steps, each under the registry lock. Who holds a lane while tasks of it run needs no lane meanwhile: a role with workers keeps all of them.
+// these steps, each under the registry lock. A role with workers keeps its lanes: they give tasks back there.
 //   idle       no task of it is listed, in a group or in the due heap; no worker has its role
 //   suspected  `drop` is set. It is still found; who finds it takes the suspicion off
 //   unlinked   (lanes, sources) nobody had its number since before the suspicion, and it is idle still: it is out of its chain

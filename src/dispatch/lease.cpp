@@ -138,7 +138,8 @@ int take_over_left(SlotNo db) {
         Lease &l = lease(no);
         pid_t session = l.session;
         pg_read_barrier();
-        if (session == 0 || l.db != db || ProcGlobal->allProcs[l.procno].pid == session) continue;
+        int procno = l.procno;
+        if (session == 0 || procno < 0 || l.db != db || ProcGlobal->allProcs[procno].pid == session) continue;
         // A process gives back first and is gone then: what is its own now stays so.
         pg_read_barrier();
         bool unheld_still = is_in(l, LeaseState::Reserved) || is_in(l, LeaseState::Popped);

@@ -73,12 +73,12 @@ uint64 put_down_until() {
 
 bool is_put_down(uint64 drop) { return drop <= put_down_until(); }
 
-pid_t oldest_user() {
-    uint64 oldest = 0;
+pid_t holder_of_drops() {
+    uint64 oldest = pg_atomic_read_u64(&map.shared->drops);
     pid_t pid = 0;
     for (int i = 0; i < map.n_users; i++) {
         uint64 since = in_use_since(i);
-        if (since == 0 || (oldest != 0 && since >= oldest)) continue;
+        if (since == 0 || since >= oldest) continue;
         oldest = since;
         pid = ProcGlobal->allProcs[i].pid;
     }

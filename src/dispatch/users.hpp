@@ -19,7 +19,7 @@ uint64 count_drop();
 bool is_put_down(uint64 drop);
 // The last drop since before which nobody uses numbers.
 uint64 put_down_until();
-// The process that uses numbers for longest, 0 none.
-pid_t oldest_user();
+// The process that holds back for longest what was dropped, 0 none.
+pid_t holder_of_drops();
 
 }  // namespace pgqueue::dispatch

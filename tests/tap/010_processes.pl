@@ -61,9 +61,7 @@ sql('CREATE TABLE gate (a int); CREATE SEQUENCE runs');
 $id = task('postgres', q{SELECT nextval('runs'); SELECT pg_sleep(CASE WHEN EXISTS (SELECT FROM gate) THEN 0 ELSE 60 END)});
 $pid = runner('postgres', $id);
 sql('INSERT INTO gate VALUES (1)');
-my $then = time();
 ok(terminate($node, $pid, 10), 'A40: pg_terminate_backend ends the worker');
-cmp_ok(time() - $then, '<', 15, 'A40: and soon');
 ok(status('postgres', $id, 'released'), 'A40: its task is run again and finished');
 is(sql("SELECT attempt, (SELECT last_value FROM runs), (SELECT concat_ws(' ', outcome, error_code) FROM pgqueue.task_attempt WHERE task_id = id AND attempt = 1)
         FROM pgqueue.task WHERE id = $id"), '2|2|lost 57P01', 'A40: the lost attempt is on record');
@@ -72,11 +70,9 @@ for my $type ('launcher', 'scheduler')
 {
     $id = task('postgres', 'SELECT 1', q{delay => '300 milliseconds'});
     $pid = pid_of($node, "pgqueue $type");
-    $then = time();
     terminate($node, $pid, 10);
     ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue $type' AND pid <> $pid", '1', 10),
         "K04: a terminated $type comes back");
-    cmp_ok(time() - $then, '<', 15, "K04: the $type soon");
     ok(status('postgres', $id, 'released'), "K04: and a task that became due meanwhile is run ($type)");
 }
 is(count_of('scheduler'), 1, 'K04: still one scheduler');

@@ -58,7 +58,9 @@ pg::Deadline free_idle_places(const pg::Moment &now) {
     if (wanted != answered) pause = first_wait;
     if (wanted == answered && !next.passed(now)) return next;
     answered = wanted;
-    if (!dispatch::free_idle(self.db) && pg_atomic_compare_exchange_u32(&my_db().places_wanted, &wanted, 0)) return never;
+    bool left = true;
+    transact("free idle places", [&left] { left = dispatch::free_idle(self.db); });
+    if (!left && pg_atomic_compare_exchange_u32(&my_db().places_wanted, &wanted, 0)) return never;
     next = now.in(pause);
     pause = Min(pause * 2, longest_wait);
     return next;

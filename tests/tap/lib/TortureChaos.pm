@@ -39,7 +39,7 @@ sub later
         { no warnings 'exec'; exec('psql', '-Xq', '-d', $self->{node}->connstr($self->{db}), map { ('-c', $_) } "SET application_name = 'chaos'", "SET lock_timeout = '3 s'", @sql); }
         POSIX::_exit(1);
     }
-    $self->{background}{$pid} = $sql[0];
+    $self->{background}{$pid} = join('; ', @sql);
     return;
 }
 
