@@ -79,7 +79,7 @@ sub torture
         stop_load();
         $chaos->restore;
         wait_until(\&load_stopped, 60) or die 'the sessions do not end: ' . $chaos->query('SELECT pid, state, wait_event, query FROM pg_stat_activity');
-        $chaos->refuse_prepared;
+        $chaos->end_prepared;
         1;
     };
     my $end = $done ? '' : $@;

@@ -198,6 +198,15 @@ sub refuse_prepared
     return;
 }
 
+# What is not of ours may be prepared, and its session may have ended before it could commit it. Only when the load has stopped.
+sub end_prepared
+{
+    my ($self) = @_;
+    $self->refuse_prepared;
+    $self->query("ROLLBACK PREPARED '$_'") for split /\n/, $self->query('SELECT gid FROM pg_prepared_xacts');
+    return;
+}
+
 # As if nothing had happened, but for what the server remembers.
 sub restore
 {
