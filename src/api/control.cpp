@@ -6,6 +6,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
+#include "pg/process.hpp"
 #include "store/identity.hpp"
 
 #include <signal.h>
@@ -14,7 +15,6 @@ using namespace pgqueue;
 using namespace pgqueue::api;
 
 namespace {
-
 
 bool alive(const dispatch::WorkerSlot &w) {
     auto s = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)));
@@ -46,6 +46,15 @@ bool wait_until(pg::Deadline end, F done) {
     return true;
 }
 
+// The server brings a launcher that ended back by the wall clock: not for a day, when the clock was set back by a day in between.
+void ensure_launcher() {
+    if (!dispatch::launcher_missing(0)) return;
+    BackgroundWorker w = pg::launcher_process();
+    BackgroundWorkerHandle *handle;
+    if (!RegisterDynamicBackgroundWorker(&w, &handle))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the launcher"), errhint("Raise max_worker_processes."));
+}
+
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_adopt) {
@@ -64,6 +73,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     require_admin();
     dispatch::SlotNo db = my_database();
     pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
+    ensure_launcher();
     dispatch::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
     wait_until(pg::deadline_in(USECS_PER_SEC), [db] {
@@ -111,16 +121,7 @@ PGQ_FUNCTION(pgqueue_version) {
 PGQ_FUNCTION(pgqueue_internal_clean) {
     check_call("clean", true);
     dispatch::SlotNo db = my_database();
-    BackgroundWorker w{};
-    strlcpy(w.bgw_name, "pgqueue housekeeper", BGW_MAXLEN);
-    strlcpy(w.bgw_type, "pgqueue housekeeper", BGW_MAXLEN);
-    strlcpy(w.bgw_library_name, "pgqueue", sizeof(w.bgw_library_name));
-    strlcpy(w.bgw_function_name, "pgqueue_housekeeper_main", BGW_MAXLEN);
-    w.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    w.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    w.bgw_restart_time = BGW_NEVER_RESTART;
-    w.bgw_main_arg = Int32GetDatum(db);
-    w.bgw_notify_pid = MyProcPid;
+    BackgroundWorker w = pg::housekeeper_process(db);
     int64 parameters[2] = {PG_GETARG_INT64(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1)};
     memcpy(w.bgw_extra, parameters, sizeof(parameters));
     BackgroundWorkerHandle *handle;

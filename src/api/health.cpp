@@ -8,6 +8,7 @@
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/usage.hpp"
+#include "dispatch/wake.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
@@ -44,6 +45,8 @@ void put_server(ReturnSetInfo *info) {
         put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.enabled is off, no task starts", .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId)))
         put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.databases leaves this database out, no task starts", .hint = "Add the database to pgqueue.databases and reload the configuration."});
+    if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC)))
+        put(info, {.severity = "critical", .word = "disabled", .message = "the launcher has ended and the server does not bring it back, no process starts", .hint = "SELECT pgqueue.ensure_workers();"});
     if (!store::read_identity().ours)
         put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
 }

@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/outside.hpp"
+#include "dispatch/wake.hpp"
 #include "store/dependencies.hpp"
 #include "store/identity.hpp"
 #include "task/route.hpp"
@@ -28,6 +29,7 @@ bool add_disabled(const Case &c, Reasons *reasons) {
     int before = reasons->count;
     if (!config::enabled) reasons->add({"disabled", "pgqueue.enabled is off, no task starts.", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", "Add it to pgqueue.databases and reload the configuration."});
+    if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC))) reasons->add({"disabled", "The launcher has ended and the server does not bring it back: no process starts.", "SELECT pgqueue.ensure_workers();"});
     if (!store::read_identity().ours) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;

@@ -254,6 +254,7 @@ struct Database {
 struct Shared {
     int64 boot_epoch;               // random, not 0
     pg_atomic_uint32 launcher_procno;  // + 1
+    pg_atomic_uint64 launcher_ended;   // when the last one did (monotonic), 0: none has
     pg_atomic_uint32 total_workers;
     uint32 pages;                   // in the pool
     pg_atomic_uint64 free_page;     // tag << 32 | PageNo

@@ -8,6 +8,12 @@ void wake_procno(int procno) {
 
 void wake_launcher() { wake_procno(static_cast<int>(pg_atomic_read_u32(&map.shared->launcher_procno)) - 1); }
 
+bool launcher_missing(int64 micros) {
+    if (pg_atomic_read_u32(&map.shared->launcher_procno) != 0) return false;
+    int64 ended = static_cast<int64>(pg_atomic_read_u64(&map.shared->launcher_ended));
+    return ended != 0 && pg::has_passed(pg::Deadline{ended}.after(micros));
+}
+
 void wake_scheduler(SlotNo db) {
     uint32 procno = pg_atomic_read_u32(&database(db).scheduler_procno);
     if (procno != 0) {

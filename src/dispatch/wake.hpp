@@ -7,6 +7,8 @@ namespace pgqueue::dispatch {
 
 void wake_procno(int procno);
 void wake_launcher();
+// A launcher has ended, and for so many microseconds there was no other.
+bool launcher_missing(int64 micros);
 // The scheduler of the database, or the launcher when it has none.
 void wake_scheduler(SlotNo db);
 // So that it looks again then at the latest.

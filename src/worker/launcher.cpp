@@ -34,7 +34,10 @@ constexpr int64 first_wait = 200 * 1000;
 constexpr int64 longest_wait = 30 * int64(USECS_PER_SEC);
 constexpr int64 healthy_after = 10 * int64(USECS_PER_SEC);
 
-void at_exit(int, Datum) { pg_atomic_write_u32(&map.shared->launcher_procno, 0); }
+void at_exit(int, Datum) {
+    pg_atomic_write_u64(&map.shared->launcher_ended, static_cast<uint64>(pg::monotonic_now()));
+    pg_atomic_write_u32(&map.shared->launcher_procno, 0);
+}
 
 // Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True: nobody is left. What they
 // held needs no care: the rows are gone or not ours.
@@ -186,10 +189,12 @@ extern "C" PGDLLEXPORT void pgqueue_launcher_main(Datum);
 void pgqueue_launcher_main(Datum) {
     using namespace pgqueue;
     using namespace pgqueue::worker;
+    // The server's own may come back while the one of ensure_workers() is here.
+    uint32 nobody = 0;
+    if (!pg_atomic_compare_exchange_u32(&map.shared->launcher_procno, &nobody, static_cast<uint32>(pg::my_procno() + 1))) proc_exit(0);
     begin_process(at_exit, Datum(0));
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     MemoryContextSwitchTo(TopMemoryContext);
-    pg_atomic_write_u32(&map.shared->launcher_procno, static_cast<uint32>(pg::my_procno() + 1));
     set_up_session("pgqueue launcher");
     for (;;) {
         CHECK_FOR_INTERRUPTS();

@@ -2,57 +2,29 @@
 
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
+#include "pg/process.hpp"
 
 namespace pgqueue::worker {
-namespace {
-
-struct Kind {
-    const char *type, *entry;
-    int flags;
-    int restart;
-};
-
-constexpr Kind launcher{"pgqueue launcher", "pgqueue_launcher_main", BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION, 1};
-constexpr Kind scheduler{"pgqueue scheduler", "pgqueue_scheduler_main", BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION, BGW_NEVER_RESTART};
-constexpr Kind task_worker{"pgqueue worker", "pgqueue_worker_main", BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION, BGW_NEVER_RESTART};
-constexpr Kind housekeeper{"pgqueue housekeeper", "pgqueue_housekeeper_main", BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION, BGW_NEVER_RESTART};
-
-BackgroundWorker describe(const Kind &kind, Datum arg) {
-    BackgroundWorker w{};
-    strlcpy(w.bgw_name, kind.type, BGW_MAXLEN);
-    strlcpy(w.bgw_type, kind.type, BGW_MAXLEN);
-    strlcpy(w.bgw_library_name, "pgqueue", sizeof(w.bgw_library_name));
-    strlcpy(w.bgw_function_name, kind.entry, BGW_MAXLEN);
-    w.bgw_flags = kind.flags;
-    w.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    w.bgw_restart_time = kind.restart;
-    w.bgw_main_arg = arg;
-    w.bgw_notify_pid = MyProcPid;
-    return w;
-}
-
-}  // namespace
-
 void register_launcher() {
-    BackgroundWorker w = describe(launcher, Datum(0));
+    BackgroundWorker w = pg::launcher_process();
     w.bgw_notify_pid = 0;
     RegisterBackgroundWorker(&w);
 }
 
 bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle) {
-    BackgroundWorker w = describe(scheduler, Int32GetDatum(db));
+    BackgroundWorker w = pg::process("pgqueue scheduler", "pgqueue_scheduler_main", BGW_NEVER_RESTART, Int32GetDatum(db));
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 
 bool start_worker(SlotNo slot, uint32 generation, bool can_login, BackgroundWorkerHandle **handle) {
-    BackgroundWorker w = describe(task_worker, Int32GetDatum(slot));
+    BackgroundWorker w = pg::process("pgqueue worker", "pgqueue_worker_main", BGW_NEVER_RESTART, Int32GetDatum(slot));
     const WorkerStart start{generation, can_login};
     memcpy(w.bgw_extra, &start, sizeof(start));
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
-    BackgroundWorker w = describe(housekeeper, Int32GetDatum(db));
+    BackgroundWorker w = pg::housekeeper_process(db);
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 

@@ -52,7 +52,7 @@ open_area() {
 # Copies the installed server (Debian's runs from any place) and installs pgqueue into the copy.
 # $1 is `test` (stop points, warnings are errors) or `plain` (what `make install` installs).
 build_server() {
-  local variant=$1${SANITIZE:+-sanitized} bindir sharedir
+  local variant=$1${SANITIZE:+-sanitized}${PGQUEUE_UNDER:+-under} bindir sharedir
   shift
   bindir=$("$pg_config" --bindir) sharedir=$("$pg_config" --sharedir)
   pg=$work/pg-$variant
@@ -77,6 +77,16 @@ build_server() {
   make -C "$obj" -f "$root/Makefile" VPATH="$root" "${flags[@]}" "$@" PG_CONFIG="$pg_config" DESTDIR="$pg" \
     -j"$jobs_at_once" --no-print-directory install >"$build/log/build.log" 2>&1 ||
     { grep -E 'error:|Error [0-9]|\*\*\*|undefined reference' -A3 "$build/log/build.log" | tail -n 60 >&2; return 1; }
+  put_under
+}
+
+# PGQUEUE_UNDER is a command that every server of the copy runs under, such as valgrind; its reports go to $area/under.
+put_under() {
+  [ -n "${PGQUEUE_UNDER:-}" ] || return 0
+  [ -e "$bin/postgres.itself" ] || mv "$bin/postgres" "$bin/postgres.itself"
+  printf '#!/bin/sh\nexec %s %s "$@"\n' "${PGQUEUE_UNDER//@OUT@/$area/under}" "$bin/postgres.itself" >"$bin/postgres"
+  chmod 755 "$bin/postgres"
+  server_folder "$area/under"
 }
 
 # Makes cluster $1 with the library preloaded and starts it; further settings come as arguments.
@@ -92,16 +102,8 @@ start_server() {
 }
 
 # Starts a cluster that was made before. Clients reach it through $sock.
-# PGQUEUE_UNDER is a command that the server runs under, such as valgrind; its reports go to $area/under.
 resume_server() {
-  local program=$bin/postgres
-  if [ -n "${PGQUEUE_UNDER:-}" ]; then
-    program=$area/postgres-under
-    printf '#!/bin/sh\nexec %s %s "$@"\n' "${PGQUEUE_UNDER//@OUT@/$area/under}" "$bin/postgres" >"$program"
-    chmod 755 "$program"
-    server_folder "$area/under"
-  fi
-  as_server env PGCTLTIMEOUT=300 "$bin/pg_ctl" -p "$program" -D "$area/$1" -l "$area/$1.log" -o "-k $sock" -w start \
+  as_server env PGCTLTIMEOUT=300 "$bin/pg_ctl" -D "$area/$1" -l "$area/$1.log" -o "-k $sock" -w start \
     >/dev/null 2>&1 9>&- ||
     { tail -n 20 "$area/$1.log" >&2; return 1; }
 }

@@ -227,6 +227,24 @@ there($suspects, 'retained retry', 'after a crash only one of the suspects runs'
 set_clock($node, -$day);
 sql(q{COMMIT PREPARED 'gate'});
 there($suspects, 'released released', 'a day back: the other one follows');
+
+# The server brings back a launcher that has ended by the wall clock: not when the clock is set back in between.
+my $launchers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue launcher'};
+set_clock($node, $day);
+sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgqueue launcher'});
+there($launchers, '0', 'a launcher is terminated');
+set_clock($node, 0);
+there(q{SELECT hint FROM pgqueue.health WHERE problem = 'disabled'}, 'SELECT pgqueue.ensure_workers();', 'a day back: health says that there is none');
+sql('SELECT pgqueue.ensure_workers()');
+there($launchers, '1', 'ensure_workers starts one');
+becomes(command('commands', 'SELECT 1'), 'released', 'and tasks run');
+there(q{SELECT count(*) FROM pgqueue.health WHERE problem = 'disabled'}, '0', 'health is content');
+$node->append_conf('postgresql.conf', 'log_min_messages = debug1');
+$node->reload;
+set_clock($node, $day + 5);
+ok(wait_until(sub { slurp_file($node->logfile) =~ /pgqueue launcher.*exited with exit code 0/ }, 90), q{the server's own leaves again});
+is(sql($launchers), '1', 'there is one launcher');
+set_clock($node, 0);
 counters_right($node, 'postgres', 'after all steps');
 $node->stop('fast');
 done_testing();
