@@ -303,7 +303,7 @@ END { stop_load() if $$ == $parent; }
 my @expected = (
     qr/^(57014|57P01|55P03|40P01|40001|25P02|3B001|53100|PQ00[1234]|55006|2BP01|42710): /,
     qr/^42704: (task \d+|queue "(v\d|q)"|namespace "ns\d"|ticker "t\d"|handler) /,
-    qr/^42704: .*handler/,
+    qr/^42704: (.*handler|prepared transaction with identifier "plain_)/,
     qr/^55000: (task \d+ |.*ticker)/,
     qr/^0A000: cannot PREPARE a transaction that has /,
     qr/^25P01: /,
