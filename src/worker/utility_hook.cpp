@@ -55,6 +55,7 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
                 DestReceiver *dest, QueryCompletion *qc) {
     Node *node = stmt->utilityStmt;
     const bool top_level = context == PROCESS_UTILITY_TOPLEVEL;
+    refuse_view_locks(node);
     if (dispatch::loaded() && top_level) leave_for(node);
     if (dispatch::loaded()) note(node, top_level);
     if (previous_utility)
