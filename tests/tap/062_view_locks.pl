@@ -189,6 +189,29 @@ ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_locks WHERE NOT granted
 is($both[0]->query('COMMIT'), '', 'the first one commits');
 is($both[1]->query('COMMIT'), '', 'the second one has its lock then');
 
+# Whoever could become the owner of the views could do as the extension does: a role of its name that is somebody's is not taken.
+sql('CREATE DATABASE fresh');
+for (['LOGIN', 'NOLOGIN', 'may log in'], ['CREATEROLE', 'NOCREATEROLE', 'has an attribute'])
+{
+    sql("ALTER ROLE pgqueue_views $$_[0]");
+    my (undef, undef, $refusal) = $node->psql('fresh', "\\set VERBOSITY verbose\nCREATE EXTENSION pgqueue");
+    like($refusal, qr/ERROR:  55000: role "pgqueue_views" cannot own the views of pgqueue\n.*HINT:  Drop the role/s, "R2: no extension when the role $$_[2]");
+    sql("ALTER ROLE pgqueue_views $$_[1]");
+}
+for my $grant ('pgqueue_views TO mallory', 'pgqueue_admin TO pgqueue_views')
+{
+    sql("GRANT $grant");
+    isnt($node->psql('fresh', 'CREATE EXTENSION pgqueue'), 0, "R2: no extension after GRANT $grant");
+    sql('REVOKE ' . $grant =~ s/ TO / FROM /r);
+}
+is($node->psql('fresh', 'CREATE EXTENSION pgqueue'), 0, 'R2: the same role serves all databases');
+isnt($node->psql('postgres', 'DROP ROLE pgqueue_views'), 0, 'R2: it cannot be dropped while it owns views');
+# What a dump says of the extension is that it is there: no owner, no grant.
+my ($dump, undef) = run_command(['pg_dump', '-d', $node->connstr('postgres')]);
+unlike($dump, qr/^(ALTER VIEW|ALTER TABLE|GRANT|REVOKE) .*pgqueue_views/m, 'R2: a dump leaves owner and grants to the extension');
+like($dump, qr/^CREATE EXTENSION IF NOT EXISTS pgqueue /m, 'R2: which it makes');
+unlike($dump, qr/^(GRANT|REVOKE) .*(pgqueue\.|pgqueue_internal\.|pg_background_tasks)/m, 'R2: grants are those of the extension');
+
 # Without the library nothing works, but the server's own rules hold.
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
