@@ -19,7 +19,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue_internal TO pgqueue_views;
-GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user;
+-- Both are known by their names: as long as they have rights here nobody can drop them and make others of the same names.
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user, pgqueue_admin;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pgqueue TO pgqueue_user;
 GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue TO pgqueue_user;
 GRANT INSERT, UPDATE, DELETE ON pgqueue.namespace, pgqueue.queue, pgqueue.handler, pgqueue.ticker, pgqueue.task TO pgqueue_user;

@@ -205,7 +205,7 @@ for my $grant ('pgqueue_views TO mallory', 'pgqueue_admin TO pgqueue_views')
     sql('REVOKE ' . $grant =~ s/ TO / FROM /r);
 }
 is($node->psql('fresh', 'CREATE EXTENSION pgqueue'), 0, 'R2: the same role serves all databases');
-isnt($node->psql('postgres', 'DROP ROLE pgqueue_views'), 0, 'R2: it cannot be dropped while it owns views');
+isnt($node->psql('postgres', "DROP ROLE $_"), 0, "R4: $_ cannot be dropped and made anew while the extension is there") for qw(pgqueue_views pgqueue_user pgqueue_admin);
 # What a dump says of the extension is that it is there: no owner, no grant.
 my ($dump, undef) = run_command(['pg_dump', '-d', $node->connstr('postgres')]);
 unlike($dump, qr/^(ALTER VIEW|ALTER TABLE|GRANT|REVOKE) .*pgqueue_views/m, 'R2: a dump leaves owner and grants to the extension');
