@@ -238,13 +238,14 @@ BEGIN
 END
 $make$;
 
--- Finished tasks of queues with on_finish archive, as the view shows them: names, not ids, so that it outlives queues and roles.
+-- Finished tasks of queues with on_finish archive, as the view shows them: names, not ids, so that it outlives queues. The role is the key of its task,
+-- NULL nobody's: the dictionary keeps the name of a role that is gone, and whoever has that name later is another one.
 CREATE TABLE pgqueue_internal.archive (
     id bigint PRIMARY KEY,
     namespace_id integer NOT NULL,
     archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     namespace text NOT NULL, queue text NOT NULL, status text NOT NULL, type text, command text, payload jsonb, headers jsonb,
-    priority integer, role text, attempt integer, retries integer, group_key text, dedup_key text, batch_key text, depends_on bigint[],
+    priority integer, role_id integer, attempt integer, retries integer, group_key text, dedup_key text, batch_key text, depends_on bigint[],
     created_at timestamptz, delayed_at timestamptz, dies_at timestamptz, started_at timestamptz, finished_at timestamptz,
     worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text,
     uncounted integer

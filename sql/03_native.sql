@@ -26,6 +26,10 @@ CREATE FUNCTION pgqueue_internal.is_mine(role_id integer) RETURNS boolean
 CREATE FUNCTION pgqueue_internal.role_of(role_id integer) RETURNS text
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_role_of';
 
+-- The role of a key: NULL when there is none now, whoever has its name.
+CREATE FUNCTION pgqueue_internal.role_of_key(role_id integer) RETURNS oid
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_role_of_key';
+
 -- The key of a role in the dictionary, to which it is added.
 CREATE FUNCTION pgqueue_internal.note_role(role oid) RETURNS integer
     LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'pgqueue_internal_note_role';

@@ -53,6 +53,15 @@ BEGIN
 END
 $$;
 
+-- Raises 40001: what stands in the way was made since this transaction's snapshot, or is gone again.
+CREATE FUNCTION pgqueue_internal.refuse_unseen() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'could not serialize access due to concurrent update',
+        HINT = 'The transaction might succeed if retried.';
+END
+$$;
+
 -- What a statement makes of a column: another session may have changed it since the statement read the old value.
 CREATE FUNCTION pgqueue_internal.column_after(given anyelement, was anyelement, now anyelement) RETURNS anyelement
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

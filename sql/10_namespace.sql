@@ -74,20 +74,16 @@ BEGIN
 END
 $$;
 
--- Makes a namespace of the caller's; NULL when the name is taken. The lock lets one session at a time make namespaces.
+-- Makes a namespace of the caller's; NULL when the name is taken, at the latest when the session that takes it commits.
 CREATE FUNCTION pgqueue_internal.add_namespace(namespace_name text) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     new_id integer;
     owner oid := pgqueue_internal.caller();
 BEGIN
-    LOCK TABLE pgqueue_internal.namespace IN SHARE ROW EXCLUSIVE MODE;
-    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = namespace_name) THEN
-        RETURN NULL;
-    END IF;
     INSERT INTO pgqueue_internal.namespace (name, owner, owner_name)
     VALUES (namespace_name, owner, pgqueue_internal.role_name(owner, ''))
-    -- Only with one that this transaction's snapshot cannot see: then the server raises 40001.
+    -- With one that this transaction's snapshot cannot see the server raises 40001.
     ON CONFLICT DO NOTHING
     RETURNING id INTO new_id;
     RETURN new_id;
@@ -115,18 +111,28 @@ BEGIN
 END
 $$;
 
--- Renames a namespace; 42710 when the name is taken.
+-- Raises 42710 when another namespace than `own` has the name.
+CREATE FUNCTION pgqueue_internal.check_namespace_is_new(new_name text, own integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = new_name AND n.id <> own) THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', new_name),
+            HINT = 'Choose another name.';
+    END IF;
+END
+$$;
+
+-- Renames a namespace. It waits only for a session that takes the same name.
 CREATE FUNCTION pgqueue_internal.rename_namespace(namespace_id integer, new_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     normalized text := pgqueue_internal.user_namespace(new_name);
 BEGIN
-    LOCK TABLE pgqueue_internal.namespace IN SHARE ROW EXCLUSIVE MODE;
-    IF EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.name = normalized AND n.id <> namespace_id) THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', normalized),
-            HINT = 'Choose another name.';
-    END IF;
+    PERFORM pgqueue_internal.check_namespace_is_new(normalized, namespace_id);
     UPDATE pgqueue_internal.namespace n SET name = normalized WHERE n.id = namespace_id AND n.name <> normalized;
+EXCEPTION WHEN unique_violation THEN
+    PERFORM pgqueue_internal.check_namespace_is_new(normalized, namespace_id);
+    PERFORM pgqueue_internal.refuse_unseen();
 END
 $$;
 

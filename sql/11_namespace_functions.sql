@@ -10,8 +10,10 @@ BEGIN
     PERFORM pgqueue_internal.check_call('create_namespace', true);
     namespace_name := pgqueue_internal.user_namespace(namespace);
     PERFORM pgqueue_internal.require(NULL, 'admin');
-    target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name),
-        pgqueue_internal.namespace_id(namespace_name));
+    LOOP
+        target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name));
+        EXIT WHEN target IS NOT NULL;
+    END LOOP;
     PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, NULL, description);
     RETURN pgqueue_internal.shown_namespace(target);
 END

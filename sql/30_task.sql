@@ -84,17 +84,16 @@ COMMENT ON COLUMN pgqueue.task.origin_queue IS 'queue it failed in, when in a de
 
 CREATE VIEW pgqueue.task_archive WITH (security_barrier) AS
 SELECT a.id, n.name AS namespace, a.queue, a.status, a.type, a.command,
-    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.payload END AS payload,
-    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.headers END AS headers,
-    a.priority, a.role, a.attempt, a.retries, a.group_key, a.dedup_key, a.batch_key, a.depends_on,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.payload END AS payload,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.headers END AS headers,
+    a.priority, pgqueue_internal.role_of(a.role_id) AS role, a.attempt, a.retries, a.group_key, a.dedup_key, a.batch_key, a.depends_on,
     a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
     NULL::integer AS pid, NULL::bigint AS receipt, NULL::timestamptz AS lease_until,
-    CASE WHEN n.bodies OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE')) THEN a.result END AS result,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.result END AS result,
     a.error, a.error_code, a.error_info, a.transactional, a.ticker, a.origin_queue, a.archived_at
 FROM pgqueue_internal.archive a
 JOIN pgqueue_internal.visible n ON n.id = a.namespace_id
-LEFT JOIN pg_catalog.pg_roles x ON x.rolname = a.role
-WHERE n.all_tasks OR (n.own_tasks AND pg_catalog.pg_has_role(x.oid, 'USAGE'));
+WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id));
 
 -- The columns of task with the same comments.
 DO $make$

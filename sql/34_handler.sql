@@ -43,8 +43,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     taken pgqueue_internal.handler;
 BEGIN
-    -- One session at a time: of two with the same type one sees the other's row.
-    LOCK TABLE pgqueue_internal.handler IN SHARE ROW EXCLUSIVE MODE;
     SELECT h.* INTO taken
     FROM pgqueue_internal.handler h
     WHERE h.namespace_id = check_handler_is_new.namespace_id AND h.type = new_type AND h.phase = new_phase AND h.id <> own
@@ -59,7 +57,7 @@ BEGIN
 END
 $$;
 
--- Registers a function, whose name is whole and known to exist, for the calling role.
+-- Registers a function, whose name is whole and known to exist, for the calling role. It waits only for a session that registers for the same type.
 CREATE FUNCTION pgqueue_internal.add_handler(target integer, new_type text, new_function text, new_phase text) RETURNS pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -69,12 +67,15 @@ BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.refuse_system_namespace(target);
     PERFORM pgqueue_internal.check_handler(new_type, new_phase);
-    PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
-    INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
-    VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
-    -- Only one that this transaction's snapshot cannot see: then the server raises 40001.
-    ON CONFLICT DO NOTHING
-    RETURNING h.* INTO added;
+    LOOP
+        PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
+        INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
+        VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
+        -- Another session's, which the next check sees; with one that this transaction's snapshot cannot see the server raises 40001.
+        ON CONFLICT DO NOTHING
+        RETURNING h.* INTO added;
+        EXIT WHEN FOUND;
+    END LOOP;
     PERFORM pgqueue_internal.note_role(role);
     RETURN pgqueue_internal.shown_handler(added);
 END
@@ -175,13 +176,18 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM pgqueue_internal.check_handler_is_new(target, NEW.type, NEW.phase, NEW.function, changed.id);
-    UPDATE pgqueue_internal.handler h
-    SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, '')
-    WHERE h.id = changed.id
-    RETURNING h.* INTO changed;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
+    BEGIN
+        UPDATE pgqueue_internal.handler h
+        SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, '')
+        WHERE h.id = changed.id
+        RETURNING h.* INTO changed;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM pgqueue_internal.check_handler_is_new(target, NEW.type, NEW.phase, NEW.function, changed.id);
+        PERFORM pgqueue_internal.refuse_unseen();
+    END;
     PERFORM pgqueue_internal.note_role(updater);
     NEW := pgqueue_internal.shown_handler(changed);
     RETURN NEW;

@@ -93,7 +93,8 @@ BEGIN
     -- A key that the dictionary does not know is a number of the old cluster: here it may be somebody else's.
     INSERT INTO pgqueue_internal.role (id, oid, name, system_identifier)
     SELECT DISTINCT s.role_id, NULL::oid, 'role ' || (s.role_id::bigint & 4294967295), here
-    FROM pgqueue_internal.segment s WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = s.role_id);
+    FROM (SELECT t.role_id FROM pgqueue_internal.segment t UNION SELECT a.role_id FROM pgqueue_internal.archive a WHERE a.role_id IS NOT NULL) s
+    WHERE NOT EXISTS (SELECT FROM pgqueue_internal.role r WHERE r.id = s.role_id);
     UPDATE pgqueue_internal.role r
     SET oid = (SELECT a.oid FROM pg_catalog.pg_authid a WHERE a.rolname = r.name), system_identifier = here
     WHERE r.system_identifier <> here OR NOT EXISTS (SELECT FROM pg_catalog.pg_authid a WHERE a.oid = r.oid);

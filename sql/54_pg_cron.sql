@@ -200,6 +200,10 @@ BEGIN
     END IF;
     owner := pgqueue_internal.pg_cron_role(job);
     t := pgqueue_internal.add_ticker(target, ticker_name);
+    IF t.id IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('another session has made a ticker "%s" meanwhile', ticker_name),
+            HINT = 'Import once more.';
+    END IF;
     SELECT s.period, s.cron INTO t.period, t.cron
     FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule', pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
     t.queue := queue_name;
@@ -265,7 +269,6 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     PERFORM pgqueue_internal.lock_queue(target, queue_name);
-    LOCK TABLE pgqueue_internal.ticker IN SHARE ROW EXCLUSIVE MODE;     -- a name that is free stays free
     BEGIN
         made := ARRAY(SELECT i FROM pgqueue_internal.import_pg_cron_jobs(target, queue_name) i);
         IF dry_run THEN

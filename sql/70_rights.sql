@@ -1,10 +1,26 @@
 -- Who may do what. PUBLIC has nothing; pgqueue_user may call everything, the namespace's grants decide what comes of it.
 
+-- Statements reach what is under a view with the rights of its owner: a role that may read the tables and nothing else, so that nobody can lock them or their
+-- rows through a view (docs/internals/rights.md). The owner comes before the grants, which a dump takes for the original ones then.
+DO $make$
+DECLARE
+    v record;
+BEGIN
+    FOR v IN
+        SELECT c.relname AS name FROM pg_catalog.pg_class c WHERE c.relnamespace = 'pgqueue'::pg_catalog.regnamespace AND c.relkind = 'v'
+    LOOP
+        EXECUTE pg_catalog.format('ALTER VIEW pgqueue.%I OWNER TO pgqueue_views', v.name);
+    END LOOP;
+END
+$make$;
+
 REVOKE ALL ON SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue, pgqueue_internal FROM PUBLIC;
 
-GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user;
+GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue_internal TO pgqueue_views;
+-- Both are known by their names: as long as they have rights here nobody can drop them and make others of the same names.
+GRANT USAGE ON SCHEMA pgqueue TO pgqueue_user, pgqueue_admin;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA pgqueue TO pgqueue_user;
 GRANT SELECT ON ALL TABLES IN SCHEMA pgqueue TO pgqueue_user;
 GRANT INSERT, UPDATE, DELETE ON pgqueue.namespace, pgqueue.queue, pgqueue.handler, pgqueue.ticker, pgqueue.task TO pgqueue_user;

@@ -28,8 +28,7 @@ SELECT a.id, a.command AS sql_statement, a.headers ->> 'topic' AS topic, a.creat
 FROM pgqueue_internal.archive a
 JOIN pgqueue_internal.visible v ON v.id = a.namespace_id AND v.name = 'pg_background_queue'
 CROSS JOIN LATERAL (SELECT greatest(a.attempt - coalesce(a.uncounted, 0) - 1, 0) AS failures) f
-WHERE a.command IS NOT NULL AND (v.all_tasks OR (v.own_tasks AND EXISTS (
-    SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = a.role AND pg_catalog.pg_has_role(r.oid, 'USAGE'))));
+WHERE a.command IS NOT NULL AND (v.all_tasks OR (v.own_tasks AND pgqueue_internal.is_mine(a.role_id)));
 
 CREATE VIEW pgqueue_internal.background_finished WITH (security_barrier) AS
 SELECT a.id, a.sql_statement, a.topic, a.joined_at, a.started_at, a.closed_at, a.priority, a.retry_count, a.retry_delay_in_sec, a.errors

@@ -47,15 +47,16 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    runner := (SELECT r.oid FROM pg_roles r WHERE r.rolname = archived.role);
-    IF archived.role IS NULL THEN
+    runner := pgqueue_internal.role_of_key(archived.role_id);
+    IF archived.role_id IS NULL THEN
         runner := (SELECT r.oid FROM pg_roles r WHERE r.oid = pgqueue_internal.caller() AND r.rolsuper);
         IF runner IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied to run task %s again', archived.id),
                 DETAIL = 'It comes from version 1.0, and several roles could have written it.', HINT = 'A superuser may, as himself.';
         END IF;
     ELSIF runner IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" of task %s does not exist', archived.role, archived.id),
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" of task %s does not exist', pgqueue_internal.role_of(archived.role_id), archived.id),
+            DETAIL = 'A role that has its name now is another one.',
             HINT = 'Enqueue the statement again as a role that exists.';
     ELSIF NOT (pgqueue_internal.may(background, 'use') AND pg_has_role(pgqueue_internal.caller(), runner, 'USAGE')) THEN
         PERFORM pgqueue_internal.require(background, 'manage');

@@ -109,10 +109,10 @@ BEGIN
     EXECUTE format('SELECT max(s.id) FROM %s s WHERE pgqueue_internal.background_fits(s.id)', source) INTO highest;
     PERFORM setval('pgqueue_internal.task_id', highest) FROM pgqueue_internal.task_id t WHERE highest >= t.last_value;
     EXECUTE format($sql$
-        INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role, attempt, retries,
+        INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role_id, attempt, retries,
             created_at, started_at, finished_at, error, transactional, uncounted)
         SELECT m.id, $1, 'pg_background_queue', (pgqueue_internal.topic(m.topic)).queue, CASE m.state WHEN 'finished' THEN 'released' ELSE 'failed' END,
-            m.command, m.headers, m.priority, (SELECT r.rolname FROM pg_roles r WHERE r.oid = $2), m.retry_count + 1, m.retry_count,
+            m.command, m.headers, m.priority, pgqueue_internal.note_role($2), m.retry_count + 1, m.retry_count,
             m.joined_at, m.started_at, coalesce(m.closed_at, clock_timestamp()),
             CASE WHEN m.state IN ('finished', 'failed') THEN m.errors ELSE 'taken over from version 1.0, which does not tell the role to run it as' END,
             true, 0

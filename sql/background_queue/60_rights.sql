@@ -1,5 +1,8 @@
 -- Who may do what: pgqueue_user may call and read, the grants of namespace pg_background_queue decide what comes of it. PUBLIC has nothing.
 
+-- As with the views of pgqueue: it may read what is under the relation, and nothing else.
+ALTER VIEW @extschema@.pg_background_tasks OWNER TO pgqueue_views;
+GRANT SELECT ON pgqueue_internal.background_live, pgqueue_internal.background_finished, pgqueue_internal.background_failed TO pgqueue_views;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA pgqueue_internal FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.pg_background_queue_enqueue(text, text), @extschema@.pg_background_enqueue(text, text),
     @extschema@.pg_background_queue_ensure_workers(), @extschema@.pg_background_queue_active_workers_count(),

@@ -298,6 +298,12 @@ PGQ_FUNCTION(pgqueue_internal_is_mine) {
 
 PGQ_FUNCTION(pgqueue_internal_role_of) { PG_RETURN_TEXT_P(cstring_to_text(store::shown_role(PG_GETARG_INT32(0)))); }
 
+PGQ_FUNCTION(pgqueue_internal_role_of_key) {
+    Oid role = store::role_oid_of(PG_GETARG_INT32(0));
+    if (!OidIsValid(role)) PG_RETURN_NULL();
+    PG_RETURN_OID(role);
+}
+
 PGQ_FUNCTION(pgqueue_internal_note_role) { PG_RETURN_INT32(store::role_id_of(PG_GETARG_OID(0))); }
 
 PGQ_FUNCTION(pgqueue_internal_this_cluster) {

@@ -186,6 +186,32 @@ inline bool owns_database(Oid db) {
 #endif
 }
 
+inline bool may_create_in_tablespace(Oid tablespace) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(TableSpaceRelationId, tablespace, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
+#else
+    return pg_tablespace_aclcheck(tablespace, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+// The right MAINTAIN, which LOCK TABLE takes too since 17.
+#if PG_VERSION_NUM >= 170000
+constexpr AclMode acl_maintain = ACL_MAINTAIN;
+#else
+constexpr AclMode acl_maintain = 0;
+#endif
+
+// Calls a function for each part of an expression or query; before 16 its type is declared without arguments.
+using TreeWalker = bool (*)(Node *, void *);
+#if PG_VERSION_NUM >= 160000
+inline bool walk_expression(Node *node, TreeWalker walker, void *arg) { return expression_tree_walker(node, walker, arg); }
+inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) { return query_tree_walker(query, walker, arg, flags); }
+#else
+inline auto *declared(TreeWalker walker) { return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)); }
+inline bool walk_expression(Node *node, TreeWalker walker, void *arg) { return expression_tree_walker(node, declared(walker), arg); }
+inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) { return query_tree_walker(query, declared(walker), arg, flags); }
+#endif
+
 // Makes a role the authenticated user of a process that is not connected yet; not a superuser as far as this call goes.
 inline void set_authenticated_user(Oid role) {
 #if PG_VERSION_NUM >= 170000

@@ -1,4 +1,4 @@
-// Moving finished tasks of queues with on_finish archive into the archive, with names in place of keys.
+// Moving finished tasks of queues with on_finish archive into the archive, with names of queues in place of keys.
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/relations.hpp"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64 archives_per_transaction = 500;
 
-constexpr const char *tables_read[] = {"queue", "namespace", "role"};
+constexpr const char *tables_read[] = {"queue", "namespace"};
 
 // Locks what the statement reads and writes, without waiting.
 bool lock_tables(int slot) {
@@ -24,7 +24,7 @@ char *archive_statement(int slot) {
     StringInfoData s;
     initStringInfo(&s);
     appendStringInfoString(&s, "INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, type, command, payload, headers,"
-                               " priority, role, attempt, retries, group_key, dedup_key, batch_key, depends_on, created_at, delayed_at, dies_at,"
+                               " priority, role_id, attempt, retries, group_key, dedup_key, batch_key, depends_on, created_at, delayed_at, dies_at,"
                                " started_at, finished_at, worker, result, error, error_code, error_info, transactional, ticker, origin_queue, uncounted)"
                                " SELECT t.id, q.namespace_id, n.name, q.name, CASE t.status");
     for (int i = 0; i < status_count; i++)
@@ -32,8 +32,7 @@ char *archive_statement(int slot) {
                          status_words[static_cast<std::size_t>(i)].data());
     appendStringInfo(&s,
                      " END, t.type, t.command, t.payload, t.headers, t.priority,"
-                     " pgqueue_internal.role_of(t.role_id),"
-                     " t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
+                     " t.role_id, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
                      " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, e.error_code, e.error_info,"
                      " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
                      " FROM pgqueue_internal.segment_%d t"

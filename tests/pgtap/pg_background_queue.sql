@@ -91,8 +91,8 @@ SELECT is((SELECT count(*) FROM pgqueue.task WHERE id = :one), 0::bigint, 'DELET
 WITH gone AS (DELETE FROM pg_background_tasks WHERE state = 'pending' AND sql_statement = 'SELECT 2' RETURNING id) SELECT is((SELECT count(*) FROM gone), 1::bigint, 'DELETE of a waiting task');
 
 -- History, as the collector leaves it in the archive.
-INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role, attempt, retries, created_at, started_at, finished_at, error, uncounted)
-SELECT nextval('pgqueue_internal.task_id'), n.id, n.name, 'default', CASE WHEN g = 1 THEN 'failed' ELSE 'released' END, 'SELECT ' || g, '{"topic": "old"}', 100, current_user, 3, 2,
+INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role_id, attempt, retries, created_at, started_at, finished_at, error, uncounted)
+SELECT nextval('pgqueue_internal.task_id'), n.id, n.name, 'default', CASE WHEN g = 1 THEN 'failed' ELSE 'released' END, 'SELECT ' || g, '{"topic": "old"}', 100, pgqueue_internal.note_role(current_user::regrole), 3, 2,
     now() - interval '2 days', now() - interval '47 hours', now() - g * interval '1 day', CASE WHEN g = 1 THEN 'went wrong' END, CASE WHEN g = 1 THEN 0 ELSE 1 END
 FROM pgqueue_internal.namespace n, generate_series(1, 3) g WHERE n.name = 'pg_background_queue';
 SELECT results_eq('SELECT sql_statement, state::text, retry_count, retry_delay_in_sec, errors FROM pg_background_tasks WHERE topic = ''old'' ORDER BY id',

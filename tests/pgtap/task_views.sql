@@ -95,7 +95,7 @@ SELECT results_eq('SELECT finished_at, role FROM pgqueue.task_attempt WHERE task
 SELECT results_eq('SELECT role, cpu_seconds, wal_bytes, row_count FROM pgqueue.task_attempt WHERE task_id = 904 AND attempt = 2', $$VALUES ('bob', 0.5::double precision, 10::bigint, 1::bigint)$$, 'costs');
 
 -- task_archive.
-INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, role, payload, result) VALUES (950, 1, 'default', 'old', 'released', current_user, '{"p": 1}', '{"r": 1}');
+INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, role_id, payload, result) VALUES (950, 1, 'default', 'old', 'released', pgqueue_internal.note_role(current_user::regrole), '{"p": 1}', '{"r": 1}');
 SELECT results_eq('SELECT id, namespace, queue, status, payload, result FROM pgqueue.task_archive', $$VALUES (950::bigint, 'default', 'old', 'released', '{"p": 1}'::jsonb, '{"r": 1}'::jsonb)$$, 'task_archive');
 SELECT results_eq('SELECT id, queue FROM pgqueue.get_task(950)', $$VALUES (950::bigint, 'old')$$, 'get_task looks in the archive too');
 SELECT throws_ok('SELECT * FROM pgqueue.get_task(950, ''pgqueue'')', '42704', NULL, 'with another namespace');
