@@ -1,5 +1,6 @@
 // release, fail, extend and snooze, of one task and of many: whoever has the receipt ends the attempt.
 #include "api/call.hpp"
+#include "api/outside.hpp"
 
 #include "dispatch/lease.hpp"
 #include "pg/errcodes.hpp"
@@ -23,8 +24,7 @@ struct Claim {
 int64 receipt_of(const Claim &c) {
     if (c.receipt_given) return c.receipt;
     dispatch::Lease lease;
-    bool mine = dispatch::find_lease(c.id, &lease) && lease.session == MyProcPid;
-    return mine ? lease.receipt : 0;
+    return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 
 // The namespace of a task; nullptr when it is not the one that the caller named.

@@ -29,6 +29,11 @@ std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, Ar
     return {slots, static_cast<std::size_t>(n)};
 }
 
+bool is_lease_of_session(const dispatch::Lease &lease) {
+    if (lease.session != MyProcPid) return false;
+    return !InSecurityRestrictedOperation() || pg::may_act_as(caller(), lease.role);
+}
+
 dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
     dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
     if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));

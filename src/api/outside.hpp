@@ -7,6 +7,8 @@ namespace pgqueue::api {
 
 // Slots of the named queues of a namespace; a NULL or empty array names all. Unknown names are errors.
 std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names);
+// Whether the caller holds it because his session took it. Code of another role in that session does not.
+bool is_lease_of_session(const dispatch::Lease &lease);
 // The dispatcher's entry of a namespace.
 dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns);
 

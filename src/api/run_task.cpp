@@ -4,6 +4,7 @@
 
 #include "dispatch/xact.hpp"
 #include "executor/executor.hpp"
+#include "executor/guest.hpp"
 #include "executor/handler.hpp"
 #include "pg/error.hpp"
 #include "task/lifecycle.hpp"
@@ -19,7 +20,7 @@ constinit int64 running_inline = 0;
 
 struct InlineRun {
     const char *command;  // nullptr: the functions of `route`
-    Oid role;             // as which the command runs
+    Oid role;             // as which it runs, invalid: there is no handler
     const char *type;
     Jsonb *payload;
     task::Route route;
@@ -27,20 +28,9 @@ struct InlineRun {
     MemoryContext keep;
 };
 
-// As the creating role, which the caller is or may become: has been checked.
-void run_as_creator(InlineRun *run) {
-    Oid user;
-    int sec;
-    GetUserIdAndSecContext(&user, &sec);
-    SetUserIdAndSecContext(run->role, sec | SECURITY_LOCAL_USERID_CHANGE);
-    executor::Parsed parsed = executor::parse(run->command);
-    run->result = executor::run_nested(parsed, run->keep);
-    SetUserIdAndSecContext(user, sec);
-}
-
 void run_content(InlineRun *run) {
     if (run->command != nullptr) {
-        run_as_creator(run);
+        run->result = executor::run_nested(executor::parse(run->command), run->keep);
         return;
     }
     if (!run->route.found) task::no_handler(run->type);
@@ -48,8 +38,14 @@ void run_content(InlineRun *run) {
     run->result.json = executor::run_handlers({run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
 }
 
-// A handler works in this session with the rights of its role: with the caller's settings and temporary objects in its way it could be
-// made to do what the caller may not.
+// Runs it as its role, which the caller is or may become: has been checked. In a session of that role it is as if the caller ran it.
+pg::Outcome run_here(InlineRun *run) {
+    auto content = [run] { run_content(run); };
+    if (!OidIsValid(run->role) || executor::is_session_of(run->role)) return pg::run_in_subtransaction(content, run->keep);
+    return executor::run_as_guest(run->role, content, run->keep);
+}
+
+// A handler works in this session with the rights of its role, and what it does may depend on what the caller has locked or set.
 void require_handler_role(const task::Route &route, int64 id) {
     if (!route.found) return;
     if (!store::role_exists(route.handle.role))
@@ -97,7 +93,10 @@ PGQ_FUNCTION(pgqueue_run_task) {
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
     InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext};
-    if (row.command == nullptr) run.route = task::route_of(queue, row.type);
+    if (row.command == nullptr) {
+        run.route = task::route_of(queue, row.type);
+        run.role = run.route.found ? run.route.handle.role : InvalidOid;
+    }
     require_handler_role(run.route, id);
     int64 receipt = 0;
     while (receipt == 0)
@@ -106,7 +105,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     task::retain(&row, "run_task", receipt, 0, true, now);
     int64 outer = running_inline;
     running_inline = id;
-    pg::Outcome out = pg::run_in_subtransaction([&run] { run_content(&run); }, CurrentMemoryContext);
+    pg::Outcome out = run_here(&run);
     running_inline = outer;
     // What cannot be done here is the caller's error, not the task's.
     if (!out.ok && (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))

@@ -77,16 +77,10 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     bool foreign = step.role != run.call->handle.role;
     Jsonb *result = nullptr;
     if (foreign) {
-        Foreign visit = begin_foreign(step.role, run.call->handle.role);
+        // Its settings stay only when its role may act as the handler's anyway.
+        Foreign visit = begin_foreign(step.role, pg::may_act_as(step.role, run.call->handle.role));
         call_step(step, arguments, run.keep);
         end_foreign(visit);
-    } else if (GetUserId() != step.role && !run.is_worker) {
-        Oid user;
-        int sec;
-        GetUserIdAndSecContext(&user, &sec);
-        SetUserIdAndSecContext(step.role, sec | SECURITY_LOCAL_USERID_CHANGE);
-        result = call_step(step, arguments, run.keep);
-        SetUserIdAndSecContext(user, sec);
     } else {
         result = call_step(step, arguments, run.keep);
     }
