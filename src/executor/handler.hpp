@@ -17,4 +17,8 @@ struct HandlerCall {
 // void and NULL.
 Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep);
 
+// What keeps a step from being run, as words: its function is gone, or is somebody else's than when it was registered. nullptr: nothing.
+// arguments: 1, of phase after 2.
+const char *trouble_of_step(const HandlerStep &step, int arguments);
+
 }  // namespace pgqueue::executor
