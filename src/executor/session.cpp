@@ -47,6 +47,9 @@ void connect_without_login(Oid database, Oid role) {
     SetSessionAuthorization(role, false);
     BackgroundWorkerInitializeConnectionByOid(database, role, BGWORKER_BYPASS_ALLOWCONN);
     InitializingParallelWorker = false;
+    StartTransactionCommand();
+    confirm_session_user(role);
+    CommitTransactionCommand();
 }
 
 // Ends effects that only the end of a session would end otherwise: replication origin and temporary replication slots.
@@ -60,10 +63,8 @@ void reset_replication() {
     if (max_replication_slots > 0) pg::drop_temporary_slots();
 }
 
-// What of the settings of role and database a worker does not follow: the session is the connection's role, and an error ends a task only. In a
-// transaction.
-void set_own_way(Oid role) {
-    confirm_session_user(role);
+// What of the settings of role and database a worker does not follow: the session is the connection's role, and an error ends a task only.
+void set_own_way() {
     SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
     SetConfigOption("exit_on_error", "off", PGC_SUSET, PGC_S_OVERRIDE);
 }
@@ -95,8 +96,8 @@ void connect(Oid database, Oid role, bool can_login) {
     } else {
         connect_without_login(database, role);
     }
+    set_own_way();
     StartTransactionCommand();
-    set_own_way(role);
     if (!can_login) require_open_database(database);
     process_session_preload_libraries();
     CommitTransactionCommand();

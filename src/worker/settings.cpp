@@ -62,18 +62,9 @@ constexpr Setting ours[] = {
 // Whether the server has the setting: some are new or gone. One of an extension is taken before its library is there.
 bool exists(const char *name) { return strchr(name, '.') != nullptr || GetConfigOption(name, true, false) != nullptr; }
 
-// The setting session_authorization of a database makes another role of a superuser's session.
-void be_whom_we_are() {
-    if (!OidIsValid(MyDatabaseId) || GetSessionUserId() == GetAuthenticatedUserId()) return;
-    StartTransactionCommand();
-    SetConfigOption("session_authorization", GetUserNameFromId(GetAuthenticatedUserId(), false), PGC_SUSET, PGC_S_OVERRIDE);
-    CommitTransactionCommand();
-}
-
 }  // namespace
 
 void set_up_session(const char *application) {
-    be_whom_we_are();
     for (const Setting &s : ours)
         if (exists(s.name)) SetConfigOption(s.name, s.value, PGC_SUSET, PGC_S_OVERRIDE);
     pgstat_report_appname(application);
