@@ -191,10 +191,10 @@ SELECT is(current_setting('application_name'), 'own', 'R1: there settings stay')
 SELECT ok(NOT rolsuper, 'R1: nobody became superuser') FROM pg_roles WHERE rolname = 'tap_alice';
 
 SELECT * FROM finish();
-\ir ../lib/clean.sql
 DELETE FROM pgqueue.handler;
 RESET application_name;
 DROP SCHEMA tap_a, tap_c, tap_dba CASCADE;
 SELECT pgqueue.revoke_namespace('default', 'all', 'tap_alice'), pgqueue.revoke_namespace('default', 'all', 'tap_carol') \g /dev/null
 DROP OWNED BY tap_alice, tap_carol;
 DROP ROLE tap_carol, tap_alice;
+\ir ../lib/clean.sql

@@ -1,5 +1,4 @@
-# A worker runs as the role of its tasks whatever the settings role and session_authorization say (R9); a session is known by more than the number of
-# its process (R7).
+# A worker runs as the role of its tasks whatever the setting role says (R9); a session is known by more than the number of its process (R7).
 use strict;
 use warnings;
 use FindBin;
@@ -15,14 +14,12 @@ sql(q{SELECT pgqueue.create_queue('q'), pgqueue.create_queue('s', executor => 's
 
 # R9: settings of database and role that change as whom a session runs.
 sql(q{
-    CREATE ROLE app LOGIN; CREATE ROLE quiet NOLOGIN; CREATE ROLE boss LOGIN SUPERUSER;
+    CREATE ROLE app LOGIN; CREATE ROLE quiet NOLOGIN;
     GRANT pgqueue_user TO app, quiet; GRANT pg_monitor TO app, quiet;
     SELECT pgqueue.grant_namespace('default', 'manage, use', r) FROM unnest('{app,quiet}'::text[]) r;
     CREATE FUNCTION who(jsonb DEFAULT NULL) RETURNS text LANGUAGE sql AS $$SELECT concat_ws(' ', current_user, session_user, current_setting('role'))$$;
     SET SESSION AUTHORIZATION app; SELECT pgqueue.create_handler('app', 'who'); RESET SESSION AUTHORIZATION;
-    SET SESSION AUTHORIZATION quiet; SELECT pgqueue.create_handler('quiet', 'who'); RESET SESSION AUTHORIZATION;
-    SELECT pgqueue.create_handler('boss', 'who')});
-sql(q{UPDATE pgqueue_internal.handler SET role = 'boss'::regrole, role_name = 'boss' WHERE type = 'boss'});
+    SET SESSION AUTHORIZATION quiet; SELECT pgqueue.create_handler('quiet', 'who')});
 # As whom a command and a handler of the role run, in a new worker.
 sub runs_as
 {
@@ -39,19 +36,6 @@ for my $where ('DATABASE postgres', 'ROLE ALL', 'ROLE app', 'ROLE quiet', 'ROLE 
     is(runs_as($_), "$_ $_ none, $_ $_ none", "R9: tasks of $_ with ALTER $where SET role") for qw(app quiet);
     sql("ALTER $where RESET role");
 }
-sql(q{ALTER ROLE boss SET session_authorization = 'app'});
-is(runs_as('boss'), 'boss boss none, boss boss none', 'R9: tasks of a superuser with ALTER ROLE SET session_authorization');
-sql(q{ALTER ROLE boss RESET session_authorization});
-
-# The scheduler stays who it is as well.
-sql('CREATE DATABASE settled');
-$node->safe_psql('settled', "CREATE EXTENSION pgqueue; SELECT pgqueue.create_queue('q')");
-sql(q{ALTER DATABASE settled SET session_authorization = 'app'});
-wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'settled' AND backend_type = 'pgqueue scheduler'}, '1', 30);
-terminate($node, pid_of($node, 'pgqueue scheduler', 'settled'));
-my $later = $node->safe_psql('settled', q{SET SESSION AUTHORIZATION postgres; SELECT pgqueue.create_task('q', command => 'SELECT session_user', delay => '300 ms')});
-ok(wait_for($node, 'settled', "SET SESSION AUTHORIZATION postgres; SELECT result->'first'->>'session_user' FROM pgqueue.task WHERE id = $later", 'postgres', 30),
-    'R9: with ALTER DATABASE SET session_authorization the scheduler works, and a command is that of its role');
 
 # R7: a session that has the process number of a former one.
 sql(q{SELECT pgqueue.create_queue('held')});
