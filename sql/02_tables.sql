@@ -94,6 +94,9 @@ CREATE TABLE pgqueue_internal.handler (
     role oid NOT NULL,
     role_name text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Whose function it was when it was registered.
+    owner oid NOT NULL,
+    owner_name text NOT NULL,
     UNIQUE (namespace_id, type, phase, function)
 );
 CREATE UNIQUE INDEX handler_of_type ON pgqueue_internal.handler (namespace_id, type) WHERE phase = 'handle';

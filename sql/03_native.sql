@@ -152,7 +152,7 @@ COMMENT ON FUNCTION pgqueue.create_tasks IS
 CREATE FUNCTION pgqueue.cancel_task(id bigint, reason text DEFAULT NULL, force boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_cancel_task';
 COMMENT ON FUNCTION pgqueue.cancel_task IS
-'also while it runs (cancels the statement; force terminates the process); finished: no change, its status is returned';
+'also while it runs (cancels the statement; force terminates the process); finished: no change, its status is returned; a task that cancels itself is cancelled with its work when it commits';
 
 CREATE FUNCTION pgqueue.retry_task(id bigint, delay interval DEFAULT '0', namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_retry_task';
@@ -162,7 +162,7 @@ COMMENT ON FUNCTION pgqueue.retry_task IS
 CREATE FUNCTION pgqueue.run_task(id bigint, namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_run_task';
 COMMENT ON FUNCTION pgqueue.run_task IS
-'runs a command or typed task here and now, in this session and transaction, also when it is uncommitted, not due or paused; for tests and debugging';
+'runs a command or typed task here and now, in this session and transaction, also when it is uncommitted, not due or paused; for tests and debugging. A task of another role than that of the session leaves nothing in it';
 
 CREATE FUNCTION pgqueue.progress(done double precision, total double precision DEFAULT 1, note text DEFAULT NULL) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_progress';

@@ -36,7 +36,7 @@ CREATE FUNCTION pgqueue.fail_task(id bigint, receipt bigint DEFAULT NULL, error 
     final boolean DEFAULT false, result jsonb DEFAULT NULL, namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_fail_task';
 COMMENT ON FUNCTION pgqueue.fail_task IS
-'retry or failed; final: no retry';
+'retry or failed; final: no retry; a running task fails itself with receipt NULL: at its end, and its work is undone';
 
 CREATE FUNCTION pgqueue.fail_tasks(ids bigint[], receipts bigint[] DEFAULT NULL, errors text[] DEFAULT NULL, retry_in interval DEFAULT NULL,
     final boolean DEFAULT false, results jsonb[] DEFAULT NULL, skip_lost boolean DEFAULT false,
@@ -59,7 +59,7 @@ COMMENT ON FUNCTION pgqueue.extend_tasks IS
 CREATE FUNCTION pgqueue.snooze_task(id bigint, receipt bigint DEFAULT NULL, delay interval DEFAULT '0', namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_snooze_task';
 COMMENT ON FUNCTION pgqueue.snooze_task IS
-'gives it back without counting the attempt';
+'gives it back without counting the attempt; a running task puts itself off with receipt NULL: at its end, with its work';
 
 CREATE FUNCTION pgqueue.snooze_tasks(ids bigint[], receipts bigint[] DEFAULT NULL, delay interval DEFAULT '0', skip_lost boolean DEFAULT false,
     namespace text DEFAULT NULL) RETURNS SETOF pgqueue.task_result

@@ -14,6 +14,20 @@ COMMENT ON COLUMN pgqueue.handler.role IS 'role it runs as';
 COMMENT ON COLUMN pgqueue.handler.created_at IS 'registration; order of before and after';
 ALTER VIEW pgqueue.handler ALTER COLUMN phase SET DEFAULT 'handle';
 
+-- What keeps a handler from being run: its function is gone, or belongs to somebody else than when it was registered. NULL: nothing.
+CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role oid, owner oid) RETURNS text
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_handler_trouble';
+
+CREATE VIEW pgqueue_internal.broken_handler AS
+SELECT h.namespace_id,
+    pg_catalog.format('%s of type "%s" cannot run: %s', CASE h.phase WHEN 'handle' THEN 'handler' ELSE 'function ' || h.phase END, h.type, t.trouble) AS message,
+    pg_catalog.format('If it is meant: SELECT pgqueue.delete_handler(%1$L, %2$L, %3$L, %4$L); SELECT pgqueue.create_handler(%1$L, %2$L, %3$L, %4$L);',
+        h.type, h.function, h.phase, n.name) AS hint
+FROM pgqueue_internal.handler h
+JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id
+CROSS JOIN LATERAL (SELECT pgqueue_internal.handler_trouble(h.function, h.phase, h.role, h.owner) AS trouble OFFSET 0) t
+WHERE t.trouble IS NOT NULL;
+
 -- The row of a handler as the view shows it, to whomever.
 CREATE FUNCTION pgqueue_internal.shown_handler(h pgqueue_internal.handler) RETURNS pgqueue.handler
 LANGUAGE sql STABLE
@@ -57,20 +71,29 @@ BEGIN
 END
 $$;
 
+-- Whose function it is; NULL: there is none.
+CREATE FUNCTION pgqueue_internal.function_owner(function text, phase text) RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT p.proowner FROM pg_catalog.pg_proc p
+    WHERE p.oid = pg_catalog.to_regprocedure(function || CASE phase WHEN 'after' THEN '(jsonb,jsonb)' ELSE '(jsonb)' END);
+END;
+
 -- Registers a function, whose name is whole and known to exist, for the calling role. It waits only for a session that registers for the same type.
 CREATE FUNCTION pgqueue_internal.add_handler(target integer, new_type text, new_function text, new_phase text) RETURNS pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     added pgqueue_internal.handler;
     role oid := pgqueue_internal.caller();
+    owner oid := pgqueue_internal.function_owner(new_function, new_phase);
 BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.refuse_system_namespace(target);
     PERFORM pgqueue_internal.check_handler(new_type, new_phase);
     LOOP
         PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
-        INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name)
-        VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''))
+        INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name, owner, owner_name)
+        VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''), owner, pgqueue_internal.role_name(owner, ''))
         -- Another session's, which the next check sees; with one that this transaction's snapshot cannot see the server raises 40001.
         ON CONFLICT DO NOTHING
         RETURNING h.* INTO added;
@@ -155,6 +178,7 @@ DECLARE
     target integer := pgqueue_internal.resolve_namespace(OLD.namespace);
     changed pgqueue_internal.handler;
     updater oid := pgqueue_internal.caller();
+    new_owner oid := pgqueue_internal.function_owner(NEW.function, NEW.phase);
 BEGIN
     PERFORM pgqueue_internal.check_call('UPDATE', true);
     PERFORM pgqueue_internal.require(target, 'manage');
@@ -178,7 +202,8 @@ BEGIN
     PERFORM pgqueue_internal.check_handler_is_new(target, NEW.type, NEW.phase, NEW.function, changed.id);
     BEGIN
         UPDATE pgqueue_internal.handler h
-        SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, '')
+        SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, ''),
+            owner = new_owner, owner_name = pgqueue_internal.role_name(new_owner, '')
         WHERE h.id = changed.id
         RETURNING h.* INTO changed;
         IF NOT FOUND THEN

@@ -8,6 +8,7 @@ SELECT * FROM (VALUES
     ('namespace_grant', 'role', 'role_name', 't.role = pgqueue_internal.nobody(t.role_name)'),
     ('namespace_grant', 'grantor', 'grantor_name', 't.grantor = pgqueue_internal.nobody(t.grantor_name)'),
     ('handler', 'role', 'role_name', 't.role = pgqueue_internal.nobody(t.role_name)'),
+    ('handler', 'owner', 'owner_name', 't.owner = pgqueue_internal.nobody(t.owner_name)'),
     ('ticker', 'role', 'role_name', 't.role = pgqueue_internal.nobody(t.role_name)')
 ) c (table_name, number, name, elsewhere);
 

@@ -73,6 +73,9 @@ FROM (
     SELECT 'warning', 'role_missing', m.namespace_id, NULL, NULL, NULL, m.message, m.hint, NULL, NULL
     FROM pgqueue_internal.missing_role m
     UNION ALL
+    SELECT 'warning', 'no_handler', b.namespace_id, NULL, NULL, NULL, b.message, b.hint, NULL, NULL
+    FROM pgqueue_internal.broken_handler b
+    UNION ALL
     SELECT 'warning', k.problem, NULL, k.queue_id, k.type, count(*), NULL, NULL, NULL, min(coalesce(t.finished_at, t.started_at))
     FROM pgqueue_internal.incidents() i
     JOIN pgqueue_internal.segment t ON t.id = i.task_id

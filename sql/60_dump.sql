@@ -99,6 +99,7 @@ CREATE FUNCTION pgqueue_internal.restore_handler() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     NEW.role := pgqueue_internal.restored_role(NEW.role_name);
+    NEW.owner := pgqueue_internal.restored_role(NEW.owner_name);
     RETURN NEW;
 END
 $$;

@@ -9,6 +9,7 @@
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/roles.hpp"
+#include "task/ending.hpp"
 #include "worker/processes.hpp"
 
 extern "C" {
@@ -53,6 +54,7 @@ void _PG_init(void) {
     previous_startup = shmem_startup_hook;
     shmem_startup_hook = on_startup;
     pgqueue::dispatch::register_xact_callbacks();
+    pgqueue::task::register_run_callbacks();
     pgqueue::worker::install_utility_hook();
     pgqueue::api::install_replica_hook();
     pgqueue::worker::register_launcher();

@@ -1,5 +1,6 @@
 // cancel_task, retry_task, and what the view task does with UPDATE and DELETE. User functions wait for a row's lock.
 #include "api/call.hpp"
+#include "api/outside.hpp"
 
 #include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
@@ -11,16 +12,6 @@ using namespace pgqueue;
 using namespace pgqueue::api;
 
 namespace {
-
-// The task that this process runs, when it is a worker.
-int64 running_here() {
-    if (!dispatch::loaded()) return 0;
-    for (const dispatch::WorkerSlot &w : dispatch::map.shared->workers)
-        if (w.pid == MyProcPid && w.db >= 0)
-            for (uint32 i = 0; i < Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), uint32(dispatch::max_batch)); i++)
-                if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.holds[i].state)) == static_cast<uint32>(dispatch::HoldState::Running)) return w.holds[i].ref.id;
-    return 0;
-}
 
 // The task's queue, after the checks of existence, namespace and rights: manage, or use for own tasks.
 const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_name, bool manage_only) {
@@ -47,11 +38,11 @@ const store::QueueInfo &lock_owned(const char *ns_name, bool manage_only, store:
     return owned_queue(*row, ns_name, manage_only);
 }
 
-// The worker that runs this attempt; -1 none.
+// The worker that runs this attempt; -1 none. A process with the number of the row's may be another one by now.
 dispatch::SlotNo worker_of(const store::TaskRow &row) {
     for (dispatch::SlotNo i = 0; i < dispatch::max_workers; i++) {
         const dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
-        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && dispatch::database(w.db).oid == MyDatabaseId) return i;
+        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && dispatch::database(w.db).oid == MyDatabaseId && dispatch::has_hold(w, row.ref.id, row.receipt)) return i;
     }
     return -1;
 }
@@ -61,7 +52,7 @@ Datum status_text(Status s) { return PointerGetDatum(cstring_to_text_with_len(wo
 int64 id_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "id");
     int64 id = PG_GETARG_INT64(0);
-    if (id == running_here())
+    if (task::runs_here(id))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("a task cannot do this to itself"), errdetail("Task " INT64_FORMAT " runs in this session.", id));
     return id;
 }
@@ -70,8 +61,10 @@ int64 id_arg(FunctionCallInfo fcinfo) {
 
 PGQ_FUNCTION(pgqueue_cancel_task) {
     check_call("cancel_task", true);
-    int64 id = id_arg(fcinfo);
     char *reason = text_arg(fcinfo, 1);
+    if (!PG_ARGISNULL(0))
+        if (task::OwnRun *run = own_run_of(PG_GETARG_INT64(0), text_arg(fcinfo, 3))) PG_RETURN_DATUM(status_text(task::ask(run, {task::Ending::What::Cancelled, reason, 0, false, nullptr})));
+    int64 id = id_arg(fcinfo);
     bool force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
@@ -87,7 +80,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
             dispatch::note_cancel(worker, {id, row.attempt, force, reason});
             PG_RETURN_DATUM(status_text(row.status));
         }
-        task::cancel_held(&row, reason);
+        task::end_held(&row, {task::Ending::What::Cancelled, reason, 0, false, nullptr});
         PG_RETURN_DATUM(status_text(row.status));
     }
     pg::ErrorReport error;

@@ -1,5 +1,6 @@
 // release, fail, extend and snooze, of one task and of many: whoever has the receipt ends the attempt.
 #include "api/call.hpp"
+#include "api/outside.hpp"
 
 #include "dispatch/lease.hpp"
 #include "pg/errcodes.hpp"
@@ -23,8 +24,7 @@ struct Claim {
 int64 receipt_of(const Claim &c) {
     if (c.receipt_given) return c.receipt;
     dispatch::Lease lease;
-    bool mine = dispatch::find_lease(c.id, &lease) && lease.session == MyProcPid;
-    return mine ? lease.receipt : 0;
+    return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 
 // The namespace of a task; nullptr when it is not the one that the caller named.
@@ -36,7 +36,7 @@ const store::NamespaceInfo *namespace_of(const store::QueueInfo *q, const char *
 // The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
 bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
-    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid;
+    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid && row->started_at >= MyStartTimestamp;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
     // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have changed.
     AcceptInvalidationMessages();
@@ -55,6 +55,20 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
             errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).", word(row->status).data()),
             c.receipt_given ? errhint("Retain it again with next_task.") : errhint("Give the receipt that next_task returned."));
     pg_unreachable();
+}
+
+// Ends the task as asked: a task that asks for itself when it commits. False: it is lost, and the caller skips such.
+bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
+    task::OwnRun *run = c.receipt_given ? nullptr : own_run_of(c.id, c.ns_name);
+    if (run != nullptr) {
+        *status = task::ask(run, ending);
+        return true;
+    }
+    store::TaskRow row;
+    if (!hold_for_caller(c, &row)) return false;
+    task::end_held(&row, ending);
+    *status = row.status;
+    return true;
 }
 
 // Releases a task without locking it first, when that is all there is to it.
@@ -141,21 +155,19 @@ Batch open_batch(FunctionCallInfo fcinfo, int skip_arg, int ns_arg) {
     return b;
 }
 
-// Does fn with the row of each task; answers with its status.
+// Ends each task as ending_of says; answers with its status.
 template <typename F>
-Datum each_of(const Batch &b, F fn) {
+Datum end_each(const Batch &b, F ending_of) {
     for (int i = 0; i < b.ids.count; i++) {
-        store::TaskRow row;
-        if (!b.hold(i, &row)) {
-            b.put(i, true, Datum(0));
-            continue;
-        }
-        fn(i, &row);
-        b.put(i, false, status_datum(row.status));
+        Status status;
+        bool held = end_as(b.claim(i), ending_of(i), &status);
+        b.put(i, !held, held ? status_datum(status) : Datum(0));
         CHECK_FOR_INTERRUPTS();
     }
     return Datum(0);
 }
+
+task::Ending snoozed(int64 delay) { return {task::Ending::What::Snoozed, nullptr, delay, false, nullptr}; }
 
 Jsonb *json_item(const Items &items, int i) { return items.given && !items.nulls[i] ? DatumGetJsonbP(items.values[i]) : nullptr; }
 
@@ -197,11 +209,11 @@ PGQ_FUNCTION(pgqueue_release_tasks) {
 
 PGQ_FUNCTION(pgqueue_fail_task) {
     check_call("fail_task", true);
-    store::TaskRow row;
     int64 retry_in = optional_interval(fcinfo, 3, "retry_in", -1);
-    hold_one(fcinfo, 6, &row);
-    task::fail(&row, {text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5)});
-    PG_RETURN_DATUM(status_datum(row.status));
+    Jsonb *result = PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5);
+    Status status;
+    end_as(claim_of(fcinfo, 6), {task::Ending::What::Failed, text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), result}, &status);
+    PG_RETURN_DATUM(status_datum(status));
 }
 
 PGQ_FUNCTION(pgqueue_fail_tasks) {
@@ -213,10 +225,10 @@ PGQ_FUNCTION(pgqueue_fail_tasks) {
     Batch b = open_batch(fcinfo, 6, 7);
     same_length(b.ids, errors, "errors", true);
     same_length(b.ids, results, "results", false);
-    return each_of(b, [&](int i, store::TaskRow *row) {
+    return end_each(b, [&](int i) -> task::Ending {
         int e = errors.count == 1 ? 0 : i;
         const char *error = errors.given && !errors.nulls[e] ? TextDatumGetCString(errors.values[e]) : nullptr;
-        task::fail(row, {error, retry_in, final, json_item(results, i)});
+        return {task::Ending::What::Failed, error, retry_in, final, json_item(results, i)};
     });
 }
 
@@ -242,16 +254,15 @@ PGQ_FUNCTION(pgqueue_extend_tasks) {
 
 PGQ_FUNCTION(pgqueue_snooze_task) {
     check_call("snooze_task", true);
-    store::TaskRow row;
     int64 delay = optional_interval(fcinfo, 2, "delay", 0);
-    hold_one(fcinfo, 3, &row);
-    task::snooze(&row, delay);
-    PG_RETURN_DATUM(status_datum(row.status));
+    Status status;
+    end_as(claim_of(fcinfo, 3), snoozed(delay), &status);
+    PG_RETURN_DATUM(status_datum(status));
 }
 
 PGQ_FUNCTION(pgqueue_snooze_tasks) {
     check_call("snooze_tasks", true);
     int64 delay = optional_interval(fcinfo, 2, "delay", 0);
     Batch b = open_batch(fcinfo, 3, 4);
-    return each_of(b, [delay](int, store::TaskRow *row) { task::snooze(row, delay); });
+    return end_each(b, [delay](int) { return snoozed(delay); });
 }

@@ -49,4 +49,11 @@ PGQ_FUNCTION(pgqueue_test_take_place) {
     PG_RETURN_VOID();
 }
 
+// pgqueue_test_other_session(): this process is another session from now on, with the same number as the one before.
+PGQ_FUNCTION(pgqueue_test_other_session) {
+    (void)fcinfo;
+    dispatch::become_other_session();
+    PG_RETURN_VOID();
+}
+
 #endif

@@ -1,6 +1,7 @@
 // create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest is SQL.
 #include "api/call.hpp"
 
+#include "executor/handler.hpp"
 #include "store/catalog.hpp"
 
 using namespace pgqueue;
@@ -84,4 +85,13 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
     Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), word));
     bool null = false;
     return PointerGetDatum(heap_modify_tuple_by_cols(tuple, desc, 1, &function_column, &whole, &null));
+}
+
+// Whatever the caller may see of functions: the view that asks shows it only to whom it may concern.
+PGQ_FUNCTION(pgqueue_internal_handler_trouble) {
+    const char *phase = text_arg(fcinfo, 1);
+    HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3)};
+    const char *trouble = executor::trouble_of_step(step, strcmp(phase, "after") == 0 ? 2 : 1);
+    if (trouble == nullptr) PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text(trouble));
 }

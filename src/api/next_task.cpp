@@ -29,6 +29,21 @@ std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, Ar
     return {slots, static_cast<std::size_t>(n)};
 }
 
+bool is_lease_of_session(const dispatch::Lease &lease) {
+    if (!dispatch::is_of_session(lease)) return false;
+    return !InSecurityRestrictedOperation() || pg::may_act_as(caller(), lease.role);
+}
+
+task::OwnRun *own_run_of(int64 id, const char *ns_name) {
+    task::OwnRun *run = task::own_run();
+    if (run == nullptr || run->id != id || !pg::may_act_as(caller(), run->role)) return nullptr;
+    if (ns_name == nullptr) return run;
+    store::TaskRow row;
+    const store::QueueInfo *q = store::find(id, false, &row) ? store::queue_by_id(row.queue_id) : nullptr;
+    const store::NamespaceInfo *ns = q != nullptr ? store::namespace_by_id(q->ns_id) : nullptr;
+    return ns != nullptr && strcmp(normalize("namespace", ns_name), ns->name) == 0 ? run : nullptr;
+}
+
 dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
     dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
     if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));

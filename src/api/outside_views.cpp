@@ -1,5 +1,6 @@
 // Outside workers as the views show them: who holds which task, who waits for one, and whether the reader of a row is the one who holds it.
 #include "api/call.hpp"
+#include "api/outside.hpp"
 
 #include "dispatch/outside.hpp"
 #include "dispatch/registry.hpp"
@@ -88,6 +89,6 @@ PGQ_FUNCTION(pgqueue_internal_is_held) {
     dispatch::Lease lease;
     if (!dispatch::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1)) PG_RETURN_BOOL(false);
     if (dispatch::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
-    bool mine = lease.session == MyProcPid || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
+    bool mine = is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
     PG_RETURN_BOOL(mine);
 }

@@ -4,8 +4,10 @@
 
 #include "dispatch/xact.hpp"
 #include "executor/executor.hpp"
+#include "executor/guest.hpp"
 #include "executor/handler.hpp"
 #include "pg/error.hpp"
+#include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
 
@@ -14,42 +16,65 @@ using namespace pgqueue::api;
 
 namespace {
 
-// The task of the innermost run_task of this session, 0 outside.
-constinit int64 running_inline = 0;
-
 struct InlineRun {
     const char *command;  // nullptr: the functions of `route`
-    Oid role;             // as which the command runs
+    Oid role;             // as which it runs, invalid: there is no handler
     const char *type;
     Jsonb *payload;
     task::Route route;
     executor::Result result;
     MemoryContext keep;
+    task::OwnRun own;
 };
-
-// As the creating role, which the caller is or may become: has been checked.
-void run_as_creator(InlineRun *run) {
-    Oid user;
-    int sec;
-    GetUserIdAndSecContext(&user, &sec);
-    SetUserIdAndSecContext(run->role, sec | SECURITY_LOCAL_USERID_CHANGE);
-    executor::Parsed parsed = executor::parse(run->command);
-    run->result = executor::run_nested(parsed, run->keep);
-    SetUserIdAndSecContext(user, sec);
-}
 
 void run_content(InlineRun *run) {
     if (run->command != nullptr) {
-        run_as_creator(run);
-        return;
+        run->result = executor::run_nested(executor::parse(run->command), run->keep);
+    } else {
+        if (!run->route.found) task::no_handler(run->type);
+        run->result.rows = -1;
+        run->result.json = executor::run_handlers({run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
     }
-    if (!run->route.found) task::no_handler(run->type);
-    run->result.rows = -1;
-    run->result.json = executor::run_handlers({run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
+    task::decide(&run->own);
 }
 
-// A handler works in this session with the rights of its role: with the caller's settings and temporary objects in its way it could be
-// made to do what the caller may not.
+// Runs it as its role, which the caller is or may become: has been checked. In a session of that role it is as if the caller ran it.
+pg::Outcome run_here(InlineRun *run) {
+    auto content = [run] { run_content(run); };
+    pg::Outcome out;
+    task::begin_run(&run->own);
+    pg::with_cleanup(
+        [&] {
+            bool at_home = !OidIsValid(run->role) || executor::is_session_of(run->role);
+            out = at_home ? pg::run_in_subtransaction(content, run->keep) : executor::run_as_guest(run->role, content, run->keep);
+        },
+        [run] { task::end_run(&run->own); });
+    return out;
+}
+
+// How the task ends.
+task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *row) {
+    task::End end{};
+    TimestampTz now = GetCurrentTimestamp();
+    end.worker = "run_task";
+    end.role = GetUserNameFromId(GetUserId(), false);
+    end.cpu_seconds = -1;
+    end.wal_bytes = -1;
+    end.row_count = out.ok ? run.result.rows : -1;
+    end.outcome = AttemptEnd::Released;
+    end.status = Status::Released;
+    end.result = out.ok ? run.result.json : nullptr;
+    if (out.ok || run.own.decided.what == task::Ending::What::Failed) {
+        task::apply(run.own.decided, row, &end, now);
+        return end;
+    }
+    end.outcome = AttemptEnd::Failed;
+    end.error = out.error;
+    end.status = task::after_failure(row, store::queue_by_id(row->queue_id), out.error.sqlstate, now);
+    return end;
+}
+
+// A handler works in this session with the rights of its role, and what it does may depend on what the caller has locked or set.
 void require_handler_role(const task::Route &route, int64 id) {
     if (!route.found) return;
     if (!store::role_exists(route.handle.role))
@@ -96,38 +121,27 @@ PGQ_FUNCTION(pgqueue_run_task) {
                 errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
-    InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext};
-    if (row.command == nullptr) run.route = task::route_of(queue, row.type);
+    InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext, {}};
+    if (row.command == nullptr) {
+        run.route = task::route_of(queue, row.type);
+        run.role = run.route.found ? run.route.handle.role : InvalidOid;
+    }
     require_handler_role(run.route, id);
     int64 receipt = 0;
     while (receipt == 0)
         if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
     TimestampTz now = GetCurrentTimestamp();
     task::retain(&row, "run_task", receipt, 0, true, now);
-    int64 outer = running_inline;
-    running_inline = id;
-    pg::Outcome out = pg::run_in_subtransaction([&run] { run_content(&run); }, CurrentMemoryContext);
-    running_inline = outer;
+    run.own.id = id;
+    run.own.role = run.role;
+    run.own.memory = run.keep;
+    pg::Outcome out = run_here(&run);
     // What cannot be done here is the caller's error, not the task's.
     if (!out.ok && (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
         ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message), out.error.detail ? errdetail_internal("%s", out.error.detail) : 0,
                 errhint("The task can only be run by a worker."));
     if (!store::fetch(row.ref, false, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
-    task::End end{};
-    end.worker = "run_task";
-    end.role = GetUserNameFromId(GetUserId(), false);
-    end.cpu_seconds = -1;
-    end.wal_bytes = -1;
-    end.row_count = out.ok ? run.result.rows : -1;
-    if (out.ok) {
-        end.outcome = AttemptEnd::Released;
-        end.status = Status::Released;
-        end.result = run.result.json;
-    } else {
-        end.outcome = AttemptEnd::Failed;
-        end.error = out.error;
-        end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), out.error.sqlstate, GetCurrentTimestamp());
-    }
+    task::End end = end_of(run, out, &row);
     task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
     if (!is_waiting(row.status)) task::note_left_group(row);
     std::string_view status = word(row.status);
@@ -136,12 +150,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
 
 PGQ_FUNCTION(pgqueue_internal_current_task_id) {
     (void)fcinfo;
-    if (running_inline != 0) PG_RETURN_INT64(running_inline);
-    if (!dispatch::loaded() || MyBackendType != B_BG_WORKER) PG_RETURN_NULL();
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
-        if (w.pid != MyProcPid || w.db < 0) continue;
-        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++)
-            if (pg_atomic_read_u32(&w.holds[i].state) == static_cast<uint32>(dispatch::HoldState::Running)) PG_RETURN_INT64(w.holds[i].ref.id);
-    }
-    PG_RETURN_NULL();
+    task::OwnRun *run = task::own_run();
+    if (run == nullptr) PG_RETURN_NULL();
+    PG_RETURN_INT64(run->id);
 }

@@ -3,6 +3,7 @@
 #include "config/settings.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/wake.hpp"
+#include "executor/handler.hpp"
 #include "store/dependencies.hpp"
 #include "store/identity.hpp"
 #include "task/route.hpp"
@@ -118,8 +119,21 @@ void add_role_missing(const Case &c, Reasons *reasons) {
     reasons->add({"role_missing", psprintf("Role \"%s\", as which it would run, does not exist.", name), create ? create : psprintf("SELECT pgqueue.cancel_task(" INT64_FORMAT ");", c.row.ref.id)});
 }
 
+// Functions for its type that are gone, or are not those that were registered.
+void add_broken_steps(std::span<const HandlerStep> steps, int arguments, Reasons *reasons) {
+    for (const HandlerStep &step : steps)
+        if (const char *trouble = executor::trouble_of_step(step, arguments))
+            reasons->add({"no_handler", psprintf("An attempt fails: %s.", trouble), "SELECT namespace, message, hint FROM pgqueue.health WHERE problem = 'no_handler';"});
+}
+
 void add_no_handler(const Case &c, Reasons *reasons) {
-    if (!task::by_handlers(*c.queue, c.row.flags) || task::route_of(*c.queue, c.row.type).found) return;
+    if (!task::by_handlers(*c.queue, c.row.flags)) return;
+    if (task::Route route = task::route_of(*c.queue, c.row.type); route.found) {
+        add_broken_steps(route.before, 1, reasons);
+        add_broken_steps({&route.handle, 1}, 1, reasons);
+        add_broken_steps(route.after, 2, reasons);
+        return;
+    }
     const char *type = c.row.type != nullptr ? c.row.type : "";
     reasons->add({"no_handler", psprintf("There is no handler for type \"%s\"; an attempt fails with PQ104.", type),
                   psprintf("SELECT pgqueue.create_handler(%s, 'function', namespace => %s);", quoted(type), quoted(c.ns->name))});

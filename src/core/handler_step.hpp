@@ -7,6 +7,7 @@ namespace pgqueue {
 struct HandlerStep {
     const char *function;  // schema-qualified, quoted where that is needed
     std::uint32_t role;    // oid
+    std::uint32_t owner;   // oid of the role that the function belonged to when it was registered
 };
 
 }  // namespace pgqueue

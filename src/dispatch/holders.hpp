@@ -96,6 +96,7 @@ struct Lease {
     int32 attempt;
     LeaseTime time;
     TimestampTz dies;      // dies_at of the task, 0 never: no lease reaches beyond it
+    uint64 session_no;     // of the session that retained it
     pid_t session;         // process that retained it, 0: it has ended, or was before the server started
     int procno;            // of that process
     Oid role;              // that retained it, InvalidOid: not known since the server started

@@ -16,6 +16,8 @@ constinit SlotNo unheld[most_unheld] = {};
 constinit int n_unheld = 0;
 // Leases that this session was given and has not ended itself: an exit without any need not search.
 constinit int mine = 0;
+// 0: not known yet.
+constinit uint64 my_session = 0;
 
 SlotNo *chain_of(int64 id) {
     return &map.lease_hash[murmurhash32(static_cast<uint32>(id) ^ static_cast<uint32>(static_cast<uint64>(id) >> 32)) / lease_locks * lease_locks %
@@ -63,8 +65,15 @@ void forget_unheld(SlotNo no) {
         if (unheld[i] == no) unheld[i] = unheld[--n_unheld];
 }
 
+// The number of this session, which no other one has while the server lives.
+uint64 session_no() {
+    if (my_session == 0) my_session = pg_atomic_fetch_add_u64(&map.shared->sessions, 1) + 1;
+    return my_session;
+}
+
 void give_to_session(Lease *l, Oid role) {
     l->session = MyProcPid;
+    l->session_no = session_no();
     l->procno = pg::my_procno();
     l->role = role;
     mine++;
@@ -153,6 +162,8 @@ int take_over_left(SlotNo db) {
 
 #ifdef PGQUEUE_TESTPOINTS
 void leave_unheld() { n_unheld = 0; }
+
+void become_other_session() { my_session = 0; }
 #endif
 
 void give_leases_back_at_exit() {
@@ -228,15 +239,20 @@ bool is_to_be_charged(int64 id) {
     return false;
 }
 
+bool is_of_session(const Lease &l) { return l.session == MyProcPid && l.session_no == session_no(); }
+
+bool has_hold(const WorkerSlot &w, int64 id, int64 receipt) {
+    uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
+    for (uint32 i = 0; i < n; i++)
+        if (w.holds[i].ref.id == id && w.holds[i].receipt == receipt && hold_state(w.holds[i]) != HoldState::None) return true;
+    return false;
+}
+
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt) {
     Lease l;
     if (find_lease(id, &l, receipt)) return true;
-    for (const WorkerSlot &w : map.shared->workers) {
-        if (w.db != db) continue;
-        uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
-        for (uint32 i = 0; i < n; i++)
-            if (w.holds[i].ref.id == id && w.holds[i].receipt == receipt && hold_state(w.holds[i]) != HoldState::None) return true;
-    }
+    for (const WorkerSlot &w : map.shared->workers)
+        if (w.db == db && has_hold(w, id, receipt)) return true;
     return false;
 }
 
@@ -282,7 +298,7 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
             Lease &l = map.leases[*link];
             if (l.id != id || l.db != db || l.receipt != receipt) continue;
             if (l.owed == Owed::Charge) pg_atomic_fetch_sub_u32(&database(db).charges_owed, 1);
-            if (l.session == MyProcPid) mine--;
+            if (is_of_session(l)) mine--;
             gone = *link;
             *place = {l.queue, l.group};
             *link = l.next;
@@ -333,7 +349,7 @@ namespace {
 // A bound lease is over, another one is nobody's: a later session with the number of this process is somebody else.
 void leave(Lease *l, SlotNo *ended_in) {
     pg::LwLockGuard lock(lease_lock(l->id));
-    if (l->id == 0 || l->session != MyProcPid) return;
+    if (l->id == 0 || !is_of_session(*l)) return;
     l->session = 0;
     l->procno = -1;
     if (!l->bound) return;
@@ -349,7 +365,7 @@ void end_session_leases() {
     SlotNo db = -1;
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
         Lease &l = map.leases[i];
-        if (l.id != 0 && l.session == MyProcPid) leave(&l, &db);
+        if (l.id != 0 && is_of_session(l)) leave(&l, &db);
     }
     if (db < 0) return;
     note_lease_end(db, 1);

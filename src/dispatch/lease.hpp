@@ -26,7 +26,11 @@ void return_unheld();
 int take_over_left(SlotNo db);
 #ifdef PGQUEUE_TESTPOINTS
 void leave_unheld();  // this process forgets its entries
+void become_other_session();  // as if another process had the number of this one
 #endif
+
+// This session was given it. A later process with the number of the one that was is another session.
+bool is_of_session(const Lease &lease);
 
 // A lease about to be given, for the task of a popped or reserved entry.
 struct LeaseRequest {
@@ -59,6 +63,8 @@ bool owe(const OwedRow &row);
 void forget_owed(int64 id, int64 receipt);
 // Is the task owed a charge for an attempt that the server's crash ended?
 bool is_to_be_charged(int64 id);
+// Has the worker the task, claimed or popped?
+bool has_hold(const WorkerSlot &worker, int64 id, int64 receipt);
 // A process of this server's life has the task, by a lease or in a worker's slot.
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
 // Rows that are owed something, and leases that are over, for longer than `patience` microseconds.

@@ -109,6 +109,7 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
     MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
+    pg_atomic_init_u64(&s->sessions, 0);
     pg_atomic_init_u64(&s->drops, 1);
     for (int i = 0; i < c.users; i++) pg_atomic_init_u64(&map.users[i], 0);
     for (ConditionVariable &loaded : s->loaded) ConditionVariableInit(&loaded);

@@ -261,6 +261,7 @@ struct Shared {
     pg_atomic_uint32 free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
     int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
+    pg_atomic_uint64 sessions;      // numbers given to sessions
     pg_atomic_uint64 drops;         // entries dropped (dispatch/users.hpp), begins at 1
     pg_atomic_uint64 free_lane;     // tag << 32 | SlotNo + 1
     pg_atomic_uint64 free_priority;

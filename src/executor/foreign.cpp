@@ -41,14 +41,36 @@ char *path_of(Oid role) {
     return psprintf("%s%spg_temp", path, *path == '\0' ? "" : ", ");
 }
 
+// Whether this transaction has made something in the temporary schema of the session since then. In a restricted operation the server refuses only
+// tables and views there.
+bool made_temporary_objects(CommandId since) {
+    Oid schema, toast;
+    GetTempNamespaceState(&schema, &toast);
+    if (!OidIsValid(schema)) return false;
+    pg::RelationRef depend(DependRelationId, AccessShareLock);
+    ScanKeyData keys[2];
+    ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(NamespaceRelationId));
+    ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+    SysScanDesc scan = systable_beginscan(depend, DependReferenceIndexId, true, nullptr, 2, keys);
+    bool found = false;
+    while (HeapTuple tuple = found ? nullptr : systable_getnext(scan)) {
+        HeapTupleHeader header = tuple->t_data;
+        found = TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(header)) && HeapTupleHeaderGetCmin(header) >= since;
+    }
+    systable_endscan(scan);
+    return found;
+}
+
 }  // namespace
 
-Foreign begin_foreign(Oid role, Oid home) {
+Foreign begin_foreign(Oid role, bool keep_settings) {
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a function around the handler (%u) does not exist", role),
                 errhint("Register the function again, or remove it with delete_handler()."));
     Foreign visit{};
-    visit.keep_settings = pg::may_act_as(role, home);
+    CommandCounterIncrement();
+    visit.since = GetCurrentCommandId(false);
+    visit.keep_settings = keep_settings;
     GetUserIdAndSecContext(&visit.user, &visit.sec);
     SetUserIdAndSecContext(role, visit.sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     visit.nest = NewGUCNestLevel();
@@ -57,6 +79,9 @@ Foreign begin_foreign(Oid role, Oid home) {
 }
 
 void end_foreign(const Foreign &visit) {
+    CommandCounterIncrement();
+    if (made_temporary_objects(visit.since))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot create temporary objects in the session of another role"));
     AtEOXact_GUC(visit.keep_settings, visit.nest);
     SetUserIdAndSecContext(visit.user, visit.sec);
 }

@@ -15,14 +15,42 @@ struct Arguments {
     int count;
 };
 
-// The function of that name with arguments of type jsonb; 42883 when there is none (any more).
-Oid find_function(const char *name, int arguments) {
-    constexpr Oid types[2] = {JSONBOID, JSONBOID};
-    Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types, true);
+constexpr Oid types_of_arguments[2] = {JSONBOID, JSONBOID};
+
+const char *list_of(int arguments) { return arguments == 1 ? "jsonb" : "jsonb, jsonb"; }
+
+// A function is found by name. One that somebody else has put in the place of the one that was registered would run with the rights of the
+// handler's role; from that role itself and from a superuser there is nothing to fear.
+bool is_trusted(Oid owner, const HandlerStep &step) { return owner == step.owner || owner == step.role || superuser_arg(owner); }
+
+Oid owner_of(Oid function) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) return InvalidOid;
+    Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+// The function of a step, with arguments of type jsonb; 42883 when there is none (any more), 42501 when it is another one.
+Oid find_function(const HandlerStep &step, int arguments) {
+    const char *name = step.function;
+    Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types_of_arguments, true);
     if (!OidIsValid(oid) || get_func_prokind(oid) != PROKIND_FUNCTION)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments == 1 ? "jsonb" : "jsonb, jsonb"),
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, list_of(arguments)),
                 errdetail("It is registered as a handler."));
+    if (!is_trusted(owner_of(oid), step))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name, list_of(arguments)),
+                errhint("Register it again, if it is meant: SELECT pgqueue.delete_handler(…); SELECT pgqueue.create_handler(…);"));
     return oid;
+}
+
+// The function of that name and no other, whatever the current user may see; invalid: there is none.
+Oid function_named(const char *name, int arguments) {
+    char *schema, *function;
+    DeconstructQualifiedName(pg::qualified_name_list(name), &schema, &function);
+    Oid ns = schema != nullptr ? get_namespace_oid(schema, true) : InvalidOid;
+    oidvector *types = buildoidvector(types_of_arguments, arguments);
+    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(function), PointerGetDatum(types), ObjectIdGetDatum(ns));
 }
 
 // Calls it as an expression would: the executor checks the current user's right to EXECUTE.
@@ -43,7 +71,7 @@ Jsonb *call_step(const HandlerStep &step, const Arguments &arguments, MemoryCont
     pg::ActiveSnapshot snapshot;
     Oid type;
     bool isnull;
-    Datum value = call_function(find_function(step.function, arguments.count), arguments, &type, &isnull);
+    Datum value = call_function(find_function(step, arguments.count), arguments, &type, &isnull);
     CommandCounterIncrement();
     if (isnull || type == VOIDOID) return nullptr;
     Jsonb *json = whole_value(type, value);
@@ -77,16 +105,10 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     bool foreign = step.role != run.call->handle.role;
     Jsonb *result = nullptr;
     if (foreign) {
-        Foreign visit = begin_foreign(step.role, run.call->handle.role);
+        // Its settings stay only when its role may act as the handler's anyway.
+        Foreign visit = begin_foreign(step.role, pg::may_act_as(step.role, run.call->handle.role));
         call_step(step, arguments, run.keep);
         end_foreign(visit);
-    } else if (GetUserId() != step.role && !run.is_worker) {
-        Oid user;
-        int sec;
-        GetUserIdAndSecContext(&user, &sec);
-        SetUserIdAndSecContext(step.role, sec | SECURITY_LOCAL_USERID_CHANGE);
-        result = call_step(step, arguments, run.keep);
-        SetUserIdAndSecContext(user, sec);
     } else {
         result = call_step(step, arguments, run.keep);
     }
@@ -115,6 +137,15 @@ Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep)
                          debug_query_string = nullptr;
                      });
     return result;
+}
+
+const char *trouble_of_step(const HandlerStep &step, int arguments) {
+    Oid function = function_named(step.function, arguments);
+    if (!OidIsValid(function)) return psprintf("function %s(%s) does not exist", step.function, list_of(arguments));
+    Oid owner = owner_of(function);
+    if (is_trusted(owner, step)) return nullptr;
+    return psprintf("function %s(%s) belongs to role \"%s\", which did not have it when it was registered", step.function, list_of(arguments),
+                    GetUserNameFromId(owner, true));
 }
 
 }  // namespace pgqueue::executor

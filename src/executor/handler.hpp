@@ -12,9 +12,13 @@ struct HandlerCall {
     Jsonb *payload;                              // nullptr: NULL
 };
 
-// Runs all of them in the open transaction; raises what they raise. The handler runs as the current role of a worker's session, which must
-// be its role, or nested (run_task) with the local user changed to it. Returns what the handler returned as jsonb in `keep`, nullptr for
+// Runs all of them in the open transaction; raises what they raise. The handler runs as the current user, which must be its role: that of a
+// worker's session, or in run_task (guest.hpp). Returns what the handler returned as jsonb in `keep`, nullptr for
 // void and NULL.
 Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep);
+
+// What keeps a step from being run, as words: its function is gone, or is somebody else's than when it was registered. nullptr: nothing.
+// arguments: 1, of phase after 2.
+const char *trouble_of_step(const HandlerStep &step, int arguments);
 
 }  // namespace pgqueue::executor

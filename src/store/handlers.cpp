@@ -9,7 +9,7 @@ namespace pgqueue::store {
 namespace {
 
 // Attribute numbers of pgqueue_internal.handler (sql/02_tables.sql).
-enum HandlerColumn { h_id = 1, h_namespace, h_type, h_phase, h_function, h_role };
+enum HandlerColumn { h_id = 1, h_namespace, h_type, h_phase, h_function, h_role, h_role_name, h_created_at, h_owner };
 
 struct Handlers {
     HandlerInfo *handles;         // by namespace and type
@@ -31,7 +31,7 @@ HandlerInfo read_handler(HeapTuple tuple, TupleDesc desc) {
     bool isnull;
     auto get = [&](int attno) { return heap_getattr(tuple, attno, desc, &isnull); };
     return {DatumGetInt32(get(h_id)),       DatumGetInt32(get(h_namespace)),     phase_of(TextDatumGetCString(get(h_phase))),
-            TextDatumGetCString(get(h_type)), TextDatumGetCString(get(h_function)), DatumGetObjectId(get(h_role))};
+            TextDatumGetCString(get(h_type)), TextDatumGetCString(get(h_function)), DatumGetObjectId(get(h_role)), DatumGetObjectId(get(h_owner))};
 }
 
 int by_type(const void *a, const void *b) {

@@ -14,6 +14,7 @@ struct HandlerInfo {
     const char *type;      // exact type or pattern
     const char *function;  // schema-qualified
     Oid role;              // it runs as
+    Oid owner;             // the function belonged to when it was registered
 };
 
 // The handler of a type: exact, else the longest pattern. nullptr: none.

@@ -143,32 +143,12 @@ bool release(store::TaskRow *row, Jsonb *result, store::Wait wait) {
     return true;
 }
 
-void fail(store::TaskRow *row, const FailRequest &request) {
+void end_held(store::TaskRow *row, const Ending &ending) {
     over(*row);
     TimestampTz now = GetCurrentTimestamp();
     End end = plain_end(*row, AttemptEnd::Failed, Status::Failed);
-    end.result = request.result;
-    end.error.sqlstate = ERRCODE_RAISE_EXCEPTION;
-    end.error.message = request.error ? request.error : "the worker failed the task";
-    if (!request.final) end.status = after_failure(row, store::queue_by_id(row->queue_id), ERRCODE_RAISE_EXCEPTION, now);
-    if (end.status == Status::Retry && request.retry_in >= 0) row->delayed_at = pg::later(now, request.retry_in);
+    apply(ending, row, &end, now);
     end_attempt(row, end, now, store::Wait::Block);
-}
-
-void snooze(store::TaskRow *row, int64 delay) {
-    over(*row);
-    TimestampTz now = GetCurrentTimestamp();
-    row->uncounted++;
-    row->delayed_at = delay > 0 ? pg::later(now, delay) : 0;
-    end_attempt(row, plain_end(*row, AttemptEnd::Snoozed, Status::Retry), now, store::Wait::Block);
-}
-
-void cancel_held(store::TaskRow *row, const char *reason) {
-    over(*row);
-    End end = plain_end(*row, AttemptEnd::Cancelled, Status::Cancelled);
-    end.error.sqlstate = ERRCODE_QUERY_CANCELED;
-    end.error.message = reason ? reason : "the task was cancelled";
-    end_attempt(row, end, GetCurrentTimestamp(), store::Wait::Block);
 }
 
 TimestampTz extend(store::TaskRow *row, int64 lease) {

@@ -1,6 +1,7 @@
 // Tasks in the hands of outside workers: taken with a lease, ended by whoever has the receipt.
 #pragma once
 #include "dispatch/lease.hpp"
+#include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {
@@ -27,18 +28,9 @@ bool look_at_held(int64 id, int64 receipt, store::TaskRow *row);
 // Ends of an attempt; row comes from hold(). All note the end of the lease for the commit.
 // A row from look_at_held() is released with Wait::Skip; false: it was in somebody's hands, and nothing is changed.
 bool release(store::TaskRow *row, Jsonb *result, store::Wait wait);
-struct FailRequest {
-    const char *error;
-    int64 retry_in;  // microseconds, -1 by the queue's back-off
-    bool final;
-    Jsonb *result;
-};
-void fail(store::TaskRow *row, const FailRequest &request);
-void snooze(store::TaskRow *row, int64 delay);
+// Held outside: the holder is told of a cancel at its next call.
+void end_held(store::TaskRow *row, const Ending &ending);
 // The lease ends at `until` (not after dies_at); returns when.
 TimestampTz extend(store::TaskRow *row, int64 lease);
-
-// Held outside: cancelled at once, the holder is told at its next call.
-void cancel_held(store::TaskRow *row, const char *reason);
 
 }  // namespace pgqueue::task

@@ -21,7 +21,7 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
     auto *steps = static_cast<HandlerStep *>(palloc(sizeof(HandlerStep) * n));
     std::size_t at = 0;
     for (const HandlerInfo &h : all)
-        if (mine(h)) steps[at++] = HandlerStep{h.function, h.role};
+        if (mine(h)) steps[at++] = HandlerStep{h.function, h.role, h.owner};
     return {steps, n};
 }
 
@@ -58,7 +58,7 @@ Route route_of(const store::QueueInfo &queue, const char *type) {
     const HandlerInfo *h = type != nullptr ? store::handler_of_type(queue.ns_id, type) : nullptr;
     if (h == nullptr) return route;
     route.found = true;
-    route.handle = {h->function, h->role};
+    route.handle = {h->function, h->role, h->owner};
     route.before = steps_of(queue.ns_id, Phase::Before, type);
     std::span<HandlerStep> after = steps_of(queue.ns_id, Phase::After, type);
     for (std::size_t i = 0; i < after.size() / 2; i++) std::swap(after[i], after[after.size() - 1 - i]);

@@ -114,7 +114,7 @@ void end_task(const Held &held, const pg::Outcome &pass) {
         if (pass.ok)
             task::release(&row, nullptr, store::Wait::Block);
         else
-            task::fail(&row, {pass.error.message, -1, false, nullptr});
+            task::end_held(&row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
     }, TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not end its task", out.error);
 }

@@ -13,6 +13,7 @@
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
+#include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
 #include "executor/executor.hpp"
@@ -30,6 +31,7 @@ struct Record {
     bool ran_outside;  // its effects and its release did not commit together
     int64 ran;         // when the command was done, by the monotonic clock, 0: it was not
     bool given_back;   // its handler is for a worker of another role by now
+    task::OwnRun own;
 };
 
 // Our claim on the row as it is now, locked or not; raises when somebody has taken it from us.
@@ -73,16 +75,19 @@ void give_back(const Claimed &c, Record *record) {
     if (task::give_back(&row, &unused)) task::hint_again(row, dispatch::Comes::Again);
 }
 
+// Released, or what the task has asked to become with its effects.
 void release(const Claimed &c, const Record &record) {
     task::End end = end_of(AttemptEnd::Released, Status::Released, record);
     end.result = record.result.json;
     end.row_count = record.result.rows;
+    TimestampTz now = GetCurrentTimestamp();
     // The housekeeper may move the row to another segment at this very moment: then once more, with the row's lock.
     store::TaskRow row;
     for (bool lock : {false, true}) {
         fetch_ours(c, lock, &row);
         if (record.ran_outside) row.flags |= flag_top_level;
-        if (task::end_attempt(&row, end, GetCurrentTimestamp(), lock ? store::Wait::Block : store::Wait::Skip)) break;
+        task::apply(record.own.decided, &row, &end, now);
+        if (task::end_attempt(&row, end, now, lock ? store::Wait::Block : store::Wait::Skip)) break;
     }
 }
 
@@ -95,6 +100,7 @@ void run_and_release(Claimed *c, Record *record) {
     PGQUEUE_TESTPOINT("worker-ran");
     record->ran = pg::monotonic_now();
     if (config::track_costs) record->costs = executor::costs_since_mark();
+    task::decide(&record->own);
     run_own_statements([&] { release(*c, *record); });
     PGQUEUE_TESTPOINT("worker-releasing");
 }
@@ -129,6 +135,10 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
             end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), err::run_limit, now);
             break;
         case Stop::None:
+            if (record.own.decided.what == task::Ending::What::Failed) {
+                task::apply(record.own.decided, &row, &end, now);
+                break;
+            }
             // Held from now on, when its role was dropped while it ran.
             end.status = task::has_role(row) ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now) : task::uncounted(&row);
             break;
@@ -143,6 +153,15 @@ void log_event(const Claimed &c, const char *event, const Failure *f, int64 micr
     ereport(LOG, errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT " us%s%s", event, c.row.ref.id,
                         c.row.type ? c.row.type : "sql", c.row.priority, c.row.attempt, micros, f ? " error=" : "", f ? f->error.message : ""),
             errhidestmt(true), errhidecontext(true));
+}
+
+const char *event_of(const Record &record, bool ok) {
+    if (!ok) return "failed";
+    switch (record.own.decided.what) {
+        case task::Ending::What::Snoozed: return "snoozed";
+        case task::Ending::What::Cancelled: return "cancelled";
+        default: return "completed";
+    }
 }
 
 // Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The scheduler recovers what
@@ -169,6 +188,10 @@ void run(Claimed *c) {
     pg_atomic_write_u64(&w.started, static_cast<uint64>(began.monotonic));
     dispatch::clear_progress(&w);
     Record record{};
+    record.own.id = c->row.ref.id;
+    record.own.role = GetSessionUserId();
+    record.own.memory = self.task;
+    task::begin_run(&record.own);
     pg::Outcome out;
     dispatch::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
     if (config::track_costs) executor::mark_costs();
@@ -182,6 +205,7 @@ void run(Claimed *c) {
         self.task);
     Failure failure{stop_reason(), out.error};
     disarm();
+    task::end_run(&record.own);
     if (!out.ok) {
         if (config::track_costs) record.costs = executor::costs_since_mark();
         PGQUEUE_TESTPOINT("worker-failed");
@@ -194,7 +218,7 @@ void run(Claimed *c) {
     // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
     int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
-    if (!record.given_back) log_event(*c, out.ok ? "completed" : "failed", out.ok ? nullptr : &failure, micros);
+    if (!record.given_back) log_event(*c, event_of(record, out.ok), out.ok ? nullptr : &failure, micros);
     executor::reset_session();
     pgstat_report_stat(false);  // once a second
     MemoryContextReset(self.task);

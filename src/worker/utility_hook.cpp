@@ -5,6 +5,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
+#include "executor/guest.hpp"
 #include "worker/utility.hpp"
 
 namespace pgqueue::worker {
@@ -64,9 +65,10 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         standard_ProcessUtility(stmt, query, read_only, context, params, env, dest, qc);
 }
 
-// DROP EXTENSION: the service ends with the commit.
+// DROP EXTENSION: the service ends with the commit. What a task of another role calls in a user's session.
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
+    if (access == OAT_FUNCTION_EXECUTE) executor::check_function_of_guest(object);
     if (access != OAT_DROP || klass != ExtensionRelationId || !dispatch::loaded()) return;
     if (object == get_extension_oid("pgqueue", true) && dispatch::find_database(MyDatabaseId) >= 0) dispatch::note_database(MyDatabaseId, false);
 }

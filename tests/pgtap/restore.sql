@@ -20,7 +20,8 @@ SELECT is_empty('SELECT FROM pgqueue_internal.namespace n JOIN pg_roles r ON r.o
 SELECT is((SELECT owner FROM pgqueue.namespace WHERE namespace = 'app'), 'tap_gone', 'and shows the name');
 INSERT INTO pgqueue_internal.namespace_grant (namespace_id, role, role_name, privilege, grantor, grantor_name) VALUES (100, 10, 'tap_gone', 'use', 10, 'tap_gone'), (100, 999999, 'tap_here', 'use', 10, 'tap_gone'), (100, 0, 'public', 'read', 10, 'tap_gone');
 SELECT results_eq('SELECT role, privilege, grantor FROM pgqueue.namespace_grant ORDER BY role', $$VALUES ('public', 'read', 'tap_gone'), ('tap_here', 'use', 'tap_gone')$$, 'grants by name; one to a role that is gone is no error and nobody''s');
-INSERT INTO pgqueue_internal.handler (namespace_id, type, phase, function, role, role_name) VALUES (100, 'a', 'handle', 'f', 10, 'tap_here'), (100, 'b', 'handle', 'f', 10, 'tap_gone');
+INSERT INTO pgqueue_internal.handler (namespace_id, type, phase, function, role, role_name, owner, owner_name)
+    VALUES (100, 'a', 'handle', 'f', 10, 'tap_here', 10, 'tap_here'), (100, 'b', 'handle', 'f', 10, 'tap_gone', 10, 'tap_gone');
 SELECT results_eq('SELECT type, role FROM pgqueue.handler ORDER BY type', $$VALUES ('a', 'tap_here'), ('b', 'tap_gone')$$, 'handlers keep their roles by name');
 SELECT is_empty('SELECT FROM pgqueue_internal.handler h JOIN pg_roles r ON r.oid = h.role WHERE h.type = ''b''', 'one of a role that is gone is nobody''s');
 INSERT INTO pgqueue_internal.ring (slot, generation, current) SELECT s, 7, s IN (2, 5) FROM generate_series(0, 5) s;
