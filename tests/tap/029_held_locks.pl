@@ -104,20 +104,20 @@ sub goes_on
     is($error =~ /ERROR/ ? $error : '', '', "T1: $what: held");
     my ($before, $made) = (done('other'), fired('other'));
     subtest "T1: $what: others go on" => sub {
-        in_time('tickers fire', 5, sub { fired('other') >= $made + 2 }) unless $stopped{tickers};
-        in_time('delayed tasks become due, tasks run', 5, sub { done('other') > $before + ($stopped{tickers} ? 0 : 2) }) unless $stopped{tasks};
-        in_time('leases end', 5, sub { leases_over('other') }) unless $stopped{leases};
-        in_time('what is finished goes', 5, sub { clean(); return $probe->query('SELECT ' . counted('other.gone', $new{released})) eq '0' }) unless $stopped{cleaning};
-        in_time('pauses end', 5, sub { $probe->query($paused) eq '0' }) unless $stopped{pauses};
+        in_time('tickers fire', 15, sub { fired('other') >= $made + 2 }) unless $stopped{tickers};
+        in_time('delayed tasks become due, tasks run', 15, sub { done('other') > $before + ($stopped{tickers} ? 0 : 2) }) unless $stopped{tasks};
+        in_time('leases end', 15, sub { leases_over('other') }) unless $stopped{leases};
+        in_time('what is finished goes', 15, sub { clean(); return $probe->query('SELECT ' . counted('other.gone', $new{released})) eq '0' }) unless $stopped{cleaning};
+        in_time('pauses end', 15, sub { $probe->query($paused) eq '0' }) unless $stopped{pauses};
         pass('nothing is asked for') if @stopped > 4;
     };
     $holder->query('ROLLBACK');
-    subtest "T1: $what: all is well a second after" => sub {
+    subtest "T1: $what: all is well soon after" => sub {
         my ($then, @made) = (time(), map { fired($_) } 'held', 'other');
-        in_time('delayed tasks', 3, sub { done('held') >= $made[0] && done('other') >= $made[1] });
-        in_time('tickers', 3, sub { fired('held') > $made[0] && fired('other') > $made[1] });
-        in_time('leases', 3, sub { leases_over('held') && leases_over('other') });
-        in_time('pauses', 3, sub { $probe->query($both_paused) eq '0' });
+        in_time('delayed tasks', 10, sub { done('held') >= $made[0] && done('other') >= $made[1] });
+        in_time('tickers', 10, sub { fired('held') > $made[0] && fired('other') > $made[1] });
+        in_time('leases', 10, sub { leases_over('held') && leases_over('other') });
+        in_time('pauses', 10, sub { $probe->query($both_paused) eq '0' });
     };
     return;
 }
@@ -153,7 +153,7 @@ for my $strength ('KEY SHARE', 'SHARE', 'NO KEY UPDATE', 'UPDATE')
 {
     $app->query(q{SELECT pgqueue.create_task('out', '7', delay => '1 day', namespace => 'held'); UPDATE pgqueue.task SET dies_at = clock_timestamp() + interval '300 ms' WHERE payload = '7' AND status = 'new'});
     goes_on("every row FOR $strength", join('; ', map { 'SELECT count(*) FROM (SELECT FROM pgqueue_internal.' . $_ . ' WHERE ' . ($rows{$_} // 'true') . " FOR $strength) l" } @tables));
-    in_time("T1: FOR $strength: what dies meanwhile", 3, sub { sql(q{SELECT count(*) FROM pgqueue.task WHERE payload = '7' AND status <> 'expired'}) eq '0' });
+    in_time("T1: FOR $strength: what dies meanwhile", 10, sub { sql(q{SELECT count(*) FROM pgqueue.task WHERE payload = '7' AND status <> 'expired'}) eq '0' });
 }
 is(scheduler(), $before, "T1: one scheduler through all $phases locks");
 
@@ -162,23 +162,23 @@ for my $hold (q{SELECT pgqueue.update_queue('paused', description => 'x', namesp
 {
     $app->query(q{SELECT pgqueue.pause_queue('paused', until => now() + interval '500 ms', namespace => n) FROM unnest('{held,other}'::text[]) n});
     $holder->query("BEGIN; $hold");
-    in_time('T1: a queue resumes while another one is held', 5, sub { sql($paused) eq '0' && sql($both_paused) eq '1' });
+    in_time('T1: a queue resumes while another one is held', 15, sub { sql($paused) eq '0' && sql($both_paused) eq '1' });
     my $now = done('other');
-    in_time('T1: tickers and tasks go on', 5, sub { done('other') >= $now + 4 });
+    in_time('T1: tickers and tasks go on', 15, sub { done('other') >= $now + 4 });
     if ($hold =~ /FOR UPDATE/)
     {
         my $pid = $holder->query('SELECT pg_backend_pid()');
         ok(wait_for($node, 'postgres', q{SELECT namespace, queue, pid FROM pgqueue.health WHERE problem = 'owed'}, "held|paused|$pid", 20), 'T1: health names who holds it');
     }
     $holder->query('COMMIT');
-    in_time('T1: it resumes within a second', 1.5, sub { sql($both_paused) eq '0' });
+    in_time('T1: it resumes within seconds', 10, sub { sql($both_paused) eq '0' });
 }
 $holder->query(q{BEGIN; SELECT FROM pgqueue_internal.namespace WHERE name = 'renamed' FOR UPDATE});
 sql('ALTER ROLE owner_1 RENAME TO owner_2');
 my $now = done('other');
-in_time('T1: tickers and tasks go on while a renamed owner is owed', 5, sub { done('other') >= $now + 4 });
+in_time('T1: tickers and tasks go on while a renamed owner is owed', 15, sub { done('other') >= $now + 4 });
 $holder->query('ROLLBACK');
-ok(wait_for($node, 'postgres', q{SELECT owner_name FROM pgqueue_internal.namespace WHERE name = 'renamed'}, 'owner_2', 5), 'T1: the name follows');
+ok(wait_for($node, 'postgres', q{SELECT owner_name FROM pgqueue_internal.namespace WHERE name = 'renamed'}, 'owner_2', 15), 'T1: the name follows');
 
 # Edges of tasks that wait for others: those of held are held when tasks of both namespaces end at the same moment.
 my %awaited = map { $_ => sql("SELECT pgqueue.create_task('gone', '8', namespace => '$_')") } 'held', 'other';
@@ -188,10 +188,10 @@ for my $ns ('held', 'other') { ok($receipt{$ns} = wait_until(sub { sql("SELECT r
 $holder->query("BEGIN; SELECT FROM pgqueue_internal.dependency WHERE awaited = $awaited{held} FOR UPDATE");
 $app->query(join('; ', 'BEGIN', (map { "SELECT pgqueue.release_task($awaited{$_}, $receipt{$_})" } 'held', 'other'), 'COMMIT'));
 my $ran = q{SELECT count(*) FROM pgqueue.task WHERE command = 'SELECT 8' AND status = 'released' AND namespace = };
-in_time('T1: tasks that wait for others become ready while edges of others are held', 5, sub { sql("$ran 'other'") eq '5' });
+in_time('T1: tasks that wait for others become ready while edges of others are held', 15, sub { sql("$ran 'other'") eq '5' });
 is(sql("$ran 'held'"), '0', 'T1: those do not');
 $holder->query('ROLLBACK');
-in_time('T1: until they are free', 3, sub { sql("$ran 'held'") eq '5' });
+in_time('T1: until they are free', 10, sub { sql("$ran 'held'") eq '5' });
 
 # Ends of attempts in a full segment: what is finished in it goes, though it cannot be emptied.
 finish('other');
