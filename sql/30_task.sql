@@ -1,6 +1,9 @@
 -- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
 -- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
+-- The condemned segments as the statement's snapshot shows them, looked up once: `slot <> ALL (…)` is a one-time filter of each branch, so that a
+-- segment which has only garbage is not read.
+
 -- creator: the name of the role that created it.
 CREATE VIEW pgqueue_internal.segment AS
 SELECT t.*, pgqueue_internal.role_of(t.role_id) AS creator
@@ -12,15 +15,19 @@ FROM (
     UNION ALL SELECT 4, s.* FROM pgqueue_internal.segment_4 s
     UNION ALL SELECT 5, s.* FROM pgqueue_internal.segment_5 s
 ) t
-JOIN pgqueue_internal.ring r ON r.slot = t.slot AND NOT r.condemned;
+WHERE t.slot <> ALL (ARRAY(SELECT r.slot::integer FROM pgqueue_internal.ring r WHERE r.condemned));
 
 CREATE VIEW pgqueue_internal.outcome AS
-SELECT 0 AS slot, o.* FROM pgqueue_internal.outcome_0 o
-UNION ALL SELECT 1, o.* FROM pgqueue_internal.outcome_1 o
-UNION ALL SELECT 2, o.* FROM pgqueue_internal.outcome_2 o
-UNION ALL SELECT 3, o.* FROM pgqueue_internal.outcome_3 o
-UNION ALL SELECT 4, o.* FROM pgqueue_internal.outcome_4 o
-UNION ALL SELECT 5, o.* FROM pgqueue_internal.outcome_5 o;
+SELECT o.*
+FROM (
+    SELECT 0 AS slot, o.* FROM pgqueue_internal.outcome_0 o
+    UNION ALL SELECT 1, o.* FROM pgqueue_internal.outcome_1 o
+    UNION ALL SELECT 2, o.* FROM pgqueue_internal.outcome_2 o
+    UNION ALL SELECT 3, o.* FROM pgqueue_internal.outcome_3 o
+    UNION ALL SELECT 4, o.* FROM pgqueue_internal.outcome_4 o
+    UNION ALL SELECT 5, o.* FROM pgqueue_internal.outcome_5 o
+) o
+WHERE o.slot <> ALL (ARRAY(SELECT r.slot::integer FROM pgqueue_internal.ring r WHERE r.condemned));
 
 CREATE VIEW pgqueue.task WITH (security_barrier) AS
 SELECT t.id, n.name AS namespace, q.name AS queue,

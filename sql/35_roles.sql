@@ -39,7 +39,7 @@ $$;
 -- What the scheduler does when it starts and after a role was made, renamed or dropped: names follow their roles, and rows that came with a dump
 -- without their role get the one of that name. It waits for no row; false: somebody has one in hands, look again.
 CREATE FUNCTION pgqueue_internal.follow_roles() RETURNS boolean
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c pgqueue_internal.role_column;
     done boolean := true;

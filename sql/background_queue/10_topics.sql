@@ -66,11 +66,12 @@ BEGIN ATOMIC
 END;
 
 -- Moves waiting tasks of topics that have a queue of their own now out of the common one, the oldest ones first and not more than the scheduler, which calls,
--- may spend on it at once. held: how many somebody holds; more: there may be others.
+-- may spend on it at once. held: how many somebody holds, after some of which the others are left as well; more: there may be others.
 CREATE FUNCTION pgqueue_internal.move_to_topics(background integer, OUT held integer, OUT more boolean) RETURNS record
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '5ms' AS $$
 DECLARE
     most CONSTANT integer := 2000;
+    most_held CONSTANT integer := 5;
     common integer := (SELECT q.id FROM pgqueue_internal.queue q WHERE q.namespace_id = background AND q.name = 'default');
     seen integer := 0;
     waiting record;
@@ -85,6 +86,7 @@ BEGIN
         SELECT t.id, s.queue FROM pgqueue_internal.segment t JOIN pgqueue_internal.topic_settings() s ON s.topic = t.headers ->> 'topic'
         WHERE t.queue_id = common AND t.status IN (0, 1) ORDER BY t.id LIMIT most
     LOOP
+        EXIT WHEN held >= most_held;
         seen := seen + 1;
         BEGIN
             PERFORM pgqueue_internal.update_task(waiting.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, waiting.queue, '{queue}');
@@ -96,6 +98,30 @@ BEGIN
     -- Those that are held would be seen again.
     more := seen = most AND held = 0;
     held := held + (seen = most AND held > 0)::integer;
+END
+$$;
+
+-- Makes the queues that are missing. Returns how many of them wait for somebody: a session makes one of that name, or has the namespace in hands.
+CREATE FUNCTION pgqueue_internal.make_topic_queues(background integer) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '5ms' AS $$
+DECLARE
+    most_held CONSTANT integer := 5;
+    held integer := 0;
+    missing record;
+BEGIN
+    FOR missing IN
+        SELECT s.* FROM pgqueue_internal.topic_settings() s
+        WHERE NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = background AND q.name = s.queue)
+    LOOP
+        EXIT WHEN held >= most_held;
+        BEGIN
+            PERFORM pgqueue_internal.make_topic_queue(background, missing.topic, missing.queue, missing.priority, missing.retries, missing.max_running,
+                missing.delay_in_sec);
+        EXCEPTION
+            WHEN lock_not_available THEN held := held + 1;
+        END;
+    END LOOP;
+    RETURN held;
 END
 $$;
 
@@ -118,8 +144,7 @@ BEGIN
         WHERE n.id = (SELECT f.id FROM pgqueue_internal.namespace f WHERE f.id = background FOR NO KEY UPDATE SKIP LOCKED);
         held := held + (NOT FOUND)::integer;
     END IF;
-    PERFORM pgqueue_internal.make_topic_queue(background, s.topic, s.queue, s.priority, s.retries, s.max_running, s.delay_in_sec)
-    FROM pgqueue_internal.topic_settings() s;
+    held := held + pgqueue_internal.make_topic_queues(background);
     FOR wanted IN
         SELECT q.id, s.priority, s.retries, nullif(s.max_running, 0) AS max_running, 1.0::double precision / nullif(s.delay_in_sec, 0) AS rate_limit
         FROM pgqueue_internal.queue q

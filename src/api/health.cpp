@@ -12,6 +12,7 @@
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
+#include "store/holders.hpp"
 #include "store/identity.hpp"
 #include "store/rows.hpp"
 
@@ -65,23 +66,50 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &no
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
 }
 
+constexpr int64 owed_patience = 5 * int64(USECS_PER_SEC);
+
+const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminate_backend(%d);", pid); }
+
+// Somebody's lock on one of our tables that keeps us from reading or writing it; none of our own processes'.
+pg::LockHolder table_holder(dispatch::Database &d) {
+    constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock);
+    const pid_t ours[] = {static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid)), static_cast<pid_t>(pg_atomic_read_u32(&d.housekeeper_pid))};
+    return store::holder_of_tables(strong, ours);
+}
+
+// What the scheduler tries again and again, and who keeps it from that.
+void put_failing_step(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
+    auto since = static_cast<int64>(pg_atomic_read_u64(&d.failing.since));
+    if (since == 0 || now.monotonic - since <= owed_patience) return;
+    pg::LockHolder holder = d.failing.lock ? table_holder(d) : pg::LockHolder{};
+    const char *why = holder.pid == 0 ? "" : psprintf(": a session has %s on table pgqueue_internal.%s", GetLockmodeName(DEFAULT_LOCKMETHOD, holder.mode), get_rel_name(holder.relation));
+    put(info, {.severity = "warning", .word = "owed", .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
+               .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for why.", .pid = holder.pid, .since = now.to_wall(since)});
+}
+
 // Rows that the scheduler wants to write and cannot, for a while already.
 void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
-    constexpr int64 patience = 5 * int64(USECS_PER_SEC);
     pg::Moment now = pg::this_moment();
-    const dispatch::FailingStep &step = dispatch::database(db).failing;
-    auto since = static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&step.since)));
-    if (since != 0 && now.monotonic - since > patience)
-        put(info, {.severity = "warning", .word = "owed", .message = psprintf("the scheduler could not %s, and tries again", step.what),
-                   .hint = "See the log of the server for why.", .since = now.to_wall(since)});
-    dispatch::OwedLook look = dispatch::look_at_owed(db, now, patience);
+    put_failing_step(info, dispatch::database(db), now);
+    dispatch::OwedLook look = dispatch::look_at_owed(db, now, owed_patience);
     if (look.count == 0) return;
+    pid_t pid = store::holder_of_task(look.first_id);
     put(info, {.severity = "warning", .word = "owed",
                .message = psprintf("%d tasks whose holder is gone are not given back yet, the first of them is task " INT64_FORMAT
                                    ": a session has its row, or its change cannot be written",
                                    look.count, look.first_id),
-               .hint = "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; the server's log tells of changes that fail.",
-               .since = now.wall - look.waited});
+               .hint = pid != 0 ? end_session(pid)
+                                : "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; the server's log tells of changes that fail.",
+               .pid = pid, .since = now.wall - look.waited});
+}
+
+// A pause that is over: the queue goes on as soon as its row is free.
+void put_overdue_pause(ReturnSetInfo *info, const dispatch::Queue &q) {
+    pg::Moment now = pg::this_moment();
+    if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
+    pid_t pid = store::holder_of_queue(q.queue_id);
+    put(info, {.severity = "warning", .word = "owed", .message = "the pause of the queue is over, and its row cannot be changed: a session has it",
+               .hint = pid != 0 ? end_session(pid) : "See the log of the server for why.", .queue_id = q.queue_id, .pid = pid, .since = q.paused_until});
 }
 
 void put_memory(ReturnSetInfo *info) {
@@ -102,7 +130,7 @@ void put_cleaning(ReturnSetInfo *info, dispatch::Database &d) {
     TransactionId xmin = pg_atomic_read_u32(&d.holder_xmin);
     pid_t pid = TransactionIdIsNormal(xmin) ? pg::holder_of(xmin) : 0;
     if (pid == 0 && pg_atomic_read_u32(&d.holder_pid) != 0) return;
-    const char *hint = pid != 0                       ? psprintf("End it: SELECT pg_terminate_backend(%d);", pid)
+    const char *hint = pid != 0                       ? end_session(pid)
                        : TransactionIdIsNormal(xmin) ? "Look for a replication slot or a prepared transaction: SELECT slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL; SELECT gid FROM pg_prepared_xacts;"
                                                      : "A session has a lock on a segment table: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation IN (SELECT oid FROM "
                                                        "pg_class WHERE relnamespace = 'pgqueue_internal'::regnamespace));";
@@ -158,6 +186,7 @@ void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (known == nullptr) return;
     if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
         put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks", .hint = "resume_queue() starts them.", .queue_id = q.queue_id});
+    put_overdue_pause(info, q);
     put_queue_limits(info, q, dispatch::look_at_queue(no));
     put_held(info, no, *known);
     int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;

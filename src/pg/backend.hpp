@@ -27,6 +27,7 @@ extern "C" {
 #include "access/parallel.h"
 #include "access/relation.h"
 #include "access/skey.h"
+#include "access/subtrans.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"

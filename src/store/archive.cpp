@@ -2,6 +2,7 @@
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/relations.hpp"
+#include "store/statement.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -49,14 +50,17 @@ char *archive_statement(int slot) {
 
 // Copies the rows into the archive; raises when one is missing.
 void copy_to_archive(int slot, Datum *ids, int count) {
+    static constinit Statement statements[segment_count] = {};
+    Statement &statement = statements[slot];
+    if (statement.sql == nullptr) {
+        pg::MemoryScope scope(TopMemoryContext);
+        statement = {archive_statement(slot), 1, {INT8ARRAYOID}, nullptr};
+    }
     pg::ActiveSnapshot snapshot;
-    pg::SpiSession spi;
-    Oid types[] = {INT8ARRAYOID};
     Datum values[] = {PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
-    int rc = SPI_execute_with_args(archive_statement(slot), 1, types, values, nullptr, false, 0);
-    if (rc != SPI_OK_INSERT || SPI_processed != static_cast<uint64>(count))
-        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
-                errmsg("of %d finished tasks " UINT64_FORMAT " could be archived", count, static_cast<uint64>(SPI_processed)));
+    uint64 copied = run_as_self(&statement, values, nullptr, nullptr, nullptr);
+    if (copied != static_cast<uint64>(count))
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("of %d finished tasks " UINT64_FORMAT " could be archived", count, copied));
 }
 
 // Archives a part of the list in the open transaction; returns how many.

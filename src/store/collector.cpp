@@ -3,14 +3,16 @@
 
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "pg/limited.hpp"
 #include "store/relations.hpp"
 
 namespace pgqueue::store {
 namespace {
 
 constexpr int64 early_rotation_rows = 1000;  // garbage that is worth a rotation before the segment is full
-constexpr int truncation_tries = 6;
-constexpr int truncation_pause_ms = 10;
+constexpr int64 truncation_patience = 100 * 1000;
+// A full segment that cannot be condemned for so long gives up its garbage row by row.
+constexpr int64 condemning_patience = 5 * 60 * int64(USECS_PER_SEC);
 
 // A long census is not repeated at once: looking may take a twentieth of the time.
 constinit pg::Deadline next_census[segment_count] = {};
@@ -71,7 +73,9 @@ void work_filled(Pass *pass, int slot) {
         drop_rows(pass, census.drop);
         return;
     }
-    if (move_rows(pass, slot, census.keep) == 0) condemn(pass, slot);
+    if (move_rows(pass, slot, census.keep) == 0 && condemn(pass, slot)) return;
+    // Whoever holds a row, or has written to the segment, does not keep what others have finished.
+    if (pass->waited_long) drop_rows(pass, census.drop);
 }
 
 // The current segment: rotate early when it is mostly garbage, else take out the garbage row by row.
@@ -110,10 +114,13 @@ bool truncate_all(Pass *pass) {
     return left;
 }
 
-// The last transactions of others end within moments as a rule: try a few times.
+// The last transactions of others end within moments as a rule: try a few times. Who reads one time after the other leaves short gaps.
 void truncate_patiently(Pass *pass) {
-    for (int tries = 0; truncate_all(pass) && tries < truncation_tries; tries++) {
-        (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, truncation_pause_ms, PG_WAIT_EXTENSION);
+    constexpr long for_snapshot_ms = 10, for_lock_ms = 2;
+    const pg::Deadline end = pg::deadline_in(truncation_patience);
+    while (truncate_all(pass) && !pg::has_passed(end)) {
+        long pause = TransactionIdIsValid(pass->report.holder_xmin) ? for_snapshot_ms : for_lock_ms;
+        (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pause, PG_WAIT_EXTENSION);
         CHECK_FOR_INTERRUPTS();
     }
 }
@@ -143,14 +150,16 @@ void run_pass(Pass *pass) {
     }
     if (!look_at_ring(pass, &ring, bytes)) return;
     for (int s = 0; s < segment_count; s++)
-        if (!ring.slots[s].current && !ring.slots[s].condemned && ring.slots[s].filled != 0 && bytes[s] >= 0) work_segment(pass, s, work_filled);
+        if (!ring.slots[s].current && !ring.slots[s].condemned && ring.slots[s].filled != 0 && bytes[s] >= 0) {
+            pass->waited_long = pass->at - ring.slots[s].filled > condemning_patience;
+            work_segment(pass, s, work_filled);
+        }
     truncate_patiently(pass);
 }
 
 struct StepFrame {
     StepCall fn;
     void *arg;
-    bool committed;
 };
 
 // One collector of a database at a time, for the length of the transaction.
@@ -160,17 +169,10 @@ bool lock_out_others() {
     return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-// A step inside its transaction.
-void run_frame(void *p) {
+// A step inside its transaction; true: it is to be committed.
+bool run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
-    SetCurrentStatementStartTimestamp();
-    StartTransactionCommand();
-    bool commit = lock_out_others() && frame->fn(frame->arg);
-    if (commit)
-        CommitTransactionCommand();
-    else
-        AbortCurrentTransaction();
-    frame->committed = commit;
+    return lock_out_others() && frame->fn(frame->arg);
 }
 
 }  // namespace
@@ -178,30 +180,49 @@ void run_frame(void *p) {
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
     if (pass->failure != nullptr) return false;
     MemoryContext before = CurrentMemoryContext;
-    StepFrame frame{fn, arg, false};
-    pg::Outcome outcome = pg::run_then_abort_on_error_raw(run_frame, &frame, pass->keep);
+    StepFrame frame{fn, arg};
+    bool committed = false;
+    pg::Outcome outcome = pg::run_limited_raw(run_frame, &frame, pass->keep, &committed);
     MemoryContextSwitchTo(before);
     pgstat_report_stat(false);  // once a second
-    if (!outcome.ok) {
+    pass->skipped = pg::met_lock(outcome);
+    pass->report.skipped = pass->report.skipped || pass->skipped;
+    if (!outcome.ok && !pass->skipped) {
         pg::MemoryScope scope(pass->keep);
         pass->failure = psprintf("while %s: %s", what, outcome.error.message);
     }
-    return outcome.ok && frame.committed;
+    return committed;
 }
+
+namespace {
+
+// Runs the steps of a pass and lets go of its memory.
+CleanReport report_of(Pass *pass, void (*steps)(Pass *)) {
+    MemoryContext caller = MemoryContextSwitchTo(pass->keep);
+    steps(pass);
+    pass->report.condemning_held = pass->condemn_held;
+    pass->report.truncation_held = pass->truncate_held;
+    MemoryContextSwitchTo(caller);
+    if (pass->failure != nullptr) pass->report.failure = pstrdup(pass->failure);
+    MemoryContextDelete(pass->keep);
+    return pass->report;
+}
+
+}  // namespace
 
 bool try_lock(Oid oid, LOCKMODE mode) { return ConditionalLockRelationOid(oid, mode); }
 
 CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink) {
-    MemoryContext caller = CurrentMemoryContext;
     MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "pgqueue housekeeping", ALLOCSET_DEFAULT_SIZES);
-    Pass pass{segment_limit, at, lookup, lookup_arg, &sink, {}, keep, false, false, nullptr};
-    MemoryContextSwitchTo(keep);
-    run_pass(&pass);
-    pass.report.held_back = pass.condemn_held || pass.truncate_held;
-    MemoryContextSwitchTo(caller);
-    if (pass.failure != nullptr) pass.report.failure = pstrdup(pass.failure);
-    MemoryContextDelete(keep);
-    return pass.report;
+    Pass pass{segment_limit, at, lookup, lookup_arg, &sink, {}, keep, false, false, false, false, nullptr};
+    return report_of(&pass, run_pass);
+}
+
+CleanReport truncate() {
+    CleanSink sink{};
+    MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "pgqueue housekeeping", ALLOCSET_DEFAULT_SIZES);
+    Pass pass{0, 0, nullptr, nullptr, &sink, {}, keep, false, false, false, false, nullptr};
+    return report_of(&pass, truncate_patiently);
 }
 
 }  // namespace pgqueue::store

@@ -60,7 +60,8 @@ bool is_unfinished_task(int64 id) {
 
 int64 clean_keys(TimestampTz now) {
     Oid table = get_relname_relid("dedup", get_namespace_oid("pgqueue_internal", false));
-    pg::RelationRef opened(table, RowExclusiveLock);
+    if (!ConditionalLockRelationOid(table, RowExclusiveLock)) return 0;
+    pg::RelationRef opened(table, NoLock);
     Relation rel = opened;
     BlockNumber blocks = RelationGetNumberOfBlocks(rel);
     if (blocks == 0) return 0;

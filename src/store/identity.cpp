@@ -1,6 +1,7 @@
 #include "store/identity.hpp"
 
 #include "pg/guards.hpp"
+#include "store/statement.hpp"
 
 namespace pgqueue::store {
 Identity read_identity() {
@@ -25,15 +26,14 @@ Identity read_identity() {
 }
 
 void hold() {
-    Oid type = INT4OID;
+    static constinit Statement note{
+        "INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)", 1, {INT4OID}, nullptr};
     Datum version = Int32GetDatum(schema_version);
-    pg::SpiSession spi;
-    (void)SPI_execute_with_args("INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)",
-                                1, &type, &version, nullptr, false, 0);
+    run_as_self(&note, &version, nullptr, nullptr, nullptr);
 }
 
 void adopt() {
-    Oid types[2] = {OIDOID, INT4OID};
+    static constinit Statement take{"SELECT pgqueue_internal.adopt_rows($1, $2)", 2, {OIDOID, INT4OID}, nullptr};
     Datum values[2] = {ObjectIdGetDatum(MyDatabaseId), Int32GetDatum(schema_version)};
     // As superuser: the rights of whoever adopts do not matter here.
     Oid caller;
@@ -41,10 +41,8 @@ void adopt() {
     GetUserIdAndSecContext(&caller, &sec);
     SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec | SECURITY_LOCAL_USERID_CHANGE);
     {
-        pg::SpiSession spi;
         pg::ActiveSnapshot snapshot;
-        if (SPI_execute_with_args("SELECT pgqueue_internal.adopt_rows($1, $2)", 2, types, values, nullptr, false, 0) < 0)
-            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not adopt the database"));
+        run_as_self(&take, values, nullptr, nullptr, nullptr);
     }
     SetUserIdAndSecContext(caller, sec);
 }

@@ -87,17 +87,29 @@ bool move_part(Pass *pass, int slot, std::span<const TaskRef> refs, MoveCount *c
     return true;
 }
 
+// Moves some in a transaction. When one of them meets a lock the halves are tried, until `splits` are used up. Returns how many are left.
+int64 move_some(Pass *pass, int slot, std::span<const TaskRef> refs, int *splits) {
+    MoveCount count{};
+    if (step(pass, "moving tasks to the old generation", [&] { return move_part(pass, slot, refs, &count); })) {
+        pass->report.moved += count.moved;
+        return count.held;
+    }
+    if (!pass->skipped || refs.size() == 1 || *splits == 0) return static_cast<int64>(refs.size());
+    --*splits;
+    std::size_t half = refs.size() / 2;
+    int64 left = move_some(pass, slot, refs.first(half), splits);
+    return left + move_some(pass, slot, refs.subspan(half), splits);
+}
+
 }  // namespace
 
 int64 move_rows(Pass *pass, int slot, const RefList &list) {
+    constexpr int most_splits = 64;
+    int splits = most_splits;
     int64 left = list.count == most_refs ? 1 : 0;
     for (int64 at = 0; at < list.count; at += moves_per_transaction) {
         int64 size = Min(list.count - at, moves_per_transaction);
-        MoveCount count{};
-        bool ok = step(pass, "moving tasks to the old generation",
-                       [&] { return move_part(pass, slot, {list.refs + at, static_cast<std::size_t>(size)}, &count); });
-        if (ok) pass->report.moved += count.moved;
-        left += ok ? count.held : size;
+        left += move_some(pass, slot, {list.refs + at, static_cast<std::size_t>(size)}, &splits);
     }
     return left;
 }

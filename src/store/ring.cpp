@@ -2,6 +2,7 @@
 
 #include "pg/guards.hpp"
 #include "store/relations.hpp"
+#include "store/statement.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -67,19 +68,16 @@ Ring read_ring(Oid oid) {
     ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("table pgqueue_internal.ring does not name one current segment of each kind"));
 }
 
-void write_ring(int slot, const RingRow &row) {
-    pg::ActiveSnapshot snapshot;
-    pg::SpiSession spi;
-    Oid types[] = {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID};
+bool write_ring(int slot, const RingRow &row) {
+    static constinit Statement write{
+        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 WHERE slot OPERATOR(pg_catalog.=) "
+        "(SELECT r.slot FROM pgqueue_internal.ring r WHERE r.slot OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED)",
+        5, {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID}, nullptr};
     Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current),
                       TimestampTzGetDatum(row.filled), BoolGetDatum(row.condemned)};
     const char nulls[] = {' ', ' ', ' ', row.filled == 0 ? 'n' : ' ', ' ', '\0'};
-    int rc = SPI_execute_with_args(
-        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5"
-        " WHERE slot OPERATOR(pg_catalog.=) $1",
-        5, types, values, nulls, false, 0);
-    if (rc != SPI_OK_UPDATE || SPI_processed != 1)
-        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("segment %d has no row in pgqueue_internal.ring", slot));
+    pg::ActiveSnapshot snapshot;
+    return run_as_self(&write, values, nulls, nullptr, nullptr) == 1;
 }
 
 }  // namespace pgqueue::store

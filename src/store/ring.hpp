@@ -25,7 +25,7 @@ constexpr bool is_old(int slot) { return slot >= ring_segments; }
 // Reads the table as committed now (own changes count). Raises when it does not have its six rows.
 Ring read_ring();
 Ring read_ring(Oid ring);
-// Writes one slot's row; by SPI, so for the collector only.
-void write_ring(int slot, const RingRow &row);
+// Writes one slot's row; by SPI, so for the collector only. False: somebody has the row in hands.
+bool write_ring(int slot, const RingRow &row);
 
 }  // namespace pgqueue::store

@@ -141,6 +141,15 @@ bool has_block(Relation rel, int slot, BlockNumber block) {
 
 int ring_current() { return read_ring().current_of(false); }
 
+bool is_readable() {
+    Oid schema = get_namespace_oid("pgqueue_internal", false);
+    for (const char *name : {"namespace", "queue", "namespace_grant", "handler", "role", "ring"})
+        if (!ConditionalLockRelationOid(get_relname_relid(name, schema), AccessShareLock)) return false;
+    for (int slot = 0; slot < segment_count; slot++)
+        if (!ConditionalLockRelationOid(segment_oid(slot), AccessShareLock)) return false;
+    return true;
+}
+
 int current_slot() {
     if (shared_current != nullptr) {
         uint32 slot = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(shared_current));

@@ -15,6 +15,9 @@ void set_current_segment_source(const pg_atomic_uint32 *shared_current);
 // The segment for new rows as the ring table says.
 int ring_current();
 
+// Whether nobody has locks that would keep one from reading the tasks and their queues now.
+bool is_readable();
+
 Oid segment_oid(int slot);
 Oid outcome_oid(int slot);
 int64 segment_bytes(int slot);
@@ -48,7 +51,9 @@ struct CleanReport {
     int64 archived;
     int64 moved;           // survivors copied to the old generation
     int truncated;         // segments truncated
-    bool held_back;        // a segment waits for an old snapshot or lock
+    bool condemning_held;  // a lock keeps a segment from being condemned
+    bool truncation_held;  // an old snapshot or a lock keeps one from being truncated
+    bool skipped;          // a step met a lock and was left for a later pass
     TransactionId holder_xmin;
     const char *failure;   // why the pass ended early, in the caller's memory context; nullptr it did not
 };
@@ -66,5 +71,7 @@ struct CleanSink {
 // truncation rule allows. Never waits for a row or a table lock. A step that fails ends the pass. segment_limit: bytes at which a segment is
 // full. at: the time to judge by.
 CleanReport clean(int64 segment_limit, TimestampTz at, QueueEndLookup lookup, void *lookup_arg, const CleanSink &sink);
+// Only tries to truncate what is condemned, as the end of a pass does.
+CleanReport truncate();
 
 }  // namespace pgqueue::store

@@ -24,13 +24,8 @@ void prepare(Statement *s) {
 
 }  // namespace
 
-uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
+uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
     MemoryContext callers = CurrentMemoryContext;
-    Oid user;
-    int sec;
-    GetUserIdAndSecContext(&user, &sec);
-    // An error restores the user with the (sub)transaction's abort.
-    SetUserIdAndSecContext(tables_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
     uint64 rows;
     bool pushed = !ActiveSnapshotSet();  // in our own processes
     if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
@@ -45,6 +40,16 @@ uint64 run_statement(Statement *statement, const Datum *values, const char *null
         for (uint64 i = 0; handler != nullptr && table != nullptr && i < rows; i++) handler(arg, ResultRow{table->vals[i], table->tupdesc});
     }
     if (pushed) PopActiveSnapshot();
+    return rows;
+}
+
+uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
+    Oid user;
+    int sec;
+    GetUserIdAndSecContext(&user, &sec);
+    // An error restores the user with the (sub)transaction's abort.
+    SetUserIdAndSecContext(tables_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
+    uint64 rows = run_as_self(statement, values, nulls, handler, arg);
     SetUserIdAndSecContext(user, sec);
     return rows;
 }

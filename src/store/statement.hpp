@@ -23,9 +23,11 @@ struct ResultRow {
 
 using RowHandler = void (*)(void *arg, const ResultRow &row);
 
-// Runs the statement; each row it returns is handed to the handler (nullptr: none), which allocates in the caller's memory context. Returns the
+// Runs the statement as the owner of the tables; each row it returns is handed to the handler (nullptr: none), which allocates in the caller's memory context. Returns the
 // number of rows. nulls: 'n' and ' ' for each argument, nullptr none.
 uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
+// The same with the rights of the process.
+uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 
 inline uint64 run_statement(Statement *statement, const Datum *values) { return run_statement(statement, values, nullptr, nullptr, nullptr); }
 

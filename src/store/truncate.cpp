@@ -88,10 +88,10 @@ bool try_truncate(int slot, Hold *hold) {
     if (!try_lock(segment_oid(slot), AccessShareLock) || !known_to_all(slot, row, &hold->xmin)) return false;
     hold->xmin = InvalidTransactionId;
     if (!try_lock_for_truncate(segment_oid(slot)) || !try_lock_for_truncate(outcome_oid(slot))) return false;
-    truncate_files(slot);
     row.condemned = false;
     row.filled = 0;
-    write_ring(slot, row);
+    if (!write_ring(slot, row)) return false;
+    truncate_files(slot);
     hold->held = false;
     return true;
 }
@@ -109,9 +109,7 @@ bool rotate(Pass *pass, bool old_generation) {
         int32 generation = row.generation;
         row.current = false;
         row.filled = GetCurrentTimestamp();
-        write_ring(full, row);
-        write_ring(next, {generation + 1, true, false, 0, InvalidTransactionId});
-        return true;
+        return write_ring(full, row) && write_ring(next, {generation + 1, true, false, 0, InvalidTransactionId});
     });
     if (ok && !old_generation && pass->sink->current != nullptr) pass->sink->current(pass->sink->arg, next);
     return ok;
@@ -125,10 +123,10 @@ bool condemn(Pass *pass, int slot) {
         if (row.current || row.condemned) return false;
         // Nobody who has written to it is still at work, and nobody writes to it until the mark is there to be seen.
         locked = try_lock(segment_oid(slot), ShareLock) && try_lock(outcome_oid(slot), ShareLock);
-        if (!locked || !remove_all(pass, slot, &removed)) return false;
         row.condemned = true;
         if (row.filled == 0) row.filled = GetCurrentTimestamp();
-        write_ring(slot, row);
+        locked = locked && write_ring(slot, row);
+        if (!locked || !remove_all(pass, slot, &removed)) return false;
         CacheInvalidateRelcacheByRelid(segment_oid(slot));
         CacheInvalidateRelcacheByRelid(outcome_oid(slot));
         return true;

@@ -3,11 +3,12 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/held_back.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
-#include "pg/error.hpp"
+#include "pg/limited.hpp"
 #include "pg/refusals.hpp"
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
@@ -60,19 +61,29 @@ void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_d
 
 void remove_keys(TimestampTz at) {
     int64 removed = 0;
-    pg::Outcome out = pg::run_in_transaction([&] { removed = store::clean_keys(at); }, TopMemoryContext);
-    if (!out.ok) ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing dedup keys: %s", out.error.message));
+    pg::Outcome out = pg::run_limited([&] { removed = store::clean_keys(at); }, TopMemoryContext);
+    if (!out.ok && !pg::met_lock(out)) ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing dedup keys: %s", out.error.message));
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
-// For health: whether a segment waits, since when, and for whom.
-void tell_held_back(const store::CleanReport &report) {
+// For health: whether a segment waits, since when, and for whom. kept: what else is known to be held.
+void tell_held_back(const store::CleanReport &report, uint32 kept) {
     dispatch::Database &d = dispatch::database(my_db);
     bool before = pg_atomic_read_u32(&d.cleaning_held_back) != 0;
-    if (report.held_back && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
+    uint32 held = kept | (report.condemning_held ? dispatch::condemning_held : 0) | (report.truncation_held ? dispatch::truncation_held : 0);
+    if (held != 0 && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
     pg_atomic_write_u32(&d.holder_xmin, report.holder_xmin);
     pg_atomic_write_u32(&d.holder_pid, TransactionIdIsNormal(report.holder_xmin) ? static_cast<uint32>(pg::holder_of(report.holder_xmin)) : 0);
-    pg_atomic_write_u32(&d.cleaning_held_back, report.held_back ? 1 : 0);
+    pg_atomic_write_u32(&d.cleaning_held_back, held);
+}
+
+// What waits for its truncation is tried again soon: the scheduler starts a process for that (scheduler/housekeeping.cpp).
+void truncate_held_back() {
+    const uint32 held = pg_atomic_read_u32(&dispatch::database(my_db).cleaning_held_back);
+    if ((held & dispatch::truncation_held) == 0) return;
+    store::CleanReport report = store::truncate();
+    if (report.failure != nullptr) ereport(LOG, errmsg("pgqueue housekeeper failed %s", report.failure));
+    if (report.failure == nullptr && !report.skipped) tell_held_back(report, held & dispatch::condemning_held);
 }
 
 int64 usual_limit() { return int64(config::segment_size) * 1024; }
@@ -81,7 +92,8 @@ int64 usual_limit() { return int64(config::segment_size) * 1024; }
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
-    tell_held_back(report);
+    tell_held_back(report, 0);
+    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_skipped, report.skipped || report.condemning_held ? 1 : 0);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
@@ -95,7 +107,7 @@ struct Held {
 
 Held take_task() {
     Held held;
-    pg::Outcome out = pg::run_in_transaction([&held] {
+    pg::Outcome out = pg::run_limited([&held] {
         const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
         dispatch::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
         if (queue < 0) return;
@@ -108,11 +120,13 @@ Held take_task() {
 }
 
 void end_task(const Held &held, const pg::Outcome &pass) {
-    pg::Outcome out = pg::run_in_transaction([&] {
+    pg::Outcome out = pg::run_limited([&] {
         store::TaskRow row;
+        // In somebody's hands: it ends with the lease of this session, and comes again.
+        if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
         if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
         if (pass.ok)
-            task::release(&row, nullptr, store::Wait::Block);
+            task::release(&row, nullptr, store::Wait::Skip);
         else
             task::end_held(&row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
     }, TopMemoryContext);
@@ -135,6 +149,7 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         return;
     }
+    truncate_held_back();
     for (Held held = take_task(); held.id != 0; held = take_task()) {
         pg::Outcome pass = pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));

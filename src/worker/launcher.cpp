@@ -10,6 +10,7 @@
 #include "dispatch/tickers.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
+#include "pg/limited.hpp"
 #include "pg/refusals.hpp"
 
 #include <signal.h>
@@ -74,30 +75,35 @@ void leave_out(const char *database) {
     pg::log_refusal(psprintf("pgqueue leaves out database \"%s\"", database), e);
 }
 
-// Makes an entry for every database that takes connections and forgets those that are gone.
-void read_databases() {
-    bool seen[dispatch::max_databases] = {};
-    StartTransactionCommand();
-    {
-        pg::RelationRef rel(DatabaseRelationId, AccessShareLock);
-        pg::ActiveSnapshot snapshot;
-        TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
-        while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
-            auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-            constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
-            if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
-            SlotNo db = dispatch::ensure_database(form->oid);
-            if (db < 0) {
-                leave_out(NameStr(form->datname));
-                continue;
-            }
-            seen[db] = true;
-            // Look inside once; a session there may have made the entry.
-            if (pg_atomic_exchange_u32(&database(db).looked, 1) == 0) pg_atomic_write_u32(&database(db).wanted, 1);
+// Makes an entry for every database that takes connections.
+void see_databases(bool *seen) {
+    pg::RelationRef rel(DatabaseRelationId, AccessShareLock);
+    pg::ActiveSnapshot snapshot;
+    TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
+    while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
+        auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
+        constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
+        if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
+        SlotNo db = dispatch::ensure_database(form->oid);
+        if (db < 0) {
+            leave_out(NameStr(form->datname));
+            continue;
         }
-        table_endscan(scan);
+        seen[db] = true;
+        // Look inside once; a session there may have made the entry.
+        if (pg_atomic_exchange_u32(&database(db).looked, 1) == 0) pg_atomic_write_u32(&database(db).wanted, 1);
     }
-    CommitTransactionCommand();
+    table_endscan(scan);
+}
+
+// Looks at the databases there are and forgets those that are gone. False: somebody has the catalog locked, all stays as it is.
+bool read_databases() {
+    bool seen[dispatch::max_databases] = {};
+    pg::Outcome out = pg::run_limited([&seen] { see_databases(seen); }, TopMemoryContext);
+    if (!out.ok) {
+        pg::log_refusal("pgqueue launcher could not read which databases there are", out.error);
+        return false;
+    }
     for (SlotNo db = 0; db < dispatch::max_databases; db++) {
         Database &d = database(db);
         if (!d.used || seen[db]) continue;
@@ -108,6 +114,7 @@ void read_databases() {
         else if (pg_atomic_read_u32(&d.blocked_by) == 0 && workers_gone(db))
             dispatch::drop_database(db);
     }
+    return true;
 }
 
 // No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
@@ -203,10 +210,10 @@ void pgqueue_launcher_main(Datum) {
             for (SlotNo db = 0; db < dispatch::max_databases; db++)
                 if (database(db).used) dispatch::wake_scheduler(db);
         SetCurrentStatementStartTimestamp();
-        read_databases();
+        bool read = read_databases();
         pg::Moment now = pg::this_moment();
         watch_clock(now);
-        pg::Deadline next = never;
+        pg::Deadline next = read ? never : now.in(USECS_PER_SEC);
         for (SlotNo db = 0; db < dispatch::max_databases; db++) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));

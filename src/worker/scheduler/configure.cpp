@@ -5,16 +5,19 @@
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
-#include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/roles.hpp"
+#include "store/statement.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
 using dispatch::map;
+
+// How soon a queue whose row somebody has in hands is looked at again: twice as late each time.
+constexpr int64 first_look = 50 * 1000, longest_look = USECS_PER_SEC / 2;
 
 // Changes of roles come as syscache invalidations, and before that by roles_changed.
 constinit bool look_at_roles = true;
@@ -36,11 +39,26 @@ bool any_held_needlessly() {
 
 // Names in stored rows follow renamed roles, so that a dump finds them again, and restored rows get the roles of their names. False: not all yet.
 bool follow_names() {
-    pg::SpiSession spi;
-    pg::ActiveSnapshot snapshot;
-    SPI_execute("SELECT pgqueue_internal.follow_roles()", false, 1);
-    bool isnull;
-    return DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+    static constinit store::Statement follow{"SELECT pgqueue_internal.follow_roles()", 0, {}, nullptr};
+    bool done = false;
+    (void)store::run_as_self(
+        &follow, nullptr, nullptr,
+        [](void *to, const store::ResultRow &row) {
+            bool null;
+            *static_cast<bool *>(to) = DatumGetBool(row.get(1, &null));
+        },
+        &done);
+    return done;
+}
+
+// Queues whose pause is over go on; a row that somebody has in hands is left. Returns how many.
+uint64 resume_queues() {
+    static constinit store::Statement resume{
+        "UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY("
+        "SELECT q.id FROM pgqueue_internal.queue q WHERE q.paused AND q.paused_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() "
+        "FOR NO KEY UPDATE SKIP LOCKED))",
+        0, {}, nullptr};
+    return store::run_as_self(&resume, nullptr, nullptr, nullptr, nullptr);
 }
 
 }  // namespace
@@ -70,23 +88,31 @@ bool load_configuration() {
 }
 
 pg::Deadline resume_paused(const pg::Moment &now) {
+    static constinit pg::Deadline again{};
+    static constinit int64 wait = first_look;
     pg::Deadline next = never;
-    bool due = false;
+    uint64 due = 0;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         const dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db || !queue.paused || queue.paused_until == 0) continue;
         if (queue.paused_until <= now.wall)
-            due = true;
+            due++;
         else
             next = Min(next, now.until(queue.paused_until));
     }
-    if (!due) return next;
-    bool ok = transact("resume queues", [] {
-        pg::SpiSession spi;
-        pg::ActiveSnapshot snapshot;
-        SPI_execute("UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL WHERE paused AND paused_until <= clock_timestamp()", false, 0);
-    });
-    return ok ? next : Min(next, now.in(USECS_PER_SEC));
+    if (due == 0) {
+        wait = first_look;
+        again = {};
+        return next;
+    }
+    if (!again.passed(now)) return Min(next, again);
+    uint64 resumed = 0;
+    (void)transact("resume queues", [&resumed] { resumed = resume_queues(); });
+    // Those that are left stay paused in memory, which is how they are owed.
+    if (resumed >= due) return next;
+    again = now.in(wait);
+    wait = Min(2 * wait, longest_look);
+    return Min(next, again);
 }
 
 pg::Deadline follow_roles(const pg::Moment &now) {

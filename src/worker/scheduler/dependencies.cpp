@@ -12,23 +12,30 @@ namespace {
 constexpr int settled_at_once = 64;
 constexpr int64 look_again = 20 * 1000;
 
-constexpr int64 look_after_failure = USECS_PER_SEC;
+constexpr int64 look_after_failure = USECS_PER_SEC / 2;
 
 // Settles the ids, some in a transaction. What is in somebody's hands, or failed, is posted again. Returns how long to wait then, 0 all was done.
 int64 settle_ids(const int64 *ids, int count) {
+    constexpr int most_failures = 8;
     int64 wait = 0;
+    int failures = 0;
     for (int at = 0; at < count; at += settled_at_once) {
         int end = Min(at + settled_at_once, count);
-        bool again[settled_at_once] = {};
-        bool ok = transact("look at tasks that wait for others", [&] {
-            PGQUEUE_TESTPOINT("scheduler-settling");
-            TimestampTz now = GetCurrentTimestamp();
-            for (int i = at; i < end; i++) again[i - at] = !task::settle(ids[i], now);
-        });
+        bool again[settled_at_once] = {}, failed[settled_at_once] = {};
+        auto settle = [&](int i) {
+            if (i == 0) PGQUEUE_TESTPOINT("scheduler-settling");
+            again[i] = !task::settle(ids[at + i], GetCurrentTimestamp());
+        };
+        auto left = [&](int i) { failed[i] = true; };
+        // After so many failures the reason is no matter of one of them.
+        if (failures < most_failures)
+            failures += transact_each("look at tasks that wait for others", end - at, settle, left);
+        else
+            for (int i = at; i < end; i++) left(i - at);
         for (int i = at; i < end; i++)
-            if (!ok || again[i - at]) {
+            if (failed[i - at] || again[i - at]) {
                 dispatch::post_settle(self.db, ids[i], dispatch::Wake::Quiet);
-                wait = Max(wait, ok ? look_again : look_after_failure);
+                wait = Max(wait, failed[i - at] ? look_after_failure : look_again);
             }
     }
     return wait;

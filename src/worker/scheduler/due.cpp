@@ -94,8 +94,12 @@ void move_to_lane(const dispatch::DueEntry &e) {
 }  // namespace
 
 pg::Deadline move_due(const pg::Moment &now) {
+    constexpr int most_failures = 8;
     dispatch::DueEntry batch[due_batch];
-    int n;
+    int n, failures = 0;
+    auto again = [&](int i) {
+        if (!dispatch::put_off(self.db, dispatch::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
+    };
     while ((n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
         int rows = 0;  // that have to be looked at
         for (int i = 0; i < n; i++) {
@@ -104,12 +108,12 @@ pg::Deadline move_due(const pg::Moment &now) {
             else
                 move_to_lane(batch[i]);
         }
-        transact_each(
+        // After so many failures the others are left for later: what needs no row goes on.
+        for (int i = 0; failures >= most_failures && i < rows; i++) again(i);
+        if (failures >= most_failures) continue;
+        failures += transact_each(
             "look at tasks whose time has come", rows,
-            [&](int i) { dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall); },
-            [&](int i) {
-                if (!dispatch::put_off(self.db, dispatch::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
-            });
+            [&](int i) { dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall); }, again);
     }
     return dispatch::next_due(self.db, now);
 }
@@ -131,8 +135,7 @@ void end_expired(const pg::Moment &now) {
     int n = 0;
     transact_each(
         "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); }, [&](int i) { failed[n++] = expired.refs[i]; });
-    constexpr int tried = 8;  // those that failed by themselves are the first
-    for (int i = 0; i < n; i++) expired.refs[i] = failed[(i + tried) % n];
+    for (int i = 0; i < n; i++) expired.refs[i] = failed[i];
     expired.n = n;
     if (n > 0) expired.again = now.in(dispatch::length_of(dispatch::Wait::Failed));
 }

@@ -3,6 +3,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/held_back.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -19,8 +20,13 @@ using dispatch::map;
 constexpr int64 second = USECS_PER_SEC;
 constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
+// After which time a truncation that a snapshot or a lock held back is tried again: each time twice as long as before.
+constexpr int64 first_try = second / 4, longest_try = 8 * second;
+
+constexpr int64 start_every = second / 2;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
+constinit pg::Deadline next_start{};  // of another housekeeper
 constinit bool no_slot = false;  // the last attempt to start it found no process slot
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
@@ -72,7 +78,8 @@ pg::Deadline think(const pg::Moment &now) {
     pg_atomic_write_u32(&my_db().cleaning_timer, 0);
     pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool cleaned = finished == 0 || finished == then.finished, quiet = cleaned && bytes == then.bytes;
+    bool skipped = pg_atomic_read_u32(&my_db().cleaning_skipped) != 0;
+    bool cleaned = (finished == 0 || finished == then.finished) && !skipped, quiet = cleaned && bytes == then.bytes;
     then.bytes = bytes;
     if (quiet) return never;
     pg_atomic_write_u32(&my_db().cleaning_timer, 1);
@@ -82,6 +89,27 @@ pg::Deadline think(const pg::Moment &now) {
     return then.look_again;
 }
 
+// The next try to truncate what is held back.
+struct Retry {
+    int64 wait;  // 0: nothing is held back
+    pg::Deadline at;
+};
+constinit Retry retry{0, never};
+
+void follow_held_back(const pg::Moment &now) {
+    bool held = (pg_atomic_read_u32(&my_db().cleaning_held_back) & dispatch::truncation_held) != 0;
+    if (!held)
+        retry = {0, never};
+    else if (retry.wait == 0)
+        retry = {first_try, now.in(first_try)};
+}
+
+void count_try(const pg::Moment &now) {
+    if (retry.wait == 0) return;
+    retry.wait = Min(2 * retry.wait, longest_try);
+    retry.at = now.in(retry.wait);
+}
+
 }  // namespace
 
 bool housekeeper_waits() { return no_slot; }
@@ -89,15 +117,25 @@ bool housekeeper_waits() { return no_slot; }
 pg::Deadline housekeeping(const pg::Moment &now) {
     no_slot = false;
     pg::Deadline next = think(now);
+    follow_held_back(now);
     SlotNo queue = system_queue();
-    if (queue < 0 || dispatch::look_at_queue(queue).ready == 0) return next;
+    bool task = queue >= 0 && dispatch::look_at_queue(queue).ready > 0;
+    // One that could not take its task leaves at once.
+    if (task && !next_start.passed(now)) {
+        task = false;
+        next = Min(next, next_start);
+    }
+    if (!task && !retry.at.passed(now)) return Min(next, retry.at);
     if (running()) return Min(next, now.in(second));
-    my_db().cleaning.next_pass = now.in(pass_every);
+    if (task) my_db().cleaning.next_pass = now.in(pass_every);
+    next_start = now.in(start_every);
+    count_try(now);
+    next = Min(next, retry.at);
     pg::MemoryScope scope(self.lasting);
     if (start_housekeeper(self.db, &handle)) return next;
     handle = nullptr;
-    no_slot = true;
-    retire_worker(-1, true, now);
+    no_slot = task;
+    if (task) retire_worker(-1, true, now);
     return next;
 }
 

@@ -31,23 +31,29 @@ int by_end(const void *a, const void *b) {
     return before != x_owed ? -1 : 1;
 }
 
+// What follows from the end of a lease once that is committed. False: its row is in somebody's hands.
+bool follow_end(const dispatch::Lease &ended, const task::LeaseEnd &end) {
+    task::take_place(end.place);
+    bool charged = end.looked && (ended.owed == dispatch::Owed::Crash || ended.owed == dispatch::Owed::Charge);
+    if (charged) dispatch::forget_executed(MyDatabaseId, ended.id);
+    return end.looked;
+}
+
 // Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is left to do.
-bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now) {
+bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now, int *failures) {
+    auto n = static_cast<int>(ended.size());
     auto *ends = static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
-    bool ok = transact("end leases", [&] {
-        for (std::size_t i = 0; i < ended.size(); i++) ends[i] = task::end_lease(ended[i], now);
-        PGQUEUE_TESTPOINT("scheduler-recovering");
-    });
+    auto *left = static_cast<bool *>(MemoryContextAllocZero(self.scratch, ended.size()));
+    *failures += transact_each(
+        "end leases", n,
+        [&](int i) {
+            ends[i] = task::end_lease(ended[static_cast<std::size_t>(i)], now);
+            if (i == n - 1) PGQUEUE_TESTPOINT("scheduler-recovering");
+        },
+        [&](int i) { left[i] = true; });
     bool all = true;
-    if (!ok && ended.size() > 1)
-        for (std::size_t i = 0; i < ended.size(); i++) all = end_some(ended.subspan(i, 1), now) && all;
-    for (std::size_t i = 0; ok && i < ended.size(); i++) {
-        task::take_place(ends[i].place);
-        all = all && ends[i].looked;
-        bool charged = ends[i].looked && (ended[i].owed == dispatch::Owed::Crash || ended[i].owed == dispatch::Owed::Charge);
-        if (charged) dispatch::forget_executed(MyDatabaseId, ended[i].id);
-    }
-    return all && (ok || ended.size() > 1);
+    for (int i = 0; i < n; i++) all = !left[i] && follow_end(ended[static_cast<std::size_t>(i)], ends[i]) && all;
+    return all;
 }
 
 }  // namespace
@@ -56,10 +62,14 @@ pg::Deadline end_leases(const pg::Moment &now) {
     if (pg::Deadline next = dispatch::next_lease_end(self.db, now); !next.passed(now)) return next;
     auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * most));
     bool all = true;
-    for (SlotNo from = 0; from >= 0;) {
+    // What lets so many fail is no matter of one of them: the others are for later.
+    constexpr int most_failures = 16;
+    int failures = 0;
+    for (SlotNo from = 0; from >= 0 && failures < most_failures;) {
         auto n = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
         qsort(ended, n, sizeof(dispatch::Lease), by_end);
-        for (std::size_t i = 0; i < n; i += at_once) all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now) && all;
+        for (std::size_t i = 0; i < n && failures < most_failures; i += at_once)
+            all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
     }
     // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
     if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);

@@ -8,8 +8,8 @@
 #include "dispatch/spill.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
-#include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "pg/limited.hpp"
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "store/identity.hpp"
@@ -24,7 +24,7 @@ using dispatch::DbState;
 namespace {
 
 // Keeps what health shows: the first step that fails, until the same one succeeds.
-void note_outcome(const char *what, bool ok) {
+void note_outcome(const char *what, bool ok, bool lock) {
     static constinit const char *failing = nullptr;
     dispatch::FailingStep &shown = my_db().failing;
     if (ok && failing != nullptr && strcmp(failing, what) == 0) {
@@ -32,20 +32,31 @@ void note_outcome(const char *what, bool ok) {
         pg_atomic_write_u64(&shown.since, 0);
     } else if (!ok && failing == nullptr) {
         failing = what;
+        shown.lock = lock;
         strlcpy(shown.what, what, sizeof(shown.what));
         pg_write_barrier();
         pg_atomic_write_u64(&shown.since, static_cast<uint64>(pg::monotonic_now()));
     }
 }
 
+// The last transaction that failed met a lock.
+constinit bool met_lock = false;
+
 }  // namespace
 
 bool in_transaction(const char *what, void (*fn)(void *), void *arg) {
-    SetCurrentStatementStartTimestamp();
-    pg::Outcome out = pg::run_in_transaction_raw(fn, arg, self.scratch);
-    if (!out.ok) pg::log_refusal(psprintf("pgqueue scheduler could not %s", what), out.error);
-    note_outcome(what, out.ok);
+    pg::Outcome out = pg::run_limited([fn, arg] { fn(arg); }, self.scratch);
+    if (!out.ok) {
+        pg::log_refusal(psprintf("pgqueue scheduler could not %s", what), out.error);
+        met_lock = pg::met_lock(out);
+    }
+    note_outcome(what, out.ok, pg::met_lock(out));
     return out.ok;
+}
+
+int64 wait_after_failure(int64 usual) {
+    constexpr int64 for_lock = USECS_PER_SEC / 2;
+    return met_lock ? Min(usual, for_lock) : usual;
 }
 
 namespace {
@@ -190,6 +201,12 @@ pg::Deadline read_lost(const pg::Moment &now) {
     constexpr int64 least = 100 * 1000;
     static constinit pg::Deadline again{};
     if (!again.passed(now)) return again;
+    // What somebody has locked cannot be read now: what memory has goes on.
+    bool readable = false;
+    if (!transact("see whether its tasks can be read", [&readable] { readable = store::is_readable(); }) || !readable) {
+        again = now.in(USECS_PER_SEC);
+        return again;
+    }
     rebuild();
     int64 spent = pg::monotonic_now() - now.monotonic;
     again = now.in(spent + Max(least, 3 * spent));

@@ -18,26 +18,39 @@ extern Self self;
 
 inline dispatch::Database &my_db() { return dispatch::database(self.db); }
 
-// One transaction of the scheduler; a failure is logged and told.
+// One transaction of the scheduler, which waits for nobody (pg/limited.hpp); a failure is logged and told.
 bool in_transaction(const char *what, void (*fn)(void *), void *arg);
 template <typename F>
 bool transact(const char *what, F &&fn) {
     return in_transaction(what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
-// Does f(i) for n things in one transaction; when that fails, each in one of its own, as one of them may be the reason. After some failures the others are
-// not tried: the reason is not theirs. left(i) is told of each that was not done.
+// How long to wait after a transaction that failed: less when it met a lock, which somebody gives back at any moment.
+int64 wait_after_failure(int64 usual);
+
+// Does f(i) for n things, each in a transaction of its own. After some failures the others are not tried: the reason is not theirs, and they come first
+// the next time. left(i) is told of each that was not done. Returns how many failed.
 template <typename F, typename L>
-void transact_each(const char *what, int n, F &&f, L &&left) {
+int transact_one_by_one(const char *what, int n, F &&f, L &&left) {
     constexpr int most_failures = 8;
-    if (n == 0 || transact(what, [&] { for (int i = 0; i < n; i++) f(i); })) return;
-    int failures = n == 1 ? most_failures : 0;
-    for (int i = 0; i < n; i++) {
+    static constinit int first = 0;
+    int failures = 0, begin = n > 0 ? first % n : 0;
+    for (int k = 0; k < n; k++) {
+        int i = (begin + k) % n;
         bool done = failures < most_failures && transact(what, [&] { f(i); });
         if (done) continue;
-        failures++;
+        if (++failures == most_failures) first = i + 1;
         left(i);
     }
+    return failures;
+}
+// The same, all of them in one transaction unless that fails, as one of them may be the reason.
+template <typename F, typename L>
+int transact_each(const char *what, int n, F &&f, L &&left) {
+    if (n == 0 || transact(what, [&] { for (int i = 0; i < n; i++) f(i); })) return 0;
+    if (n > 1) return transact_one_by_one(what, n, f, left);
+    left(0);
+    return 1;
 }
 
 // True while the process has a reason to stay.

@@ -152,9 +152,15 @@ int take(const pg::Moment &now, int32 *ids) {
 
 void fire_batch(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     if (handle(ids, now, since)) return;
-    // One of them may be the reason: it must not stop the others.
-    for (int32 id : ids)
-        if (ids.size() == 1 || !handle({&id, 1}, now, since)) look_again(id, now.in(failed_wait));
+    // One of them may be the reason: it must not stop the others. When many are, something else is.
+    constexpr int most_failures = 8;
+    int failures = ids.size() == 1 ? most_failures : 0;
+    bool one = ids.size() == 1;
+    for (int32 id : ids) {
+        if (failures < most_failures && handle({&id, 1}, now, since)) continue;
+        look_again(id, now.in(failures < most_failures || one ? wait_after_failure(failed_wait) : held_wait));
+        failures++;
+    }
 }
 
 bool clock_was_set(const pg::Moment &now) {
@@ -175,7 +181,7 @@ pg::Deadline fire_tickers(const pg::Moment &now) {
     }
     if (set || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) dispatch::serve_tickers_since(self.db, now.wall);
     read_rows();
-    if (read_all) return now.in(failed_wait);
+    if (read_all) return now.in(wait_after_failure(failed_wait));
     int32 ids[batch_most];
     while (int n = take(now, ids)) {
         fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));

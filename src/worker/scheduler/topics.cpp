@@ -3,9 +3,25 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/topics.hpp"
-#include "pg/guards.hpp"
+#include "store/statement.hpp"
 
 namespace pgqueue::worker::scheduler {
+namespace {
+
+struct Followed {
+    int32 held;
+    bool more;
+};
+
+constinit store::Statement follow{"SELECT held, more FROM pgqueue_internal.follow_topics()", 0, {}, nullptr};
+
+void read_followed(void *to, const store::ResultRow &row) {
+    bool null;
+    *static_cast<Followed *>(to) = {DatumGetInt32(row.get(1, &null)), DatumGetBool(row.get(2, &null))};
+}
+
+}  // namespace
+
 
 pg::Deadline follow_topics(const pg::Moment &now) {
     static constinit uint32 looked = 0;
@@ -17,18 +33,11 @@ pg::Deadline follow_topics(const pg::Moment &now) {
     uint64 signature = config::topic_signature();
     if (followed == signature && !again.passed(now)) return again;
     followed = signature;
-    int32 held = 0;
-    bool more = false;
-    bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&held, &more] {
-        if (!OidIsValid(get_extension_oid("pg_background_queue", true))) return;
-        pg::SpiSession spi;
-        pg::ActiveSnapshot snapshot;
-        SPI_execute("SELECT held, more FROM pgqueue_internal.follow_topics()", false, 1);
-        bool isnull;
-        held = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
-        more = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull));
+    Followed done{0, false};
+    bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&done] {
+        if (OidIsValid(get_extension_oid("pg_background_queue", true))) (void)store::run_as_self(&follow, nullptr, nullptr, read_followed, &done);
     });
-    again = !ok || held > 0 ? now.in(USECS_PER_SEC) : more ? now.in(0) : never;
+    again = !ok || done.held > 0 ? now.in(USECS_PER_SEC) : done.more ? now.in(0) : never;
     return again;
 }
 
