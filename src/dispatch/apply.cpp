@@ -46,6 +46,8 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
 void drop_queue(SlotNo queue) {
     Queue &q = map.queues[queue];
     if (is_dropped(q)) return;
+    q.drop = UINT64_MAX;  // until the drop is counted nothing of it is put down
+    pg_memory_barrier();
     hide_queue(queue);
     q.drop = count_drop();
     pg_atomic_fetch_add_u32(&database(q.db).drops_pending, 1);
