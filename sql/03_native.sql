@@ -55,6 +55,10 @@ CREATE FUNCTION pgqueue_internal.config_changed() RETURNS trigger
 CREATE FUNCTION pgqueue_internal.as_owner() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_as_owner';
 
+-- True when the namespace may have another queue, or may purge one; else 53400.
+CREATE FUNCTION pgqueue_internal.check_queue_share(namespace_id integer, purge boolean) RETURNS boolean
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_check_queue_share';
+
 -- Removes all tasks of a queue at once; 55006 when some are retained, which force cancels. Returns how many there were.
 CREATE FUNCTION pgqueue_internal.drop_queue_tasks(queue_id integer, force boolean) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_drop_queue_tasks';

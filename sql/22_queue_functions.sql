@@ -24,6 +24,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     q pgqueue_internal.queue;
 BEGIN
+    PERFORM pgqueue_internal.check_queue_share(target, false);
     INSERT INTO pgqueue_internal.queue AS s (namespace_id, name) VALUES (target, queue_name)
     ON CONFLICT ON CONSTRAINT queue_namespace_id_name_key DO NOTHING
     RETURNING s.* INTO q;

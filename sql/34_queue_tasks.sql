@@ -111,6 +111,7 @@ BEGIN
     PERFORM pgqueue_internal.check_call('purge_queue', true);
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
+    PERFORM pgqueue_internal.check_queue_share(target, true);
     q := pgqueue_internal.lock_queue(target, queue_name);
     RETURN pgqueue_internal.purge_tasks(q.id, force IS TRUE);
 END

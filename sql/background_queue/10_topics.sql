@@ -62,6 +62,7 @@ BEGIN ATOMIC
         nullif(make_topic_queue.max_running, 0), 1.0::double precision / nullif(make_topic_queue.delay_in_sec, 0), '1 minute', 'archive'
     WHERE NOT EXISTS (SELECT FROM pgqueue_internal.queue q
                       WHERE q.namespace_id = make_topic_queue.namespace_id AND q.name = make_topic_queue.queue)
+        AND pgqueue_internal.check_queue_share(make_topic_queue.namespace_id, false)
     ON CONFLICT DO NOTHING;
 END;
 

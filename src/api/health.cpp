@@ -205,10 +205,47 @@ int64 ready_in(dispatch::SlotNo ns) {
     return n;
 }
 
+// Ready tasks for outside workers, in queues that nothing else holds back.
+int64 ready_outside(dispatch::SlotNo ns) {
+    int64 n = 0;
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
+        const dispatch::Queue &q = dispatch::map.queues[i];
+        if (!q.used || q.ns != ns || q.paused) continue;
+        if (dispatch::SlotNo lane = dispatch::outside_lane(i); lane >= 0) n += dispatch::map.lanes[lane].count;
+    }
+    return n;
+}
+
+// A namespace has its part of what all share, and more of its tasks wait or its queues are refused for that.
+void put_shares(ReturnSetInfo *info, dispatch::SlotNo no, const char *name) {
+    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+    const char *raise = psprintf("Or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s,", quote_literal_cstr(name));
+    dispatch::LeaseShare leases = dispatch::lease_share(ns);
+    int64 waiting = leases.room() == 0 ? ready_outside(no) : 0;
+    if (waiting > 0)
+        put(info, {.severity = "warning", .word = "share_used_up",
+                   .message = psprintf("namespace \"%s\" has its part of the leases: " INT64_FORMAT " of " INT64_FORMAT "; " INT64_FORMAT
+                                       " ready tasks wait", name, leases.used, leases.limit(), waiting),
+                   .hint = psprintf("Have its workers release what they hold: SELECT worker, count(*) FROM pgqueue.task WHERE namespace = %s AND "
+                                    "status = 'retained' GROUP BY worker; %s max_leases => " INT64_FORMAT ");",
+                                    quote_literal_cstr(name), raise, Min(leases.used * 2 + 1, int64(dispatch::map.shared->n_leases))),
+                   .ns_id = ns.ns_id});
+    dispatch::QueueShare queues = dispatch::queue_share(no);
+    // A number that somebody has set is meant.
+    if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
+        put(info, {.severity = "warning", .word = "share_used_up",
+                   .message = psprintf("namespace \"%s\" has its part of the queues: " INT64_FORMAT, name, queues.used),
+                   .hint = psprintf("Delete queues that nobody needs with SELECT pgqueue.delete_queue('queue', namespace => %s); %s max_queues => "
+                                    INT64_FORMAT ");",
+                                    quote_literal_cstr(name), raise, Min(queues.used * 2 + 1, int64(dispatch::map.shared->n_queues))),
+                   .ns_id = ns.ns_id});
+}
+
 void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     const dispatch::Namespace &ns = dispatch::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
     if (known == nullptr) return;
+    if (!ns.paused) put_shares(info, no, known->name);
     auto running = static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running)));
     int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
     if (ready > 0)

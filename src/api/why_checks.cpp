@@ -158,6 +158,13 @@ void add_limits(const Case &c, Reasons *reasons) {
     if (l.ns_full)
         reasons->add({"namespace_limit", psprintf("%u tasks of namespace \"%s\" are held, its max_running is %d.", l.ns_running, c.ns->name, l.ns_max_running),
                       psprintf("Raise it: SELECT pgqueue.update_namespace(%s, max_running => …);", quoted(c.ns->name))});
+    if (l.no_lease && !c.in_server)
+        reasons->add({"lease_limit",
+                      psprintf("Namespace \"%s\" has " INT64_FORMAT " leases, its part of those of the server is " INT64_FORMAT ".", c.ns->name, l.leases,
+                               l.lease_limit),
+                      psprintf("End some of its tasks that are held, or have a member of pgqueue_admin raise it: "
+                               "SELECT pgqueue.update_namespace(%s, max_leases => …);",
+                               quoted(c.ns->name))});
     if (l.next_token != 0)
         reasons->add({"rate_limit", psprintf("The rate_limit of queue \"%s\" allows the next start at %s.", c.queue->name, shown(l.next_token)), raise_in_queue(c, "rate_limit"), l.next_token});
 }

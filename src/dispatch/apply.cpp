@@ -15,6 +15,7 @@ void configure_namespace(SlotNo db, const NamespaceConfig &config) {
         map.namespaces[ns].weight = Max(config.weight, 1);
         map.namespaces[ns].max_running = config.max_running;
         map.namespaces[ns].paused = config.paused;
+        map.namespaces[ns].shares = config.shares;
         revise_namespace_locked(ns);
     });
 }
@@ -45,6 +46,8 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
 void drop_queue(SlotNo queue) {
     Queue &q = map.queues[queue];
     if (is_dropped(q)) return;
+    q.drop = UINT64_MAX;  // until the drop is counted nothing of it is put down
+    pg_memory_barrier();
     hide_queue(queue);
     q.drop = count_drop();
     pg_atomic_fetch_add_u32(&database(q.db).drops_pending, 1);

@@ -1,6 +1,7 @@
 // All groups of a queue, a namespace or a database: rebuild, changes of settings, expiry.
 #include "dispatch/group_entries.hpp"
 
+#include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -42,9 +43,9 @@ void clear_groups(SlotNo db) {
     });
 }
 
-void clear_groups_of_queue_locked(SlotNo queue) {
-    each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
-        if (g.queue == queue) clear_group(no);
+void clear_groups_of_dropped_locked(SlotNo ns, uint64 until) {
+    each_entry<Group>(map.namespaces[ns].groups, [until](GroupNo no, Group &g) {
+        if (is_put_down(map.queues[g.queue], until)) clear_group(no);
     });
 }
 

@@ -42,7 +42,8 @@ void file_deferred_locked(SlotNo ns);
 void open_groups(SlotNo db);
 // Forgets all waiting tasks of groups (rebuild).
 void clear_groups(SlotNo db);
-void clear_groups_of_queue_locked(SlotNo queue);
+// The same of a namespace's queues that are dropped, and put down up to this drop.
+void clear_groups_of_dropped_locked(SlotNo ns, uint64 until);
 // The limits of a queue have changed.
 void settle_groups_locked(SlotNo queue);
 // Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The

@@ -5,6 +5,7 @@
 #include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -55,9 +56,24 @@ bool is_in(const Lease &l, LeaseState state) {
     return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)) == static_cast<uint32>(state);
 }
 
+// The leases of the namespace of a queue are so many more.
+void count_lease(SlotNo queue, int more) {
+    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].leases, static_cast<uint32>(more));
+}
+
+// There is an entry more for those who found none, whatever their database.
+void tell_of_room() {
+    pg_memory_barrier();
+    pg_atomic_uint32 *wanted = &map.shared->leases_wanted;
+    if (pg_atomic_read_u32(wanted) == 0 || pg_atomic_exchange_u32(wanted, 0) == 0) return;
+    for (SlotNo db = 0; db < max_databases; db++)
+        if (database(db).used && pg_atomic_read_u32(&database(db).task_waiters) != 0) wake_scheduler(db);
+}
+
 void free_lease(SlotNo no) {
     set_state(&lease(no), LeaseState::Free);
     give_lease(no);
+    tell_of_room();
 }
 
 void forget_unheld(SlotNo no) {
@@ -118,11 +134,13 @@ void mark_popped(SlotNo no, const TaskRef &ref, SlotNo queue, GroupNo group, int
     l.queue = queue;
     l.group = group;
     l.priority = priority;
+    count_lease(queue, 1);
     set_state(&l, LeaseState::Popped);
 }
 
 void drop_popped(SlotNo no) {
     set_state(&lease(no), LeaseState::Reserved);
+    count_lease(lease(no).queue, -1);
     unreserve(lease(no).queue, lease(no).group);
 }
 
@@ -176,6 +194,7 @@ namespace {
 
 // Puts a held entry into the chain of its task.
 void publish(SlotNo no, Lease *made) {
+    if (!is_in(lease(no), LeaseState::Popped)) count_lease(made->queue, 1);
     pg_atomic_init_u32(&made->state, static_cast<uint32>(LeaseState::Held));
     made->id = made->ref.id;
     made->db = map.queues[made->queue].db;
@@ -256,21 +275,6 @@ bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt) {
     return false;
 }
 
-OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience) {
-    OwedLook look{};
-    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
-        Lease l;
-        if (!read_lease(i, db, &l) || !is_over(l, now)) continue;
-        int64 since = l.owed != Owed::Nothing || l.time.ends == 0 ? l.time.given : l.time.ends;
-        if (now.monotonic - since <= patience) continue;
-        look.count++;
-        if (now.monotonic - since <= look.waited) continue;
-        look.waited = now.monotonic - since;
-        look.first_id = l.id;
-    }
-    return look;
-}
-
 bool find_lease(int64 id, Lease *out, int64 receipt) {
     pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
     Lease *l = find_locked(id, receipt);
@@ -306,8 +310,10 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
             break;
         }
     }
-    if (gone >= 0) free_lease(gone);
-    return gone >= 0;
+    if (gone < 0) return false;
+    count_lease(place->queue, -1);
+    free_lease(gone);
+    return true;
 }
 
 }  // namespace
@@ -372,43 +378,14 @@ void end_session_leases() {
     wake_scheduler(db);
 }
 
-bool is_over(const Lease &l, const pg::Moment &now) {
-    return l.ended || l.owed != Owed::Nothing || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
-}
-
-int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
-    int n = 0;
-    if (*from == 0) {
-        pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
-        pg_atomic_write_u64(&database(db).min_lease_dies, static_cast<uint64>(INT64_MAX));
-    }
-    SlotNo i = *from;
-    for (; i < map.shared->n_leases && n < most; i++) {
-        int64 id = map.leases[i].id;
-        if (id == 0) continue;
-        pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
-        Lease &l = map.leases[i];
-        if (l.id != id || l.db != db) continue;
-        if (is_over(l, now))
-            out[n++] = l;
-        else
-            note_lease_ends(db, l.time, l.dies);
-    }
-    *from = i < map.shared->n_leases ? i : -1;
-    return n;
-}
-
-pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
-    int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
-    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.until(dies));
-}
-
 namespace {
 
-void clear(SlotNo db, SlotNo queue) {
+// F: bool(const Lease &), which are meant.
+template <typename F>
+void clear(SlotNo db, F is_meant) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
         Lease l;
-        if (!read_lease(i, db, &l) || (queue >= 0 && l.queue != queue)) continue;
+        if (!read_lease(i, db, &l) || !is_meant(l)) continue;
         Place place;
         if (take_out(db, l.id, l.receipt, &place)) end_running(place.queue, place.group);
     }
@@ -416,8 +393,12 @@ void clear(SlotNo db, SlotNo queue) {
 
 }  // namespace
 
-void clear_leases(SlotNo db) { clear(db, -1); }
+void clear_leases(SlotNo db) {
+    clear(db, [](const Lease &) { return true; });
+}
 
-void clear_leases_of_queue(SlotNo queue) { clear(map.queues[queue].db, queue); }
+void clear_leases_of_dropped(SlotNo db, uint64 until) {
+    clear(db, [until](const Lease &l) { return is_put_down(map.queues[l.queue], until); });
+}
 
 }  // namespace pgqueue::dispatch

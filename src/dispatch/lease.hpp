@@ -12,6 +12,17 @@ namespace pgqueue::dispatch {
 constexpr int most_unheld = 128;
 // Entries that sessions leave to the scheduler.
 inline int32 spare_leases() { return map.shared->n_leases / 16; }
+// What a namespace has of the leases.
+struct LeaseShare {
+    Share own;
+    int64 used, free;  // free: for all namespaces
+    int64 room() const { return share_room(own, used, free); }
+    int64 limit() const { return share_limit(own, used, free); }
+};
+LeaseShare lease_share(const Namespace &ns);
+// How many more leases the namespace may have; `reserved` entries of this session count as free. 0: the waiters are woken when that may have
+// changed.
+int64 lease_room(const Namespace &ns, int64 reserved);
 // Reserves entries until this process has `count` of them, at most most_unheld; returns those it has.
 std::span<const SlotNo> reserve_leases(int count);
 inline Lease &lease(SlotNo no) { return map.leases[no]; }
@@ -106,7 +117,7 @@ void note_lease_end(SlotNo db, int64 when);
 // The ends of this one are to be noticed.
 void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies);
 void clear_leases(SlotNo db);
-// Ends those of a dropped queue: their tasks are gone.
-void clear_leases_of_queue(SlotNo queue);
+// Ends those of queues that are dropped, and put down up to this drop: their tasks are gone.
+void clear_leases_of_dropped(SlotNo db, uint64 until);
 
 }  // namespace pgqueue::dispatch

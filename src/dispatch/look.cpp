@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
@@ -37,6 +38,10 @@ QueueLook look_at_queue(SlotNo no) {
     look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
     look.ns_max_running = ns.max_running;
     look.ns_full = !has_room(ns);
+    LeaseShare share = lease_share(ns);
+    look.leases = share.used;
+    look.lease_limit = share.limit();
+    look.no_lease = share.room() == 0;
     return look;
 }
 

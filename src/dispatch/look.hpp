@@ -14,6 +14,9 @@ struct QueueLook {
     uint32 ns_running;
     int32 ns_max_running;     // 0 none
     bool ns_full;
+    int64 leases;             // of the namespace
+    int64 lease_limit;        // its part of them
+    bool no_lease;            // it gets none more
 };
 QueueLook look_at_queue(SlotNo queue);
 

@@ -187,7 +187,9 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const S
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
     if (ns.paused) return 0;
-    int most = room_of_namespace(&ns, static_cast<int32>(entries.size()));
+    auto reserved = static_cast<int32>(entries.size());
+    int most = room_of_namespace(&ns, reserved);
+    if (most > 0) most = static_cast<int>(Min(int64(most), lease_room(ns, reserved)));
     int total = 0;
     while (total < most) {
         Candidate c = best_outside_lane(no, queues);
@@ -214,8 +216,15 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     Namespace &ns = map.namespaces[no];
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
-    if (ns.paused || !has_room(ns)) return false;
-    return best_outside_lane(no, queues).lane >= 0;
+    if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0 || ns.paused) return false;
+    for (;;) {
+        Candidate c = best_outside_lane(no, queues);
+        if (c.lane < 0) return false;
+        SlotNo queue = map.lanes[c.lane].queue;
+        if (room_of_queue(&map.queues[queue], 1) > 0) break;
+        revise_queue_locked(queue);
+    }
+    return room_of_namespace(&ns, 1) > 0 && lease_room(ns, 0) > 0;
 }
 
 int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most) {

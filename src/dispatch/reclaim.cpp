@@ -31,18 +31,6 @@ void empty_lists_locked(const Queue &q) {
     }
 }
 
-// Takes the waiting tasks of a queue out of lists, groups and, as far as they are in memory, the due heap.
-void empty_queue(SlotNo no) {
-    Queue &q = map.queues[no];
-    {
-        pg::LwLockGuard lock(namespace_lock(q.ns));
-        drain_inbox_locked(q.ns);
-        clear_groups_of_queue_locked(no);
-        empty_lists_locked(q);
-    }
-    if (pg_atomic_read_u64(&q.hinted) != 0) purge_due(q.db);
-}
-
 bool is_empty(const Queue &q) {
     return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running)) == 0 && pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&q.hinted)) == 0;
 }
@@ -56,24 +44,70 @@ void free_queue(SlotNo no) {
         give_lane(static_cast<SlotNo>(l - 1));
         l = next;
     }
+    Namespace &ns = map.namespaces[q.ns];
+    ns.queues--;
+    ns.dropped_queues -= is_dropped(q);
     q.used = false;
+    Shared *s = map.shared;
+    s->taken_queues--;
+    while (s->used_queues > 0 && !map.queues[s->used_queues - 1].used) s->used_queues--;
 }
 
-// True when the place of a dropped queue is free.
-bool reclaim_queue(SlotNo no) {
-    Queue &q = map.queues[no];
-    if (!is_put_down(q.drop)) return false;
-    if (pg_atomic_read_u32(&q.running) != 0) clear_leases_of_queue(no);
-    empty_queue(no);
-    if (!is_empty(q)) return false;
-    free_queue(no);
-    return true;
+// The dropped queues of a database that nobody can have the number of. Whatever must be searched for what they have left is walked through once for
+// all of them.
+struct Dropped {
+    SlotNo db;
+    uint64 until;  // drops up to this one are put down
+};
+
+// F: void(SlotNo).
+template <typename F>
+void each_dropped(const Dropped &d, F f) {
+    each_queue(d.db, [&d, f](SlotNo no) {
+        if (is_put_down(map.queues[no], d.until)) f(no);
+    });
 }
 
-bool has_queues(SlotNo ns) {
-    bool any = false;
-    each_queue(map.namespaces[ns].db, [&](SlotNo q) { any = any || map.queues[q].ns == ns; });
-    return any;
+// Takes their waiting tasks out of groups; what was handed over before is in groups and lists then.
+void empty_groups(const Dropped &d) {
+    auto *seen = static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_namespaces)));
+    each_dropped(d, [seen](SlotNo no) { seen[map.queues[no].ns] = true; });
+    each_namespace(d.db, [&d, seen](SlotNo ns) {
+        if (!seen[ns]) return;
+        pg::LwLockGuard lock(namespace_lock(ns));
+        drain_inbox_locked(ns);
+        clear_groups_of_dropped_locked(ns, d.until);
+    });
+    pfree(seen);
+}
+
+// Takes their tasks out of leases, groups, lists and, as far as they are in memory, the due heap.
+void empty_queues(const Dropped &d) {
+    bool any = false, held = false, hinted = false;
+    each_dropped(d, [&](SlotNo no) {
+        any = true;
+        held = held || pg_atomic_read_u32(&map.queues[no].running) != 0;
+    });
+    if (!any) return;
+    if (held) clear_leases_of_dropped(d.db, d.until);
+    empty_groups(d);
+    each_dropped(d, [&hinted](SlotNo no) {
+        Queue &q = map.queues[no];
+        pg::LwLockGuard lock(namespace_lock(q.ns));
+        empty_lists_locked(q);
+        hinted = hinted || pg_atomic_read_u64(&q.hinted) != 0;
+    });
+    if (hinted) purge_due(d.db);
+}
+
+void reclaim_queues(SlotNo db) {
+    const Dropped d{db, put_down_until()};
+    empty_queues(d);
+    each_dropped(d, [db](SlotNo no) {
+        if (!is_empty(map.queues[no])) return;
+        free_queue(no);
+        pg_atomic_fetch_sub_u32(&database(db).drops_pending, 1);
+    });
 }
 
 void free_namespace(SlotNo no) {
@@ -90,7 +124,7 @@ void free_namespace(SlotNo no) {
 // True when the place of a dropped namespace is free.
 bool reclaim_namespace(SlotNo no) {
     Namespace &ns = map.namespaces[no];
-    if (!is_put_down(ns.drop) || has_queues(no)) return false;
+    if (!is_put_down(ns.drop) || ns.queues != 0) return false;
     if (unlink_sources(no)) {
         // A late commit has made one: who walks along a chain may stand on it.
         ns.drop = count_drop();
@@ -110,9 +144,7 @@ bool reclaim_namespace(SlotNo no) {
 bool free_dropped(SlotNo db) {
     Database &d = database(db);
     if (pg_atomic_read_u32(&d.drops_pending) == 0) return false;
-    each_queue(db, [&d](SlotNo no) {
-        if (is_dropped(map.queues[no]) && reclaim_queue(no)) pg_atomic_fetch_sub_u32(&d.drops_pending, 1);
-    });
+    reclaim_queues(db);
     each_namespace(db, [&d](SlotNo no) {
         if (pg_atomic_read_u32(&map.namespaces[no].dropped) != 0 && reclaim_namespace(no)) pg_atomic_fetch_sub_u32(&d.drops_pending, 1);
     });

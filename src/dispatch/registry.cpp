@@ -218,6 +218,7 @@ void hide_queue(SlotNo no) {
     SlotNo *link = hash_head(q.db, q.queue_id);
     while (*link >= 0 && *link != no) link = &map.queues[*link].next_hash;
     if (*link == no) *link = q.next_hash;
+    if (!is_dropped(q)) map.namespaces[q.ns].dropped_queues++;
     pg_atomic_write_u32(&q.dropped, 1);
 }
 
@@ -231,6 +232,8 @@ SlotNo make_queue(SlotNo db, SlotNo ns, int32 queue_id) {
     note_made();
     map.shared->used_queues = Max(map.shared->used_queues, no + 1);
     init_queue(&map.queues[no], db, ns, queue_id);
+    map.namespaces[ns].queues++;
+    map.shared->taken_queues++;
     SlotNo *head = hash_head(db, queue_id);
     map.queues[no].next_hash = *head;
     *head = no;
@@ -252,6 +255,12 @@ SlotNo find_or_make_queue(SlotNo db, int32 ns_id, int32 queue_id) {
 }
 
 }  // namespace
+
+QueueShare queue_share(SlotNo no) {
+    const Namespace &ns = map.namespaces[no];
+    pg::LwLockGuard lock(registry_lock(), LW_SHARED);
+    return {ns.shares.queues, ns.queues, ns.dropped_queues, map.shared->n_queues - map.shared->taken_queues};
+}
 
 bool is_queue_known(SlotNo db, int32 queue_id) {
     return is_queue(recent[static_cast<uint32>(queue_id) % recent_queues], db, queue_id) || find_queue(db, queue_id) >= 0;

@@ -14,6 +14,7 @@ struct NamespaceConfig {
     int32 weight;
     int32 max_running;  // 0 none
     bool paused;
+    Shares shares;
 };
 struct QueueConfig {
     int32 queue_id;
@@ -43,6 +44,12 @@ SlotNo ensure_role(SlotNo db, int32 role_id);
 SlotNo find_role(SlotNo db, int32 role_id);  // -1 none
 // role -1: the lane of outside workers. held: the one for tasks of a role that does not exist.
 SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
+// What a namespace has of the places for queues. A dropped queue has one until nobody uses its number any more.
+struct QueueShare {
+    Share own;
+    int64 used, dropped, free;  // used: dropped ones too; free: for all namespaces
+};
+QueueShare queue_share(SlotNo ns);
 // Has the queue an entry that is in use? Mostly without a lock.
 bool is_queue_known(SlotNo db, int32 queue_id);
 // Memory has heard of the queue's end; the caches of the catalog may hear a moment later.

@@ -12,6 +12,7 @@
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
 #include "core/moment.hpp"
+#include "core/share.hpp"
 #include "core/status.hpp"
 #include "dispatch/holders.hpp"
 #include "dispatch/pages.hpp"
@@ -138,6 +139,10 @@ struct Namespace {
     int32 weight;
     int32 max_running;       // 0 none
     bool paused;
+    Shares shares;           // its parts of what all namespaces share
+    pg_atomic_uint32 leases; // entries of its tasks, popped ones too
+    int32 queues;            // its queues, those too that were dropped and wait to be free; those alone [registry lock]
+    int32 dropped_queues;
     pg_atomic_uint32 dropped;  // as of a queue
     uint64 drop;
     pg_atomic_uint32 running;
@@ -276,6 +281,8 @@ struct Shared {
     int32 n_leases;
     pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
     pg_atomic_uint32 free_leases, free_lanes, free_priorities;
+    pg_atomic_uint32 leases_wanted; // somebody found no lease for its namespace since one became free
+    int32 taken_queues;             // places of queues [registry lock]
 };
 
 // Process-local addresses into the block; null while the library is not preloaded.

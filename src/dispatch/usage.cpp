@@ -1,7 +1,9 @@
 #include "dispatch/usage.hpp"
 
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/pool.hpp"
+#include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
@@ -58,12 +60,8 @@ Usage usage_of(Table kind) {
 NamespaceUsage usage_of_namespace(SlotNo no) {
     NamespaceUsage u{};
     const Namespace &ns = map.namespaces[no];
-    each_queue(ns.db, [&](SlotNo q) { u.queues += map.queues[q].ns == no; });
-    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
-        const Lease &l = map.leases[i];
-        auto state = static_cast<LeaseState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)));
-        if (state == LeaseState::Popped || state == LeaseState::Held) u.leases += map.queues[l.queue].ns == no;
-    }
+    u.queues = queue_share(no).used;
+    u.leases = lease_share(ns).used;
     pg::LwLockGuard lock(namespace_lock(no), LW_SHARED);
     u.groups = entries_of(ns.groups);
     u.grouped = entries_of(ns.group_nodes);

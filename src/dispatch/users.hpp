@@ -17,6 +17,8 @@ void end_use();
 uint64 count_drop();
 // Does nobody use numbers since before that drop?
 bool is_put_down(uint64 drop);
+// The queue is dropped, and nobody can have its number in hands: drops up to `until` are put down.
+inline bool is_put_down(const Queue &q, uint64 until) { return is_dropped(q) && q.drop != 0 && q.drop <= until; }
 // The last drop since before which nobody uses numbers.
 uint64 put_down_until();
 // The process that holds back for longest what was dropped, 0 none.

@@ -121,6 +121,11 @@ CREATE OR REPLACE FUNCTION pg_temp.wrong_places() RETURNS SETOF text LANGUAGE sq
     LEFT JOIN (SELECT namespace_id, sum(count) AS count FROM held GROUP BY 1) h ON h.namespace_id = n.id
     WHERE p.kind = 'namespace' AND p.taken <> coalesce(h.count, 0)
     UNION ALL
+    SELECT format('namespace %s: %s leases counted, there are %s', n.name, m.used, count(p.id))
+    FROM pgqueue.memory m JOIN pgqueue_internal.namespace n ON n.name = m.namespace LEFT JOIN pgqueue_internal.queue q ON q.namespace_id = n.id
+    LEFT JOIN p ON p.kind = 'lease' AND p.id = q.id
+    WHERE m.kind = 'leases' GROUP BY n.name, m.used HAVING m.used <> count(p.id)
+    UNION ALL
     SELECT format('role %s: %s places of workers taken, %s workers', p.id, p.taken, (SELECT count(*) FROM p w WHERE w.kind = 'worker' AND w.id = p.id))
     FROM p WHERE p.kind = 'role' AND p.taken <> (SELECT count(*) FROM p w WHERE w.kind = 'worker' AND w.id = p.id)
     UNION ALL

@@ -10,6 +10,8 @@ use Test::More;
 # 64 namespaces, 512 queues.
 my $node = new_node('places', conf => "log_statement = none\nlog_min_messages = error\npgqueue.dispatch_memory = 4MB");
 sub sql { return $node->safe_psql('postgres', @_); }
+# This test fills the tables: no part of them is kept for others.
+sql(q{SELECT pgqueue.update_namespace('default', max_queues => 512)});
 sub used { my ($kind) = @_; return sql("SELECT used FROM pgqueue.memory WHERE kind = '$kind' AND namespace IS NULL"); }
 is(sql(q{SELECT string_agg(kind || ' ' || capacity, ', ' ORDER BY kind) FROM pgqueue.memory WHERE kind IN ('namespaces', 'queues')}),
     'namespaces 64, queues 512', 'the node is small');

@@ -18,7 +18,7 @@ $old->safe_psql('postgres', q{
 });
 $old->safe_psql('source', q{
     CREATE EXTENSION pgqueue;
-    SELECT pgqueue.create_namespace('app', weight => 7, description => 'shop');
+    SELECT pgqueue.create_namespace('app', weight => 7, description => 'shop', max_leases => 11, max_queues => 22);
     SELECT pgqueue.update_namespace('default', weight => 3);
     SELECT pgqueue.create_queue('mails', ttl => '3 days', priority => 50, namespace => 'app');
     SELECT pgqueue.create_queue('held', namespace => 'app');
@@ -28,6 +28,9 @@ $old->safe_psql('source', q{
     SELECT pgqueue.grant_namespace('app', 'use', 'gone');
     SELECT pgqueue.grant_namespace('app', 'work', 'public');
     SELECT pgqueue.update_namespace('app', owner => 'bob');
+    SET ROLE bob;
+    SELECT pgqueue.update_namespace('app', max_groups => 33);
+    RESET ROLE;
     SELECT pgqueue.grant_namespace('app', 'manage', 'gone'), pgqueue.grant_namespace('app', 'manage', 'alice');
     SET ROLE alice;
     SELECT pgqueue.create_ticker('hers', 'held', cron => '0 0 1 1 *', command => 'SELECT current_user', namespace => 'app');

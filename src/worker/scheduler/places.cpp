@@ -13,7 +13,28 @@ namespace {
 using dispatch::map;
 
 constexpr int64 first_wait = 10 * 1000, longest_wait = 10 * int64(USECS_PER_SEC);
-constinit int64 wait = first_wait;
+
+// When to look again at what waits to be free: each time later, soon again when something is new or somebody wants places. Looks take a quarter of
+// the time at most.
+struct Pace {
+    int64 wait = first_wait;
+    int64 spent = 0;       // by the last look
+    pg::Deadline looked{INT64_MIN};
+
+    pg::Deadline next() const { return looked.after(Max(wait, 3 * spent)); }
+    // F: bool(), whether something is left.
+    template <typename F>
+    pg::Deadline look(bool hurry, F f) {
+        if (hurry) wait = first_wait;
+        pg::Moment begin = pg::this_moment();
+        if (!next().passed(begin)) return next();
+        bool left = f();
+        spent = pg::monotonic_now() - begin.monotonic;
+        looked = begin.in(spent);
+        wait = left ? Min(wait * 2, longest_wait) : first_wait;
+        return left ? next() : never;
+    }
+};
 
 // The entry of an object that the tables do not have: its creation was rolled back, or is not committed yet, or it was made for a queue that
 // was just deleted. It is suspected first, and dropped when nobody can have its number in hands and the tables still lack the object.
@@ -28,16 +49,32 @@ void look_at_stray(Entry *e, bool known, Drop drop) {
     }
 }
 
+// Looks at the next queues, in turns: each one that is not known costs a look at the tables.
+bool find_stray_queues() {
+    static constinit SlotNo last = -1;
+    constexpr int most_unknown = 64;
+    int unknown = 0;
+    bool any = false;
+    for (SlotNo i = 0, end = map.shared->used_queues; i < end; i++) {
+        SlotNo no = (last + 1 + i) % end;
+        dispatch::Queue &q = map.queues[no];
+        if (!q.used || q.db != self.db || dispatch::is_dropped(q)) continue;
+        any = any || q.drop != 0;
+        if (unknown == most_unknown) continue;
+        bool known = store::queue_by_id(q.queue_id) != nullptr;
+        look_at_stray(&q, known, [no] { dispatch::drop_queue(no); });
+        any = any || (q.drop != 0 && !dispatch::is_dropped(q));
+        unknown += !known;
+        if (unknown == most_unknown) last = no;
+    }
+    return any || unknown == most_unknown;
+}
+
 // True: there are suspects, or the look failed.
 bool find_strays() {
     bool any = false;
     bool ok = transact("look for entries without an object", [&any] {
-        dispatch::each_queue(self.db, [&any](SlotNo no) {
-            dispatch::Queue &q = map.queues[no];
-            if (dispatch::is_dropped(q)) return;
-            look_at_stray(&q, store::queue_by_id(q.queue_id) != nullptr, [no] { dispatch::drop_queue(no); });
-            any = any || (q.drop != 0 && !dispatch::is_dropped(q));
-        });
+        any = find_stray_queues();
         dispatch::each_namespace(self.db, [&any](SlotNo no) {
             dispatch::Namespace &ns = map.namespaces[no];
             if (pg_atomic_read_u32(&ns.dropped) != 0) return;
@@ -68,17 +105,35 @@ pg::Deadline free_idle_places(const pg::Moment &now) {
 
 }  // namespace
 
-pg::Deadline free_places(const pg::Moment &now) {
+namespace {
+
+pg::Deadline drop_strays() {
+    static constinit Pace pace{};
     static constinit bool suspects = false;
-    pg::Deadline next = free_idle_places(now);
-    if (suspects || pg_atomic_exchange_u32(&my_db().strays, 0) != 0) suspects = find_strays();
-    bool left = dispatch::free_dropped(self.db);
-    if (!left && !suspects) {
-        wait = first_wait;
-        return next;
-    }
-    wait = Min(wait * 2, longest_wait);
-    return Min(next, now.in(wait));
+    bool told = pg_atomic_exchange_u32(&my_db().strays, 0) != 0;
+    suspects = suspects || told;
+    if (!suspects) return never;
+    return pace.look(told, [] { return suspects = find_strays(); });
+}
+
+pg::Deadline free_dropped_places() {
+    static constinit Pace pace{};
+    static constinit uint32 left = 0;
+    uint32 pending = pg_atomic_read_u32(&my_db().drops_pending);
+    if (pending == 0) return never;
+    bool hurry = pending > left || pg_atomic_read_u32(&my_db().places_wanted) != 0;
+    return pace.look(hurry, [] {
+        bool any = dispatch::free_dropped(self.db);
+        left = pg_atomic_read_u32(&my_db().drops_pending);
+        return any;
+    });
+}
+
+}  // namespace
+
+pg::Deadline free_places(const pg::Moment &now) {
+    pg::Deadline next = Min(free_idle_places(now), drop_strays());
+    return Min(next, free_dropped_places());
 }
 
 }  // namespace pgqueue::worker::scheduler

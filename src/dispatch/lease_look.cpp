@@ -1,0 +1,71 @@
+// What is to be known of many leases: those that are over, those that are owed something, and how many a namespace has.
+#include "dispatch/lease.hpp"
+#include "dispatch/pool.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+
+LeaseShare lease_share(const Namespace &ns) {
+    auto used = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.leases));
+    return {ns.shares.leases, used, Max(int64(free_leases()) - spare_leases(), 0)};
+}
+
+int64 lease_room(const Namespace &ns, int64 reserved) {
+    auto room = [&ns, reserved] {
+        LeaseShare share = lease_share(ns);
+        share.free += reserved;
+        return share.room();
+    };
+    if (int64 n = room(); n > 0) return n;
+    pg_atomic_write_u32(&map.shared->leases_wanted, 1);
+    pg_memory_barrier();
+    return room();
+}
+
+bool is_over(const Lease &l, const pg::Moment &now) {
+    return l.ended || l.owed != Owed::Nothing || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
+}
+
+int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
+    int n = 0;
+    if (*from == 0) {
+        pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
+        pg_atomic_write_u64(&database(db).min_lease_dies, static_cast<uint64>(INT64_MAX));
+    }
+    SlotNo i = *from;
+    for (; i < map.shared->n_leases && n < most; i++) {
+        int64 id = map.leases[i].id;
+        if (id == 0) continue;
+        pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
+        Lease &l = map.leases[i];
+        if (l.id != id || l.db != db) continue;
+        if (is_over(l, now))
+            out[n++] = l;
+        else
+            note_lease_ends(db, l.time, l.dies);
+    }
+    *from = i < map.shared->n_leases ? i : -1;
+    return n;
+}
+
+pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
+    int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
+    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.until(dies));
+}
+
+OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience) {
+    OwedLook look{};
+    for (SlotNo i = 0; i < map.shared->n_leases; i++) {
+        Lease l;
+        if (!read_lease(i, db, &l) || !is_over(l, now)) continue;
+        int64 since = l.owed != Owed::Nothing || l.time.ends == 0 ? l.time.given : l.time.ends;
+        if (now.monotonic - since <= patience) continue;
+        look.count++;
+        if (now.monotonic - since <= look.waited) continue;
+        look.waited = now.monotonic - since;
+        look.first_id = l.id;
+    }
+    return look;
+}
+
+}  // namespace pgqueue::dispatch
