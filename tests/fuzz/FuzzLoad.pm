@@ -22,11 +22,12 @@ GRANT USAGE ON SCHEMA fuzz TO PUBLIC;
 CREATE FUNCTION fuzz.id(n integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog,
     pg_temp AS $$
 BEGIN
-    RETURN coalesce((SELECT id FROM pgqueue_internal.segment WHERE n % 2 = 1 OR status = 2
-                     ORDER BY id DESC OFFSET n / 2 LIMIT 1), 1);
+    RETURN coalesce((SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id DESC) AS place, count(*) OVER () AS all
+                                     FROM pgqueue_internal.segment WHERE n % 2 = 1 OR status = 2) s
+                     WHERE place = 1 + (n / 2) % s.all), 1);
 END $$;
 CREATE FUNCTION fuzz.receipt(n integer) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog,
-    pg_temp AS 'SELECT receipt FROM pgqueue_internal.segment WHERE id = fuzz.id(n)';
+    pg_temp AS 'SELECT coalesce(max(receipt), 1) FROM pgqueue_internal.segment WHERE id = fuzz.id(n)';
 CREATE FUNCTION fuzz.recurse(i integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN fuzz.recurse(i + 1); END';
 CREATE TABLE fuzz.scratch (i integer);
 CREATE TABLE fuzz.deferred (i integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
@@ -103,7 +104,7 @@ sub begin_statement
 {
     my ($s) = @_;
     $s->{edge} = one_of(0, 0, 0, 0.1, 0.5);
-    $s->{n} = int(rand(24));
+    $s->{n} = 2 * int(rand(12)) + (rand() < 0.3);
     $s->{length} = one_of(1, 1, 2, 5);
     return;
 }
@@ -213,8 +214,8 @@ sub statement
 
 my @odd = (
     sub { my ($s) = @_; 'SET pgqueue.namespace = ' . quoted(one_of(qw(a b default nosuch pgqueue), 'Bad Name', '')) },
-        sub { my ($s) = @_; "SET pgqueue.namespace = '$s->{namespaces}[0]'" }, sub { 'RESET pgqueue.namespace' },
-    sub { 'DISCARD ALL' }, sub { 'DISCARD PLANS' }, sub { 'LISTEN pgqueue_a' }, sub { 'UNLISTEN *' },
+        sub { my ($s) = @_; "SET pgqueue.namespace = '$s->{namespaces}[0]'" }, sub { my ($s) = @_; "RESET pgqueue.namespace; SELECT * FROM pgqueue.get_namespace(); SET pgqueue.namespace = '$s->{namespaces}[0]'" },
+    sub { my ($s) = @_; "DISCARD ALL;\n$s->{begin}" }, sub { 'DISCARD PLANS' }, sub { 'LISTEN pgqueue_a' }, sub { 'UNLISTEN *' },
         sub { "SET client_min_messages = warning" },
     sub { my ($s) = @_; "COPY (SELECT * FROM pgqueue." . one_of(sort keys %{ $s->{surface}{views} })
         . ") TO '/dev/null'" }, sub { "BEGIN; LOCK TABLE pgqueue." . one_of(qw(task queue namespace)) . " IN "
