@@ -80,12 +80,13 @@ PG_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-
 ifeq ($(WERROR),1)
 PG_CXXFLAGS += -Werror
 endif
-# Stop points, the controlled clock and the C++ library's assertions of the tests; never in an installed build.
+# Stop points and the controlled clock of the tests; never in an installed build.
 ifeq ($(TESTPOINTS),1)
-PG_CPPFLAGS += -DPGQUEUE_TESTPOINTS -D_GLIBCXX_ASSERTIONS
+PG_CPPFLAGS += -DPGQUEUE_TESTPOINTS
 endif
-# Of tests/tools/check-asan.
+# Of tests/tools/check-asan and the fuzzer. The assertions of the C++ library need its runtime, which other builds must not.
 ifneq ($(SANITIZE),)
+PG_CPPFLAGS += -D_GLIBCXX_ASSERTIONS
 PG_CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 PG_LDFLAGS += -fsanitize=$(SANITIZE)
 endif
