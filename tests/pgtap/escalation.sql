@@ -83,6 +83,7 @@ SELECT is(pg_temp.answers(r.statement), btrim(r.answers), format('%s: %s', r.rou
 SELECT pgqueue.ensure_workers() \g /dev/null
 -- Procedures wait outside of functions only: the answer is the SQLSTATE that psql saw.
 \set VERBOSITY sqlstate
+\set ON_ERROR_STOP 0
 SET ROLE esc_nobody; CALL pgqueue.wait_for_task('{q}', '0', 'esc') \g /dev/null
 \set answer :SQLSTATE
 RESET ROLE; SELECT is(:'answer'::text, '42501', 'wait_for_task: nobody');
@@ -134,6 +135,7 @@ RESET ROLE; SELECT is(:'answer'::text, '00000', 'wait_for_task: admin');
 SET ROLE esc_admin; CALL pgqueue.wait_for_result(:waiting, '0') \g /dev/null
 \set answer :SQLSTATE
 RESET ROLE; SELECT is(:'answer'::text, '00000', 'wait_for_result: admin');
+\set ON_ERROR_STOP 1
 
 SELECT is(pg_temp.answers(r.statement), btrim(r.answers), format('%s of view %s: %s', r.verb, r.view, r.statement))
     FROM view_rule r;
