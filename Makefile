@@ -4,7 +4,7 @@ PG_CONFIG ?= pg_config
 export PG_CONFIG
 
 # Goals that are scripts. The scripts install missing packages first, so these goals must not need PGXS.
-SCRIPT_GOALS = check unit bench bench-quick soak torture check-faults check-majors check-asan check-valgrind check-image demo run stop
+SCRIPT_GOALS = check unit bench bench-quick soak torture fuzz check-faults check-majors check-asan check-valgrind check-image demo run stop
 
 .PHONY: $(SCRIPT_GOALS)
 
@@ -24,6 +24,9 @@ soak:
 SECONDS ?= 3600
 torture:
 	@PGQUEUE_TORTURE_SECONDS=$(SECONDS) tests/run tap 090_torture
+# Random calls of the SQL surface for so many seconds, on a build with the undefined-behaviour sanitizer; make check has less than a minute of it.
+fuzz:
+	@SANITIZE=undefined PGQUEUE_FUZZ_SECONDS=$(SECONDS) tests/run tap 095_fuzz
 # A fault at every point; make check has a sample of it.
 check-faults:
 	@PGQUEUE_FAULTS_STEP=1 tests/run tap 091_faults
@@ -81,8 +84,9 @@ endif
 ifeq ($(TESTPOINTS),1)
 PG_CPPFLAGS += -DPGQUEUE_TESTPOINTS
 endif
-# Of tests/tools/check-asan.
+# Of tests/tools/check-asan and the fuzzer. The assertions of the C++ library need its runtime, which other builds must not.
 ifneq ($(SANITIZE),)
+PG_CPPFLAGS += -D_GLIBCXX_ASSERTIONS
 PG_CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
 PG_LDFLAGS += -fsanitize=$(SANITIZE)
 endif

@@ -56,7 +56,9 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a queue cannot be its own dead-letter queue',
             HINT = 'Name another queue of the namespace, or '''' for none.';
     END IF;
-    IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter) THEN
+    -- Its own name of before a rename is none either.
+    IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d
+                   WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter AND d.id IS DISTINCT FROM q.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('dead-letter queue "%s" does not exist', q.dead_letter),
             HINT = 'Create it first, in the same namespace.';
     END IF;

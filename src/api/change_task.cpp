@@ -21,7 +21,7 @@ const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_na
     if (ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) no_task(row.ref.id);
     if (!may(ns->id, store::priv_manage | store::priv_owner) && (manage_only || !may(ns->id, store::priv_use) || !is_mine(row.role_id))) {
         // Who may not even see the task is told that there is none.
-        if (!may(ns->id, store::priv_all)) no_task(row.ref.id);
+        if (!may(ns->id, store::priv_all | store::priv_monitor)) no_task(row.ref.id);
         require(*ns, store::priv_manage);
     }
     return *store::queue_by_id(row.queue_id);

@@ -43,7 +43,7 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
     const store::NamespaceInfo *ns = namespace_of(q, c.ns_name);
     if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {
-        if (may(ns->id, store::priv_all)) require(*ns, store::priv_work);
+        if (may(ns->id, store::priv_all | store::priv_monitor)) require(*ns, store::priv_work);
         ns = nullptr;
     }
     if (held == task::Held::Yes && ns != nullptr) return true;

@@ -89,7 +89,7 @@ const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name)
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
     bool named = ns != nullptr && (ns_name == nullptr || strcmp(normalize("namespace", ns_name), ns->name) == 0);
-    if (!named || !may(ns->id, store::priv_all))
+    if (!named || !may(ns->id, store::priv_all | store::priv_monitor))
         no_task(row.ref.id);
     if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
     Oid creator = store::role_oid_of(row.role_id);

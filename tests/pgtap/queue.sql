@@ -80,6 +80,11 @@ INSERT INTO wrong VALUES ('executor', $$'nobody'$$, '22023'), ('ttl', $$'-1 s'$$
 SELECT throws_ok(format('SELECT pgqueue.%s(%L, %I => %s)', function, 'mails', name, given), code, NULL, format('%s: %s = %s is refused', function, name, given))
 FROM wrong, unnest('{create_queue,update_queue}'::text[]) function;
 SELECT throws_ok(format('UPDATE pgqueue.queue SET %I = %s WHERE queue = %L', name, given, 'mails'), code, NULL, format('UPDATE: %s = %s is refused', name, given)) FROM wrong;
+-- A rename does not make a queue its own dead-letter queue; found by the fuzzer.
+SELECT throws_ok($$SELECT pgqueue.update_queue('mails', dead_letter => 'mails', rename_to => 'post')$$, '42704', NULL,
+    'update_queue: its own name of before a rename as dead letter');
+SELECT throws_ok($$UPDATE pgqueue.queue SET queue = 'post', dead_letter = 'mails' WHERE queue = 'mails'$$, '42704', NULL,
+    'UPDATE: its own name of before a rename as dead letter');
 
 -- Names (C07).
 SELECT throws_ok(format('SELECT pgqueue.%s(%L)', function, name), '42602', NULL, format('%s refuses the name %L (C07)', function, left(name, 10)))

@@ -4,9 +4,7 @@ package TortureLoad;
 use strict;
 use warnings;
 use Exporter 'import';
-use Fcntl ();
-use IO::Handle;
-use POSIX ();
+use LoadSessions;
 
 our @EXPORT = qw(load_setup start_load stop_load load_stopped load_errors load_steps);
 
@@ -247,57 +245,25 @@ sub turn
 
 # ===== processes =====
 
-my $parent = $$;
-my @children;
-
-# Writes turns into a psql, and into a new one when that one is gone. Ends by SIGTERM, and when the test is gone.
-sub run_session
-{
-    my ($s, $command, $file) = @_;
-    local $SIG{PIPE} = 'IGNORE';
-    local $SIG{TERM} = sub { $s->{over} = 1; };
-    # What the test has open must end with the test.
-    POSIX::close($_) for 3 .. 255;
-    open(STDERR, '>>', $file) or POSIX::_exit(1);
-    open(STDOUT, '>', '/dev/null') or POSIX::_exit(1);
-    until ($s->{over})
-    {
-        my $pid = open(my $psql, '|-', @$command) or POSIX::_exit(1);
-        fcntl($psql, 1031, 4096);    # F_SETPIPE_SZ: what is written is done soon
-        $psql->autoflush(1);
-        print $psql "\\set VERBOSITY verbose\nSET application_name = 'load'; SET client_min_messages = warning; SET pgqueue.namespace = '$s->{ns}';\n";
-        while (!$s->{over}) { print $psql turn($s) or last; $s->{over} = 1 if getppid() != $parent; }
-        close($psql);
-    }
-    POSIX::_exit(0);
-}
-
 # Starts the sessions. only: names of steps, all when it is empty; hurry, prepare: how often turns have time limits and are prepared.
 sub start_load
 {
     my ($node, $db, %o) = @_;
-    @children = ();
+    my %wanted = map { $_ => 1 } @{ $o{only} };
+    my @wheel = map { my $name = $_; ($name) x $steps{$name}[0] } grep { !%wanted || $wanted{$_} } sort keys %steps;
+    my @load;
     for my $i (0 .. $#sessions)
     {
         my ($role, $ns) = @{ $sessions[$i] };
-        my %wanted = map { $_ => 1 } @{ $o{only} };
-        my @wheel = map { my $name = $_; ($name) x $steps{$name}[0] } grep { !%wanted || $wanted{$_} } sort keys %steps;
-        my $s = { name => "s$i", role => $role, ns => $ns, wheel => \@wheel, hurry => $o{hurry}, prepare => $o{prepare} };
-        my $pid = fork() // die "fork: $!";
-        if ($pid == 0)
-        {
-            srand($o{seed} + 1000 * $i);
-            run_session($s, [ 'psql', '-Xq', '-d', $node->connstr($db) . " user=$role", '-f', '-' ], "$o{folder}/load.$i");
-        }
-        push @children, $pid;
+        push @load, { name => "s$i", role => $role, ns => $ns, wheel => \@wheel, hurry => $o{hurry}, prepare => $o{prepare}, seed => $o{seed} + 1000 * $i,
+            begin => "SET pgqueue.namespace = '$ns';", turn => \&turn };
     }
+    start_sessions($node, $db, $o{folder}, @load);
     return;
 }
 
-sub stop_load { kill('TERM', @children); return; }
-# True when all of them have ended.
-sub load_stopped { @children = grep { waitpid($_, POSIX::WNOHANG()) == 0 } @children; return !@children; }
-END { stop_load() if $$ == $parent; }
+sub stop_load { stop_sessions(); return; }
+sub load_stopped { return sessions_stopped(); }
 
 # What may be said to a session that is tortured.
 my @expected = (
@@ -317,20 +283,7 @@ my @expected = (
 sub load_errors
 {
     my ($folder) = @_;
-    my %seen;
-    for my $file (glob("$folder/load.*"))
-    {
-        open(my $in, '<', $file) or next;
-        while (my $line = <$in>)
-        {
-            next unless $line =~ /(?:ERROR|FATAL|WARNING|PANIC):  (.*)/;
-            my $what = $1;
-            next if grep { $what =~ $_ } @expected;
-            $what =~ s/(?<!^)\b\d+/N/g;
-            $seen{$what}++;
-        }
-    }
-    return map { "$seen{$_} x $_" } sort keys %seen;
+    return session_errors($folder, sub { my ($what) = @_; return scalar grep { $what =~ $_ } @expected; });
 }
 
 1;
