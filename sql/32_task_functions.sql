@@ -128,8 +128,9 @@ BEGIN
     ELSIF NEW.status = 'retry' THEN
         NEW.status := pgqueue.retry_task(OLD.id);
     ELSE
+        PERFORM pgqueue_internal.check_word('status', NEW.status, '{new,retry,retained,released,failed,expired,cancelled}');
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('status cannot be set to "%s"', NEW.status),
-            HINT = 'Valid values: cancelled, retry.';
+            HINT = 'It can be set to cancelled and retry.';
     END IF;
     RETURN NEW;
 END
