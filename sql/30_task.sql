@@ -1,8 +1,10 @@
 -- Tasks: the views over the segments. `WHERE id = ...` reaches each segment's primary key; the columns of outcomes cost a look-up only where
 -- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
--- The condemned segments as the statement's snapshot shows them, looked up once: `slot <> ALL (…)` is a one-time filter of each branch, so that a
--- segment which has only garbage is not read.
+-- The condemned segments, looked up once: `slot <> ALL (...)` is a one-time filter of each branch, so that a segment which has only garbage is not read.
+-- One that an old snapshot shows as condemned may take rows again, and those of this transaction can be seen: so it has to be condemned now as well.
+CREATE VIEW pgqueue_internal.condemned AS
+SELECT r.slot::integer AS slot FROM pgqueue_internal.ring r WHERE r.condemned AND pgqueue_internal.is_condemned(r.slot);
 
 -- creator: the name of the role that created it.
 CREATE VIEW pgqueue_internal.segment AS
@@ -15,7 +17,7 @@ FROM (
     UNION ALL SELECT 4, s.* FROM pgqueue_internal.segment_4 s
     UNION ALL SELECT 5, s.* FROM pgqueue_internal.segment_5 s
 ) t
-WHERE t.slot <> ALL (ARRAY(SELECT r.slot::integer FROM pgqueue_internal.ring r WHERE r.condemned));
+WHERE t.slot <> ALL (ARRAY(SELECT c.slot FROM pgqueue_internal.condemned c));
 
 CREATE VIEW pgqueue_internal.outcome AS
 SELECT o.*
@@ -27,7 +29,7 @@ FROM (
     UNION ALL SELECT 4, o.* FROM pgqueue_internal.outcome_4 o
     UNION ALL SELECT 5, o.* FROM pgqueue_internal.outcome_5 o
 ) o
-WHERE o.slot <> ALL (ARRAY(SELECT r.slot::integer FROM pgqueue_internal.ring r WHERE r.condemned));
+WHERE o.slot <> ALL (ARRAY(SELECT c.slot FROM pgqueue_internal.condemned c));
 
 CREATE VIEW pgqueue.task WITH (security_barrier) AS
 SELECT t.id, n.name AS namespace, q.name AS queue,
