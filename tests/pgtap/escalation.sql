@@ -176,6 +176,8 @@ SELECT is(pg_temp.answer('esc_admin', format(c, r.setting, s.reset_val)), '-', f
 WHERE c NOT LIKE '%IN DATABASE%' OR r.answer = '-';
 
 \ir ../escalation/tricks.sql
+\ir ../escalation/run_task.sql
+\ir ../escalation/locks.sql
 
 SELECT * FROM finish();
 SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace) FROM pgqueue.queue
