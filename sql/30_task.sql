@@ -1,8 +1,8 @@
 -- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
 -- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
--- The condemned segments as the statement's snapshot shows them, looked up once: `slot <> ALL (…)` is a one-time filter of each branch, so that a
--- segment which has only garbage is not read.
+-- The condemned segments as the statement's snapshot shows them, looked up once: `slot <> ALL (…)` is a one-time
+-- filter of each branch, so that a segment which has only garbage is not read.
 
 -- creator: the name of the role that created it.
 CREATE VIEW pgqueue_internal.segment AS
