@@ -66,8 +66,9 @@ BEGIN ATOMIC
     ON CONFLICT DO NOTHING;
 END;
 
--- Moves waiting tasks of topics that have a queue of their own now out of the common one, the oldest ones first and not more than the scheduler, which calls,
--- may spend on it at once. held: how many somebody holds, after some of which the others are left as well; more: there may be others.
+-- Moves waiting tasks of topics that have a queue of their own now out of the common one, the oldest ones first and
+-- not more than the scheduler, which calls, may spend on it at once. held: how many somebody holds, after some of
+-- which the others are left as well; more: there may be others.
 CREATE FUNCTION pgqueue_internal.move_to_topics(background integer, OUT held integer, OUT more boolean) RETURNS record
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '5ms' AS $$
 DECLARE
@@ -102,7 +103,8 @@ BEGIN
 END
 $$;
 
--- Makes the queues that are missing. Returns how many of them wait for somebody: a session makes one of that name, or has the namespace in hands.
+-- Makes the queues that are missing. Returns how many of them wait for somebody: a session makes one of that name, or
+-- has the namespace in hands.
 CREATE FUNCTION pgqueue_internal.make_topic_queues(background integer) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '5ms' AS $$
 DECLARE
@@ -116,8 +118,8 @@ BEGIN
     LOOP
         EXIT WHEN held >= most_held;
         BEGIN
-            PERFORM pgqueue_internal.make_topic_queue(background, missing.topic, missing.queue, missing.priority, missing.retries, missing.max_running,
-                missing.delay_in_sec);
+            PERFORM pgqueue_internal.make_topic_queue(background, missing.topic, missing.queue, missing.priority, missing.retries,
+                missing.max_running, missing.delay_in_sec);
         EXCEPTION
             WHEN lock_not_available THEN held := held + 1;
         END;

@@ -72,8 +72,10 @@ const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminat
 
 // Somebody's lock on one of our tables that keeps us from reading or writing it; none of our own processes'.
 pg::LockHolder table_holder(dispatch::Database &d) {
-    constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) | LOCKBIT_ON(AccessExclusiveLock);
-    const pid_t ours[] = {static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid)), static_cast<pid_t>(pg_atomic_read_u32(&d.housekeeper_pid))};
+    constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
+                                LOCKBIT_ON(AccessExclusiveLock);
+    const pid_t ours[] = {static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid)),
+                          static_cast<pid_t>(pg_atomic_read_u32(&d.housekeeper_pid))};
     return store::holder_of_tables(strong, ours);
 }
 
@@ -82,9 +84,14 @@ void put_failing_step(ReturnSetInfo *info, dispatch::Database &d, const pg::Mome
     auto since = static_cast<int64>(pg_atomic_read_u64(&d.failing.since));
     if (since == 0 || now.monotonic - since <= owed_patience) return;
     pg::LockHolder holder = d.failing.lock ? table_holder(d) : pg::LockHolder{};
-    const char *why = holder.pid == 0 ? "" : psprintf(": a session has %s on table pgqueue_internal.%s", GetLockmodeName(DEFAULT_LOCKMETHOD, holder.mode), get_rel_name(holder.relation));
-    put(info, {.severity = "warning", .word = "owed", .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
-               .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for why.", .pid = holder.pid, .since = now.to_wall(since)});
+    const char *why = "";
+    if (holder.pid != 0)
+        why = psprintf(": a session has %s on table pgqueue_internal.%s", GetLockmodeName(DEFAULT_LOCKMETHOD, holder.mode),
+                       get_rel_name(holder.relation));
+    put(info, {.severity = "warning", .word = "owed",
+               .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
+               .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for why.",
+               .pid = holder.pid, .since = now.to_wall(since)});
 }
 
 // Rows that the scheduler wants to write and cannot, for a while already.
@@ -99,7 +106,8 @@ void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
                                    ": a session has its row, or its change cannot be written",
                                    look.count, look.first_id),
                .hint = pid != 0 ? end_session(pid)
-                                : "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; the server's log tells of changes that fail.",
+                                : "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; "
+                                  "the server's log tells of changes that fail.",
                .pid = pid, .since = now.wall - look.waited});
 }
 
@@ -108,8 +116,10 @@ void put_overdue_pause(ReturnSetInfo *info, const dispatch::Queue &q) {
     pg::Moment now = pg::this_moment();
     if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
     pid_t pid = store::holder_of_queue(q.queue_id);
-    put(info, {.severity = "warning", .word = "owed", .message = "the pause of the queue is over, and its row cannot be changed: a session has it",
-               .hint = pid != 0 ? end_session(pid) : "See the log of the server for why.", .queue_id = q.queue_id, .pid = pid, .since = q.paused_until});
+    put(info, {.severity = "warning", .word = "owed",
+               .message = "the pause of the queue is over, and its row cannot be changed: a session has it",
+               .hint = pid != 0 ? end_session(pid) : "See the log of the server for why.",
+               .queue_id = q.queue_id, .pid = pid, .since = q.paused_until});
 }
 
 void put_memory(ReturnSetInfo *info) {

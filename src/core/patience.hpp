@@ -1,4 +1,5 @@
-// How long a process that serves everybody may wait for one of them: a part of all time, saved up to a limit. In microseconds.
+// How long a process that serves everybody may wait for one of them: a part of all time, saved up to a limit. In
+// microseconds.
 #pragma once
 #include <cstdint>
 

@@ -29,8 +29,9 @@ LockHolder holder_of_lock(Oid schema, LOCKMASK modes, std::span<const pid_t> exc
     LockData *all = GetLockStatusData();
     for (int i = 0; i < all->nelements; i++) {
         const LockInstanceData &l = all->locks[i];
-        bool ours = l.locktag.locktag_type == LOCKTAG_RELATION && l.locktag.locktag_field1 == MyDatabaseId && l.pid != MyProcPid;
-        if (!ours || (l.holdMask & modes) == 0 || is_one_of(l.pid, except) || get_rel_namespace(l.locktag.locktag_field2) != schema) continue;
+        bool here = l.locktag.locktag_type == LOCKTAG_RELATION && l.locktag.locktag_field1 == MyDatabaseId;
+        if (!here || (l.holdMask & modes) == 0 || l.pid == MyProcPid || is_one_of(l.pid, except)) continue;
+        if (get_rel_namespace(l.locktag.locktag_field2) != schema) continue;
         LOCKMODE mode = strongest(l.holdMask & modes);
         if (mode > holder.mode) holder = {l.pid, l.locktag.locktag_field2, mode};
     }

@@ -54,13 +54,14 @@ void copy_to_archive(int slot, Datum *ids, int count) {
     Statement &statement = statements[slot];
     if (statement.sql == nullptr) {
         pg::MemoryScope scope(TopMemoryContext);
-        statement = {archive_statement(slot), 1, {INT8ARRAYOID}, nullptr};
+        statement = {archive_statement(slot), 1, {INT8ARRAYOID}, nullptr, true};
     }
     pg::ActiveSnapshot snapshot;
     Datum values[] = {PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
     uint64 copied = run_as_self(&statement, values, nullptr, nullptr, nullptr);
     if (copied != static_cast<uint64>(count))
-        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("of %d finished tasks " UINT64_FORMAT " could be archived", count, copied));
+        ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+                errmsg("of %d finished tasks " UINT64_FORMAT " could be archived", count, copied));
 }
 
 // Archives a part of the list in the open transaction; returns how many.

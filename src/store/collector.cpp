@@ -114,7 +114,8 @@ bool truncate_all(Pass *pass) {
     return left;
 }
 
-// The last transactions of others end within moments as a rule: try a few times. Who reads one time after the other leaves short gaps.
+// The last transactions of others end within moments as a rule: try a few times. Who reads one time after the other
+// leaves short gaps.
 void truncate_patiently(Pass *pass) {
     constexpr long for_snapshot_ms = 10, for_lock_ms = 2;
     const pg::Deadline end = pg::deadline_in(truncation_patience);

@@ -20,8 +20,8 @@ struct Pass {
     const char *failure;  // of the step that ended the pass, nullptr none: no further step runs
 };
 
-// Runs a step in a transaction, alone among collectors of this database; fn returns whether to commit. True: committed. A failure ends the pass; a lock
-// that somebody has is none: the step is left for a later pass, `skipped`.
+// Runs a step in a transaction, alone among collectors of this database; fn returns whether to commit. True:
+// committed. A failure ends the pass; a lock that somebody has is none: the step is left for a later pass, `skipped`.
 using StepCall = bool (*)(void *);
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg);
 template <typename F>

@@ -27,7 +27,8 @@ Identity read_identity() {
 
 void hold() {
     static constinit Statement note{
-        "INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)", 1, {INT4OID}, nullptr};
+        "INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)",
+        1, {INT4OID}, nullptr};
     Datum version = Int32GetDatum(schema_version);
     run_as_self(&note, &version, nullptr, nullptr, nullptr);
 }

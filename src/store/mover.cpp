@@ -87,7 +87,8 @@ bool move_part(Pass *pass, int slot, std::span<const TaskRef> refs, MoveCount *c
     return true;
 }
 
-// Moves some in a transaction. When one of them meets a lock the halves are tried, until `splits` are used up. Returns how many are left.
+// Moves some in a transaction. When one of them meets a lock the halves are tried, until `splits` are used up.
+// Returns how many are left.
 int64 move_some(Pass *pass, int slot, std::span<const TaskRef> refs, int *splits) {
     MoveCount count{};
     if (step(pass, "moving tasks to the old generation", [&] { return move_part(pass, slot, refs, &count); })) {

@@ -85,7 +85,8 @@ SysScanDesc scan_outcomes(Relation rel, Relation key, int64 id, ScanKeyData *sca
 // False: somebody has it in hands.
 bool remove_outcome(Relation rel, HeapTuple tuple) {
     TM_FailureData failure;
-    return heap_delete(rel, &tuple->t_self, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false) == TM_Ok;
+    CommandId command = GetCurrentCommandId(true);
+    return heap_delete(rel, &tuple->t_self, command, InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 
 }  // namespace
@@ -118,7 +119,8 @@ void trim_outcomes(const TaskRow &row, int keep) {
         scan = scan_outcomes(rel, key, row.ref.id, &scan_key);
         HeapTuple tuple;
         // What somebody has in hands is left for the next end.
-        for (; count > keep && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)); count--) (void)remove_outcome(rel, tuple);
+        for (; count > keep && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)); count--)
+            (void)remove_outcome(rel, tuple);
         systable_endscan_ordered(scan);
     }
     index_close(key, NoLock);
@@ -134,7 +136,8 @@ void move_outcomes(int64 id, const OutcomePlace &from, const OutcomePlace &to) {
         int32 attempt = DatumGetInt32(heap_getattr(tuple, o_attempt + 1, RelationGetDescr(from.heap), &null));
         HeapTuple copy = heap_copytuple(tuple);
         if (!remove_outcome(from.heap, tuple))
-            ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("an outcome of task " INT64_FORMAT " is in somebody's hands", id));
+            ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("an outcome of task " INT64_FORMAT " is in somebody's hands", id));
         heap_insert(to.heap, copy, GetCurrentCommandId(true), 0, nullptr);
         add_outcome_entry(to.key, to.heap, id, attempt, &copy->t_self);
         heap_freetuple(copy);

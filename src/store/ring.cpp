@@ -70,8 +70,9 @@ Ring read_ring(Oid oid) {
 
 bool write_ring(int slot, const RingRow &row) {
     static constinit Statement write{
-        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 WHERE slot OPERATOR(pg_catalog.=) "
-        "(SELECT r.slot FROM pgqueue_internal.ring r WHERE r.slot OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED)",
+        "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 "
+        "WHERE slot OPERATOR(pg_catalog.=) (SELECT r.slot FROM pgqueue_internal.ring r "
+        "WHERE r.slot OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED)",
         5, {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID}, nullptr};
     Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current),
                       TimestampTzGetDatum(row.filled), BoolGetDatum(row.condemned)};

@@ -16,7 +16,7 @@ Oid tables_owner() {
 
 void prepare(Statement *s) {
     if (s->plan != nullptr) return;
-    SPIPlanPtr plan = SPI_prepare(s->sql, s->n_args, s->types);
+    SPIPlanPtr plan = SPI_prepare_cursor(s->sql, s->n_args, s->types, s->replan ? CURSOR_OPT_CUSTOM_PLAN : 0);
     if (plan == nullptr || SPI_keepplan(plan) != 0)
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement of pgqueue: %s", SPI_result_code_string(SPI_result)));
     s->plan = plan;

@@ -12,6 +12,7 @@ struct Statement {
     int n_args;
     Oid types[statement_args];
     SPIPlanPtr plan;  // nullptr until first used
+    bool replan = false;  // for the values at hand, each time
 };
 
 // What a row handler may read; values by reference live until it returns.
@@ -23,8 +24,9 @@ struct ResultRow {
 
 using RowHandler = void (*)(void *arg, const ResultRow &row);
 
-// Runs the statement as the owner of the tables; each row it returns is handed to the handler (nullptr: none), which allocates in the caller's memory context. Returns the
-// number of rows. nulls: 'n' and ' ' for each argument, nullptr none.
+// Runs the statement as the owner of the tables; each row it returns is handed to the handler (nullptr: none), which
+// allocates in the caller's memory context. Returns the number of rows. nulls: 'n' and ' ' for each argument, nullptr
+// none.
 uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 // The same with the rights of the process.
 uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);

@@ -62,7 +62,8 @@ void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_d
 void remove_keys(TimestampTz at) {
     int64 removed = 0;
     pg::Outcome out = pg::run_limited([&] { removed = store::clean_keys(at); }, TopMemoryContext);
-    if (!out.ok && !pg::met_lock(out)) ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing dedup keys: %s", out.error.message));
+    if (!out.ok && !pg::met_lock(out))
+        ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing dedup keys: %s", out.error.message));
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
@@ -70,14 +71,17 @@ void remove_keys(TimestampTz at) {
 void tell_held_back(const store::CleanReport &report, uint32 kept) {
     dispatch::Database &d = dispatch::database(my_db);
     bool before = pg_atomic_read_u32(&d.cleaning_held_back) != 0;
-    uint32 held = kept | (report.condemning_held ? dispatch::condemning_held : 0) | (report.truncation_held ? dispatch::truncation_held : 0);
+    uint32 held = kept;
+    if (report.condemning_held) held |= dispatch::condemning_held;
+    if (report.truncation_held) held |= dispatch::truncation_held;
     if (held != 0 && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
     pg_atomic_write_u32(&d.holder_xmin, report.holder_xmin);
     pg_atomic_write_u32(&d.holder_pid, TransactionIdIsNormal(report.holder_xmin) ? static_cast<uint32>(pg::holder_of(report.holder_xmin)) : 0);
     pg_atomic_write_u32(&d.cleaning_held_back, held);
 }
 
-// What waits for its truncation is tried again soon: the scheduler starts a process for that (scheduler/housekeeping.cpp).
+// What waits for its truncation is tried again soon: the scheduler starts a process for that
+// (scheduler/housekeeping.cpp).
 void truncate_held_back() {
     const uint32 held = pg_atomic_read_u32(&dispatch::database(my_db).cleaning_held_back);
     if ((held & dispatch::truncation_held) == 0) return;

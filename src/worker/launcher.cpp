@@ -96,7 +96,8 @@ void see_databases(bool *seen) {
     table_endscan(scan);
 }
 
-// Looks at the databases there are and forgets those that are gone. False: somebody has the catalog locked, all stays as it is.
+// Looks at the databases there are and forgets those that are gone. False: somebody has the catalog locked, all stays
+// as it is.
 bool read_databases() {
     bool seen[dispatch::max_databases] = {};
     pg::Outcome out = pg::run_limited([&seen] { see_databases(seen); }, TopMemoryContext);

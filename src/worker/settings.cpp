@@ -21,8 +21,9 @@ constexpr Setting ours[] = {
     {"synchronous_commit", "off"},
     // An error is the end of a step, not of a process.
     {"exit_on_error", "off"},
-    // A user who holds a lock holds up no other: the step fails and is tried again later. Shorter than deadlock_timeout,
-    // so that we give way and the user's statement goes on. Each transaction has a limit of its own, never a longer one (pg/limited.hpp).
+    // A user who holds a lock holds up no other: the step fails and is tried again later. Shorter than
+    // deadlock_timeout, so that we give way and the user's statement goes on. Each transaction has a limit of its
+    // own, never a longer one (pg/limited.hpp).
     {"lock_timeout", "100ms"},
     // Limits that are meant for clients.
     {"statement_timeout", "0"},

@@ -54,9 +54,9 @@ bool follow_names() {
 // Queues whose pause is over go on; a row that somebody has in hands is left. Returns how many.
 uint64 resume_queues() {
     static constinit store::Statement resume{
-        "UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY("
-        "SELECT q.id FROM pgqueue_internal.queue q WHERE q.paused AND q.paused_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() "
-        "FOR NO KEY UPDATE SKIP LOCKED))",
+        "UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL "
+        "WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT q.id FROM pgqueue_internal.queue q WHERE q.paused AND "
+        "q.paused_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() FOR NO KEY UPDATE SKIP LOCKED))",
         0, {}, nullptr};
     return store::run_as_self(&resume, nullptr, nullptr, nullptr, nullptr);
 }

@@ -28,8 +28,9 @@ bool transact(const char *what, F &&fn) {
 // How long to wait after a transaction that failed: less when it met a lock, which somebody gives back at any moment.
 int64 wait_after_failure(int64 usual);
 
-// Does f(i) for n things, each in a transaction of its own. After some failures the others are not tried: the reason is not theirs, and they come first
-// the next time. left(i) is told of each that was not done. Returns how many failed.
+// Does f(i) for n things, each in a transaction of its own. After some failures the others are not tried: the reason
+// is not theirs, and they come first the next time. left(i) is told of each that was not done. Returns how many
+// failed.
 template <typename F, typename L>
 int transact_one_by_one(const char *what, int n, F &&f, L &&left) {
     constexpr int most_failures = 8;

@@ -35,7 +35,8 @@ pg::Deadline follow_topics(const pg::Moment &now) {
     followed = signature;
     Followed done{0, false};
     bool ok = transact("bring the topics of pg_background_queue in line with their settings", [&done] {
-        if (OidIsValid(get_extension_oid("pg_background_queue", true))) (void)store::run_as_self(&follow, nullptr, nullptr, read_followed, &done);
+        if (!OidIsValid(get_extension_oid("pg_background_queue", true))) return;
+        (void)store::run_as_self(&follow, nullptr, nullptr, read_followed, &done);
     });
     again = !ok || done.held > 0 ? now.in(USECS_PER_SEC) : done.more ? now.in(0) : never;
     return again;
