@@ -79,7 +79,7 @@ void add_delayed(const Case &c, Reasons *reasons) {
 
 void add_dependency(const Case &c, Reasons *reasons) {
     if ((c.row.flags & flag_waits) == 0) return;
-    store::Ids ids = store::awaited_by(c.row.ref.id);
+    store::Ids ids = store::all_awaited_by(c.row.ref.id);
     store::Batch batch = store::awaited_batch(c.row.ref.id);
     if (ids.count > 0)
         reasons->add({"dependency", ids.count == 1 ? psprintf("It waits for task " INT64_FORMAT ".", ids.items[0]) : psprintf("It waits for %d tasks, one of them is " INT64_FORMAT ".", ids.count, ids.items[0]),

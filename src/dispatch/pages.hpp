@@ -55,7 +55,7 @@ struct Hint {
 };
 
 struct Delta {
-    SlotNo queue;
+    SlotNo slot;  // of a queue; of a namespace for its edges
     int8 from;  // Status, -1 none (a new row)
     int8 to;    // Status, -1 none (a removed row)
     int32 count;

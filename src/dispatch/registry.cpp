@@ -112,9 +112,8 @@ SlotNo ensure_database(Oid oid) {
     return -1;
 }
 
-namespace {
-
 SlotNo find_namespace(SlotNo db, int32 ns_id) {
+    begin_use();
     SlotNo found = -1;
     each_namespace(db, [&](SlotNo ns) {
         const Namespace &e = map.namespaces[ns];
@@ -122,6 +121,8 @@ SlotNo find_namespace(SlotNo db, int32 ns_id) {
     });
     return found;
 }
+
+namespace {
 
 // A free place in the list of a database's namespaces; -1 none. Registry lock held.
 int free_place(const Database &d) {

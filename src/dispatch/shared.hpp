@@ -28,7 +28,7 @@ constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
-constexpr int settle_posts = 256;
+constexpr int settle_posts = 1024;
 constexpr int ticker_posts = 64;
 
 // Tasks of one priority in a lane.
@@ -41,6 +41,8 @@ struct PriorityList {
 // Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
 constexpr int unhinted = status_count;
 constexpr int count_kinds = status_count + 1;
+// A delta of this kind is of the open edges of a namespace; its slot is the namespace's.
+constexpr int edges = count_kinds;
 
 // Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does not exist: nobody takes
 // them, and it is in no source.
@@ -142,6 +144,8 @@ struct Namespace {
     uint64 drop;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
+    pg_atomic_uint64 edges;  // open edges, int64 as two's complement (dispatch/edges.hpp)
+    pg_atomic_uint64 edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     Slab groups, group_nodes;

@@ -12,6 +12,7 @@ struct Statement {
     int n_args;
     Oid types[statement_args];
     SPIPlanPtr plan;  // nullptr until first used
+    bool as_of_active = false;  // it reads, and sees what the active snapshot sees
 };
 
 // What a row handler may read; values by reference live until it returns.

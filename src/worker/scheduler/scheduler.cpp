@@ -1,6 +1,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/awaited.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -58,6 +59,7 @@ void at_exit(int, Datum) {
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
     // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
     if (busy || owes_expiry()) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (owes_settling()) dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u64(&d.failing.since, 0);

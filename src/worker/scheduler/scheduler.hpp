@@ -59,6 +59,7 @@ pg::Deadline reconcile(const pg::Moment &now);
 
 // dependencies.cpp: tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
+bool owes_settling();  // only this process knows of tasks that are to be looked at
 
 // configure.cpp: copies of the configuration, and changes of roles and handlers.
 bool load_configuration();  // raises inside a transaction, else tells
