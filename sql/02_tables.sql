@@ -33,7 +33,13 @@ CREATE TABLE pgqueue_internal.namespace (
     max_depth bigint,
     paused boolean NOT NULL DEFAULT false,
     description text,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Parts of what all namespaces share: NULL the fair part, above 0 a number of pgqueue_admin's, below 0 one of the owner's (src/core/share.hpp).
+    max_leases integer,
+    max_groups integer,
+    max_queues integer,
+    max_priorities integer,
+    max_dependencies integer
 );
 
 -- role 0 stands for the word public: every pgqueue_user.

@@ -3,7 +3,9 @@
 
 CREATE VIEW pgqueue.namespace WITH (security_barrier) AS
 SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running, n.max_depth, n.paused,
-    n.description, n.created_at
+    n.description, n.created_at,
+    abs(n.max_leases) AS max_leases, abs(n.max_groups) AS max_groups, abs(n.max_queues) AS max_queues,
+    abs(n.max_priorities) AS max_priorities, abs(n.max_dependencies) AS max_dependencies
 FROM pgqueue_internal.namespace n
 WHERE pgqueue_internal.may(n.id, 'see');
 COMMENT ON VIEW pgqueue.namespace IS 'one row for each namespace';
@@ -15,6 +17,11 @@ COMMENT ON COLUMN pgqueue.namespace.max_depth IS 'most unfinished tasks; NULL un
 COMMENT ON COLUMN pgqueue.namespace.paused IS 'nothing of it starts';
 COMMENT ON COLUMN pgqueue.namespace.description IS 'free text';
 COMMENT ON COLUMN pgqueue.namespace.created_at IS 'created';
+COMMENT ON COLUMN pgqueue.namespace.max_leases IS 'most leases of outside workers at once; NULL the fair part';
+COMMENT ON COLUMN pgqueue.namespace.max_groups IS 'most groups with tasks at once; NULL the fair part';
+COMMENT ON COLUMN pgqueue.namespace.max_queues IS 'most queues; NULL the fair part';
+COMMENT ON COLUMN pgqueue.namespace.max_priorities IS 'most priorities with ready tasks at once; NULL the fair part';
+COMMENT ON COLUMN pgqueue.namespace.max_dependencies IS 'most dependencies of waiting tasks at once; NULL the fair part';
 
 -- Owners see every grant of theirs, others those to their own roles.
 CREATE VIEW pgqueue.namespace_grant WITH (security_barrier) AS
@@ -36,7 +43,8 @@ COMMENT ON COLUMN pgqueue.namespace_grant.granted_at IS 'when';
 CREATE FUNCTION pgqueue_internal.shown_namespace(namespace_id integer) RETURNS pgqueue.namespace
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT n.name, pgqueue_internal.role_name(n.owner, n.owner_name), n.weight, n.max_running, n.max_depth, n.paused, n.description, n.created_at
+    SELECT n.name, pgqueue_internal.role_name(n.owner, n.owner_name), n.weight, n.max_running, n.max_depth, n.paused, n.description, n.created_at,
+        abs(n.max_leases), abs(n.max_groups), abs(n.max_queues), abs(n.max_priorities), abs(n.max_dependencies)
     FROM pgqueue_internal.namespace n
     WHERE n.id = shown_namespace.namespace_id;
 END;
@@ -111,6 +119,51 @@ BEGIN
         max_depth = nullif(coalesce(new_max_depth, n.max_depth), 0),
         paused = coalesce(new_paused, n.paused),
         description = nullif(coalesce(new_description, n.description), '')
+    WHERE n.id = namespace_id;
+END
+$$;
+
+-- A part of what all share after a change; wished NULL: no change, zero: the fair part. A member of pgqueue_admin sets
+-- any number. Others lower it: to no more than the present number, beside the fair part unless pgqueue_admin has set
+-- that number. 42501 for more.
+CREATE FUNCTION pgqueue_internal.changed_share(namespace_name text, setting text, present integer, wished integer,
+    is_admin boolean) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.check_range(setting, wished, 0, NULL);
+    IF is_admin AND wished IS NOT NULL THEN
+        RETURN nullif(wished, 0);
+    END IF;
+    IF wished IS NULL OR wished = abs(coalesce(present, 0)) THEN
+        RETURN present;
+    END IF;
+    IF present IS NOT NULL AND (wished = 0 OR wished > abs(present)) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('permission denied to raise %s of namespace "%s"', setting, namespace_name),
+            DETAIL = format('It is %s; the owner of a namespace can only lower it.', abs(present)),
+            HINT = format('A member of pgqueue_admin raises it: SELECT pgqueue.update_namespace(%L, %s => %s);',
+                namespace_name, setting, wished);
+    END IF;
+    RETURN CASE WHEN present > 0 THEN wished ELSE -wished END;
+END
+$$;
+
+-- Changes the parts that are not NULL.
+CREATE FUNCTION pgqueue_internal.patch_shares(namespace_id integer, new_max_leases integer, new_max_groups integer, new_max_queues integer,
+    new_max_priorities integer, new_max_dependencies integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_admin boolean := pg_has_role(pgqueue_internal.caller(), 'pgqueue_admin', 'USAGE');
+BEGIN
+    IF num_nonnulls(new_max_leases, new_max_groups, new_max_queues, new_max_priorities, new_max_dependencies) = 0 THEN
+        RETURN;
+    END IF;
+    UPDATE pgqueue_internal.namespace n
+    SET max_leases = pgqueue_internal.changed_share(n.name, 'max_leases', n.max_leases, new_max_leases, is_admin),
+        max_groups = pgqueue_internal.changed_share(n.name, 'max_groups', n.max_groups, new_max_groups, is_admin),
+        max_queues = pgqueue_internal.changed_share(n.name, 'max_queues', n.max_queues, new_max_queues, is_admin),
+        max_priorities = pgqueue_internal.changed_share(n.name, 'max_priorities', n.max_priorities, new_max_priorities, is_admin),
+        max_dependencies = pgqueue_internal.changed_share(n.name, 'max_dependencies', n.max_dependencies, new_max_dependencies, is_admin)
     WHERE n.id = namespace_id;
 END
 $$;

@@ -1,6 +1,7 @@
 -- The functions that manage namespaces, each a body here and its entry in schema pgqueue.
 
-CREATE FUNCTION pgqueue_internal.create_namespace(namespace text, weight integer, max_running integer, max_depth bigint, description text)
+CREATE FUNCTION pgqueue_internal.create_namespace(namespace text, weight integer, max_running integer, max_depth bigint, description text,
+    max_leases integer, max_groups integer, max_queues integer, max_priorities integer, max_dependencies integer)
 RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -13,18 +14,22 @@ BEGIN
     target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name),
         pgqueue_internal.namespace_id(namespace_name));
     PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, NULL, description);
+    PERFORM pgqueue_internal.patch_shares(target, max_leases, max_groups, max_queues, max_priorities, max_dependencies);
     RETURN pgqueue_internal.shown_namespace(target);
 END
 $$;
 
 CREATE FUNCTION pgqueue.create_namespace(namespace text, weight integer DEFAULT NULL, max_running integer DEFAULT NULL,
-    max_depth bigint DEFAULT NULL, description text DEFAULT NULL) RETURNS pgqueue.namespace
+    max_depth bigint DEFAULT NULL, description text DEFAULT NULL, max_leases integer DEFAULT NULL,
+    max_groups integer DEFAULT NULL, max_queues integer DEFAULT NULL, max_priorities integer DEFAULT NULL,
+    max_dependencies integer DEFAULT NULL) RETURNS pgqueue.namespace
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_namespace IS
 'creates (the caller owns it) or updates';
 
 CREATE FUNCTION pgqueue_internal.update_namespace(namespace text, weight integer, max_running integer, max_depth bigint, paused boolean,
-    description text, owner text, rename_to text)
+    description text, owner text, rename_to text, max_leases integer, max_groups integer, max_queues integer,
+    max_priorities integer, max_dependencies integer)
 RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -33,11 +38,13 @@ BEGIN
     PERFORM pgqueue_internal.check_call('update_namespace', true);
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(namespace));
     PERFORM pgqueue_internal.require(target, 'owner');
-    IF num_nonnulls(weight, max_running, max_depth, paused, description, owner, rename_to) = 0 THEN
+    IF num_nonnulls(weight, max_running, max_depth, paused, description, owner, rename_to, max_leases, max_groups,
+        max_queues, max_priorities, max_dependencies) = 0 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
             HINT = 'Give at least one setting to change.';
     END IF;
     PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, paused, description);
+    PERFORM pgqueue_internal.patch_shares(target, max_leases, max_groups, max_queues, max_priorities, max_dependencies);
     IF rename_to IS NOT NULL THEN
         PERFORM pgqueue_internal.rename_namespace(target, rename_to);
     END IF;
@@ -50,7 +57,10 @@ $$;
 
 CREATE FUNCTION pgqueue.update_namespace(namespace text, weight integer DEFAULT NULL, max_running integer DEFAULT NULL,
     max_depth bigint DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL, owner text DEFAULT NULL,
-    rename_to text DEFAULT NULL) RETURNS pgqueue.namespace
+    rename_to text DEFAULT NULL, max_leases integer DEFAULT NULL,
+    max_groups integer DEFAULT NULL, max_queues integer DEFAULT NULL, max_priorities integer DEFAULT NULL,
+    max_dependencies integer DEFAULT NULL)
+    RETURNS pgqueue.namespace
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_namespace IS
 'patches what is given; nothing given 22023';

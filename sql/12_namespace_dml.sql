@@ -21,6 +21,7 @@ BEGIN
             HINT = 'Change it with UPDATE, or with create_namespace, which creates or updates.';
     END IF;
     PERFORM pgqueue_internal.patch_namespace(target, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description);
+    PERFORM pgqueue_internal.patch_shares(target, NEW.max_leases, NEW.max_groups, NEW.max_queues, NEW.max_priorities, NEW.max_dependencies);
     IF NEW.owner IS NOT NULL THEN
         PERFORM pgqueue_internal.give_namespace(target, NEW.owner);
     END IF;
@@ -47,6 +48,12 @@ BEGIN
         CASE WHEN NEW.max_depth IS DISTINCT FROM OLD.max_depth THEN coalesce(NEW.max_depth, 0) END,
         CASE WHEN NEW.paused IS DISTINCT FROM OLD.paused THEN coalesce(NEW.paused, false) END,
         CASE WHEN NEW.description IS DISTINCT FROM OLD.description THEN coalesce(NEW.description, '') END);
+    PERFORM pgqueue_internal.patch_shares(target,
+        CASE WHEN NEW.max_leases IS DISTINCT FROM OLD.max_leases THEN coalesce(NEW.max_leases, 0) END,
+        CASE WHEN NEW.max_groups IS DISTINCT FROM OLD.max_groups THEN coalesce(NEW.max_groups, 0) END,
+        CASE WHEN NEW.max_queues IS DISTINCT FROM OLD.max_queues THEN coalesce(NEW.max_queues, 0) END,
+        CASE WHEN NEW.max_priorities IS DISTINCT FROM OLD.max_priorities THEN coalesce(NEW.max_priorities, 0) END,
+        CASE WHEN NEW.max_dependencies IS DISTINCT FROM OLD.max_dependencies THEN coalesce(NEW.max_dependencies, 0) END);
     IF NEW.namespace IS DISTINCT FROM OLD.namespace THEN
         PERFORM pgqueue_internal.rename_namespace(target, NEW.namespace);
     END IF;

@@ -70,8 +70,10 @@ BEGIN
     WHERE n.id <= 3 AND n.id <> NEW.id AND n.name = NEW.name
         AND NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = n.id);
     UPDATE pgqueue_internal.namespace n
-    SET (name, weight, max_running, max_depth, paused, description, created_at)
-      = (NEW.name, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description, NEW.created_at),
+    SET (name, weight, max_running, max_depth, paused, description, created_at,
+         max_leases, max_groups, max_queues, max_priorities, max_dependencies)
+      = (NEW.name, NEW.weight, NEW.max_running, NEW.max_depth, NEW.paused, NEW.description, NEW.created_at,
+         NEW.max_leases, NEW.max_groups, NEW.max_queues, NEW.max_priorities, NEW.max_dependencies),
         owner = CASE WHEN n.id = 2 THEN n.owner ELSE NEW.owner END,
         owner_name = CASE WHEN n.id = 2 THEN n.owner_name ELSE NEW.owner_name END
     WHERE n.id = NEW.id AND n.id <= 3;

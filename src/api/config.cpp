@@ -47,7 +47,7 @@ void note_namespace(int32 ns_id) {
     dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
     if (n == nullptr || db < 0) return;
     dispatch::ensure_namespace(db, n->id);
-    dispatch::note_namespace_config(db, {n->id, n->weight, n->max_running, n->paused});
+    dispatch::note_namespace_config(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
 }
 
 void note_namespace_gone(int32 ns_id) {

@@ -15,6 +15,7 @@ void configure_namespace(SlotNo db, const NamespaceConfig &config) {
         map.namespaces[ns].weight = Max(config.weight, 1);
         map.namespaces[ns].max_running = config.max_running;
         map.namespaces[ns].paused = config.paused;
+        map.namespaces[ns].shares = config.shares;
         revise_namespace_locked(ns);
     });
 }

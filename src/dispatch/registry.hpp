@@ -14,6 +14,7 @@ struct NamespaceConfig {
     int32 weight;
     int32 max_running;  // 0 none
     bool paused;
+    Shares shares;
 };
 struct QueueConfig {
     int32 queue_id;

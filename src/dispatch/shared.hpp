@@ -12,6 +12,7 @@
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
 #include "core/moment.hpp"
+#include "core/share.hpp"
 #include "core/status.hpp"
 #include "dispatch/holders.hpp"
 #include "dispatch/pages.hpp"
@@ -140,6 +141,7 @@ struct Namespace {
     int32 weight;
     int32 max_running;       // 0 none
     bool paused;
+    Shares shares;           // its parts of what all namespaces share
     pg_atomic_uint32 dropped;  // as of a queue
     uint64 drop;
     pg_atomic_uint32 running;

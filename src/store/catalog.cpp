@@ -143,6 +143,8 @@ void read_namespace(Cache *into, const RowReader &r) {
     n->max_running = static_cast<int32>(r.integer(6));
     n->max_depth = r.integer(7);
     n->paused = r.boolean(8);
+    auto share = [&r](int column) { return static_cast<Share>(r.integer(column)); };
+    n->shares = {share(11), share(12), share(13), share(14), share(15)};
 }
 
 void read_queue(Cache *into, const RowReader &r) {

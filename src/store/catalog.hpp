@@ -3,6 +3,7 @@
 // transaction ends.
 #pragma once
 #include "core/backoff.hpp"
+#include "core/share.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
@@ -18,6 +19,7 @@ struct NamespaceInfo {
     int32 max_running;  // 0 none
     int64 max_depth;    // 0 none
     bool paused;
+    Shares shares;
 };
 
 // Intervals in microseconds; a month counts 30 days.

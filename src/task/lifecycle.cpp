@@ -76,7 +76,7 @@ SlotNo slot_of(const store::QueueInfo &queue) {
     if (!dispatch::map.queues[slot].configured) {
         dispatch::configure_queue(slot, config_of(queue));
         if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
-            dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused});
+            dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
     }
     return slot;
 }

@@ -69,6 +69,7 @@ Rules that hold everywhere:
 - `?` after an argument: its default is NULL, which means "not given": the default when something is created, no change when it is updated.
 - Zero switches off: `ttl`, `run_limit` `'0'`, `max_running`, `max_depth`, `rate_limit`, `group_rate_limit` 0, `dead_letter` `''`. The exception is
   `retention`: `'0'` is for ever, NULL follows `ttl`.
+- Zero returns to the fair part, at most half of what is not others': `max_leases`, `max_groups`, `max_queues`, `max_priorities`, `max_dependencies`.
 - Singular functions take one and return one; plural ones take arrays and return a row for each element, in their order.
 - `namespace` NULL: for names the session's setting `pgqueue.namespace`, for ids the namespace of the task.
 - Names are trimmed and lower-cased; they begin with a letter and have at most 64 letters, digits, `_` and `-`.
@@ -167,6 +168,7 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | 42710 | exists already (rename; INSERT into a view) |
 | 42939 | the reserved name `pgqueue` |
 | 53200 | no room in the dispatcher's shared memory: raise `pgqueue.dispatch_memory` |
+| 53400 | the namespace has its part of what all share: `max_queues`, `max_groups`, `max_priorities`, `max_dependencies` |
 | 55000 | the library is not preloaded; the task is in a state that does not allow it; a task that changes itself |
 | 55006 | the task is retained, or the queue has retained tasks |
 

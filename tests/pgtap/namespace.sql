@@ -39,6 +39,40 @@ SELECT results_eq($$SELECT namespace, owner, paused FROM pgqueue.update_namespac
     $$VALUES ('shop', 'pgqueue_admin', false)$$, 'renames and gives away');
 SELECT is((SELECT namespace FROM pgqueue.update_namespace('shop', rename_to => 'shop')), 'shop', 'the same name is no error');
 
+-- Parts of what all share (T2 to T6).
+SELECT results_eq($$SELECT max_leases, max_groups, max_queues, max_priorities, max_dependencies FROM pgqueue.get_namespace('shop')$$,
+    'VALUES (NULL::integer, NULL::integer, NULL::integer, NULL::integer, NULL::integer)', 'NULL: the fair part (T3, T4)');
+SELECT results_eq($$SELECT max_leases, max_groups, max_queues, max_priorities, max_dependencies
+    FROM pgqueue.update_namespace('shop', max_leases => 50, max_groups => 4, max_queues => 3, max_priorities => 2, max_dependencies => 1)$$,
+    'VALUES (50, 4, 3, 2, 1)', 'pgqueue_admin sets any number');
+SELECT results_eq($$SELECT max_leases, max_groups FROM pgqueue.update_namespace('shop', max_groups => 0)$$, 'VALUES (50, NULL::integer)',
+    'zero returns to the fair part, what is not given stays');
+SELECT throws_ok(format($$SELECT pgqueue.update_namespace('shop', %s => -1)$$, setting), '22023', format('"%s" is out of range: -1', setting), 'a negative part')
+FROM unnest('{max_leases,max_groups,max_queues,max_priorities,max_dependencies}'::text[]) setting;
+SELECT results_eq($$SELECT max_leases, max_dependencies FROM pgqueue.create_namespace('parts', max_leases => 5, max_dependencies => 2147483647)$$,
+    'VALUES (5, 2147483647)', 'create_namespace takes them too');
+CREATE ROLE share_owner;
+GRANT pgqueue_user TO share_owner;
+SELECT pgqueue.update_namespace('shop', owner => 'share_owner') \g /dev/null
+SET LOCAL ROLE share_owner;
+SELECT throws_ok(format($$SELECT pgqueue.update_namespace('shop', max_leases => %s)$$, wished), '42501', 'permission denied to raise max_leases of namespace "shop"',
+    'the owner does not raise it, nor returns to the fair part') FROM unnest('{51,0}'::integer[]) wished;
+SELECT throws_ok($$UPDATE pgqueue.namespace SET max_leases = NULL WHERE namespace = 'shop'$$, '42501', NULL, 'nor by UPDATE');
+SELECT results_eq($$SELECT max_leases, max_groups FROM pgqueue.update_namespace('shop', max_leases => 50, max_groups => 0)$$, 'VALUES (50, NULL::integer)',
+    'the same is no change');
+SELECT is((pgqueue.update_namespace('shop', max_leases => 20)).max_leases, 20, 'the owner lowers a number');
+SELECT is((pgqueue.update_namespace('shop', max_groups => 1000)).max_groups, 1000, 'and the fair part');
+SELECT throws_ok($$SELECT pgqueue.update_namespace('shop', max_groups => 1001)$$, '42501', NULL, 'but never raises it');
+RESET ROLE;
+SELECT results_eq($$SELECT max_leases, max_groups FROM pgqueue_internal.namespace WHERE name = 'shop'$$, 'VALUES (20, -1000)',
+    'a number of the owner''s holds beside the fair part, one below that of pgqueue_admin instead of it');
+SELECT is((pgqueue.update_namespace('shop', max_groups => 1000)).max_groups, 1000, 'pgqueue_admin makes it its own');
+SELECT results_eq($$UPDATE pgqueue.namespace SET max_groups = 7, max_queues = NULL WHERE namespace = 'shop' RETURNING max_leases, max_groups, max_queues$$,
+    'VALUES (20, 7, NULL::integer)', 'by UPDATE; NULL means the fair part');
+SELECT results_eq($$INSERT INTO pgqueue.namespace (namespace, max_priorities) VALUES ('parts2', 9) RETURNING max_leases, max_priorities$$, 'VALUES (NULL::integer, 9)', 'by INSERT');
+SELECT pgqueue.delete_namespace(n) FROM unnest('{parts,parts2}'::text[]) n \g /dev/null
+SELECT pgqueue.update_namespace('shop', owner => 'pgqueue_admin') \g /dev/null
+
 -- get_namespace.
 SELECT is((SELECT namespace FROM pgqueue.get_namespace()), 'default', 'NULL: the current one');
 SET LOCAL pgqueue.namespace = 'shop';

@@ -54,7 +54,7 @@ bool load_configuration() {
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {
             dispatch::ensure_namespace(self.db, n.id);
-            dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused});
+            dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused, n.shares});
         }
     };
     // What a commit writes while the tables are read is newer.
