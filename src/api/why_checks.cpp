@@ -1,6 +1,7 @@
 #include "api/why.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/outside.hpp"
 #include "store/dependencies.hpp"
 #include "store/identity.hpp"
@@ -126,6 +127,12 @@ void add_no_handler(const Case &c, Reasons *reasons) {
 // In its group a task waits for those before it, whatever keeps the first of them.
 void add_group(const Case &c, Reasons *reasons) {
     if (c.row.group == 0) return;
+    if (dispatch::is_left_out(c.slot, c.row.ref.id)) {
+        if (dispatch::map.namespaces[dispatch::map.queues[c.slot].ns].groups_short)
+            return reasons->add({"share_used_up", psprintf("Namespace \"%s\" has its part of the memory for groups; the task waits in the table, and comes in the order of its id.", c.ns->name),
+                                 psprintf("SELECT message, hint FROM pgqueue.health WHERE problem = 'share_used_up' AND namespace = %s;", quoted(c.ns->name))});
+        return reasons->add({"not_loaded", "The dispatcher is reading the tasks of groups of its namespace."});
+    }
     dispatch::GroupLook g = dispatch::look_at_group(c.slot, c.row.group, c.row.ref.id);
     if (g.running >= g.max_running) reasons->add({"group", psprintf("%d tasks of its group are held, group_max_running is %d.", g.running, g.max_running), raise_in_queue(c, "group_max_running")});
     if (g.before > 0)

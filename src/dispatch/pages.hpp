@@ -107,6 +107,7 @@ struct PageList {
 // Entries of one size in pages of their own, those with a free place first.
 struct Slab {
     PageNo first, last;
+    int32 pages, used;  // entries used
 };
 
 // A task that waits in its group.

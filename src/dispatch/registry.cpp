@@ -145,6 +145,9 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     e.db = db;
     e.ns_id = ns_id;
     e.weight = 1;
+    // While the rows are read nobody knows what stands before a task.
+    e.groups_upto = state_of(db) == DbState::Loading ? 0 : INT64_MAX;
+    e.groups_missed = INT64_MAX;
     e.used = true;
     d.ns[place] = made;
     pg_write_barrier();

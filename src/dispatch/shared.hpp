@@ -151,7 +151,10 @@ struct Namespace {
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     Slab groups, group_nodes;
-    PageNo deferred, deferred_last;  // hints of tasks with a group key that came while the database was loading
+    int64 groups_upto;       // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
+    int64 groups_missed;     // the least id that was left out since the scheduler began to read, INT64_MAX none
+    bool groups_short;       // the reason is memory, or max_groups
+    bool groups_blocked;     // there was no room when they were read last
     bool idle_groups;        // some exist only for their token buckets
 };
 
@@ -206,7 +209,6 @@ struct Database {
     pg_atomic_uint64 wake_at;        // monotonic time of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
-    pg_atomic_uint32 groups_torn;    // a group found no memory: no group takes tasks until the rebuild
     pg_atomic_uint32 reload;         // configuration changed
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
     pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped

@@ -267,6 +267,20 @@ void forget_all() {
     packed.out_of_pages = false;
 }
 
+// What found no page may be of a group, whose order the next ones must not break.
+void leave_out_groups() {
+    int64 least = INT64_MAX;
+    for (int i = 0; i < tasks.count; i++) {
+        const Hint &h = tasks.items[i].hint;
+        SlotNo ns = map.queues[map.lanes[h.lane].queue].ns;
+        if (h.group != 0) least = Min(least, h.ref.id);
+        bool last = i + 1 == tasks.count || map.queues[map.lanes[tasks.items[i + 1].hint.lane].queue].ns != ns;
+        if (!last || least == INT64_MAX) continue;
+        leave_out_from(ns, least);
+        least = INT64_MAX;
+    }
+}
+
 // After a quiet time: the scheduler looks in a while whether anything was forgotten.
 void note_change() {
     constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
@@ -286,8 +300,7 @@ void at_commit() {
         leave_groups();
         note_change();
         if (packed.out_of_pages) {
-            // What found no page may be of a group, whose order the next ones must not break.
-            pg_atomic_write_u32(&database(my_db).groups_torn, 1);
+            leave_out_groups();
             pg_atomic_write_u32(&database(my_db).lost, 1);
             wake_scheduler(my_db);
         }

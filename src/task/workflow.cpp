@@ -5,6 +5,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "task/lifecycle.hpp"
+#include "task/share.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -53,15 +54,19 @@ DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
     return released ? DependencyEnd::Good : DependencyEnd::Bad;
 }
 
+EdgeShare edge_share(const store::NamespaceInfo &ns, SlotNo slot) {
+    int64 used = dispatch::edges_of(slot), free = Max(edges_at_most - used - dispatch::edges_beside(slot), 0);
+    return {used, free, share_limit(ns.shares.dependencies, used, free)};
+}
+
 void ask_for_edges(const store::NamespaceInfo &ns, int64 count) {
     SlotNo db = dispatch::find_database(MyDatabaseId);
     if (count <= 0 || db < 0) return;
     SlotNo slot = dispatch::ensure_namespace(db, ns.id);
-    int64 open = dispatch::edges_of(slot), most = (edges_at_most - dispatch::edges_beside(slot)) / 2;
-    if (open + count > most)
-        ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("namespace \"%s\" has too many dependencies", ns.name),
-                errdetail(INT64_FORMAT " are open and " INT64_FORMAT " more were asked for; at most " INT64_FORMAT " may be.", open, count, most),
-                errhint("Have many tasks wait for a batch (batch_key, depends_on_batch): that needs no dependency for each pair."));
+    EdgeShare share = edge_share(ns, slot);
+    if (share.used + count > share.limit)
+        share_used_up(ns, {"dependencies of waiting tasks", "max_dependencies", ns.shares.dependencies, share.used, share.free,
+                           "Have many tasks wait for a batch (batch_key, depends_on_batch) instead of for each other."});
     dispatch::ask_for_edges(slot, count);
 }
 

@@ -39,6 +39,7 @@ struct Scan {
     Snapshot snapshot;
     int64 *counts;       // of this rebuild, by queue slot and status
     int64 *edges;        // the same of open edges, by namespace slot
+    int64 *groups;       // by namespace slot: the least id of a waiting task with a group key, INT64_MAX none
     bool awaited_known;  // the edges are counted for their tasks already
     int64 retained;      // rows seen
     uint32 unwatched;    // of them without an entry
@@ -139,6 +140,9 @@ bool on_row(void *, const store::TaskRow &row) {
         if (due <= GetCurrentStatementStartTimestamp()) due = 0;
         if (dispatch::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
+        // Those of groups are read afterwards, in their order; only their end is noted now.
+        int64 *least = &scan.groups[map.queues[scan.last_queue].ns];
+        if (group != 0) *least = Min(*least, row.ref.id);
         dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
     } else if (row.status == Status::Retained) {
         if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
@@ -210,7 +214,8 @@ int64 *counters(Size n) { return static_cast<int64 *>(MemoryContextAllocZero(sel
 void forget_counters() {
     pfree(scan.counts);
     pfree(scan.edges);
-    scan.counts = scan.edges = nullptr;
+    pfree(scan.groups);
+    scan.counts = scan.edges = scan.groups = nullptr;
 }
 
 // One attempt. False: the rows could not be read, memory is as far as it came.
@@ -226,6 +231,8 @@ bool read_again() {
     scan.awaited_known = pg_atomic_read_u32(&d.awaited_known) != 0;
     scan.counts = counters(dispatch::count_kinds * static_cast<Size>(map.shared->n_queues));
     scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
+    scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
+    for (int i = 0; i < map.shared->n_namespaces; i++) scan.groups[i] = INT64_MAX;
     if (!transact("read its tasks", [] { scan_rows(); })) {
         forget_counters();
         return false;
@@ -235,7 +242,7 @@ bool read_again() {
     pg_memory_barrier();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
-    dispatch::open_groups(self.db);
+    dispatch::open_groups(self.db, scan.groups);
     pg_atomic_write_u32(&d.unwatched, scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);

@@ -229,7 +229,8 @@ pg::Deadline turn() {
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
     bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
-    if (room || dispatch::may_read_groups_again(self.db)) next = Min(next, read_lost(now));
+    if (room) next = Min(next, read_lost(now));
+    next = Min(next, read_groups(now));
     next = Min(next, dispatch::sweep_groups(self.db, now));
     next = Min(next, free_places(now));
     next = Min(next, settle_dependencies(now));
