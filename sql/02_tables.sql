@@ -275,9 +275,10 @@ CREATE TABLE pgqueue_internal.dedup (
 CREATE TABLE pgqueue_internal.dependency (
     awaited bigint NOT NULL,
     task_id bigint NOT NULL,
+    namespace_id integer NOT NULL,      -- of both
     PRIMARY KEY (awaited, task_id)
 ) USING heap;
-CREATE INDEX dependency_task ON pgqueue_internal.dependency (task_id);
+CREATE INDEX dependency_task ON pgqueue_internal.dependency (task_id, awaited);
 
 -- Unfinished tasks of batches, and tasks that wait until a batch has none.
 CREATE TABLE pgqueue_internal.batch_member (
@@ -291,4 +292,4 @@ CREATE TABLE pgqueue_internal.batch_waiter (
     namespace_id integer NOT NULL,
     batch_key text COLLATE "C" NOT NULL
 ) USING heap;
-CREATE INDEX batch_waiter_key ON pgqueue_internal.batch_waiter (namespace_id, batch_key);
+CREATE INDEX batch_waiter_key ON pgqueue_internal.batch_waiter (namespace_id, batch_key, task_id);

@@ -246,6 +246,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     if (t.dedup_key != nullptr && !is_still(fcinfo, t.queue_id)) return false;
     if (c.pending.count == 0) return true;
     check_depth(*ns, q, 1);
+    task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()));
     task::create(q, {&room, 1});
     task::begin_waiting(workflow, {&room, 1});
     return true;
@@ -320,6 +321,7 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     }
     if (g.keys.given && !is_still(fcinfo, first.queue_id)) return false;
     check_depth(*ns, q, c.pending.count);
+    task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()) * c.pending.count);
     std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
     task::create(q, tasks);
     task::begin_waiting(workflow, tasks);

@@ -15,6 +15,7 @@
 #include "store/holders.hpp"
 #include "store/identity.hpp"
 #include "store/rows.hpp"
+#include "task/workflow.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -62,7 +63,7 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &no
     if (uint32 n = dispatch::in_loop(d.scheduler_deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
                    .since = shown(&d.scheduler_deaths.first, now)});
-    if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0)
+    if (pg_atomic_read_u32(&d.lost) != 0)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
 }
 
@@ -251,11 +252,31 @@ void put_shares(ReturnSetInfo *info, dispatch::SlotNo no, const char *name) {
                    .ns_id = ns.ns_id});
 }
 
+// Its tasks wait for memory for groups, or it is near the limit of its dependencies.
+void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
+    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+    const char *name = quote_literal_cstr(known.name);
+    if (ns.groups_short)
+        put(info, {.severity = "warning", .word = "share_used_up",
+                   .message = psprintf("namespace \"%s\" has its part of the memory for groups, with %d groups; further tasks with a group key wait in the table",
+                                       known.name, ns.groups.used),
+                   .hint = psprintf("Work on its tasks, or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_groups => %d);", name, ns.groups.used * 2 + 1),
+                   .ns_id = ns.ns_id});
+    task::EdgeShare open = task::edge_share(known, no);
+    if (open.used > 0 && open.used >= open.limit / 10 * 9)
+        put(info, {.severity = "warning", .word = "share_used_up",
+                   .message = psprintf("namespace \"%s\" has " INT64_FORMAT " dependencies of waiting tasks, its limit is " INT64_FORMAT, known.name, open.used, open.limit),
+                   .hint = psprintf("Work on what its tasks wait for, or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_dependencies => " INT64_FORMAT ");",
+                                    name, open.limit * 2),
+                   .ns_id = ns.ns_id});
+}
+
 void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     const dispatch::Namespace &ns = dispatch::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
     if (known == nullptr) return;
     if (!ns.paused) put_shares(info, no, known->name);
+    put_more_shares(info, no, *known);
     auto running = static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running)));
     int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
     if (ready > 0)

@@ -1,6 +1,7 @@
 // What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests (tests/lib/invariants.sql).
 #include "api/call.hpp"
 
+#include "dispatch/edges.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -31,6 +32,7 @@ void put_namespaces(ReturnSetInfo *info, dispatch::SlotNo db) {
     dispatch::each_namespace(db, [info](dispatch::SlotNo no) {
         dispatch::Namespace &ns = dispatch::map.namespaces[no];
         put(info, {"namespace", ns.ns_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&ns.running))});
+        put(info, {"edges", ns.ns_id, 0, 0, 0, dispatch::edges_of(no)});
     });
 }
 

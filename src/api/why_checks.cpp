@@ -1,6 +1,7 @@
 #include "api/why.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/wake.hpp"
 #include "executor/handler.hpp"
@@ -82,7 +83,7 @@ void add_delayed(const Case &c, Reasons *reasons) {
 
 void add_dependency(const Case &c, Reasons *reasons) {
     if ((c.row.flags & flag_waits) == 0) return;
-    store::Ids ids = store::awaited_by(c.row.ref.id);
+    store::Ids ids = store::all_awaited_by(c.row.ref.id);
     store::Batch batch = store::awaited_batch(c.row.ref.id);
     if (ids.count > 0)
         reasons->add({"dependency", ids.count == 1 ? psprintf("It waits for task " INT64_FORMAT ".", ids.items[0]) : psprintf("It waits for %d tasks, one of them is " INT64_FORMAT ".", ids.count, ids.items[0]),
@@ -142,6 +143,12 @@ void add_no_handler(const Case &c, Reasons *reasons) {
 // In its group a task waits for those before it, whatever keeps the first of them.
 void add_group(const Case &c, Reasons *reasons) {
     if (c.row.group == 0) return;
+    if (dispatch::is_left_out(c.slot, c.row.ref.id)) {
+        if (dispatch::map.namespaces[dispatch::map.queues[c.slot].ns].groups_short)
+            return reasons->add({"share_used_up", psprintf("Namespace \"%s\" has its part of the memory for groups; the task waits in the table, and comes in the order of its id.", c.ns->name),
+                                 psprintf("SELECT message, hint FROM pgqueue.health WHERE problem = 'share_used_up' AND namespace = %s;", quoted(c.ns->name))});
+        return reasons->add({"not_loaded", "The dispatcher is reading the tasks of groups of its namespace."});
+    }
     dispatch::GroupLook g = dispatch::look_at_group(c.slot, c.row.group, c.row.ref.id);
     if (g.running >= g.max_running) reasons->add({"group", psprintf("%d tasks of its group are held, group_max_running is %d.", g.running, g.max_running), raise_in_queue(c, "group_max_running")});
     if (g.before > 0)

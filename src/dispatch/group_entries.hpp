@@ -17,7 +17,19 @@ struct Groups {
 };
 inline OrderOps<Groups> throttled_of(SlotNo queue) { return {&map.queues[queue].throttled_groups, Groups{}}; }
 
-// Files a hint; without memory the database is marked. wake: nobody else is told when the group becomes ready.
+// Is there room for more of those that were left out, so that it is worth to read them?
+bool has_group_room(const Namespace &ns);
+// held: it has been or is in somebody's hands, so its group needs it whatever the namespace's part is. 0: no memory.
+GroupNo make_group(SlotNo queue, uint64 key, bool held);
+int32 take_node(Namespace *ns, bool held);
+void free_group(GroupNo no);
+void drop_head(Group *g);
+// Has the scheduler look at the head when it may start, at `due` or after a wait; no entry is made twice for one head.
+void set_timer(Group *g, TimestampTz due, Wait wait);
+
+// Takes a group out of the order that it is in.
+void make_unready(GroupNo no);
+// Files a hint, or leaves the task out for want of memory. wake: nobody else is told when the group becomes ready.
 void file_in_group(const Hint &hint, bool wake);
 // After any change: is the group ready, and where? A group without tasks goes.
 void settle_group(GroupNo no, bool wake);

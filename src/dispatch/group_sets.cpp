@@ -1,47 +1,33 @@
 // All groups of a queue, a namespace or a database: rebuild, changes of settings, expiry.
 #include "dispatch/group_entries.hpp"
 
+#include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 
-void defer_locked(SlotNo no, PageNo page_no) {
-    Namespace &ns = map.namespaces[no];
-    page(page_no)->next = 0;
-    (ns.deferred_last != 0 ? page(ns.deferred_last)->next : ns.deferred) = page_no;
-    ns.deferred_last = page_no;
-}
-
-void file_deferred_locked(SlotNo no) {
-    Namespace &ns = map.namespaces[no];
-    while (ns.deferred != 0) {
-        PageNo first = ns.deferred;
-        Page *p = page(first);
-        ns.deferred = p->next;
-        for (int i = p->head; i < p->count; i++) file_in_group(p->hints[i], true);
-        give_page(first);
-    }
-    ns.deferred_last = 0;
-}
-
-void open_groups(SlotNo db) {
-    each_namespace(db, [](SlotNo ns) {
-        pg::LwLockGuard lock(namespace_lock(ns));
-        file_deferred_locked(ns);
-        each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { settle_group(no, true); });
+void open_groups(SlotNo db, const int64 *least) {
+    each_namespace(db, [least](SlotNo no) {
+        Namespace &ns = map.namespaces[no];
+        pg::LwLockGuard lock(namespace_lock(no));
+        drain_inbox_locked(no);
+        int64 first = Min(least[no], ns.groups_missed);
+        ns.groups_upto = first == INT64_MAX ? first : first - 1;
+        each_entry<Group>(ns.groups, [](GroupNo group, Group &) { settle_group(group, true); });
     });
 }
 
-void clear_groups(SlotNo db) {
-    pg_atomic_write_u32(&database(db).groups_torn, 0);
-    each_namespace(db, [](SlotNo ns) {
-        pg::LwLockGuard lock(namespace_lock(ns));
-        give_chain(map.namespaces[ns].deferred);
-        map.namespaces[ns].deferred = map.namespaces[ns].deferred_last = 0;
-        each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { clear_group(no); });
-    });
+void leave_out_all(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    pg::LwLockGuard lock(namespace_lock(no));
+    ns.groups_upto = 0;
+    ns.groups_missed = INT64_MAX;
+    ns.groups_short = ns.groups_blocked = false;
+    each_entry<Group>(ns.groups, [](GroupNo group, Group &) { clear_group(group); });
 }
+
+void clear_groups(SlotNo db) { each_namespace(db, leave_out_all); }
 
 void clear_groups_of_dropped_locked(SlotNo ns, uint64 until) {
     each_entry<Group>(map.namespaces[ns].groups, [until](GroupNo no, Group &g) {
@@ -81,13 +67,6 @@ pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now) {
         each_entry<Group>(map.namespaces[ns].groups, [](GroupNo no, Group &) { free_when_empty(no); });
     });
     return next;
-}
-
-bool may_read_groups_again(SlotNo db) {
-    if (pg_atomic_read_u32(&database(db).groups_torn) == 0) return false;
-    bool empty = true;
-    each_namespace(db, [&empty](SlotNo ns) { empty = empty && map.namespaces[ns].group_nodes.first == 0; });
-    return empty || free_pages() > low_water();
 }
 
 int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most, int64 *least) {

@@ -13,84 +13,8 @@ namespace {
 
 OrderOps<Groups> order_of(SlotNo lane) { return {&map.lanes[lane].groups, Groups{}}; }
 
-// Pages of the pool that groups leave to the rest.
-uint32 spare_pages() { return map.shared->pages / 8; }
-
-void tear(SlotNo db) { pg_atomic_write_u32(&database(db).groups_torn, 1); }
-bool is_torn(SlotNo db) { return pg_atomic_read_u32(&database(db).groups_torn) != 0; }
-
-int part_of(uint64 key) { return static_cast<int>(key % group_locks); }
-GroupNo *chain_of(uint64 key) {
-    uint64 chains = static_cast<uint64>(map.group_hash_size / group_locks);
-    return &map.group_hash[(key / group_locks) % chains * group_locks + static_cast<uint64>(part_of(key))];
-}
-
-GroupNo find_group(SlotNo queue, uint64 key) {
-    pg::LwLockGuard lock(group_lock(part_of(key)), LW_SHARED);
-    for (GroupNo no = *chain_of(key); no != 0; no = group(no).next)
-        if (group(no).key == key && group(no).queue == queue) return no;
-    return 0;
-}
-
-// 0: no memory.
-GroupNo make_group(SlotNo queue, uint64 key) {
-    const Queue &q = map.queues[queue];
-    GroupNo no = take_entry<Group>(&map.namespaces[q.ns].groups, spare_pages());
-    if (no == 0) return 0;
-    Group &g = group(no);
-    g.queue = queue;
-    g.ready_in = -1;
-    g.bucket = {static_cast<double>(q.burst), q.group_rate > 0 ? pg::monotonic_now() : 0};
-    pg::LwLockGuard lock(group_lock(part_of(key)));
-    g.key = key;
-    g.next = *chain_of(key);
-    *chain_of(key) = no;
-    return no;
-}
-
-void free_group(GroupNo no) {
-    Group &g = group(no);
-    Slab *slab = &namespace_of(g).groups;
-    {
-        pg::LwLockGuard lock(group_lock(part_of(g.key)));
-        GroupNo *link = chain_of(g.key);
-        while (*link != no) link = &group(*link).next;
-        *link = g.next;
-        g.key = 0;
-    }
-    give_entry<Group>(slab, no);
-}
-
 // Fills the bucket of a group up to now.
 double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate, q.burst, pg::monotonic_now()); }
-
-// Has the scheduler look at a task of a group at a time of the calendar, or after a wait. False: no memory.
-bool look_at(SlotNo queue, const DueEntry &entry, Wait wait) {
-    SlotNo db = map.queues[queue].db;
-    bool ok = wait != Wait::None ? put_off(db, wait, entry) : add_due(db, entry);
-    if (wait == Wait::None) wake_scheduler_at(db, entry.due);
-    return ok;
-}
-
-// Has the scheduler look at the head when it may start, at `due` or after a wait; no entry is made twice for one head.
-void set_timer(Group *g, TimestampTz due, Wait wait) {
-    if (g->timed) return;
-    g->timed = true;
-    const GroupNode &head = node(g->first);
-    DueEntry entry{due, head.dies, head.ref, grouped_due(g->queue), head.priority};
-    if (!look_at(g->queue, entry, wait)) pg_atomic_write_u32(&database(map.queues[g->queue].db).lost, 1);
-}
-
-void drop_head(Group *g) {
-    int32 no = g->first;
-    GroupNode &n = node(no);
-    g->first = n.next;
-    if (g->first == 0) g->last = 0;
-    g->timed = false;
-    n.ref.id = 0;
-    map.lanes[n.lane].grouped--;
-    give_entry<GroupNode>(&namespace_of(*g).group_nodes, no);
-}
 
 // Whether a group could start its head now.
 struct Start {
@@ -145,7 +69,8 @@ void wake_for(SlotNo lane) {
     if (pg_atomic_read_u32(&database(db).listened) != 0) wake_scheduler_if_sleeping(db);
 }
 
-// Takes a group out of the order that it is in.
+}  // namespace
+
 void make_unready(GroupNo no) {
     Group &g = group(no);
     if (g.throttled) {
@@ -159,8 +84,6 @@ void make_unready(GroupNo no) {
     g.ready_in = -1;
     change_count_locked(lane, -1);
 }
-
-}  // namespace
 
 void free_when_empty(GroupNo no) {
     Group &g = group(no);
@@ -210,111 +133,6 @@ void clear_group(GroupNo no) {
     if (g.running == 0) free_group(no);
 }
 
-namespace {
-
-int64 since_of(const Hint &h, const Queue &q) {
-    if (h.wait != Wait::None) return pg::monotonic_now() + length_of(h.wait);
-    if (h.due != 0) return pg::this_moment().to_monotonic(h.due);
-    return q.aging > 0 ? pg::monotonic_now() : 0;
-}
-
-// What a hint says of a task that waits in its group.
-void fill(int32 no, const Hint &h, const Queue &q) {
-    GroupNode *n = &node(no);
-    n->ref = h.ref;
-    n->dies = h.dies;
-    map.lanes[h.lane].grouped++;
-    n->lane = h.lane;
-    n->priority = h.priority;
-    n->since = since_of(h, q);
-    if (h.dies == 0) return;
-    Page *p = slab_page<GroupNode>(no);
-    p->min_dies = Min(p->min_dies, h.dies);
-    note_dies(q.db, h.dies);
-}
-
-// Puts a node into its group: behind the others, or, when it was taken before, in front of those that never were; by_id: in the order of ids.
-void link_node(Group *g, int32 no, bool by_id) {
-    GroupNode &n = node(no);
-    int32 *link = &g->first;
-    if (g->last != 0 && (by_id ? node(g->last).ref.id < n.ref.id : !n.again))
-        link = &node(g->last).next;
-    else
-        while (*link != 0 && (by_id || (n.again && node(*link).again)) && node(*link).ref.id < n.ref.id) link = &node(*link).next;
-    n.next = *link;
-    *link = no;
-    if (n.next == 0) g->last = no;
-}
-
-// The head has come with this hint. While the rows are read another one may still come before it.
-void settle_new_head(GroupNo no, const Hint &h, bool wake) {
-    Group &g = group(no);
-    g.timed = false;
-    bool waits = h.due != 0 || h.wait != Wait::None;
-    if (waits && state_of(map.queues[g.queue].db) != DbState::Loading) set_timer(&g, h.due, h.wait);
-    settle_group(no, wake);
-}
-
-// The head of the group is this task: it is as the hint says by now.
-bool refresh_head(GroupNo no, const Hint &h, bool wake) {
-    Group &g = group(no);
-    if (g.first == 0 || node(g.first).ref.id != h.ref.id) return false;
-    make_unready(no);
-    map.lanes[node(g.first).lane].grouped--;
-    fill(g.first, h, map.queues[g.queue]);
-    settle_new_head(no, h, wake);
-    return true;
-}
-
-// Whether a task waits outside its group: with policy pass others go on meanwhile.
-bool waits_outside(const Hint &h, const Queue &q) {
-    return q.group_pass && (h.wait != Wait::None || (h.due != 0 && h.due > GetCurrentTimestamp()));
-}
-
-bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
-    GroupNo no = find_group(queue, h.group);
-    if (no != 0 && refresh_head(no, h, wake)) return true;
-    // It keeps its place; only a new end of its time has to be known.
-    if (h.comes == Comes::Changed && !q.group_pass)
-        return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
-    if (h.comes == Comes::New && is_torn(q.db)) return true;
-    if (waits_outside(h, q)) return look_at(queue, {h.due, h.dies, h.ref, grouped_due(queue), h.priority}, h.wait);
-    if (no == 0) no = make_group(queue, h.group);
-    int32 made = no != 0 ? take_entry<GroupNode>(&map.namespaces[q.ns].group_nodes, spare_pages()) : 0;
-    if (made == 0) {
-        if (no != 0) free_when_empty(no);
-        return false;
-    }
-    Group &g = group(no);
-    GroupNode &n = node(made);
-    fill(made, h, q);
-    n.again = h.comes == Comes::Again;
-    link_node(&g, made, state_of(q.db) == DbState::Loading && h.comes == Comes::New);
-    if (g.first == made) settle_new_head(no, h, wake);
-    return true;
-}
-
-}  // namespace
-
-void file_in_group(const Hint &h, bool wake) {
-    SlotNo queue = map.lanes[h.lane].queue;
-    const Queue &q = map.queues[queue];
-    if (is_dropped(q)) return;
-    if (!put_into_group(h, q, queue, wake)) tear(q.db);
-}
-
-void file_grouped_locked(const Hint &hint) { file_in_group(hint, false); }
-
-void file_grouped(const Hint &hint) {
-    SlotNo ns = map.queues[map.lanes[hint.lane].queue].ns;
-    pg::LwLockGuard lock(namespace_lock(ns));
-    // What was handed over before comes before it, but for one that was taken before them.
-    if (hint.comes != Comes::Again) drain_inbox_locked(ns);
-    file_in_group(hint, true);
-}
-
-GroupNo group_of_locked(SlotNo queue, uint64 key) { return find_group(queue, key); }
-
 GroupNo best_group_locked(SlotNo lane) {
     // While the rows are read again nobody knows what stands before a head.
     return state_of(map.queues[map.lanes[lane].queue].db) == DbState::Loading ? 0 : order_of(lane).best();
@@ -340,7 +158,6 @@ void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
     g.running--;
     if (unused && map.queues[queue].group_rate > 0) g.bucket.give_back(map.queues[queue].burst);
     settle_group(no, true);
-    if (may_read_groups_again(map.queues[queue].db)) wake_scheduler(map.queues[queue].db);
 }
 
 }  // namespace
@@ -386,7 +203,7 @@ void leave_group(SlotNo queue, uint64 key, int64 id) {
         settle_group(no, true);
     };
     if (key != 0) {
-        GroupNo no = find_group(queue, key);
+        GroupNo no = group_of_locked(queue, key);
         if (no != 0) leave(no);
         return;
     }
@@ -398,12 +215,12 @@ void leave_group(SlotNo queue, uint64 key, int64 id) {
 GroupNo hold_in_group(SlotNo queue, uint64 key) {
     const Queue &q = map.queues[queue];
     pg::LwLockGuard lock(namespace_lock(q.ns));
-    GroupNo no = find_group(queue, key);
-    if (no == 0) no = make_group(queue, key);
-    if (no == 0)
-        tear(q.db);
-    else
+    GroupNo no = group_of_locked(queue, key);
+    if (no == 0) no = make_group(queue, key, true);
+    if (no != 0)
         group(no).running++;
+    else
+        pg_atomic_write_u32(&database(q.db).lost, 1);
     return no;
 }
 

@@ -6,7 +6,7 @@
 
 namespace pgqueue::dispatch {
 
-// Files a task in its group (or in the due heap, for its time); without memory the database is marked.
+// Files a task in its group (or in the due heap, for its time), or leaves it out for want of memory.
 void file_grouped(const Hint &hint);
 void file_grouped_locked(const Hint &hint);
 
@@ -35,15 +35,25 @@ void leave_group(SlotNo queue, uint64 key, int64 id);
 // A task of this key is held, as its row says (rebuild). 0: no memory.
 GroupNo hold_in_group(SlotNo queue, uint64 key);
 
-// Hints that came while the database was loading, in their order.
-void defer_locked(SlotNo ns, PageNo no);
-void file_deferred_locked(SlotNo ns);
-// After a rebuild: files what was deferred, then lets the groups of the database start.
-void open_groups(SlotNo db);
+// After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a group key that was seen, INT64_MAX none;
+// from it on they are read (scheduler/groups.cpp).
+void open_groups(SlotNo db, const int64 *least);
 // Forgets all waiting tasks of groups (rebuild).
 void clear_groups(SlotNo db);
 // The same of a namespace's queues that are dropped, and put down up to this drop.
 void clear_groups_of_dropped_locked(SlotNo ns, uint64 until);
+// The same of a namespace, whose tasks are read again from their rows, in the order of their ids.
+void leave_out_all(SlotNo ns);
+// Tasks from an id on were not filed.
+void leave_out_from(SlotNo ns, int64 id);
+// Of a namespace that has left out tasks: is it worth to read them? The scheduler only, as begin_reading and end_reading.
+bool wants_reading(SlotNo ns);
+// Was the task, if it waits and has a group key, left out? No lock.
+inline bool is_left_out(SlotNo queue, int64 id);
+// Returns the id after which they are to be read.
+int64 begin_reading(SlotNo ns);
+// Files what was read: all waiting tasks with a group key after that id and up to `upto`, in order; INT64_MAX: there were no more.
+void end_reading(SlotNo ns, int64 upto, std::span<const Hint> hints);
 // The limits of a queue have changed.
 void settle_groups_locked(SlotNo queue);
 // Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The
@@ -51,8 +61,6 @@ void settle_groups_locked(SlotNo queue);
 pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now);
 // Groups that are kept for their token buckets only; returns when to look again. The scheduler only.
 pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now);
-// Tasks were not filed for lack of memory, of which there is enough by now.
-bool may_read_groups_again(SlotNo db);
 
 // Copies up to `most` refs of waiting tasks in groups whose time is over; *least: earliest dies_at of those that stay.
 int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most, int64 *least);
@@ -63,5 +71,6 @@ int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most,
 
 namespace pgqueue::dispatch {
 inline Group &group(GroupNo no) { return *slab_entry<Group>(no); }
+inline bool is_left_out(SlotNo queue, int64 id) { return queue >= 0 && id > map.namespaces[map.queues[queue].ns].groups_upto; }
 inline uint64 key_of_group(GroupNo no) { return no != 0 ? group(no).key : 0; }
 }  // namespace pgqueue::dispatch

@@ -103,12 +103,7 @@ void take_over_due(SlotNo db, PageNo no) {
     give_page(no);
 }
 
-// Tasks with a group key; while the database is loading they wait for the end of the scan.
-void take_over_grouped(SlotNo ns, PageNo no) {
-    if (state_of(map.namespaces[ns].db) == DbState::Loading) {
-        defer_locked(ns, no);
-        return;
-    }
+void take_over_grouped(PageNo no) {
     Page *p = page(no);
     for (int i = p->head; i < p->count; i++) file_grouped_locked(p->hints[i]);
     give_page(no);
@@ -118,7 +113,6 @@ void take_over_grouped(SlotNo ns, PageNo no) {
 
 void drain_inbox_locked(SlotNo no) {
     Namespace &ns = map.namespaces[no];
-    if (ns.deferred != 0 && state_of(ns.db) != DbState::Loading) file_deferred_locked(no);
     if (pg_atomic_read_u32(&ns.inbox) == 0) return;
     PageNo newest = pg_atomic_exchange_u32(&ns.inbox, 0);
     PageNo oldest = 0;
@@ -132,7 +126,7 @@ void drain_inbox_locked(SlotNo no) {
         PageNo next = page(oldest)->next;
         switch (page(oldest)->kind) {
             case PageKind::Ready: take_over_ready(ns.db, oldest); break;
-            case PageKind::Grouped: take_over_grouped(no, oldest); break;
+            case PageKind::Grouped: take_over_grouped(oldest); break;
             default: take_over_due(ns.db, oldest);
         }
         oldest = next;

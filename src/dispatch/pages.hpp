@@ -55,7 +55,7 @@ struct Hint {
 };
 
 struct Delta {
-    SlotNo queue;
+    SlotNo slot;  // of a queue; of a namespace for its edges
     int8 from;  // Status, -1 none (a new row)
     int8 to;    // Status, -1 none (a removed row)
     int32 count;
@@ -107,6 +107,7 @@ struct PageList {
 // Entries of one size in pages of their own, those with a free place first.
 struct Slab {
     PageNo first, last;
+    int32 pages, used;  // entries used
 };
 
 // A task that waits in its group.

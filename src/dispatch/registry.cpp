@@ -112,9 +112,8 @@ SlotNo ensure_database(Oid oid) {
     return -1;
 }
 
-namespace {
-
 SlotNo find_namespace(SlotNo db, int32 ns_id) {
+    begin_use();
     SlotNo found = -1;
     each_namespace(db, [&](SlotNo ns) {
         const Namespace &e = map.namespaces[ns];
@@ -122,6 +121,8 @@ SlotNo find_namespace(SlotNo db, int32 ns_id) {
     });
     return found;
 }
+
+namespace {
 
 // A free place in the list of a database's namespaces; -1 none. Registry lock held.
 int free_place(const Database &d) {
@@ -144,6 +145,9 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     e.db = db;
     e.ns_id = ns_id;
     e.weight = 1;
+    // While the rows are read nobody knows what stands before a task.
+    e.groups_upto = state_of(db) == DbState::Loading ? 0 : INT64_MAX;
+    e.groups_missed = INT64_MAX;
     e.used = true;
     d.ns[place] = made;
     pg_write_barrier();

@@ -38,6 +38,7 @@ HighestIds highest_ids(SlotNo db);
 
 // All begin the use of numbers (dispatch/users.hpp); those that make entries raise 53200 when the fixed tables are full.
 SlotNo ensure_namespace(SlotNo db, int32 ns_id);
+SlotNo find_namespace(SlotNo db, int32 ns_id);  // -1 none
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);
 SlotNo find_queue(SlotNo db, int32 queue_id);
 SlotNo ensure_role(SlotNo db, int32 role_id);

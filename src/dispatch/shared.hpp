@@ -29,7 +29,7 @@ constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
-constexpr int settle_posts = 256;
+constexpr int settle_posts = 1024;
 constexpr int ticker_posts = 64;
 
 // Tasks of one priority in a lane.
@@ -42,6 +42,8 @@ struct PriorityList {
 // Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
 constexpr int unhinted = status_count;
 constexpr int count_kinds = status_count + 1;
+// A delta of this kind is of the open edges of a namespace; its slot is the namespace's.
+constexpr int edges = count_kinds;
 
 // Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does not exist: nobody takes
 // them, and it is in no source.
@@ -147,10 +149,15 @@ struct Namespace {
     uint64 drop;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
+    pg_atomic_uint64 edges;  // open edges, int64 as two's complement (dispatch/edges.hpp)
+    pg_atomic_uint64 edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     Slab groups, group_nodes;
-    PageNo deferred, deferred_last;  // hints of tasks with a group key that came while the database was loading
+    int64 groups_upto;       // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
+    int64 groups_missed;     // the least id that was left out since the scheduler began to read, INT64_MAX none
+    bool groups_short;       // the reason is memory, or max_groups
+    bool groups_blocked;     // there was no room when they were read last
     bool idle_groups;        // some exist only for their token buckets
 };
 
@@ -206,7 +213,6 @@ struct Database {
     pg_atomic_uint64 wake_at;        // monotonic time of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
-    pg_atomic_uint32 groups_torn;    // a group found no memory: no group takes tasks until the rebuild
     pg_atomic_uint32 reload;         // configuration changed
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
     pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped

@@ -32,16 +32,18 @@ inline void unlink_slab_page(Slab *slab, PageNo no) {
 }
 
 // In a page of a slab: head is the first free entry (its index + 1, 0 none), count how many are used, priority how many ever were.
-// A zeroed entry. 0: no memory, `spare_pages` of the pool are left to others.
+// A zeroed entry. 0: no memory, or it needs a page and may not take one.
 template <typename T>
-int32 take_entry(Slab *slab, uint32 spare_pages) {
+int32 take_entry(Slab *slab, bool may_take_page) {
     PageNo no = slab->first;
     if (no == 0 || page(no)->count == slab_pieces<T>) {
-        no = free_pages() > spare_pages ? take_page(PageKind::Slab) : 0;
+        no = may_take_page ? take_page(PageKind::Slab) : 0;
         if (no == 0) return 0;
+        slab->pages++;
         page(no)->priority = 0;
         link_slab_page(slab, no, true);
     }
+    slab->used++;
     Page *p = page(no);
     int32 piece = p->head != 0 ? p->head - 1 : p->priority++;
     T *entry = reinterpret_cast<T *>(p->slab) + piece;
@@ -59,9 +61,11 @@ template <typename T>
 void give_entry(Slab *slab, int32 number) {
     auto no = static_cast<PageNo>(number / slab_pieces<T>);
     Page *p = page(no);
+    slab->used--;
     bool was_full = p->count-- == slab_pieces<T>;
     if (p->count == 0 || was_full) unlink_slab_page(slab, no);
     if (p->count == 0) {
+        slab->pages--;
         give_page(no);
         return;
     }

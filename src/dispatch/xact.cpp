@@ -1,6 +1,7 @@
 #include "dispatch/xact.hpp"
 
 #include "dispatch/awaited.hpp"
+#include "dispatch/edges.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/notes.hpp"
@@ -59,7 +60,7 @@ constinit Notes<TaskNote> touched{};
 constinit Packed packed{};
 constinit SlotNo my_db = -1;
 
-bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0 || any_holds(); }
+bool anything() { return tasks.count + counts.count + actions.count + touched.count > 0 || any_holds() || any_asked(); }
 // Also when it was rolled back to a savepoint.
 bool was_used() { return tasks.used() || counts.used() || actions.used() || touched.used() || has_noted_holds() || any_holds(); }
 
@@ -83,7 +84,7 @@ void hand_over_deltas() {
     for (int i = 0; i < counts.count; i++) {
         if (state == DbState::Ready) apply_delta(counts.items[i].delta);
         int from = counts.items[i].delta.from, to = counts.items[i].delta.to;
-        bool of_rows = from != unhinted && to != unhinted;
+        bool of_rows = from < unhinted && to < unhinted;
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
@@ -177,6 +178,17 @@ void look_at_identity() {
     wake_launcher();
 }
 
+constinit int posts = 0;  // of this commit
+
+// A commit with many leaves the places to others, and has the scheduler look at all that wait.
+void post(int64 id) {
+    constexpr int most = settle_posts / 4;
+    if (posts++ < most)
+        post_settle(my_db, id);
+    else if (posts == most + 1)
+        post_settle_all(my_db);
+}
+
 void run_action(const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace:
@@ -195,10 +207,10 @@ void run_action(const Action &a) {
         case ActionKind::Cancel: cancel_worker(a.slot, a.cancel); break;
         case ActionKind::Finished:
             wake_result_waiters(my_db, a.id);
-            if (may_be_awaited(my_db, a.id)) post_settle(my_db, a.id);
+            if (may_be_awaited(my_db, a.id)) post(a.id);
             break;
         case ActionKind::Awaited: add_awaited(my_db, a.awaited.id, a.awaited.count); break;
-        case ActionKind::Settle: post_settle(my_db, a.id); break;
+        case ActionKind::Settle: post(a.id); break;
         case ActionKind::Wake:
         case ActionKind::LeftGroup: break;
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
@@ -246,12 +258,27 @@ void leave_groups() {
 }
 
 void forget_all() {
+    end_asked(InvalidSubTransactionId);
     forget_holds();
     touched.reset();
     tasks.reset();
     counts.reset();
     actions.reset();
     packed.out_of_pages = false;
+}
+
+// What found no page may be of a group, whose order the next ones must not break.
+void leave_out_groups() {
+    int64 least = INT64_MAX;
+    for (int i = 0; i < tasks.count; i++) {
+        const Hint &h = tasks.items[i].hint;
+        SlotNo ns = map.queues[map.lanes[h.lane].queue].ns;
+        if (h.group != 0) least = Min(least, h.ref.id);
+        bool last = i + 1 == tasks.count || map.queues[map.lanes[tasks.items[i + 1].hint.lane].queue].ns != ns;
+        if (!last || least == INT64_MAX) continue;
+        leave_out_from(ns, least);
+        least = INT64_MAX;
+    }
 }
 
 // After a quiet time: the scheduler looks in a while whether anything was forgotten.
@@ -263,6 +290,7 @@ void note_change() {
 
 void at_commit() {
     if (any_holds()) my_db = find_database(MyDatabaseId);
+    posts = 0;
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
     if (my_db >= 0) {
         hand_over_deltas();
@@ -272,8 +300,7 @@ void at_commit() {
         leave_groups();
         note_change();
         if (packed.out_of_pages) {
-            // What found no page may be of a group, whose order the next ones must not break.
-            pg_atomic_write_u32(&database(my_db).groups_torn, 1);
+            leave_out_groups();
             pg_atomic_write_u32(&database(my_db).lost, 1);
             wake_scheduler(my_db);
         }
@@ -318,12 +345,14 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
     if (!anything()) return;
     if (event == SUBXACT_EVENT_ABORT_SUB) {
         abort_holds(mine);
+        end_asked(mine);
         bring_back(mine);
         tasks.forget(mine);
         counts.forget(mine);
         actions.forget(mine);
     } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
         hand_up_holds(mine, parent);
+        hand_up_asked(mine, parent);
         touched.hand_up(mine, parent);
         tasks.hand_up(mine, parent);
         counts.hand_up(mine, parent);
@@ -347,7 +376,11 @@ Action *add_action(ActionKind kind, SlotNo slot) {
 }  // namespace
 
 void apply_delta(const Delta &d) {
-    Queue &q = map.queues[d.queue];
+    if (d.from == edges || d.to == edges) {
+        pg_atomic_fetch_add_u64(&map.namespaces[d.slot].edges, d.to == edges ? d.count : -d.count);
+        return;
+    }
+    Queue &q = map.queues[d.slot];
     if (d.from >= 0) pg_atomic_fetch_sub_u64(&q.counts[d.from], d.count);
     if (d.to >= 0) pg_atomic_fetch_add_u64(&q.counts[d.to], d.count);
 }
@@ -362,23 +395,24 @@ void note_touched(const Hint &hint) {
     touched.add()->hint = hint;
 }
 
-void note_count(SlotNo queue, int from, int to, int32 count) {
-    my_db = map.queues[queue].db;
+void note_count(SlotNo slot, int from, int to, int32 count) {
+    bool of_namespace = from == edges || to == edges;
+    my_db = of_namespace ? map.namespaces[slot].db : map.queues[slot].db;
     if (counts.count > 0) {
         CountNote &last = counts.items[counts.count - 1];
-        if (last.sub == GetCurrentSubTransactionId() && last.delta.queue == queue && last.delta.from == from && last.delta.to == to) {
+        if (last.sub == GetCurrentSubTransactionId() && last.delta.slot == slot && last.delta.from == from && last.delta.to == to) {
             last.delta.count += count;
             return;
         }
     }
-    counts.add()->delta = Delta{queue, static_cast<int8>(from), static_cast<int8>(to), count};
+    counts.add()->delta = Delta{slot, static_cast<int8>(from), static_cast<int8>(to), count};
 }
 
 int64 own_count(SlotNo queue, int status) {
     int64 sum = 0;
     for (int i = 0; i < counts.count; i++) {
         const Delta &d = counts.items[i].delta;
-        if (d.queue != queue) continue;
+        if (d.slot != queue || d.from == edges || d.to == edges) continue;
         if (d.from == status) sum -= d.count;
         if (d.to == status) sum += d.count;
     }

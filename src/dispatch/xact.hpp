@@ -11,8 +11,8 @@ void note_task(const Hint &hint);
 void note_touched(const Hint &hint);
 // A waiting task ends, or leaves its group (by the hash of its key), without having been taken from there.
 void note_left_group(SlotNo queue, uint64 key, int64 id);
-// A row changed status (from -1: created, to -1: removed), or has no hint any more (to `unhinted`, from -1; and back).
-void note_count(SlotNo queue, int from, int to, int32 count);
+// A row changed status (from -1: created, to -1: removed), or has no hint any more (to `unhinted`, from -1; and back). Edges: edges.hpp.
+void note_count(SlotNo slot, int from, int to, int32 count);
 // Applies a committed change of counts.
 void apply_delta(const Delta &delta);
 // Uncommitted change that this session has made to a count (for views).

@@ -6,6 +6,10 @@ namespace pgqueue::store {
 namespace {
 
 #define PGQ_INT8_EQ " OPERATOR(pg_catalog.=) "
+#define PGQ_INT8_GT " OPERATOR(pg_catalog.>) "
+// In the text, so that the planner knows that it is little.
+#define PGQ_SOME "32"
+static_assert(some_rows == 32);
 
 Datum array_of(std::span<const int64> ids) {
     auto *items = static_cast<Datum *>(palloc_extended(sizeof(Datum) * (ids.size() + 1), MCXT_ALLOC_HUGE));
@@ -43,13 +47,24 @@ Batch batch_of(Statement *statement, int64 task) {
 }
 
 constinit Statement edges_add{
-    "INSERT INTO pgqueue_internal.dependency (awaited, task_id) SELECT a, t FROM pg_catalog.unnest($1) a, pg_catalog.unnest($2) t ON CONFLICT DO NOTHING",
-    2, {INT8ARRAYOID, INT8ARRAYOID}, nullptr};
+    "INSERT INTO pgqueue_internal.dependency (awaited, task_id, namespace_id) SELECT a, t, $3 FROM pg_catalog.unnest($1) a, pg_catalog.unnest($2) t "
+    "ON CONFLICT DO NOTHING",
+    3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}, nullptr};
 constinit Statement edge_remove{
-    "DELETE FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_EQ "$2", 2, {INT8OID, INT8OID}, nullptr};
-constinit Statement edges_remove{"DELETE FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 RETURNING awaited", 1, {INT8OID}, nullptr};
-constinit Statement dependents{"SELECT task_id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
-constinit Statement awaited{"SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+    "DELETE FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_EQ "$2 RETURNING namespace_id", 2, {INT8OID, INT8OID},
+    nullptr};
+constinit Statement edges_remove{
+    "DELETE FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 AND awaited OPERATOR(pg_catalog.=) ANY (ARRAY("
+    "SELECT d.awaited FROM pgqueue_internal.dependency d WHERE d.task_id" PGQ_INT8_EQ "$1 ORDER BY d.awaited LIMIT " PGQ_SOME ")) "
+    "RETURNING awaited, namespace_id",
+    1, {INT8OID}, nullptr};
+constinit Statement dependents{
+    "SELECT task_id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_GT "$2 ORDER BY task_id LIMIT " PGQ_SOME, 2,
+    {INT8OID, INT8OID}, nullptr};
+constinit Statement awaited{
+    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 AND awaited" PGQ_INT8_GT "$2 ORDER BY awaited LIMIT " PGQ_SOME, 2,
+    {INT8OID, INT8OID}, nullptr};
+constinit Statement awaited_all{"SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 ORDER BY awaited", 1, {INT8OID}, nullptr};
 constinit Statement edge_exists{"SELECT 1 FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 LIMIT 1", 1, {INT8OID}, nullptr};
 // Written also when it is there: who judges the old version does not remove the new one.
 constinit Statement members_add{
@@ -66,46 +81,67 @@ constinit Statement waiters_add{
 constinit Statement waiter_batch{"SELECT namespace_id, batch_key FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
 constinit Statement waiter_remove{"DELETE FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
 constinit Statement waiters{
-    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id" PGQ_INT8_EQ "$1 AND batch_key" PGQ_INT8_EQ "$2", 2, {INT4OID, TEXTOID}, nullptr};
-constinit Statement everybody{
-    "SELECT awaited FROM pgqueue_internal.dependency UNION SELECT task_id FROM pgqueue_internal.dependency "
-    "UNION SELECT task_id FROM pgqueue_internal.batch_member UNION SELECT task_id FROM pgqueue_internal.batch_waiter",
-    0, {}, nullptr};
-constinit Statement awaited_counts{"SELECT awaited, pg_catalog.count(*) FROM pgqueue_internal.dependency GROUP BY awaited", 0, {}, nullptr};
+    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id OPERATOR(pg_catalog.=) $1 AND batch_key OPERATOR(pg_catalog.=) $2 "
+    "AND task_id" PGQ_INT8_GT "$3 ORDER BY namespace_id, batch_key, task_id LIMIT " PGQ_SOME,
+    3, {INT4OID, TEXTOID, INT8OID}, nullptr};
+// A row in the middle of the ones that have the same id ends a part; the next one begins with another id.
+constinit Statement involved[involved_kinds] = {
+    {"SELECT DISTINCT id FROM (SELECT awaited AS id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_GT "$1 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",
+     1, {INT8OID}, nullptr},
+    {"SELECT DISTINCT id FROM (SELECT task_id AS id FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME ") d ORDER BY id",
+     1, {INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
+};
+constinit Statement awaited_counts{
+    "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency GROUP BY awaited, namespace_id", 0, {}, nullptr, true};
 constinit Statement archived{"SELECT namespace_id, status FROM pgqueue_internal.archive WHERE id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
 
 #undef PGQ_INT8_EQ
+#undef PGQ_INT8_GT
+#undef PGQ_SOME
 
 void run_for_batch(Statement *statement, std::span<const int64> tasks, const Batch &batch) {
     Datum values[] = {array_of(tasks), Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key)};
     run_statement(statement, values);
 }
 
+Ids collect_after(Statement *statement, int64 id, int64 after) {
+    Datum values[] = {Int64GetDatum(id), Int64GetDatum(after)};
+    return collect(statement, values);
+}
+
 }  // namespace
 
-void add_edges(std::span<const int64> tasks, std::span<const int64> to) {
-    Datum values[] = {array_of(to), array_of(tasks)};
-    run_statement(&edges_add, values);
+int64 add_edges(std::span<const int64> tasks, std::span<const int64> to, int32 namespace_id) {
+    Datum values[] = {array_of(to), array_of(tasks), Int32GetDatum(namespace_id)};
+    return static_cast<int64>(run_statement(&edges_add, values));
 }
 
-bool remove_edge(int64 from, int64 task) {
+int32 remove_edge(int64 from, int64 task) {
     Datum values[] = {Int64GetDatum(from), Int64GetDatum(task)};
-    return run_statement(&edge_remove, values) > 0;
+    int32 ns = 0;
+    each_row(&edge_remove, values, [&ns](const ResultRow &row) {
+        bool null;
+        ns = DatumGetInt32(row.get(1, &null));
+    });
+    return ns;
 }
 
-Ids remove_edges(int64 task) {
+int remove_edges(int64 task, void (*fn)(int64 awaited, int32 namespace_id)) {
     Datum values[] = {Int64GetDatum(task)};
-    return collect(&edges_remove, values);
+    return static_cast<int>(each_row(&edges_remove, values, [fn](const ResultRow &row) {
+        bool null;
+        fn(DatumGetInt64(row.get(1, &null)), DatumGetInt32(row.get(2, &null)));
+    }));
 }
 
-Ids dependents_of(int64 id) {
-    Datum values[] = {Int64GetDatum(id)};
-    return collect(&dependents, values);
-}
+Ids dependents_of(int64 id, int64 after) { return collect_after(&dependents, id, after); }
+Ids awaited_by(int64 task, int64 after) { return collect_after(&awaited, task, after); }
 
-Ids awaited_by(int64 task) {
+Ids all_awaited_by(int64 task) {
     Datum values[] = {Int64GetDatum(task)};
-    return collect(&awaited, values);
+    return collect(&awaited_all, values);
 }
 
 bool has_edges(int64 task) {
@@ -129,18 +165,21 @@ void stop_waiting_for_batch(int64 task) {
     run_statement(&waiter_remove, values);
 }
 
-Ids waiters_of(const Batch &batch) {
-    Datum values[] = {Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key)};
+Ids waiters_of(const Batch &batch, int64 after) {
+    Datum values[] = {Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key), Int64GetDatum(after)};
     return collect(&waiters, values);
 }
 
-Ids everybody_involved() { return collect(&everybody, nullptr); }
+Ids involved_in(Involved kind, int64 after) {
+    Datum values[] = {Int64GetDatum(after)};
+    return collect(&involved[static_cast<int>(kind)], values);
+}
 
-void each_awaited(void (*fn)(int64 id, int32 count)) {
+void each_awaited(void (*fn)(int64 awaited, int32 namespace_id, int32 count)) {
     each_row(&awaited_counts, nullptr, [fn](const ResultRow &row) {
         bool null;
         int64 id = DatumGetInt64(row.get(1, &null));
-        fn(id, static_cast<int32>(DatumGetInt64(row.get(2, &null))));
+        fn(id, DatumGetInt32(row.get(2, &null)), static_cast<int32>(DatumGetInt64(row.get(3, &null))));
     });
 }
 

@@ -18,6 +18,8 @@ bool find_at(Relation rel, int slot, const ItemPointerData &root, Found *found);
 bool find_version(Relation rel, const TaskRow &row, Found *found);
 // Finds the task's row by its place, else by the primary keys; its segment is open with `mode`. False: no such row.
 bool locate(const TaskRef &ref, LOCKMODE mode, Found *found);
+// Root of the HOT chain that a version is in; the buffer is pinned.
+ItemPointerData root_of(Buffer buffer, HeapTuple version);
 // Releases the pin and closes the relation; `unlock` says which lock goes with it, NoLock keeps it.
 void let_go(Found *found, LOCKMODE unlock);
 

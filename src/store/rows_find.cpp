@@ -5,9 +5,6 @@
 #include "store/relations.hpp"
 
 namespace pgqueue::store {
-namespace {
-
-// Root of the HOT chain that a version is in.
 ItemPointerData root_of(Buffer buffer, HeapTuple version) {
     if (!HeapTupleIsHeapOnly(version)) return version->t_self;
     OffsetNumber roots[MaxHeapTuplesPerPage];
@@ -18,6 +15,8 @@ ItemPointerData root_of(Buffer buffer, HeapTuple version) {
     ItemPointerSet(&root, ItemPointerGetBlockNumber(&version->t_self), roots[ItemPointerGetOffsetNumber(&version->t_self) - 1]);
     return root;
 }
+
+namespace {
 
 // Looks into the primary key of an open segment.
 bool find_by_key(Relation rel, int slot, int64 id, Found *found) {

@@ -39,6 +39,10 @@ struct ScanPlace {
 // meanwhile may be missed or come twice. True: that was the last part.
 bool scan_part(Snapshot snapshot, ScanPlace *place, int blocks, ScanCallback callback, void *arg);
 
+// Hands out the waiting rows among those with the next greater ids, in their order, at most so many; returns up to which id all were seen, INT64_MAX: there
+// are no more.
+int64 scan_waiting(Snapshot snapshot, int64 after, int most, ScanCallback callback, void *arg);
+
 // How a finished row of a queue ends. The rows of a queue that is gone are garbage at once: the caller says so only when the table of
 // queues has no such queue.
 struct QueueEnd {

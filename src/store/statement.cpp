@@ -32,7 +32,7 @@ uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls,
     {
         pg::SpiSession spi;
         prepare(statement);
-        int rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, false, 0);
+        int rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, statement->as_of_active, 0);
         if (rc < 0) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not run a statement of pgqueue: %s", SPI_result_code_string(rc)));
         rows = SPI_processed;
         SPITupleTable *table = SPI_tuptable;

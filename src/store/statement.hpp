@@ -13,6 +13,7 @@ struct Statement {
     Oid types[statement_args];
     SPIPlanPtr plan;  // nullptr until first used
     bool replan = false;  // for the values at hand, each time
+    bool as_of_active = false;  // it reads, and sees what the active snapshot sees
 };
 
 // What a row handler may read; values by reference live until it returns.

@@ -1,28 +1,31 @@
 #include "task/workflow.hpp"
 
+#include "dispatch/edges.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "task/lifecycle.hpp"
+#include "task/share.hpp"
 
 namespace pgqueue::task {
 namespace {
 
-// The queue unless it was deleted: who deletes it tells shared memory a moment before the cache of the catalog hears of it.
+// Open edges of a database: what an hour of its disk and of the scheduler can bear, about 200 MB.
+constexpr int64 edges_at_most = 1000 * 1000;
+
+// The deltas of edges are of the namespace's place in memory; one that was deleted has none.
+void note_edges_of(int32 namespace_id, int64 count) {
+    SlotNo db = dispatch::find_database(MyDatabaseId);
+    SlotNo ns = db >= 0 ? dispatch::find_namespace(db, namespace_id) : -1;
+    if (ns >= 0) dispatch::note_edges(ns, static_cast<int32>(count));
+}
+
+}  // namespace
+
 const store::QueueInfo *live_queue(int32 id) {
     const store::QueueInfo *q = store::queue_by_id(id);
     SlotNo db = q && dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
     return db >= 0 && dispatch::is_queue_dropped(db, id) ? nullptr : q;
-}
-
-// Waits for the tasks are over: the row becomes ready. The row is locked.
-void make_ready(store::TaskRow *row) {
-    const store::TaskRow before = *row;
-    row->flags &= static_cast<int16>(~flag_waits);
-    store::stop_waiting_for_batch(row->ref.id);
-    if (!store::update(row, nullptr, store::Wait::Skip)) return;
-    count_unhinted(before, -1);
-    hint_again(*row, dispatch::Comes::New);
 }
 
 bool is_free(int64 id) {
@@ -31,76 +34,14 @@ bool is_free(int64 id) {
     return batch.key == nullptr || store::batch_is_over(batch);
 }
 
+void note_removed(int64 awaited, int32 namespace_id) {
+    dispatch::note_awaited(awaited, -1);
+    note_edges_of(namespace_id, -1);
+}
+
 void remove_edge(int64 awaited, int64 task) {
-    if (store::remove_edge(awaited, task)) dispatch::note_awaited(awaited, -1);
+    if (int32 ns = store::remove_edge(awaited, task); ns != 0) note_removed(awaited, ns);
 }
-
-// Locks a task that may wait. `waits`: it does, as its newest version says.
-bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
-    store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
-    *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
-    if (locked == store::Locked::Yes && !*waits) let_go(*row);
-    return locked != store::Locked::Held;
-}
-
-// One end that a locked waiting task has waited for. True: it still waits.
-bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
-    if (end == DependencyEnd::Good || (row->flags & flag_ignore_failed) != 0) {
-        remove_edge(awaited, row->ref.id);
-        return true;
-    }
-    if ((row->flags & flag_hold_failed) != 0) return true;
-    pg::ErrorReport error{};
-    error.sqlstate = err::dependency_failed;
-    error.message = psprintf("task " INT64_FORMAT ", which it depends on, did not succeed", awaited);
-    end_waiting(row, Status::Cancelled, error, now, store::Wait::Skip);
-    return false;
-}
-
-bool settle_dependent(int64 id, int64 awaited, DependencyEnd end, TimestampTz now) {
-    store::TaskRow row;
-    bool waits;
-    if (!lock_waiting(id, &row, &waits)) return false;
-    if (!waits)
-        remove_edge(awaited, id);
-    else if (take_end(&row, awaited, end, now) && is_free(id))
-        make_ready(&row);
-    return true;
-}
-
-// Looks at everything that a waiting task waits for.
-bool settle_waiting(int64 id, TimestampTz now) {
-    store::TaskRow row;
-    bool waits;
-    if (!lock_waiting(id, &row, &waits)) return false;
-    if (!waits) return true;
-    store::Ids ids = store::awaited_by(id);
-    for (int i = 0; i < ids.count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        DependencyEnd end = end_of_dependency(ids.items[i], 0);
-        if (end != DependencyEnd::Unfinished && !take_end(&row, ids.items[i], end, now)) return true;
-    }
-    if (is_free(id)) make_ready(&row);
-    return true;
-}
-
-void forget_edges(int64 id) {
-    store::Ids ids = store::remove_edges(id);
-    for (int i = 0; i < ids.count; i++) dispatch::note_awaited(ids.items[i], -1);
-    store::stop_waiting_for_batch(id);
-}
-
-// The task is no member of its batch any more; who waits for the batch may be free.
-bool leave_batch(int64 id, TimestampTz now) {
-    store::Batch batch = store::leave_batch(id);
-    if (batch.key == nullptr || !store::batch_is_over(batch)) return true;
-    bool all = true;
-    store::Ids ids = store::waiters_of(batch);
-    for (int i = 0; i < ids.count; i++) all = settle_waiting(ids.items[i], now) && all;
-    return all;
-}
-
-}  // namespace
 
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
     store::TaskRow row;
@@ -113,6 +54,34 @@ DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
     return released ? DependencyEnd::Good : DependencyEnd::Bad;
 }
 
+EdgeShare edge_share(const store::NamespaceInfo &ns, SlotNo slot) {
+    int64 used = dispatch::edges_of(slot), free = Max(edges_at_most - used - dispatch::edges_beside(slot), 0);
+    return {used, free, share_limit(ns.shares.dependencies, used, free)};
+}
+
+void ask_for_edges(const store::NamespaceInfo &ns, int64 count) {
+    SlotNo db = dispatch::find_database(MyDatabaseId);
+    if (count <= 0 || db < 0) return;
+    SlotNo slot = dispatch::ensure_namespace(db, ns.id);
+    EdgeShare share = edge_share(ns, slot);
+    if (share.used + count > share.limit)
+        share_used_up(ns, {"dependencies of waiting tasks", "max_dependencies", ns.shares.dependencies, share.used, share.free,
+                           "Have many tasks wait for a batch (batch_key, depends_on_batch) instead of for each other."});
+    dispatch::ask_for_edges(slot, count);
+}
+
+namespace {
+
+// Each commit of a task that waits has the scheduler look, as what it waits for may have ended meanwhile: at the tasks, or, when those are fewer, at what
+// they wait for, and at one of them for the batch.
+void note_waiting(const Workflow &w, std::span<const int64> tasks) {
+    bool many = tasks.size() > w.awaited.size() + 1;
+    for (int64 id : many ? w.awaited : tasks) dispatch::note_settle(id);
+    if (many && w.awaits_batch != nullptr) dispatch::note_settle(tasks[0]);
+}
+
+}  // namespace
+
 void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
     if (tasks.empty() || (w.awaited.empty() && w.batch_key == nullptr && w.awaits_batch == nullptr)) return;
     auto *ids = static_cast<int64 *>(palloc_extended(sizeof(int64) * tasks.size(), MCXT_ALLOC_HUGE));
@@ -120,10 +89,9 @@ void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
     std::span<const int64> all{ids, tasks.size()};
     if (w.batch_key != nullptr) store::join_batch(all, {w.namespace_id, w.batch_key});
     if (w.awaits_batch != nullptr) store::wait_for_batch(all, {w.namespace_id, w.awaits_batch});
-    if (!w.awaited.empty()) store::add_edges(all, w.awaited);
+    if (!w.awaited.empty()) note_edges_of(w.namespace_id, store::add_edges(all, w.awaited, w.namespace_id));
     for (int64 id : w.awaited) dispatch::note_awaited(id, static_cast<int32>(tasks.size()));
-    if (w.awaits_batch != nullptr || !w.awaited.empty())
-        for (int64 id : all) dispatch::note_settle(id);
+    if (w.awaits_batch != nullptr || !w.awaited.empty()) note_waiting(w, all);
 }
 
 void wait_again(store::TaskRow *row) {
@@ -136,8 +104,8 @@ void wait_again(store::TaskRow *row) {
         joined.namespace_id = q->ns_id;
         store::join_batch({&id, 1}, joined);
     }
-    if ((row->flags & flag_depends) == 0) return;
-    store::Ids old = store::awaited_by(id);
+    if ((row->flags & flag_depends) == 0 || q == nullptr) return;
+    store::Ids old = store::all_awaited_by(id);
     for (int i = 0; i < old.count; i++)
         if (end_of_dependency(old.items[i], 0) != DependencyEnd::Unfinished) remove_edge(old.items[i], id);
     Datum *items = nullptr;
@@ -146,8 +114,10 @@ void wait_again(store::TaskRow *row) {
     for (int i = 0; i < n; i++) {
         int64 awaited = DatumGetInt64(items[i]);
         if (end_of_dependency(awaited, 0) != DependencyEnd::Unfinished) continue;
-        store::add_edges({&id, 1}, {&awaited, 1});
+        ask_for_edges(*store::namespace_by_id(q->ns_id), 1);
+        if (store::add_edges({&id, 1}, {&awaited, 1}, q->ns_id) == 0) continue;
         dispatch::note_awaited(awaited, 1);
+        note_edges_of(q->ns_id, 1);
     }
     if (is_free(id)) {
         row->flags &= static_cast<int16>(~flag_waits);
@@ -156,25 +126,6 @@ void wait_again(store::TaskRow *row) {
         row->flags |= flag_waits;
         dispatch::note_settle(id);
     }
-}
-
-bool settle(int64 id, TimestampTz now) {
-    store::TaskRow row;
-    bool there = store::find(id, false, &row) && live_queue(row.queue_id) != nullptr;
-    if (there && is_unfinished(row.status)) return (row.flags & flag_waits) == 0 || settle_waiting(id, now);
-    if (there && (row.flags & (flag_depends | flag_batch)) != 0) {
-        // Not while retry_task brings it back.
-        store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, &row);
-        if (locked == store::Locked::Yes) let_go(row);
-        if (locked != store::Locked::Yes || is_unfinished(row.status)) return false;
-    }
-    bool all = true;
-    store::Ids ids = store::dependents_of(id);
-    DependencyEnd end = ids.count > 0 ? end_of_dependency(id, 0) : DependencyEnd::Unknown;
-    for (int i = 0; i < ids.count && end != DependencyEnd::Unfinished; i++) all = settle_dependent(ids.items[i], id, end, now) && all;
-    if (!there || (row.flags & flag_batch) != 0) all = leave_batch(id, now) && all;
-    if (!there || (row.flags & flag_depends) != 0) forget_edges(id);
-    return all;
 }
 
 }  // namespace pgqueue::task

@@ -1,6 +1,7 @@
 // Tasks that wait for other tasks or for a batch. A waiting one is `new` with flag_waits in its row and no hint; the scheduler, told at each commit
 // that matters, clears the flag and hints it. docs/internals/workflows.md.
 #pragma once
+#include "dispatch/shared.hpp"
 #include "store/catalog.hpp"
 #include "store/dependencies.hpp"
 
@@ -18,6 +19,15 @@ enum class DependencyEnd { Unfinished, Good, Bad, Unknown };
 // How a task has ended, as its dependents see it. namespace_id: in which it must be, 0 any.
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id);
 
+// Open edges of a namespace, how many more are left for all, and its limit.
+struct EdgeShare {
+    int64 used, free, limit;
+};
+EdgeShare edge_share(const store::NamespaceInfo &ns, dispatch::SlotNo slot);
+
+// Raises 53400 when so many edges more are not to be had by the namespace; else they are kept for this transaction.
+void ask_for_edges(const store::NamespaceInfo &ns, int64 count);
+
 // Writes what new tasks wait for; the scheduler looks at them after the commit.
 void begin_waiting(const Workflow &workflow, std::span<const store::NewTask> tasks);
 
@@ -25,8 +35,13 @@ void begin_waiting(const Workflow &workflow, std::span<const store::NewTask> tas
 // the row, which the caller writes.
 void wait_again(store::TaskRow *row);
 
-// The scheduler's: looks at a task that ended or that waits, and does what follows. False: a row is in somebody's hands, look again.
-bool settle(int64 id, TimestampTz now);
+// The queue unless it was deleted: who deletes it tells shared memory a moment before the cache of the catalog hears of it.
+const store::QueueInfo *live_queue(int32 id);
+// Has the task no edges, and is the batch over that it waits for?
+bool is_free(int64 id);
+void remove_edge(int64 awaited, int64 task);
+// The commit tells memory of an edge that was removed.
+void note_removed(int64 awaited, int32 namespace_id);
 
 // When a task that is not ready before delayed_at is looked at: it may die before.
 inline TimestampTz look_at(TimestampTz delayed_at, TimestampTz dies_at) { return dies_at != 0 && dies_at < delayed_at ? dies_at : delayed_at; }

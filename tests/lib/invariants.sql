@@ -69,6 +69,10 @@ CREATE OR REPLACE FUNCTION pg_temp.wrong_counts() RETURNS SETOF text LANGUAGE sq
     LEFT JOIN (SELECT queue_id, status, count(*) FROM pgqueue_internal.segment GROUP BY 1, 2) r ON r.queue_id = q.id AND r.status = s.status
     -- A queue that memory has not heard of has no tasks.
     WHERE coalesce(c.count, 0) <> coalesce(r.count, 0)
+    UNION ALL
+    SELECT format('namespace %s: counted %s open dependencies, rows %s', p.id, p.taken, coalesce(d.count, 0))
+    FROM pgqueue_internal.places() p LEFT JOIN (SELECT namespace_id, count(*) FROM pgqueue_internal.dependency GROUP BY 1) d ON d.namespace_id = p.id
+    WHERE p.kind = 'edges' AND p.taken <> coalesce(d.count, 0)
 $$;
 
 -- Waiting and due tasks that nothing holds back, the first 200 of them. Those in the server may wait for as long as others run.

@@ -1,73 +1,291 @@
-// Tasks that wait for others: what commits have posted is looked at here, so that who ends a task waits for nobody.
+// Tasks that wait for others: what commits have posted is looked at here, so that who ends a task waits for nobody. A turn does a bounded part of it,
+// with the namespaces taking turns; the rest is in the memory of this process, and found again in the tables when it ends.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/awaited.hpp"
+#include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
-#include "store/dependencies.hpp"
-#include "task/workflow.hpp"
+#include "task/settle.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-constexpr int settled_at_once = 64;
+using Stage = task::Settling::Stage;
+
+constexpr int rows_in_turn = 256, rows_in_step = 64, jobs_in_step = 64;
+constexpr int looks_in_turn = 1024;  // at what is new
+constexpr int walk_below = 256;      // of those, and of all jobs the half of:
+constexpr int most_jobs = 64 * 1024;
 constexpr int64 look_again = 20 * 1000;
+constexpr int64 look_after_failure = USECS_PER_SEC;
+constexpr int patient_after = 100;  // looks at what is in somebody's hands
+constexpr int32 new_jobs = -1;
 
-constexpr int64 look_after_failure = USECS_PER_SEC / 2;
+// A task that is looked at.
+struct Job {
+    int64 id;  // key
+    task::Settling s;
+    dlist_node link;   // in its line, or among those that rest
+    bool posted;       // meanwhile: it begins anew
+    bool alone;        // a step failed: the next one is its own
+    int rests;
+    pg::Deadline until;
+};
 
-// Settles the ids, some in a transaction. What is in somebody's hands, or failed, is posted again. Returns how long to wait then, 0 all was done.
-int64 settle_ids(const int64 *ids, int count) {
-    constexpr int most_failures = 8;
-    int64 wait = 0;
-    int failures = 0;
-    for (int at = 0; at < count; at += settled_at_once) {
-        int end = Min(at + settled_at_once, count);
-        bool again[settled_at_once] = {}, failed[settled_at_once] = {};
-        auto settle = [&](int i) {
-            if (i == 0) PGQUEUE_TESTPOINT("scheduler-settling");
-            again[i] = !task::settle(ids[at + i], GetCurrentTimestamp());
-        };
-        auto left = [&](int i) { failed[i] = true; };
-        // After so many failures the reason is no matter of one of them.
-        if (failures < most_failures)
-            failures += transact_each("look at tasks that wait for others", end - at, settle, left);
-        else
-            for (int i = at; i < end; i++) left(i - at);
-        for (int i = at; i < end; i++)
-            if (failed[i - at] || again[i - at]) {
-                dispatch::post_settle(self.db, ids[i], dispatch::Wake::Quiet);
-                wait = Max(wait, failed[i - at] ? look_after_failure : look_again);
-            }
-    }
-    return wait;
+// The jobs of a namespace, or those that nobody has looked at.
+struct Line {
+    int32 namespace_id;  // key
+    dlist_head jobs;
+    int count;
+    dlist_node link;     // among those with jobs, but for the new ones
+};
+
+// The first of a list that has some.
+template <typename T>
+T *first_of(dlist_head *list) {
+    return reinterpret_cast<T *>(reinterpret_cast<char *>(dlist_head_node(list)) - offsetof(T, link));
 }
 
-// Everything from the tables: after a start, when posts did not fit, or when a queue is gone.
-int64 settle_everything() {
-    store::Ids all{nullptr, 0};
-    bool count = pg_atomic_read_u32(&my_db().awaited_known) == 0;
-    bool ok = transact("read which tasks wait for others", [&all, count] {
-        if (count) store::each_awaited([](int64 id, int32 n) { dispatch::add_awaited(self.db, id, n); });
+// The look at all tables, kind after kind.
+struct Walk {
+    bool on;
+    int kind;
+    int64 after;
+    pg::Deadline again;  // after a failure
+};
+
+constinit HTAB *jobs = nullptr;
+constinit HTAB *lines = nullptr;
+constinit dlist_head ring{};
+constinit dlist_head resting[2] = {};  // for look_again, for look_after_failure: each in order
+constinit Walk walk{};
+
+HTAB *table_of(const char *name, Size key, Size entry) {
+    HASHCTL control{};
+    control.keysize = key;
+    control.entrysize = entry;
+    control.hcxt = self.lasting;
+    return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void begin() {
+    if (jobs != nullptr) return;
+    dlist_init(&ring);
+    for (dlist_head &list : resting) dlist_init(&list);
+    lines = table_of("pgqueue namespaces with tasks that wait", sizeof(int32), sizeof(Line));
+    jobs = table_of("pgqueue tasks that wait", sizeof(int64), sizeof(Job));
+}
+
+Line *line_of(int32 namespace_id) {
+    bool found;
+    auto *line = static_cast<Line *>(hash_search(lines, &namespace_id, HASH_ENTER, &found));
+    if (!found) {
+        dlist_init(&line->jobs);
+        line->count = 0;
+    }
+    return line;
+}
+
+void enqueue(Job *job, bool first) {
+    Line *line = line_of(job->s.stage == Stage::Look ? new_jobs : job->s.namespace_id);
+    if (line->count++ == 0 && line->namespace_id != new_jobs) dlist_push_tail(&ring, &line->link);
+    first ? dlist_push_head(&line->jobs, &job->link) : dlist_push_tail(&line->jobs, &job->link);
+}
+
+void begin_anew(Job *job, bool all_are_seen) {
+    job->s = task::Settling{};
+    job->s.id = job->id;
+    job->s.all_are_seen = all_are_seen;
+}
+
+// False: there are too many.
+bool add_job(int64 id, bool all_are_seen) {
+    bool found;
+    if (hash_get_num_entries(jobs) >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
+    auto *job = static_cast<Job *>(hash_search(jobs, &id, HASH_ENTER, &found));
+    if (found) {
+        job->posted = true;
+        return true;
+    }
+    job->posted = job->alone = false;
+    job->rests = 0;
+    begin_anew(job, all_are_seen);
+    enqueue(job, false);
+    return true;
+}
+
+void have_rest(Job *job, const pg::Moment &now, bool failed) {
+    job->s.rest = false;
+    failed = failed || ++job->rests > patient_after;
+    job->until = now.in(failed ? look_after_failure : look_again);
+    dlist_push_tail(&resting[failed], &job->link);
+}
+
+// After a step that was committed.
+void put_back(Job *job, const pg::Moment &now) {
+    if (job->s.batch.key != nullptr && job->s.stage != Stage::Batch) {
+        pfree(job->s.batch.key);
+        job->s.batch.key = nullptr;
+    }
+    if (job->s.stage == Stage::Done && job->posted) {
+        job->posted = false;
+        begin_anew(job, false);
+    }
+    if (job->s.stage == Stage::Done)
+        hash_search(jobs, &job->id, HASH_REMOVE, nullptr);
+    else if (job->s.rest)
+        have_rest(job, now, false);
+    else
+        enqueue(job, false);
+}
+
+struct Step {
+    Job *jobs[jobs_in_step];
+    task::Settling before[jobs_in_step];
+    int count, done;  // taken off their line, looked at
+};
+
+void take_off(Line *line, Step *step) {
+    step->count = step->done = 0;
+    while (step->count < jobs_in_step && line->count > 0) {
+        auto *job = first_of<Job>(&line->jobs);
+        if (job->alone && step->count > 0) break;
+        dlist_delete(&job->link);
+        if (--line->count == 0 && line->namespace_id != new_jobs) dlist_delete(&line->link);
+        step->before[step->count] = job->s;
+        step->jobs[step->count++] = job;
+        if (job->alone) break;
+    }
+}
+
+// The key of a batch outlives the transaction.
+void keep_key(Job *job, const task::Settling &before) {
+    store::Batch *batch = &job->s.batch;
+    if (batch->key == nullptr || batch->key == before.batch.key) return;
+    pg::MemoryScope scope(self.lasting);
+    batch->key = DatumGetTextPCopy(PointerGetDatum(batch->key));
+}
+
+// Goes on with the jobs of a step, in one transaction; returns the number of rows. Those that are new are looked at only.
+int work_on(Step *step, bool new_ones) {
+    int rows = 0;
+    PGQUEUE_TESTPOINT("scheduler-settling");
+    TimestampTz now = GetCurrentTimestamp();
+    for (; step->done < step->count && rows < rows_in_step; step->done++) {
+        Job *job = step->jobs[step->done];
+        do rows += task::settle(&job->s, now);
+        while (!new_ones && rows < rows_in_step && job->s.stage != Stage::Done && !job->s.rest);
+    }
+    for (int i = 0; i < step->done; i++) keep_key(step->jobs[i], step->before[i]);
+    return rows;
+}
+
+// One that fails by itself waits; those that failed together are tried one by one.
+void take_back(Step *step, const pg::Moment &now) {
+    bool alone = step->count == 1;
+    for (int i = 0; i < step->count; i++) {
+        Job *job = step->jobs[i];
+        job->s = step->before[i];
+        job->alone = true;
+        if (alone)
+            have_rest(job, now, true);
+        else
+            enqueue(job, false);
+    }
+}
+
+// A part of the jobs of a line. Returns how many rows were looked at.
+int step_of(Line *line, const pg::Moment &now) {
+    Step step;
+    int rows = 0;
+    bool new_ones = line->namespace_id == new_jobs;
+    take_off(line, &step);
+    if (!transact("look at tasks that wait for others", [&] { rows = work_on(&step, new_ones); })) {
+        take_back(&step, now);
+        return rows_in_step;
+    }
+    for (int i = step.count; i-- > step.done;) enqueue(step.jobs[i], true);
+    for (int i = 0; i < step.done; i++) {
+        step.jobs[i]->alone = false;
+        put_back(step.jobs[i], now);
+    }
+    return rows;
+}
+
+void wake_rested(const pg::Moment &now) {
+    for (dlist_head &list : resting)
+        while (!dlist_is_empty(&list)) {
+            auto *job = first_of<Job>(&list);
+            if (!job->until.passed(now)) break;
+            dlist_delete(&job->link);
+            enqueue(job, false);
+        }
+}
+
+void take_posts() {
+    int64 ids[dispatch::settle_posts];
+    int n = dispatch::take_posted(self.db, ids);
+    bool all = dispatch::take_posted_all(self.db);
+    for (int i = 0; i < n; i++) all = !add_job(ids[i], false) || all;
+    if (!all) return;
+    // One that is under way has passed some of it.
+    if (walk.on)
+        dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
+    else
+        walk = {true, 0, 0, {}};
+}
+
+bool may_walk(const pg::Moment &now) {
+    return walk.on && walk.again.passed(now) && line_of(new_jobs)->count < walk_below && hash_get_num_entries(jobs) < most_jobs / 2;
+}
+
+// Reads a part of the tables. False: not now.
+bool walk_on(const pg::Moment &now) {
+    store::Ids ids{nullptr, 0};
+    if (!may_walk(now)) return false;
+    bool ok = transact("read which tasks wait for others", [&ids] {
         MemoryContext before = MemoryContextSwitchTo(self.scratch);
-        all = store::everybody_involved();
+        ids = store::involved_in(static_cast<store::Involved>(walk.kind), walk.after);
         MemoryContextSwitchTo(before);
     });
-    if (!ok) {
-        dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
-        return look_after_failure;
+    if (!ok) walk.again = now.in(look_after_failure);
+    if (!ok) return false;
+    for (int i = 0; i < ids.count; i++) add_job(ids.items[i], true);
+    if (ids.count > 0)
+        walk.after = ids.items[ids.count - 1];
+    else
+        walk = {walk.kind + 1 < store::involved_kinds, walk.kind + 1, 0, {}};
+    return walk.on;
+}
+
+// Everything that is there for this turn, and what the walk adds to it.
+void go_on(const pg::Moment &now) {
+    Line *fresh = line_of(new_jobs);
+    for (int looks = 0; looks < looks_in_turn && (fresh->count > 0 || walk_on(now));)
+        looks += fresh->count > 0 ? step_of(fresh, now) : store::some_rows;
+    for (int rows = 0; rows < rows_in_turn && !dlist_is_empty(&ring);) {
+        auto *line = first_of<Line>(&ring);
+        dlist_delete(&line->link);
+        dlist_push_tail(&ring, &line->link);
+        rows += Max(step_of(line, now), 1);
     }
-    pg_atomic_write_u32(&my_db().awaited_known, 1);
-    return settle_ids(all.items, all.count);
 }
 
 }  // namespace
 
+bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walk.on); }
+
 pg::Deadline settle_dependencies(const pg::Moment &now) {
-    if (!dispatch::anything_posted(self.db)) return never;
-    int64 ids[dispatch::settle_posts];
-    int n = dispatch::take_posted(self.db, ids);
-    int64 wait = settle_ids(ids, n);
-    if (dispatch::take_posted_all(self.db)) wait = Max(wait, settle_everything());
-    return wait == 0 ? never : now.in(wait);
+    if (!dispatch::anything_posted(self.db) && !owes_settling()) return never;
+    begin();
+    if (dispatch::anything_posted(self.db)) take_posts();
+    wake_rested(now);
+    go_on(now);
+    if (line_of(new_jobs)->count > 0 || !dlist_is_empty(&ring) || may_walk(now)) return now.in(0);
+    pg::Deadline next = walk.on ? walk.again : never;
+    for (dlist_head &list : resting)
+        if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);
+    return next;
 }
 
 }  // namespace pgqueue::worker::scheduler

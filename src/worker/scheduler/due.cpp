@@ -63,10 +63,13 @@ bool is_over(const dispatch::DueEntry &e, TimestampTz now) { return e.dies != 0 
 void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
     SlotNo queue = dispatch::queue_of_grouped(e);
     store::TaskRow row;
+    // It waits for its end only, and keeps nobody in its group.
+    bool for_end = e.due == e.dies;
     if (!store::fetch(e.ref, false, &row)) {
-        dispatch::leave_group(queue, 0, e.ref.id);
+        if (!for_end) dispatch::leave_group(queue, 0, e.ref.id);
         return;
     }
+    if (for_end && !is_waiting(row.status)) return;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr || !is_waiting(row.status) || task::slot_of(*q) != queue) {
         dispatch::leave_group(queue, row.group, e.ref.id);

@@ -20,6 +20,7 @@
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
+#include "store/dependencies.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
@@ -37,6 +38,9 @@ using dispatch::PageNo;
 struct Scan {
     Snapshot snapshot;
     int64 *counts;       // of this rebuild, by queue slot and status
+    int64 *edges;        // the same of open edges, by namespace slot
+    int64 *groups;       // by namespace slot: the least id of a waiting task with a group key, INT64_MAX none
+    bool awaited_known;  // the edges are counted for their tasks already
     int64 retained;      // rows seen
     uint32 unwatched;    // of them without an entry
     int pages_since_spill;
@@ -70,7 +74,11 @@ void remember_snapshot(Snapshot s) {
 }
 
 void count_in_scan(const dispatch::Delta &d) {
-    int64 *of_queue = scan.counts + int64(d.queue) * dispatch::count_kinds;
+    if (d.from == dispatch::edges || d.to == dispatch::edges) {
+        scan.edges[d.slot] += d.to == dispatch::edges ? d.count : -d.count;
+        return;
+    }
+    int64 *of_queue = scan.counts + int64(d.slot) * dispatch::count_kinds;
     if (d.from >= 0) of_queue[d.from] -= d.count;
     if (d.to >= 0) of_queue[d.to] += d.count;
 }
@@ -132,6 +140,9 @@ bool on_row(void *, const store::TaskRow &row) {
         if (due <= GetCurrentStatementStartTimestamp()) due = 0;
         if (dispatch::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
+        // Those of groups are read afterwards, in their order; only their end is noted now.
+        int64 *least = &scan.groups[map.queues[scan.last_queue].ns];
+        if (group != 0) *least = Min(*least, row.ref.id);
         dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
     } else if (row.status == Status::Retained) {
         if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
@@ -156,6 +167,8 @@ void publish_counts() {
         for (int k = 0; k < dispatch::count_kinds; k++)
             pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * dispatch::count_kinds + k]));
     }
+    dispatch::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
+    pg_atomic_write_u32(&my_db().awaited_known, 1);
 }
 
 void clear_memory() {
@@ -167,10 +180,22 @@ void clear_memory() {
     dispatch::free_dropped(self.db);
 }
 
+// Those of an earlier life of the server are not known to who ends what they lead to.
+void count_edges() {
+    PushActiveSnapshot(scan.snapshot);
+    store::each_awaited([](int64 awaited, int32 ns_id, int32 count) {
+        if (!scan.awaited_known) dispatch::add_awaited(self.db, awaited, count);
+        SlotNo ns = dispatch::find_namespace(self.db, ns_id);
+        if (ns >= 0) scan.edges[ns] += count;
+    });
+    PopActiveSnapshot();
+}
+
 void scan_rows() {
     scan.snapshot = RegisterSnapshot(GetLatestSnapshot());
     remember_snapshot(scan.snapshot);
     load_configuration();
+    count_edges();
     PGQUEUE_TESTPOINT("scheduler-rebuild");
     store::scan(scan.snapshot, on_row, between_pages, nullptr);
     UnregisterSnapshot(scan.snapshot);
@@ -184,6 +209,15 @@ void apply_late_deltas() { take_deltas(dispatch::apply_delta); }
 
 namespace {
 
+int64 *counters(Size n) { return static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * n)); }
+
+void forget_counters() {
+    pfree(scan.counts);
+    pfree(scan.edges);
+    pfree(scan.groups);
+    scan.counts = scan.edges = scan.groups = nullptr;
+}
+
 // One attempt. False: the rows could not be read, memory is as far as it came.
 bool read_again() {
     dispatch::Database &d = my_db();
@@ -194,9 +228,13 @@ bool read_again() {
     clear_memory();
     dispatch::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     scan = Scan{};
-    scan.counts = static_cast<int64 *>(MemoryContextAllocZero(self.lasting, sizeof(int64) * dispatch::count_kinds * static_cast<Size>(map.shared->n_queues)));
+    scan.awaited_known = pg_atomic_read_u32(&d.awaited_known) != 0;
+    scan.counts = counters(dispatch::count_kinds * static_cast<Size>(map.shared->n_queues));
+    scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
+    scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
+    for (int i = 0; i < map.shared->n_namespaces; i++) scan.groups[i] = INT64_MAX;
     if (!transact("read its tasks", [] { scan_rows(); })) {
-        pfree(scan.counts);
+        forget_counters();
         return false;
     }
     take_deltas(count_in_scan);
@@ -204,14 +242,13 @@ bool read_again() {
     pg_memory_barrier();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
     apply_late_deltas();
-    dispatch::open_groups(self.db);
+    dispatch::open_groups(self.db, scan.groups);
     pg_atomic_write_u32(&d.unwatched, scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     dispatch::post_settle_all(self.db);
     d.rebuilds++;
-    pfree(scan.counts);
-    scan.counts = nullptr;
+    forget_counters();
     return true;
 }
 

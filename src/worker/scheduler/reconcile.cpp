@@ -2,6 +2,7 @@
 // elsewhere; here it is put right, counted (view memory, kind repaired) and logged. docs/internals/dispatch.md
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/groups.hpp"
 #include "dispatch/hints.hpp"
 #include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
@@ -122,13 +123,19 @@ bool has_queue(const store::TaskRow &row) {
     return look.queue_there;
 }
 
+// A task of a group that the scheduler reads when there is room (groups.cpp).
+bool is_left_out(const store::TaskRow &row) {
+    const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
+    return q != nullptr && dispatch::is_left_out(task::slot_of(*q), row.ref.id);
+}
+
 bool on_row(void *, const store::TaskRow &row) {
     TimestampTz due;
     if (row.status == Status::Retained) {
         if (is_old(row) && has_queue(row) && !dispatch::is_held_by_anybody(self.db, row.ref.id, row.receipt))
             suspect(Repaired::Held, row.ref, row.xmin, row.receipt);
     } else if (is_waiting(row.status) && look.known.wants(row.ref.id) && is_old(row) && task::hint_time(row.flags, row.delayed_at, row.dies_at, &due) &&
-               !look.known.has(row.ref.id) && has_queue(row)) {
+               !look.known.has(row.ref.id) && has_queue(row) && !is_left_out(row)) {
         suspect(Repaired::Hint, row.ref, row.xmin, 0);
     }
     return true;
@@ -175,7 +182,7 @@ void return_left() {
 // False: not now.
 bool begin() {
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.lost) != 0 || pg_atomic_read_u32(&d.groups_torn) != 0) return false;
+    if (pg_atomic_read_u32(&d.lost) != 0) return false;
     look = Look{};
     look.rebuilds = static_cast<uint64>(d.rebuilds);
     look.queue_id = -1;
@@ -227,13 +234,11 @@ bool repair_row(const Suspect &s) {
         return true;
     }
     if (!is_waiting(row.status)) return false;
+    if (is_left_out(row)) return false;
     task::let_go(row);
     dispatch::note_repair(self.db, Repaired::Hint);
     // In its group it has lost its place: only the rows have the order.
-    if (row.group != 0) {
-        pg_atomic_write_u32(&my_db().groups_torn, 1);
-        pg_atomic_write_u32(&my_db().lost, 1);
-    }
+    if (row.group != 0) dispatch::leave_out_all(map.queues[task::slot_of(*q)].ns);
     return true;
 }
 

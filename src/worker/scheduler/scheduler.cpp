@@ -1,6 +1,7 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/awaited.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
@@ -69,6 +70,7 @@ void at_exit(int, Datum) {
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
     // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
     if (busy || owes_expiry()) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (owes_settling()) dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u64(&d.failing.since, 0);
@@ -244,7 +246,8 @@ pg::Deadline turn() {
     if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
     if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
     bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
-    if (room || dispatch::may_read_groups_again(self.db)) next = Min(next, read_lost(now));
+    if (room) next = Min(next, read_lost(now));
+    next = Min(next, read_groups(now));
     next = Min(next, dispatch::sweep_groups(self.db, now));
     next = Min(next, free_places(now));
     next = Min(next, settle_dependencies(now));

@@ -71,8 +71,12 @@ bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 // reconcile.cpp: rows that nobody has in memory, and what memory has without a row; there should be none.
 pg::Deadline reconcile(const pg::Moment &now);
 
+// groups.cpp: tasks of groups that were left out of memory.
+pg::Deadline read_groups(const pg::Moment &now);
+
 // dependencies.cpp: tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
+bool owes_settling();  // only this process knows of tasks that are to be looked at
 
 // configure.cpp: copies of the configuration, and changes of roles and handlers.
 bool load_configuration();  // raises inside a transaction, else tells

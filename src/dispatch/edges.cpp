@@ -1,0 +1,53 @@
+#include "dispatch/edges.hpp"
+
+#include "dispatch/notes.hpp"
+#include "dispatch/xact.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+struct Asked {
+    SubTransactionId sub;
+    SlotNo ns;
+    int64 count;
+};
+
+constinit Notes<Asked> asked{};
+
+int64 count_of(pg_atomic_uint64 *count) { return Max(static_cast<int64>(pg_atomic_read_u64(count)), 0); }
+
+}  // namespace
+
+int64 edges_of(SlotNo ns) { return count_of(&map.namespaces[ns].edges) + count_of(&map.namespaces[ns].edges_asked); }
+
+int64 edges_beside(SlotNo ns) {
+    int64 sum = 0;
+    each_namespace(map.namespaces[ns].db, [&sum, ns](SlotNo other) { sum += other != ns ? edges_of(other) : 0; });
+    return sum;
+}
+
+void ask_for_edges(SlotNo ns, int64 count) {
+    Asked *a = asked.add();
+    a->ns = ns;
+    a->count = count;
+    pg_atomic_fetch_add_u64(&map.namespaces[ns].edges_asked, count);
+}
+
+void note_edges(SlotNo ns, int32 count) {
+    if (count > 0) note_count(ns, -1, edges, count);
+    if (count < 0) note_count(ns, edges, -1, -count);
+}
+
+bool any_asked() { return asked.count > 0; }
+
+void end_asked(SubTransactionId sub) {
+    for (; asked.count > 0 && (sub == InvalidSubTransactionId || asked.items[asked.count - 1].sub == sub); asked.count--) {
+        const Asked &a = asked.items[asked.count - 1];
+        pg_atomic_fetch_sub_u64(&map.namespaces[a.ns].edges_asked, a.count);
+    }
+    if (sub == InvalidSubTransactionId) asked.reset();
+}
+
+void hand_up_asked(SubTransactionId sub, SubTransactionId parent) { asked.hand_up(sub, parent); }
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,220 @@
+#include "task/settle.hpp"
+
+#include "dispatch/awaited.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/errcodes.hpp"
+#include "task/lifecycle.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+using Stage = Settling::Stage;
+
+// Waits for the tasks are over: the row becomes ready. The row is locked.
+void make_ready(store::TaskRow *row) {
+    const store::TaskRow before = *row;
+    row->flags &= static_cast<int16>(~flag_waits);
+    store::stop_waiting_for_batch(row->ref.id);
+    if (!store::update(row, nullptr, store::Wait::Skip)) return;
+    count_unhinted(before, -1);
+    hint_again(*row, dispatch::Comes::New);
+}
+
+// Locks a task that may wait. `waits`: it does, as its newest version says. False: it is in somebody's hands.
+bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
+    store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
+    *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
+    if (locked == store::Locked::Yes && !*waits) let_go(*row);
+    return locked != store::Locked::Held;
+}
+
+// One end that a locked waiting task has waited for. True: it still waits.
+bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
+    if (end == DependencyEnd::Good || (row->flags & flag_ignore_failed) != 0) {
+        remove_edge(awaited, row->ref.id);
+        return true;
+    }
+    if ((row->flags & flag_hold_failed) != 0) return true;
+    pg::ErrorReport error{};
+    error.sqlstate = err::dependency_failed;
+    error.message = psprintf("task " INT64_FORMAT ", which it depends on, did not succeed", awaited);
+    end_waiting(row, Status::Cancelled, error, now, store::Wait::Skip);
+    return false;
+}
+
+bool settle_dependent(int64 id, int64 awaited, DependencyEnd end, TimestampTz now) {
+    store::TaskRow row;
+    bool waits;
+    if (!lock_waiting(id, &row, &waits)) return false;
+    if (!waits)
+        remove_edge(awaited, id);
+    else if (take_end(&row, awaited, end, now) && is_free(id))
+        make_ready(&row);
+    return true;
+}
+
+// Mostly the row need not be locked to see that it waits for something.
+bool settle_free(int64 id) {
+    store::TaskRow row;
+    bool waits;
+    if (!is_free(id)) return true;
+    if (!lock_waiting(id, &row, &waits)) return false;
+    if (waits && is_free(id)) make_ready(&row);
+    return true;
+}
+
+void go_to(Settling *s, Stage stage) {
+    s->stage = stage;
+    s->after = 0;
+    s->held = false;
+}
+
+// Somebody has a row in hands.
+void rest(Settling *s, Stage then) {
+    go_to(s, then);
+    s->rest = true;
+}
+
+// After some rows of a stage: the last ones lead to the next stage.
+int go_on(Settling *s, const store::Ids &ids, Stage next) {
+    if (ids.count == store::some_rows)
+        s->after = ids.items[ids.count - 1];
+    else if (s->held)
+        rest(s, s->stage);
+    else
+        go_to(s, next);
+    return ids.count + 1;
+}
+
+int look(Settling *s) {
+    store::TaskRow row;
+    const store::QueueInfo *q = store::find(s->id, false, &row) ? live_queue(row.queue_id) : nullptr;
+    if (q != nullptr) s->namespace_id = q->ns_id;
+    if (q == nullptr || !is_unfinished(row.status))
+        go_to(s, Stage::Dependents);
+    else if ((row.flags & flag_waits) == 0)
+        go_to(s, Stage::Done);
+    else
+        go_to(s, s->all_are_seen ? Stage::Free : Stage::Awaited);
+    return 1;
+}
+
+// Those of some tasks that have ended come first; returns how many.
+int ended_of(store::Ids ids, DependencyEnd *ends, int64 *ended) {
+    int n = 0;
+    for (int i = 0; i < ids.count; i++) {
+        ends[n] = end_of_dependency(ids.items[i], 0);
+        if (ends[n] != DependencyEnd::Unfinished) ended[n++] = ids.items[i];
+    }
+    return n;
+}
+
+int settle_awaited(Settling *s, TimestampTz now) {
+    store::Ids ids = store::awaited_by(s->id, s->after);
+    DependencyEnd ends[store::some_rows];
+    int64 ended[store::some_rows];
+    store::TaskRow row;
+    bool waits = true;
+    int n = ended_of(ids, ends, ended);
+    if (n > 0 && !lock_waiting(s->id, &row, &waits)) {
+        rest(s, Stage::Awaited);
+        return ids.count;
+    }
+    for (int i = 0; i < n && waits; i++) waits = take_end(&row, ended[i], ends[i], now);
+    if (!waits) {
+        // Its own end is told by the commit.
+        go_to(s, Stage::Done);
+        return ids.count;
+    }
+    return go_on(s, ids, Stage::Free);
+}
+
+// Who found that a batch is over is one of those that wait for it: they have told of one only.
+int settle_self(Settling *s) {
+    store::Batch batch = store::awaited_batch(s->id);
+    if (batch.key != nullptr && !store::batch_is_over(batch)) batch.key = nullptr;
+    if (!settle_free(s->id)) {
+        rest(s, Stage::Free);
+        return 1;
+    }
+    bool others = batch.key != nullptr && !s->all_are_seen;
+    if (others) s->batch = batch;
+    go_to(s, others ? Stage::Batch : Stage::Done);
+    return 1;
+}
+
+int settle_dependents(Settling *s, TimestampTz now) {
+    store::Ids ids = store::dependents_of(s->id, s->after);
+    DependencyEnd end = ids.count > 0 ? end_of_dependency(s->id, 0) : DependencyEnd::Unknown;
+    if (end == DependencyEnd::Unfinished) {
+        // It was retried.
+        go_to(s, Stage::Done);
+        return 1;
+    }
+    for (int i = 0; i < ids.count; i++) s->held = !settle_dependent(ids.items[i], s->id, end, now) || s->held;
+    return go_on(s, ids, Stage::Forget);
+}
+
+// Has the task ended, with this flag in its row, or is it gone? Locks the row, so that nobody brings it back meanwhile.
+bool has_ended(Settling *s, int16 flag) {
+    store::TaskRow row;
+    if (!store::find(s->id, false, &row) || live_queue(row.queue_id) == nullptr) return true;
+    if ((row.flags & flag) == 0) return false;
+    store::Locked locked = store::lock_by_id(s->id, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Yes) let_go(row);
+    if (locked != store::Locked::Yes || is_unfinished(row.status)) {
+        rest(s, Stage::Look);
+        return false;
+    }
+    return true;
+}
+
+int forget(Settling *s) {
+    int removed = 0;
+    if (has_ended(s, flag_depends)) {
+        removed = store::remove_edges(s->id, note_removed);
+        store::stop_waiting_for_batch(s->id);
+    }
+    if (!s->rest && removed < store::some_rows) go_to(s, Stage::Leave);
+    return removed + 1;
+}
+
+int leave(Settling *s) {
+    store::Batch batch{0, nullptr};
+    if (has_ended(s, flag_batch)) batch = store::leave_batch(s->id);
+    if (s->rest) return 1;
+    bool over = batch.key != nullptr && store::batch_is_over(batch);
+    if (over) s->batch = batch;
+    go_to(s, over ? Stage::Batch : Stage::Done);
+    return 1;
+}
+
+int settle_batch(Settling *s) {
+    // Others may have joined meanwhile.
+    if (!store::batch_is_over(s->batch)) {
+        go_to(s, Stage::Done);
+        return 1;
+    }
+    store::Ids ids = store::waiters_of(s->batch, s->after);
+    for (int i = 0; i < ids.count; i++) s->held = !settle_free(ids.items[i]) || s->held;
+    return go_on(s, ids, Stage::Done);
+}
+
+}  // namespace
+
+int settle(Settling *s, TimestampTz now) {
+    switch (s->stage) {
+        case Stage::Look: return look(s);
+        case Stage::Awaited: return settle_awaited(s, now);
+        case Stage::Free: return settle_self(s);
+        case Stage::Dependents: return settle_dependents(s, now);
+        case Stage::Forget: return forget(s);
+        case Stage::Leave: return leave(s);
+        case Stage::Batch: return settle_batch(s);
+        case Stage::Done: break;
+    }
+    return 0;
+}
+
+}  // namespace pgqueue::task
