@@ -258,14 +258,14 @@ void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::Name
     const char *name = quote_literal_cstr(known.name);
     if (ns.groups_short)
         put(info, {.severity = "warning", .word = "share_used_up",
-                   .message = psprintf("namespace \"%s\" has its part of the memory for groups, with %d groups; further tasks with a group key wait in the table",
-                                       known.name, ns.groups.used),
+                   .message = psprintf("the namespace has its part of the memory for groups, with %d groups; further tasks with a group key wait in the table",
+                                       ns.groups.used),
                    .hint = psprintf("Work on its tasks, or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_groups => %d);", name, ns.groups.used * 2 + 1),
                    .ns_id = ns.ns_id});
     task::EdgeShare open = task::edge_share(known, no);
     if (open.used > 0 && open.used >= open.limit / 10 * 9)
         put(info, {.severity = "warning", .word = "share_used_up",
-                   .message = psprintf("namespace \"%s\" has " INT64_FORMAT " dependencies of waiting tasks, its limit is " INT64_FORMAT, known.name, open.used, open.limit),
+                   .message = psprintf("the namespace has " INT64_FORMAT " dependencies of waiting tasks, its limit is " INT64_FORMAT, open.used, open.limit),
                    .hint = psprintf("Work on what its tasks wait for, or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_dependencies => " INT64_FORMAT ");",
                                     name, open.limit * 2),
                    .ns_id = ns.ns_id});
