@@ -27,8 +27,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value < lowest OR value > highest OR value = 'NaN' OR value = 'Infinity' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
-            HINT = CASE WHEN value IN ('NaN', 'Infinity') AND highest IS NULL THEN format('It must be a finite number, %s or more.', lowest)
-                        WHEN highest IS NULL THEN format('It must be %s or more.', lowest)
+            HINT = CASE WHEN highest IS NULL THEN format('It must be %s or more.', lowest)
                         ELSE format('It must be between %s and %s.', lowest, highest) END;
     END IF;
 END

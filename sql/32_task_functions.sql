@@ -128,9 +128,8 @@ BEGIN
     ELSIF NEW.status = 'retry' THEN
         NEW.status := pgqueue.retry_task(OLD.id);
     ELSE
-        PERFORM pgqueue_internal.check_word('status', NEW.status, '{new,retry,retained,released,failed,expired,cancelled}');
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('status cannot be set to "%s"', NEW.status),
-            HINT = 'It can be set to cancelled and retry.';
+            HINT = 'Valid values: cancelled, retry.';
     END IF;
     RETURN NEW;
 END

@@ -25,7 +25,9 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
-    PERFORM pgqueue_internal.check_range('max_tasks', max_tasks, 0, NULL);
+    IF max_tasks < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
+    END IF;
     IF rate <= 0 OR rate IN ('NaN', 'Infinity') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "rate" must be a positive number',
             HINT = 'Leave it out to send all at once.';
@@ -74,8 +76,12 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
-    PERFORM pgqueue_internal.check_interval('older_than', older_than, true);
-    PERFORM pgqueue_internal.check_range('max_tasks', max_tasks, 0, NULL);
+    IF older_than < '0' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative', HINT = 'Zero is the least.';
+    END IF;
+    IF max_tasks < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
+    END IF;
     SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
     FOR finished IN
         SELECT t.* FROM pgqueue.task t

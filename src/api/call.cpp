@@ -200,31 +200,9 @@ void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
     if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
 }
 
-int32 int_arg(FunctionCallInfo fcinfo, int i, const char *name, int32 least, int32 most, int32 none) {
-    if (PG_ARGISNULL(i)) return none;
-    int32 value = PG_GETARG_INT32(i);
-    if (value < least || value > most)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is out of range: %d", name, value), errhint("It must be between %d and %d.", least, most));
+int64 not_negative(int64 value, const char *name) {
+    if (value < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", name), errhint("Zero is the least."));
     return value;
-}
-
-int64 interval_arg(FunctionCallInfo fcinfo, int i, const char *name, int64 none) {
-    if (PG_ARGISNULL(i)) return none;
-    constexpr int64 most = int64(1000) * 12 * DAYS_PER_MONTH * USECS_PER_DAY;
-    int64 micros = micros_of(PG_GETARG_INTERVAL_P(i));
-    if (micros < 0 || micros > most)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                errmsg("\"%s\" is out of range: %s", name, DatumGetCString(DirectFunctionCall1(interval_out, PG_GETARG_DATUM(i)))),
-                errhint("It must be between 0 and 1000 years."));
-    return micros;
-}
-
-TimestampTz time_arg(FunctionCallInfo fcinfo, int i, const char *name, TimestampTz none) {
-    if (PG_ARGISNULL(i)) return none;
-    TimestampTz at = PG_GETARG_TIMESTAMPTZ(i);
-    if (TIMESTAMP_NOT_FINITE(at))
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is out of range: %s", name, timestamptz_to_str(at)), errhint("It must be a finite time."));
-    return at != 0 ? at : 1;
 }
 
 ArrayType *one_dimensional(ArrayType *value, const char *name) {
@@ -288,7 +266,7 @@ unsigned privilege_bits(const char *word) {
                                                                {"monitor", store::priv_monitor}};
     for (auto [name, bits] : words)
         if (name == word) return bits;
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"privilege\": \"%s\"", word), errhint("Valid values: use, work, manage, read."));
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown privilege \"%s\"", word), errhint("Valid words: use, work, manage, read."));
     pg_unreachable();
 }
 

@@ -43,12 +43,8 @@ text *checked_key(text *key, const char *argument);
 // 22004 naming the argument.
 void not_null(FunctionCallInfo fcinfo, int i, const char *name);
 
-// Arguments of functions and values of columns: the ranges and what is said beyond them (22023). NULL: `none`.
-int32 int_arg(FunctionCallInfo fcinfo, int i, const char *name, int32 least, int32 most, int32 none);
-// Microseconds, 0 to 1000 years.
-int64 interval_arg(FunctionCallInfo fcinfo, int i, const char *name, int64 none);
-// A finite time, which is never the one that stands for `none` in a row (0).
-TimestampTz time_arg(FunctionCallInfo fcinfo, int i, const char *name, TimestampTz none);
+// 22023 for less than zero.
+int64 not_negative(int64 value, const char *name);
 // 2202E for an array of several dimensions.
 ArrayType *one_dimensional(ArrayType *value, const char *name);
 

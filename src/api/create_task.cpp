@@ -29,7 +29,7 @@ void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::strin
         found = word == std::string_view(rest.data(), end == rest.npos ? rest.size() : end);
         rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
     }
-    if (!found) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"%s\": \"%s\"", argument, text_arg(fcinfo, i)), errhint("Valid values: %s.", hint));
+    if (!found) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for argument \"%s\": \"%s\"", argument, text_arg(fcinfo, i)), errhint("Valid words: %s.", hint));
 }
 
 void check_words(FunctionCallInfo fcinfo) {
@@ -37,19 +37,34 @@ void check_words(FunctionCallInfo fcinfo) {
     check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
 }
 
+int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 least, int32 most, int32 none) {
+    if (PG_ARGISNULL(i)) return none;
+    int32 v = PG_GETARG_INT32(i);
+    if (v < least || v > most)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for argument \"%s\"", v, argument), errhint("Valid range: %d to %d.", least, most));
+    return v;
+}
+
+// An interval that must not be negative; none when not given.
+int64 checked_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
+    if (PG_ARGISNULL(i)) return none;
+    return not_negative(micros_of(PG_GETARG_INTERVAL_P(i)), argument);
+}
+
 // Times of a new task: when it is due (0 at once) and when it dies (0 never).
 void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz now, store::NewTask *t) {
-    int64 delay = interval_arg(fcinfo, a_delay, "delay", 0);
+    int64 delay = checked_interval(fcinfo, a_delay, "delay", 0);
     t->delayed_at = 0;
     if (!PG_ARGISNULL(a_delayed_at)) {
         if (!PG_ARGISNULL(a_delay)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay and delayed_at must not be given both"), errhint("Give one of them."));
-        TimestampTz at = time_arg(fcinfo, a_delayed_at, "delayed_at", 0);
+        TimestampTz at = PG_GETARG_TIMESTAMPTZ(a_delayed_at);
+        if (TIMESTAMP_NOT_FINITE(at)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at must be finite"), errhint("Pause the queue to hold its tasks."));
         if (at < GetCurrentTransactionStartTimestamp()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"), errhint("Leave it out to start the task at once."));
         t->delayed_at = at > now ? at : 0;
     } else if (delay > 0) {
         t->delayed_at = pg::later(now, delay);
     }
-    int64 ttl = interval_arg(fcinfo, a_ttl, "ttl", q.ttl);
+    int64 ttl = checked_interval(fcinfo, a_ttl, "ttl", q.ttl);
     t->dies_at = ttl > 0 ? pg::later(t->delayed_at != 0 ? t->delayed_at : now, ttl) : 0;
 }
 
@@ -60,8 +75,8 @@ store::NewTask common(FunctionCallInfo fcinfo, const store::QueueInfo &q) {
     t.queue_id = q.id;
     t.role_id = store::role_id_of(caller());
     t.priority = PG_ARGISNULL(a_priority) ? q.priority : PG_GETARG_INT32(a_priority);
-    t.retries = int_arg(fcinfo, a_retries, "retries", 0, 32767, q.retries);
-    t.run_limit = interval_arg(fcinfo, a_run_limit, "run_limit", -1);
+    t.retries = checked_int(fcinfo, a_retries, "retries", 0, 32767, q.retries);
+    t.run_limit = checked_interval(fcinfo, a_run_limit, "run_limit", -1);
     t.created_at = now;
     set_times(fcinfo, q, now, &t);
     if (!PG_ARGISNULL(a_type)) t.type = PG_GETARG_TEXT_PP(a_type);
@@ -110,13 +125,12 @@ struct Array {
     bool given;
 };
 
-// null_ok: an element may be NULL, a task without it.
-Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, bool null_ok, const char *argument) {
+Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument) {
     Array a{};
     if (PG_ARGISNULL(i)) return a;
     deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, -1, false, TYPALIGN_INT, &a.items, &a.nulls, &a.count);
     for (int k = 0; k < a.count; k++)
-        if (a.nulls[k] && !null_ok) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
+        if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;
     return a;
 }
@@ -210,7 +224,7 @@ task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTas
 }
 
 Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
-    int64 keep = interval_arg(fcinfo, a_dedup_for, "dedup_for", 0);
+    int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
     return {on_conflict_arg(fcinfo), keep > 0 ? pg::later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
 }
 
@@ -278,13 +292,13 @@ struct Given {
 
 Given given_args(FunctionCallInfo fcinfo) {
     Given g{};
-    g.payloads = array_arg(fcinfo, a_payload, JSONBOID, false, "payloads");
-    g.commands = array_arg(fcinfo, a_command, TEXTOID, false, "commands");
-    g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, true, "dedup_keys");
+    g.payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
+    g.commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
+    g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
     check_lengths(g.payloads, "payloads", g.commands, "commands");
     if (!g.payloads.given && !g.commands.given)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
-    g.groups = array_arg(fcinfo, a_group_key, TEXTOID, true, "group_keys");
+    g.groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys");
     for (auto [keyed, name] : {std::pair{g.keys, "dedup_keys"}, std::pair{g.groups, "group_keys"}}) {
         check_lengths(g.payloads, "payloads", keyed, name);
         check_lengths(g.commands, "commands", keyed, name);
@@ -298,8 +312,8 @@ store::NewTask task_at(const Given &g, int i, const store::NewTask &first) {
     if (g.payloads.given) t.payload = DatumGetJsonbP(g.payloads.items[i]);
     if (g.commands.given) t.command = DatumGetTextPP(g.commands.items[i]);
     if (g.commands.given) t.flags |= flag_command;
-    if (g.keys.given && !g.keys.nulls[i]) set_key(&t, DatumGetTextPP(g.keys.items[i]));
-    if (g.groups.given && !g.groups.nulls[i]) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
+    if (g.keys.given) set_key(&t, DatumGetTextPP(g.keys.items[i]));
+    if (g.groups.given) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
     check_content(t);
     return t;
 }

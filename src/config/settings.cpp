@@ -1,7 +1,6 @@
 #include "config/settings.hpp"
 
 #include "config/topics.hpp"
-#include "core/names.hpp"
 
 namespace pgqueue::config {
 
@@ -34,14 +33,6 @@ bool check_databases(char **value, void **, GucSource) {
     list_free(names);
     pfree(copy);
     return ok;
-}
-
-// Normalised here, as it is everywhere.
-bool check_namespace(char **value, void **, GucSource) {
-    char name[name_limit + 1];
-    if (normalize_name(*value, name)) return true;
-    GUC_check_errdetail("A name begins with a letter and has at most 64 letters, digits, underscores and hyphens.");
-    return false;
 }
 
 struct BoolSetting {
@@ -89,7 +80,7 @@ void define_settings(bool preloaded) {
     define_ints(preloaded);
     DefineCustomStringVariable("pgqueue.databases", "Databases that get a scheduler, separated by commas; empty is all with the extension.", nullptr, &databases,
                                "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
-    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, check_namespace, nullptr, nullptr);
+    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks, log_failed, log_options, PGC_SIGHUP, 0, nullptr,
                              nullptr, nullptr);
     MarkGUCPrefixReserved("pgqueue");
