@@ -1,5 +1,6 @@
-// Commands that need a database alone: DROP, RENAME, SET TABLESPACE, use as template. Our processes leave it when the server would run the command, and stay
-// out until its transaction ends. What the server refuses, and what other sessions make fail, ends none of them.
+// Commands that need a database alone: DROP, RENAME, SET TABLESPACE, use as template. Our processes leave it when the
+// server would run the command, and stay out until its transaction ends. What the server refuses, and what other sessions
+// make fail, ends none of them.
 #include "worker/utility.hpp"
 
 #include "dispatch/registry.hpp"
@@ -66,17 +67,22 @@ bool would_move(const AlterDatabaseStmt *alter, const DatabaseRow &row) {
     DefElem *option = option_of(alter->options, "tablespace");
     if (list_length(alter->options) != 1 || option->arg == nullptr) return false;
     Oid target = get_tablespace_oid(defGetString(option), true);
-    return OidIsValid(target) && target != row.tablespace && target != GLOBALTABLESPACE_OID && pg::may_create_in_tablespace(target);
+    return OidIsValid(target) && target != row.tablespace && target != GLOBALTABLESPACE_OID &&
+           pg::may_create_in_tablespace(target);
 }
 
-// Whether the server would get as far as to ask who is in the database. Whoever may not run the command, or cannot as things are, sends nobody away.
+// Whether the server would get as far as to ask who is in the database. Whoever may not run the command, or cannot as
+// things are, sends nobody away.
 bool would_run(Node *node, Oid db) {
     const DatabaseRow row = row_of(db);
     const bool owner = pg::owns_database(db), other = db != MyDatabaseId;
     switch (nodeTag(node)) {
         case T_DropdbStmt: return owner && other && !row.is_template && !IsInTransactionBlock(true);
-        case T_RenameStmt: return owner && other && have_createdb_privilege() && is_free(reinterpret_cast<RenameStmt *>(node)->newname);
-        case T_AlterDatabaseStmt: return owner && other && !IsInTransactionBlock(true) && would_move(reinterpret_cast<AlterDatabaseStmt *>(node), row);
+        case T_RenameStmt:
+            return owner && other && have_createdb_privilege() && is_free(reinterpret_cast<RenameStmt *>(node)->newname);
+        case T_AlterDatabaseStmt:
+            return owner && other && !IsInTransactionBlock(true) &&
+                   would_move(reinterpret_cast<AlterDatabaseStmt *>(node), row);
         case T_CreatedbStmt:
             return (owner || row.is_template) && have_createdb_privilege() && !IsInTransactionBlock(true) &&
                    is_free(reinterpret_cast<CreatedbStmt *>(node)->dbname);
@@ -93,8 +99,8 @@ bool is_our_process(SlotNo db, int pid) {
     return false;
 }
 
-// Whether a process is in the database that neither the server nor we send away. Parallel workers count as those whom they help. A place keeps what the
-// process before had in it, so the server is asked whether it is in use.
+// Whether a process is in the database that neither the server nor we send away. Parallel workers count as those whom they
+// help. A place keeps what the process before had in it, so the server is asked whether it is in use.
 bool others_there(SlotNo db, Oid oid) {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; i++) {
         const PGPROC &p = ProcGlobal->allProcs[i];
@@ -106,11 +112,14 @@ bool others_there(SlotNo db, Oid oid) {
     return false;
 }
 
-bool ends_others(Node *node) { return IsA(node, DropdbStmt) && option_of(reinterpret_cast<DropdbStmt *>(node)->options, "force") != nullptr; }
+bool ends_others(Node *node) {
+    return IsA(node, DropdbStmt) && option_of(reinterpret_cast<DropdbStmt *>(node)->options, "force") != nullptr;
+}
 
 void rest(long ms) {
     CHECK_FOR_INTERRUPTS();
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, pg::wait_event("PgqueueLeaveDatabase"));
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+                    pg::wait_event("PgqueueLeaveDatabase"));
     ResetLatch(MyLatch);
 }
 

@@ -1,5 +1,6 @@
-// Users have rights on our views by which the server lets them lock a view of ours, and a lock that only waits stops all other readers already. What is
-// under the views is safe without this: their owner may only read it (docs/internals/rights.md).
+// Users have rights on our views by which the server lets them lock a view of ours, and a lock that only waits stops all
+// other readers already. What is under the views is safe without this: their owner may only read it
+// (docs/internals/rights.md).
 #include "worker/utility.hpp"
 
 namespace pgqueue::worker {
@@ -15,11 +16,13 @@ bool is_ours(Oid relation) {
 
 [[noreturn]] void refuse(const char *command, Oid relation, Oid named) {
     const char *name = get_rel_name(relation), *through = get_rel_name(named);
-    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to lock view \"%s\"", name != nullptr ? name : "?"),
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("permission denied to lock view \"%s\"", name != nullptr ? name : "?"),
             relation == named ? errdetail("%s would have every other session that uses the view wait.", command)
-                              : errdetail("%s \"%s\" would lock it too, and have every other session that uses it wait.", command,
-                                          through != nullptr ? through : "?"),
-            errhint("LOCK TABLE is possible IN ACCESS SHARE MODE, which is what reading takes. Changes of tasks wait for each other without it."));
+                              : errdetail("%s \"%s\" would lock it too, and have every other session that uses it wait.",
+                                          command, through != nullptr ? through : "?"),
+            errhint("LOCK TABLE is possible IN ACCESS SHARE MODE, which is what reading takes. "
+                    "Changes of tasks wait for each other without it."));
     pg_unreachable();
 }
 
@@ -44,7 +47,8 @@ bool look_into(Node *node, void *arg) {
     return pg::walk_query(query, look_into, arg, QTW_IGNORE_JOINALIASES);
 }
 
-// Reads a view under a lock that goes at once: two sessions that kept it would stand in each other's way when they lock in earnest.
+// Reads a view under a lock that goes at once: two sessions that kept it would stand in each other's way when they lock in
+// earnest.
 bool view_reaches(Oid relation, Reach *reach) {
     if (!reach->nowait)
         LockRelationOid(relation, AccessShareLock);
@@ -52,7 +56,8 @@ bool view_reaches(Oid relation, Reach *reach) {
         return false;  // the server cannot have it either, and says so
     bool found = false;
     if (Relation view = try_relation_open(relation, NoLock)) {
-        found = view->rd_rel->relkind == RELKIND_VIEW && look_into(reinterpret_cast<Node *>(get_view_query(view)), reach);
+        found = view->rd_rel->relkind == RELKIND_VIEW &&
+                look_into(reinterpret_cast<Node *>(get_view_query(view)), reach);
         relation_close(view, NoLock);
     }
     UnlockRelationOid(relation, AccessShareLock);
@@ -107,7 +112,8 @@ void check_alter(const AlterTableStmt *alter) {
     ListCell *cell;
     foreach (cell, alter->cmds) {
         auto *part = static_cast<AlterTableCmd *>(lfirst(cell));
-        if (part->subtype == AT_AttachPartition) check_named("ATTACH PARTITION", reinterpret_cast<PartitionCmd *>(part->def)->name);
+        if (part->subtype == AT_AttachPartition)
+            check_named("ATTACH PARTITION", reinterpret_cast<PartitionCmd *>(part->def)->name);
         check_constraints(part->def);
     }
 }
@@ -122,8 +128,10 @@ void check(Node *command) {
     switch (nodeTag(command)) {
         case T_LockStmt: return check_lock(reinterpret_cast<LockStmt *>(command));
         case T_RuleStmt: return check_named("CREATE RULE", reinterpret_cast<RuleStmt *>(command)->relation);
-        case T_CreateTrigStmt: return check_named("CREATE TRIGGER", reinterpret_cast<CreateTrigStmt *>(command)->relation);
-        case T_AlterObjectDependsStmt: return check_named("DEPENDS ON EXTENSION", reinterpret_cast<AlterObjectDependsStmt *>(command)->relation);
+        case T_CreateTrigStmt:
+            return check_named("CREATE TRIGGER", reinterpret_cast<CreateTrigStmt *>(command)->relation);
+        case T_AlterObjectDependsStmt:
+            return check_named("DEPENDS ON EXTENSION", reinterpret_cast<AlterObjectDependsStmt *>(command)->relation);
         case T_AlterTableStmt: return check_alter(reinterpret_cast<AlterTableStmt *>(command));
         case T_CreateStmt: return check_create(reinterpret_cast<CreateStmt *>(command));
         default: return;
