@@ -161,19 +161,20 @@ void run_pass(Pass *pass) {
 struct StepFrame {
     StepCall fn;
     void *arg;
+    bool yields;
 };
 
 // One collector of a database at a time, for the length of the transaction.
-bool lock_out_others() {
+bool lock_out_others(bool yields) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ring_oid(), 0, 7);
-    return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+    return LockAcquire(&tag, ExclusiveLock, false, yields) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 // A step inside its transaction; true: it is to be committed.
 bool run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
-    return lock_out_others() && frame->fn(frame->arg);
+    return lock_out_others(frame->yields) && frame->fn(frame->arg);
 }
 
 }  // namespace
@@ -181,7 +182,7 @@ bool run_frame(void *p) {
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
     if (pass->failure != nullptr) return false;
     MemoryContext before = CurrentMemoryContext;
-    StepFrame frame{fn, arg};
+    StepFrame frame{fn, arg, pass->yields};
     bool committed = false;
     pg::Outcome outcome = pg::run_limited_raw(run_frame, &frame, pass->keep, &committed);
     MemoryContextSwitchTo(before);
@@ -223,6 +224,7 @@ CleanReport truncate() {
     CleanSink sink{};
     MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "pgqueue housekeeping", ALLOCSET_DEFAULT_SIZES);
     Pass pass{0, 0, nullptr, nullptr, &sink, {}, keep, false, false, false, false, nullptr};
+    pass.yields = true;
     return report_of(&pass, truncate_patiently);
 }
 

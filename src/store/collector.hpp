@@ -18,6 +18,7 @@ struct Pass {
     bool skipped;         // the last step met a lock
     bool waited_long;     // the segment at hand is full for a while
     const char *failure;  // of the step that ended the pass, nullptr none: no further step runs
+    bool yields = false;  // to another collector; else it waits for the end of the other's step
 };
 
 // Runs a step in a transaction, alone among collectors of this database; fn returns whether to commit. True:
