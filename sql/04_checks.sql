@@ -27,7 +27,8 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value < lowest OR value > highest OR value = 'NaN' OR value = 'Infinity' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
-            HINT = CASE WHEN highest IS NULL THEN format('It must be %s or more.', lowest)
+            HINT = CASE WHEN value IN ('NaN', 'Infinity') AND highest IS NULL THEN format('It must be %s or more, and finite.', lowest)
+                        WHEN highest IS NULL THEN format('It must be %s or more.', lowest)
                         ELSE format('It must be between %s and %s.', lowest, highest) END;
     END IF;
 END
@@ -40,6 +41,17 @@ BEGIN
     IF value < '0' OR value > '1000 years' OR (value = '0' AND NOT zero_allowed) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
             HINT = CASE WHEN zero_allowed THEN 'It must be between 0 and 1000 years.' ELSE 'It must be more than 0 and at most 1000 years.' END;
+    END IF;
+END
+$$;
+
+-- Raises 22023 for a time that is not finite or that no calendar needs; NULL is none.
+CREATE FUNCTION pgqueue_internal.check_moment(setting text, value timestamptz) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF value < '1970-01-01 00:00+00' OR value >= '10000-01-01 00:00+00' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
+            HINT = 'It must be a time of the years 1970 to 9999.';
     END IF;
 END
 $$;

@@ -12,7 +12,7 @@ BEGIN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('queue "%s" does not exist in namespace "%s"', queue_name, namespace_name),
-            HINT = format('Create it with SELECT pgqueue.create_queue(%L, namespace => %L).', queue_name, namespace_name);
+            HINT = 'See the view pgqueue.queue.';
     END IF;
     RETURN q;
 END
@@ -63,16 +63,25 @@ BEGIN
 END
 $$;
 
+-- Raises 22023 for the end of a pause that has passed; infinity: none.
+CREATE FUNCTION pgqueue_internal.check_pause_end(setting text, until timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF until <= clock_timestamp() THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is in the past', setting),
+            HINT = 'Use pgqueue.resume_queue to end a pause.';
+    END IF;
+    PERFORM pgqueue_internal.check_moment(setting, nullif(until, 'infinity'));
+END
+$$;
+
 -- Pauses a queue, or changes reason and end of a pause that holds.
 CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     holds boolean := q.paused AND (q.paused_until IS NULL OR q.paused_until > clock_timestamp());
 BEGIN
-    IF until <= clock_timestamp() THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = '"until" is in the past',
-            HINT = 'Use pgqueue.resume_queue to end a pause.';
-    END IF;
+    PERFORM pgqueue_internal.check_pause_end('until', until);
     q.paused := true;
     q.paused_reason := nullif(coalesce(reason, CASE WHEN holds THEN q.paused_reason END), '');
     q.paused_until := coalesce(until, CASE WHEN holds THEN q.paused_until END);

@@ -65,6 +65,7 @@ BEGIN
     IF NEW.created_at IS NOT NULL THEN
         PERFORM pgqueue_internal.refuse_column('created_at', 'queue');
     END IF;
+    PERFORM pgqueue_internal.check_pause_end('paused_until', NEW.paused_until);
     q := pgqueue_internal.add_queue(target, queue_name);
     IF q.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', queue_name),
@@ -91,6 +92,8 @@ BEGIN
         PERFORM pgqueue_internal.refuse_column('namespace', 'queue');
     ELSIF NEW.created_at IS DISTINCT FROM OLD.created_at THEN
         PERFORM pgqueue_internal.refuse_column('created_at', 'queue');
+    ELSIF NEW.paused_until IS DISTINCT FROM OLD.paused_until THEN
+        PERFORM pgqueue_internal.check_pause_end('paused_until', NEW.paused_until);
     END IF;
     q := pgqueue_internal.lock_queue(pgqueue_internal.managed_namespace(OLD.namespace), OLD.queue);
     IF NEW.queue IS DISTINCT FROM OLD.queue THEN

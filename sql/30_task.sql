@@ -1,4 +1,4 @@
--- Tasks: the views over the segments. `WHERE id = …` reaches each segment's primary key; the columns of outcomes cost a look-up only where
+-- Tasks: the views over the segments. `WHERE id = ...` reaches each segment's primary key; the columns of outcomes cost a look-up only where
 -- they are selected. A condemned segment has nothing but garbage and counts as empty.
 
 -- The condemned segments, looked up once: `slot <> ALL (...)` is a one-time filter of each branch, so that a segment which has only garbage is not read.

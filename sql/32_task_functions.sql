@@ -45,7 +45,7 @@ BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'argument "name" must not be NULL';
     ELSIF value IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown name of a priority: "%s"', name),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('invalid value for "name": "%s"', name),
             HINT = 'Valid values: high, default, low.';
     END IF;
     RETURN value;
@@ -79,7 +79,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name),
                 HINT = 'Leave it out; what this view cannot do its functions may.';
     END IF;
-    IF NEW.dies_at IS NOT NULL THEN
+    PERFORM pgqueue_internal.check_moment('delayed_at', NEW.delayed_at), pgqueue_internal.check_moment('dies_at', NEW.dies_at);
+    IF NEW.dies_at <= coalesce(NEW.delayed_at, clock_timestamp()) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"dies_at" is out of range: %s', NEW.dies_at),
+            HINT = 'It must be to come, and after delayed_at.';
+    ELSIF NEW.dies_at IS NOT NULL THEN
         ttl := make_interval(secs => extract(epoch FROM NEW.dies_at - coalesce(NEW.delayed_at, clock_timestamp())));
     END IF;
     NEW.id := pgqueue.create_task(queue => NEW.queue, payload => NEW.payload, type => NEW.type, command => NEW.command,
@@ -128,8 +132,7 @@ BEGIN
     ELSIF NEW.status = 'retry' THEN
         NEW.status := pgqueue.retry_task(OLD.id);
     ELSE
-        RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('status cannot be set to "%s"', NEW.status),
-            HINT = 'Valid values: cancelled, retry.';
+        PERFORM pgqueue_internal.check_word('status', coalesce(NEW.status, ''), ARRAY['cancelled', 'retry']);
     END IF;
     RETURN NEW;
 END

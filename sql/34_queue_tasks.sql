@@ -25,13 +25,8 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
-    IF max_tasks < 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
-    END IF;
-    IF rate <= 0 OR rate IN ('NaN', 'Infinity') THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "rate" must be a positive number',
-            HINT = 'Leave it out to send all at once.';
-    END IF;
+    PERFORM pgqueue_internal.check_range('max_tasks', max_tasks, 0, NULL);
+    PERFORM pgqueue_internal.check_range('rate', rate::numeric, 0.001, NULL);
     FOR failed IN
         SELECT t.id FROM pgqueue_internal.segment t
         WHERE t.queue_id = q.id AND t.status = 4
@@ -76,12 +71,8 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
-    IF older_than < '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative', HINT = 'Zero is the least.';
-    END IF;
-    IF max_tasks < 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "max_tasks" must not be negative', HINT = 'Zero is the least.';
-    END IF;
+    PERFORM pgqueue_internal.check_interval('older_than', older_than, true);
+    PERFORM pgqueue_internal.check_range('max_tasks', max_tasks, 0, NULL);
     SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
     FOR finished IN
         SELECT t.* FROM pgqueue.task t

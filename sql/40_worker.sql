@@ -63,7 +63,7 @@ SELECT p.severity, p.problem, n.name AS namespace, q.name AS queue,
         WHEN 'quarantine' THEN pg_catalog.format('quarantined after crashes: %s', CASE p.tasks WHEN 1 THEN 'one task' ELSE p.tasks || ' tasks' END)
         ELSE pg_catalog.format('no handler for type "%s": %s', p.type, CASE p.tasks WHEN 1 THEN 'one task' ELSE p.tasks || ' tasks' END) END) AS message,
     coalesce(p.hint, CASE p.problem
-        WHEN 'quarantine' THEN pg_catalog.format('SELECT pgqueue.retry_task(id) FROM pgqueue.task WHERE namespace = %L AND queue = %L AND status = ''failed'' AND error_code = ''PQ103'';', n.name, q.name)
+        WHEN 'quarantine' THEN pg_catalog.format('SELECT id, type, command, error, error_info FROM pgqueue.task WHERE namespace = %L AND queue = %L AND status = ''failed'' AND error_code = ''PQ103'';', n.name, q.name)
         ELSE pg_catalog.format('SELECT pgqueue.create_handler(%L, ''function'', namespace => %L);', p.type, n.name) END) AS hint,
     p.pid, p.since
 FROM (

@@ -110,7 +110,9 @@ BEGIN
         pgqueue_internal.check_interval('period', t.period, true),
         pgqueue_internal.check_interval('ttl', t.ttl, true),
         pgqueue_internal.check_interval('run_limit', t.run_limit, true),
-        pgqueue_internal.check_interval('jitter', t.jitter, true);
+        pgqueue_internal.check_interval('jitter', t.jitter, true),
+        pgqueue_internal.check_moment('starts_at', t.starts_at),
+        pgqueue_internal.check_moment('ends_at', t.ends_at);
     IF t.period > '0' AND t.period < '1 second' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
             HINT = 'It must be 1 second or more; 0 disables the ticker.';
@@ -171,9 +173,12 @@ BEGIN
     t.paused := coalesce(t.paused, false);
     t.starts_at := nullif(t.starts_at, '-infinity');
     t.ends_at := nullif(t.ends_at, 'infinity');
-    PERFORM pgqueue_internal.check_ticker_ranges(t);
     t.period := nullif(t.period, '0');
     t.jitter := nullif(t.jitter, '0');
+    IF t.id < 100 THEN
+        PERFORM pgqueue_internal.check_own_ticker(t, was);
+    END IF;
+    PERFORM pgqueue_internal.check_ticker_ranges(t);
     IF t.queue IS NOT NULL THEN
         t.queue := pgqueue_internal.normalize_name('queue', t.queue);
     END IF;
@@ -188,7 +193,7 @@ BEGIN
 END
 $$;
 
--- Of the extension's own tickers only the schedule can be changed.
+-- Of the extension's own tickers only the schedule can be changed; asked before anything else is said about the values.
 CREATE FUNCTION pgqueue_internal.check_own_ticker(t pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -256,9 +261,7 @@ BEGIN
     IF t IS NOT DISTINCT FROM was THEN
         RETURN;
     END IF;
-    IF t.id < 100 THEN
-        PERFORM pgqueue_internal.check_own_ticker(t, was);
-    ELSIF new_content OR was.id IS NULL THEN
+    IF t.id >= 100 AND (new_content OR was.id IS NULL) THEN
         t.role := pgqueue_internal.caller();
         t.role_name := pgqueue_internal.role_name(t.role, '');
     END IF;

@@ -236,9 +236,7 @@ BEGIN
     PERFORM pgqueue_internal.check_call('fire_ticker', true);
     ticker_name := pgqueue_internal.normalize_name('ticker', ticker);
     target := pgqueue_internal.ticker_namespace(namespace);
-    IF slot IN ('infinity', '-infinity') THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'slot must be finite';
-    END IF;
+    PERFORM pgqueue_internal.check_moment('slot', slot);
     t := pgqueue_internal.lock_ticker(target, ticker_name);
     RETURN pgqueue_internal.fire(t.id, slot);
 END

@@ -54,7 +54,7 @@ BEGIN
         first := CASE WHEN part[1] = '*' THEN lowest ELSE pgqueue_internal.pg_cron_value(part[2], lowest, words) END;
         last := CASE WHEN part[1] = '*' THEN highest ELSE coalesce(pgqueue_internal.pg_cron_value(part[3], lowest, words), first) END;
         step := coalesce(part[4]::integer, 1);
-        IF part IS NULL OR first < lowest OR last > highest OR step NOT BETWEEN 1 AND highest OR num_nonnulls(first, last) < 2
+        IF part IS NULL OR first < lowest OR last > highest OR step < 1 OR num_nonnulls(first, last) < 2
             OR (part[4] IS NOT NULL AND num_nulls(part[1], part[3]) = 2) THEN
             RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('schedule field "%s" is not understood', field);
         ELSIF last < first THEN

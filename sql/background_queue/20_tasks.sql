@@ -1,7 +1,7 @@
 -- The relation: tasks of the namespace in the words of the original. Three parts, each behind a security barrier of its own. The state of an archived
 -- task is a constant outside the barrier, so WHERE state = 'pending' leaves the archive out.
 
--- 2, 4, 8 … seconds after the first, second, third … failure.
+-- 2, 4, 8 ... seconds after the first, second, third ... failure.
 CREATE FUNCTION pgqueue_internal.background_delay(failures integer) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN failures <= 0 THEN 0 WHEN failures >= 31 THEN 2147483647 ELSE 1 << failures END;

@@ -86,15 +86,14 @@ CREATE FUNCTION pgqueue_internal.pg_background_queue_purge(older_than interval) 
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     background integer := pgqueue_internal.background_namespace();
-    before timestamptz := clock_timestamp() - older_than;
+    before timestamptz;
     purged bigint;
     finished bigint;
 BEGIN
     PERFORM pgqueue_internal.check_call('pg_background_queue_purge', true), pgqueue_internal.check_given('older_than', older_than::text),
         pgqueue_internal.require(background, 'manage');
-    IF older_than < '0' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'argument "older_than" must not be negative', HINT = 'Zero is the least.';
-    END IF;
+    PERFORM pgqueue_internal.check_interval('older_than', older_than, true);
+    before := clock_timestamp() - older_than;
     DELETE FROM pgqueue_internal.archive a WHERE a.namespace_id = background AND a.finished_at <= before;
     GET DIAGNOSTICS purged = ROW_COUNT;
     FOR finished IN

@@ -21,6 +21,7 @@ BEGIN
     ELSIF wrong IS NOT NULL THEN
         PERFORM pgqueue_internal.refuse_column(wrong, 'pg_background_tasks');
     END IF;
+    PERFORM pgqueue_internal.check_moment('joined_at', NEW.joined_at::timestamptz);
     NEW.priority := coalesce(NEW.priority, 0);
     -- The default is no delay, also in the hour that the local clock shows twice.
     NEW.id := pgqueue_internal.background_enqueue(NEW.sql_statement, NEW.topic, NEW.priority, nullif(NEW.joined_at, now()::timestamp)::timestamptz);

@@ -1,4 +1,4 @@
--- Rows of version 1.0 of the original: taken over by ALTER EXTENSION … UPDATE, or from a table that was restored from a dump.
+-- Rows of version 1.0 of the original: taken over by ALTER EXTENSION ... UPDATE, or from a table that was restored from a dump.
 
 -- The role that rows of a table of 1.0 run as. They do not tell who enqueued them: only its owner, when nobody else could write to the table;
 -- else the one role that could. NULL: there were several.

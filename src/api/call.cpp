@@ -187,6 +187,20 @@ void no_task(int64 id) {
     pg_unreachable();
 }
 
+const char *tasks_of(int64 n, const char *kind) { return psprintf(INT64_FORMAT " %s%stask%s", n, kind, *kind != '\0' ? " " : "", n == 1 ? "" : "s"); }
+
+bool is_shut_out(Oid role) {
+    HeapTuple t = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+    if (!HeapTupleIsValid(t)) return false;
+    const bool can_login = reinterpret_cast<Form_pg_authid>(GETSTRUCT(t))->rolcanlogin;
+    ReleaseSysCache(t);
+    return can_login && !pg::may_connect(role);
+}
+
+const char *grant_connect(const char *role) {
+    return psprintf("GRANT CONNECT ON DATABASE %s TO %s;", quote_identifier(get_database_name(MyDatabaseId)), pstrdup(quote_identifier(role)));
+}
+
 text *checked_key(text *key, const char *argument) {
     constexpr int longest = 1000;
     int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
@@ -194,15 +208,6 @@ text *checked_key(text *key, const char *argument) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest), errdetail("It has %d.", bytes),
                 bytes == 0 ? errhint("Use NULL for a task without one.") : errhint("Use a hash of it."));
     return key;
-}
-
-void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
-    if (PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not be NULL", name));
-}
-
-int64 not_negative(int64 value, const char *name) {
-    if (value < 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"%s\" must not be negative", name), errhint("Zero is the least."));
-    return value;
 }
 
 ArrayType *one_dimensional(ArrayType *value, const char *name) {
@@ -266,7 +271,7 @@ unsigned privilege_bits(const char *word) {
                                                                {"monitor", store::priv_monitor}};
     for (auto [name, bits] : words)
         if (name == word) return bits;
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown privilege \"%s\"", word), errhint("Valid words: use, work, manage, read."));
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"privilege\": \"%s\"", word), errhint("Valid values: use, work, manage, read."));
     pg_unreachable();
 }
 

@@ -1,5 +1,6 @@
 // What every SQL function does first: who calls, may it be called here, in which namespace, with which right.
 #pragma once
+#include "api/checks.hpp"
 #include "core/names.hpp"
 #include "pg/backend.hpp"
 #include "store/catalog.hpp"
@@ -38,13 +39,14 @@ Datum manage(FunctionCallInfo fcinfo);
 
 // The argument as C string, or nullptr.
 inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }
+// "1 ready task", "2 ready tasks".
+const char *tasks_of(int64 n, const char *kind = "");
+// Would a worker of the role not be let into this database? One of a role that may not log in needs no right to connect.
+bool is_shut_out(Oid role);
+// The statement that lets a role connect to this database.
+const char *grant_connect(const char *role);
 // A key that a user chose (dedup, group, batch): 1 to 1000 bytes, else 22023 naming the argument.
 text *checked_key(text *key, const char *argument);
-// 22004 naming the argument.
-void not_null(FunctionCallInfo fcinfo, int i, const char *name);
-
-// 22023 for less than zero.
-int64 not_negative(int64 value, const char *name);
 // 2202E for an array of several dimensions.
 ArrayType *one_dimensional(ArrayType *value, const char *name);
 

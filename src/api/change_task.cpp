@@ -95,7 +95,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
 PGQ_FUNCTION(pgqueue_retry_task) {
     check_call("retry_task", true);
     int64 id = id_arg(fcinfo);
-    int64 delay = PG_ARGISNULL(1) ? 0 : not_negative(micros_of(PG_GETARG_INTERVAL_P(1)), "delay");
+    int64 delay = interval_arg(fcinfo, 1, "delay", 0);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     const store::QueueInfo &q = lock_owned(text_arg(fcinfo, 2), false, &row);
@@ -129,13 +129,11 @@ void refuse_retained(const store::TaskRow &row) {
 
 void set_columns(FunctionCallInfo fcinfo, store::TaskRow *row) {
     if (wants(fcinfo, "priority")) row->priority = (not_null(fcinfo, u_priority, "priority"), PG_GETARG_INT32(u_priority));
-    if (wants(fcinfo, "delayed_at")) row->delayed_at = PG_ARGISNULL(u_delayed_at) ? 0 : PG_GETARG_TIMESTAMPTZ(u_delayed_at);
-    if (wants(fcinfo, "dies_at")) row->dies_at = PG_ARGISNULL(u_dies_at) ? 0 : PG_GETARG_TIMESTAMPTZ(u_dies_at);
+    if (wants(fcinfo, "delayed_at")) row->delayed_at = PG_ARGISNULL(u_delayed_at) ? 0 : moment_arg(fcinfo, u_delayed_at, "delayed_at");
+    if (wants(fcinfo, "dies_at")) row->dies_at = PG_ARGISNULL(u_dies_at) ? 0 : moment_arg(fcinfo, u_dies_at, "dies_at");
     if (wants(fcinfo, "retries")) {
         not_null(fcinfo, u_retries, "retries");
-        row->retries = PG_GETARG_INT32(u_retries);
-        if (row->retries < 0 || row->retries > 32767)
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for column \"retries\"", row->retries), errhint("Valid range: 0 to 32767."));
+        row->retries = checked_range("retries", PG_GETARG_INT32(u_retries), 0, 32767);
     }
 }
 

@@ -138,7 +138,7 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
     int64 held = count_of(slot, Status::Retained);
     if (held > 0 && !PG_GETARG_BOOL(1))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has " INT64_FORMAT " retained tasks", q->name, held),
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
                 errhint("Wait for them, or use force => true to cancel them."));
     for (dispatch::SlotNo i = 0; held > 0 && i < dispatch::max_workers; i++) {
         dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];

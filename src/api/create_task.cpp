@@ -20,51 +20,24 @@ enum Arg {
     a_group_key, a_batch_key, a_depends_on, a_depends_on_batch, a_on_failed_dependency, a_headers, a_namespace
 };
 
-void check_word(FunctionCallInfo fcinfo, int i, const char *argument, std::string_view valid, const char *hint) {
-    if (PG_ARGISNULL(i)) return;
-    std::string_view word = text_arg(fcinfo, i);
-    bool found = false;
-    for (std::string_view rest = valid; !rest.empty() && !found;) {
-        std::size_t end = rest.find(' ');
-        found = word == std::string_view(rest.data(), end == rest.npos ? rest.size() : end);
-        rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-    }
-    if (!found) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for argument \"%s\": \"%s\"", argument, text_arg(fcinfo, i)), errhint("Valid words: %s.", hint));
-}
-
 void check_words(FunctionCallInfo fcinfo) {
-    check_word(fcinfo, a_on_conflict, "on_conflict", "skip nothing replace error", "skip, nothing, replace, error");
-    check_word(fcinfo, a_on_failed_dependency, "on_failed_dependency", "cancel hold ignore", "cancel, hold, ignore");
-}
-
-int32 checked_int(FunctionCallInfo fcinfo, int i, const char *argument, int32 least, int32 most, int32 none) {
-    if (PG_ARGISNULL(i)) return none;
-    int32 v = PG_GETARG_INT32(i);
-    if (v < least || v > most)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for argument \"%s\"", v, argument), errhint("Valid range: %d to %d.", least, most));
-    return v;
-}
-
-// An interval that must not be negative; none when not given.
-int64 checked_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
-    if (PG_ARGISNULL(i)) return none;
-    return not_negative(micros_of(PG_GETARG_INTERVAL_P(i)), argument);
+    if (!PG_ARGISNULL(a_on_conflict)) check_word("on_conflict", text_arg(fcinfo, a_on_conflict), "skip, nothing, replace, error");
+    if (!PG_ARGISNULL(a_on_failed_dependency)) check_word("on_failed_dependency", text_arg(fcinfo, a_on_failed_dependency), "cancel, hold, ignore");
 }
 
 // Times of a new task: when it is due (0 at once) and when it dies (0 never).
 void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz now, store::NewTask *t) {
-    int64 delay = checked_interval(fcinfo, a_delay, "delay", 0);
+    int64 delay = interval_arg(fcinfo, a_delay, "delay", 0);
     t->delayed_at = 0;
     if (!PG_ARGISNULL(a_delayed_at)) {
         if (!PG_ARGISNULL(a_delay)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay and delayed_at must not be given both"), errhint("Give one of them."));
-        TimestampTz at = PG_GETARG_TIMESTAMPTZ(a_delayed_at);
-        if (TIMESTAMP_NOT_FINITE(at)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at must be finite"), errhint("Pause the queue to hold its tasks."));
+        TimestampTz at = moment_arg(fcinfo, a_delayed_at, "delayed_at");
         if (at < GetCurrentTransactionStartTimestamp()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"), errhint("Leave it out to start the task at once."));
         t->delayed_at = at > now ? at : 0;
     } else if (delay > 0) {
         t->delayed_at = pg::later(now, delay);
     }
-    int64 ttl = checked_interval(fcinfo, a_ttl, "ttl", q.ttl);
+    int64 ttl = interval_arg(fcinfo, a_ttl, "ttl", q.ttl);
     t->dies_at = ttl > 0 ? pg::later(t->delayed_at != 0 ? t->delayed_at : now, ttl) : 0;
 }
 
@@ -75,8 +48,8 @@ store::NewTask common(FunctionCallInfo fcinfo, const store::QueueInfo &q) {
     t.queue_id = q.id;
     t.role_id = store::role_id_of(caller());
     t.priority = PG_ARGISNULL(a_priority) ? q.priority : PG_GETARG_INT32(a_priority);
-    t.retries = checked_int(fcinfo, a_retries, "retries", 0, 32767, q.retries);
-    t.run_limit = checked_interval(fcinfo, a_run_limit, "run_limit", -1);
+    t.retries = PG_ARGISNULL(a_retries) ? q.retries : checked_range("retries", PG_GETARG_INT32(a_retries), 0, 32767);
+    t.run_limit = interval_arg(fcinfo, a_run_limit, "run_limit", -1);
     t.created_at = now;
     set_times(fcinfo, q, now, &t);
     if (!PG_ARGISNULL(a_type)) t.type = PG_GETARG_TEXT_PP(a_type);
@@ -102,7 +75,7 @@ void check_content(const store::NewTask &t) {
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
     if (task::Full full = task::no_room_for(ns, q, more, 0); full.kind != nullptr)
         ereport(ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
-                errdetail("It has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT ".", full.depth, full.max_depth),
+                errdetail("It has %s, max_depth is " INT64_FORMAT ".", tasks_of(full.depth, "unfinished"), full.max_depth),
                 errhint("Try again later, or raise max_depth."));
 }
 
@@ -125,11 +98,13 @@ struct Array {
     bool given;
 };
 
-Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument) {
+enum class Nulls { Refused, Allowed };
+
+Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument, Nulls nulls = Nulls::Refused) {
     Array a{};
     if (PG_ARGISNULL(i)) return a;
     deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, -1, false, TYPALIGN_INT, &a.items, &a.nulls, &a.count);
-    for (int k = 0; k < a.count; k++)
+    for (int k = 0; k < a.count && nulls == Nulls::Refused; k++)
         if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;
     return a;
@@ -224,7 +199,7 @@ task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTas
 }
 
 Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
-    int64 keep = checked_interval(fcinfo, a_dedup_for, "dedup_for", 0);
+    int64 keep = interval_arg(fcinfo, a_dedup_for, "dedup_for", 0);
     return {on_conflict_arg(fcinfo), keep > 0 ? pg::later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
 }
 
@@ -294,11 +269,11 @@ Given given_args(FunctionCallInfo fcinfo) {
     Given g{};
     g.payloads = array_arg(fcinfo, a_payload, JSONBOID, "payloads");
     g.commands = array_arg(fcinfo, a_command, TEXTOID, "commands");
-    g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys");
+    g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys", Nulls::Allowed);
     check_lengths(g.payloads, "payloads", g.commands, "commands");
     if (!g.payloads.given && !g.commands.given)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
-    g.groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys");
+    g.groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys", Nulls::Allowed);
     for (auto [keyed, name] : {std::pair{g.keys, "dedup_keys"}, std::pair{g.groups, "group_keys"}}) {
         check_lengths(g.payloads, "payloads", keyed, name);
         check_lengths(g.commands, "commands", keyed, name);
@@ -312,8 +287,8 @@ store::NewTask task_at(const Given &g, int i, const store::NewTask &first) {
     if (g.payloads.given) t.payload = DatumGetJsonbP(g.payloads.items[i]);
     if (g.commands.given) t.command = DatumGetTextPP(g.commands.items[i]);
     if (g.commands.given) t.flags |= flag_command;
-    if (g.keys.given) set_key(&t, DatumGetTextPP(g.keys.items[i]));
-    if (g.groups.given) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
+    if (g.keys.given && !g.keys.nulls[i]) set_key(&t, DatumGetTextPP(g.keys.items[i]));
+    if (g.groups.given && !g.groups.nulls[i]) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
     check_content(t);
     return t;
 }

@@ -62,10 +62,7 @@ TimestampTz after_arg(FunctionCallInfo fcinfo) {
 
 int max_slots_arg(FunctionCallInfo fcinfo) {
     constexpr int most = 10000;
-    int slots = PG_ARGISNULL(a_max_slots) ? 1 : PG_GETARG_INT32(a_max_slots);
-    if (slots < 1 || slots > most)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"max_slots\" must be from 1 to %d", most), errdetail("It is %d.", slots));
-    return slots;
+    return PG_ARGISNULL(a_max_slots) ? 1 : checked_range("max_slots", PG_GETARG_INT32(a_max_slots), 1, most);
 }
 
 }  // namespace

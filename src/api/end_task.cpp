@@ -53,7 +53,9 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
         ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id), errhint("Stop working on it."));
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
             errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).", word(row->status).data()),
-            c.receipt_given ? errhint("Retain it again with next_task.") : errhint("Give the receipt that next_task returned."));
+            !is_unfinished(row->status) ? errhint("It is finished; there is nothing to end.")
+            : c.receipt_given           ? errhint("Retain it again with next_task.")
+                                        : errhint("Give the receipt that next_task returned."));
     pg_unreachable();
 }
 
@@ -85,17 +87,8 @@ int64 id_of(FunctionCallInfo fcinfo) {
     return PG_GETARG_INT64(0);
 }
 
-int64 optional_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 none) {
-    if (PG_ARGISNULL(i)) return none;
-    return not_negative(micros_of(PG_GETARG_INTERVAL_P(i)), argument);
-}
-
 // A lease from now; NULL (0): the queue's.
-int64 lease_of(FunctionCallInfo fcinfo, int i) {
-    int64 lease = optional_interval(fcinfo, i, "lease", 0);
-    if (lease == 0 && !PG_ARGISNULL(i)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be positive"), errhint("Leave it out for the queue's lease."));
-    return lease;
-}
+int64 lease_of(FunctionCallInfo fcinfo, int i) { return interval_arg(fcinfo, i, "lease", 0, Zero::Refused); }
 
 bool flag(FunctionCallInfo fcinfo, int i) { return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i); }
 
@@ -209,7 +202,7 @@ PGQ_FUNCTION(pgqueue_release_tasks) {
 
 PGQ_FUNCTION(pgqueue_fail_task) {
     check_call("fail_task", true);
-    int64 retry_in = optional_interval(fcinfo, 3, "retry_in", -1);
+    int64 retry_in = interval_arg(fcinfo, 3, "retry_in", -1);
     Jsonb *result = PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5);
     Status status;
     end_as(claim_of(fcinfo, 6), {task::Ending::What::Failed, text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), result}, &status);
@@ -219,7 +212,7 @@ PGQ_FUNCTION(pgqueue_fail_task) {
 PGQ_FUNCTION(pgqueue_fail_tasks) {
     check_call("fail_tasks", true);
     Items errors = items_of(fcinfo, 2, TEXTOID, true, "errors");
-    int64 retry_in = optional_interval(fcinfo, 3, "retry_in", -1);
+    int64 retry_in = interval_arg(fcinfo, 3, "retry_in", -1);
     bool final = flag(fcinfo, 4);
     Items results = items_of(fcinfo, 5, JSONBOID, true, "results");
     Batch b = open_batch(fcinfo, 6, 7);
@@ -254,7 +247,7 @@ PGQ_FUNCTION(pgqueue_extend_tasks) {
 
 PGQ_FUNCTION(pgqueue_snooze_task) {
     check_call("snooze_task", true);
-    int64 delay = optional_interval(fcinfo, 2, "delay", 0);
+    int64 delay = interval_arg(fcinfo, 2, "delay", 0);
     Status status;
     end_as(claim_of(fcinfo, 3), snoozed(delay), &status);
     PG_RETURN_DATUM(status_datum(status));
@@ -262,7 +255,7 @@ PGQ_FUNCTION(pgqueue_snooze_task) {
 
 PGQ_FUNCTION(pgqueue_snooze_tasks) {
     check_call("snooze_tasks", true);
-    int64 delay = optional_interval(fcinfo, 2, "delay", 0);
+    int64 delay = interval_arg(fcinfo, 2, "delay", 0);
     Batch b = open_batch(fcinfo, 3, 4);
     return end_each(b, [delay](int) { return snoozed(delay); });
 }

@@ -36,6 +36,11 @@ void put(ReturnSetInfo *info, const Problem &p) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
+// "1 ready task waits", "2 ready tasks wait".
+const char *waiting(int64 ready) { return psprintf("%s %s", tasks_of(ready, "ready"), ready == 1 ? "waits" : "wait"); }
+
+const char *are(int64 n) { return n == 1 ? "is" : "are"; }
+
 // What is measured by the monotonic clock, as it is shown.
 TimestampTz shown(pg_atomic_uint64 *monotonic, const pg::Moment &now) {
     return now.to_wall(static_cast<int64>(pg_atomic_read_u64(monotonic)));
@@ -103,9 +108,9 @@ void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
     if (look.count == 0) return;
     pid_t pid = store::holder_of_task(look.first_id);
     put(info, {.severity = "warning", .word = "owed",
-               .message = psprintf("%d tasks whose holder is gone are not given back yet, the first of them is task " INT64_FORMAT
+               .message = psprintf("%s whose holder is gone %s not given back yet, the first is task " INT64_FORMAT
                                    ": a session has its row, or its change cannot be written",
-                                   look.count, look.first_id),
+                                   tasks_of(look.count), are(look.count), look.first_id),
                .hint = pid != 0 ? end_session(pid)
                                 : "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; "
                                   "the server's log tells of changes that fail.",
@@ -149,14 +154,22 @@ void put_cleaning(ReturnSetInfo *info, dispatch::Database &d) {
                .hint = hint, .pid = pid, .since = static_cast<TimestampTz>(pg_atomic_read_u64(&d.held_back_since))});
 }
 
-void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispatch::QueueLook &look) {
+// The statement that gives a queue or namespace twice the room that it has.
+const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo *queue, const char *setting, double now) {
+    const char *ns_name = quote_literal_cstr(ns.name), *given = psprintf("%s => %.15g", setting, now * 2);
+    if (queue == nullptr) return psprintf("SELECT pgqueue.update_namespace(%s, %s);", ns_name, given);
+    return psprintf("SELECT pgqueue.update_queue(%s, %s, namespace => %s);", quote_literal_cstr(queue->name), given, ns_name);
+}
+
+void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispatch::QueueLook &look, const store::NamespaceInfo &ns, const store::QueueInfo &queue) {
     if (look.ready == 0 || q.paused) return;
     if (look.full)
-        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait: %u of the queue are held, max_running is %d", look.ready, look.running, look.max_running),
-                   .hint = "Raise max_running with pgqueue.update_queue(), or wait.", .queue_id = q.queue_id});
+        put(info, {.severity = "warning", .word = "limit",
+                   .message = psprintf("%s: %u of the queue %s held, max_running is %d", waiting(look.ready), look.running, are(look.running), look.max_running),
+                   .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)), .queue_id = q.queue_id});
     if (look.next_token != 0)
-        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait for the queue's rate_limit", look.ready),
-                   .hint = "Raise rate_limit with pgqueue.update_queue(), or wait.", .queue_id = q.queue_id});
+        put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s for the queue's rate_limit", waiting(look.ready)),
+                   .hint = double_limit(ns, &queue, "rate_limit", q.rate), .queue_id = q.queue_id});
 }
 
 // Cancels what waits for a role that was dropped: another role of its name has tasks of its own.
@@ -181,12 +194,11 @@ int64 waiting_of(const dispatch::HeldLook &look) {
 void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &queue) {
     dispatch::HeldLook look;
     for (uint32 lane = 0; dispatch::look_at_held(no, &lane, &look);) {
-        int64 waiting = waiting_of(look);
-        if (waiting <= 0) continue;
+        int64 held = waiting_of(look);
+        if (held <= 0) continue;
         int32 id = dispatch::map.roles[look.role].role_id;
         const char *name = store::shown_role(id);
-        const char *tasks = waiting == 1 ? "one ready task waits" : psprintf(INT64_FORMAT " ready tasks wait", waiting);
-        put(info, {.severity = "warning", .word = "role_missing", .message = psprintf("%s for role \"%s\", which does not exist", tasks, name),
+        put(info, {.severity = "warning", .word = "role_missing", .message = psprintf("%s for role \"%s\", which does not exist", waiting(held), name),
                    .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : cancel_held(queue, name), .queue_id = queue.id});
     }
 }
@@ -194,16 +206,18 @@ void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &
 void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     dispatch::Queue &q = dispatch::map.queues[no];
     const store::QueueInfo *known = store::queue_by_id(q.queue_id);
-    if (known == nullptr) return;
+    const store::NamespaceInfo *ns = known ? store::namespace_by_id(known->ns_id) : nullptr;
+    if (ns == nullptr) return;
     if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
-        put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks", .hint = "resume_queue() starts them.", .queue_id = q.queue_id});
+        put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks",
+                   .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);", quote_literal_cstr(known->name), quote_literal_cstr(ns->name)), .queue_id = q.queue_id});
     put_overdue_pause(info, q);
-    put_queue_limits(info, q, dispatch::look_at_queue(no));
+    put_queue_limits(info, q, dispatch::look_at_queue(no), *ns, *known);
     put_held(info, no, *known);
     int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
-        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
-                   .hint = "Work on its tasks, or raise max_depth with pgqueue.update_queue().", .queue_id = q.queue_id});
+        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
+                   .hint = double_limit(*ns, known, "max_depth", static_cast<double>(known->max_depth)), .queue_id = q.queue_id});
 }
 
 // Ready tasks in queues that only the namespace's limit holds back.
@@ -280,27 +294,32 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     auto running = static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running)));
     int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
     if (ready > 0)
-        put(info, {.severity = "warning", .word = "limit", .message = psprintf(INT64_FORMAT " ready tasks wait: %d of the namespace are held, max_running is %d", ready, running, known->max_running),
-                   .hint = "Raise max_running with pgqueue.update_namespace(), or wait.", .ns_id = ns.ns_id});
+        put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s: %d of the namespace %s held, max_running is %d", waiting(ready), running, are(running), known->max_running),
+                   .hint = double_limit(*known, nullptr, "max_running", Min(known->max_running, PG_INT32_MAX / 2)), .ns_id = ns.ns_id});
     int64 depth = known->max_depth > 0 ? dispatch::unfinished_of_namespace(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
-        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
-                   .hint = "Work on its tasks, or raise max_depth with pgqueue.update_namespace().", .ns_id = ns.ns_id});
+        put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
+                   .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)), .ns_id = ns.ns_id});
 }
 
 void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
     dispatch::Role &role = dispatch::map.roles[no];
     if (!OidIsValid(store::role_oid_of(role.role_id))) return;
     const char *name = store::shown_role(role.role_id);
+    const bool shut_out = is_shut_out(store::role_oid_of(role.role_id));
     if (uint32 n = dispatch::in_loop(role.deaths, now))
         put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
-                   .hint = "See the log of the server; tasks that ended their worker have error_code PQ102. May the role connect to this database?",
+                   .hint = shut_out ? grant_connect(name) : "See the log of the server; tasks that ended their worker have error_code PQ102.",
                    .since = shown(&role.deaths.first, now)});
     dispatch::RoleLook look = dispatch::look_at_role(no);
+    if (shut_out && look.ready > 0)
+        put(info, {.severity = "warning", .word = "no_worker_slot", .message = psprintf("%s: role \"%s\" may not connect to this database", waiting(look.ready), name),
+                   .hint = grant_connect(name)});
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning", .word = "limit",
-                   .message = psprintf(INT64_FORMAT " ready tasks wait: %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d", look.ready, look.workers, name, config::max_workers_per_role),
-                   .hint = "Raise pgqueue.max_workers_per_role, or wait."});
+                   .message = psprintf("%s: %u worker%s of role \"%s\" %s busy, pgqueue.max_workers_per_role is %d", waiting(look.ready), look.workers, look.workers == 1 ? "" : "s", name,
+                                       are(look.workers), config::max_workers_per_role),
+                   .hint = psprintf("ALTER SYSTEM SET pgqueue.max_workers_per_role = %d; SELECT pg_reload_conf();", Min(config::max_workers_per_role * 2, 256))});
 }
 
 void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {

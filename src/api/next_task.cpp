@@ -148,13 +148,7 @@ const char *worker_arg(FunctionCallInfo fcinfo) {
 }
 
 // lease: NULL the queue's, zero only the session.
-int64 lease_arg(FunctionCallInfo fcinfo, int i, bool bound) {
-    if (PG_ARGISNULL(i)) return -1;
-    int64 lease = micros_of(PG_GETARG_INTERVAL_P(i));
-    if (lease < 0 || (lease == 0 && !bound))
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("lease must be positive"), errhint("Leave it out for the queue's lease, or use session_bound => true."));
-    return lease;
-}
+int64 lease_arg(FunctionCallInfo fcinfo, int i, bool bound) { return interval_arg(fcinfo, i, "lease", -1, bound ? Zero::Allowed : Zero::Refused); }
 
 }  // namespace
 
@@ -187,9 +181,7 @@ PGQ_FUNCTION(pgqueue_next_tasks) {
     require(ns, store::priv_work);
     refuse_system(ns);
     char *ns_name = pstrdup(ns.name);
-    t.most = PG_ARGISNULL(2) ? 1 : PG_GETARG_INT32(2);
-    if (t.most < 1 || t.most > 10000)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%d is out of range for argument \"max_tasks\"", t.most), errhint("Valid range: 1 to 10000."));
+    t.most = PG_ARGISNULL(2) ? 1 : checked_range("max_tasks", PG_GETARG_INT32(2), 1, 10000);
     t.bound = !PG_ARGISNULL(4) && PG_GETARG_BOOL(4);
     t.lease = lease_arg(fcinfo, 3, t.bound);
     t.ns = namespace_slot(ns);

@@ -34,8 +34,7 @@ void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
 }
 
 int64 wait_time(FunctionCallInfo fcinfo, int arg) {
-    if (PG_ARGISNULL(arg)) return int64(60) * USECS_PER_SEC;
-    return Max(Min(micros_of(PG_GETARG_INTERVAL_P(arg)), int64(INT_MAX) * USECS_PER_SEC), 0);
+    return interval_arg(fcinfo, arg, "timeout", int64(60) * USECS_PER_SEC);
 }
 
 void sleep_outside_transaction(pg::Deadline end, bool registered, const char *event) {

@@ -8,7 +8,7 @@ namespace pgqueue::api {
 
 // 25001 where waiting would hold a snapshot: in a transaction block, a function, or at REPEATABLE READ and above.
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure);
-// The timeout in microseconds: NULL a minute, negative zero, at most a life long.
+// The timeout in microseconds: NULL a minute.
 int64 wait_time(FunctionCallInfo fcinfo, int arg);
 // Sleeps until the latch is set, the time is over or the client of the session is gone; the next look at interrupts
 // ends the session then.

@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/outside.hpp"
 #include "dispatch/wake.hpp"
 #include "executor/handler.hpp"
@@ -14,6 +15,8 @@ namespace {
 
 const char *shown(TimestampTz at) { return pstrdup(timestamptz_to_str(at)); }
 
+const char *are(int64 n) { return n == 1 ? "is" : "are"; }
+
 // A name as a literal for a hint.
 const char *quoted(const char *name) { return quote_literal_cstr(name); }
 
@@ -21,7 +24,7 @@ const char *for_queue(const Case &c, const char *call) { return psprintf("SELECT
 
 // update_queue or update_namespace with a new value, to be filled in.
 const char *raise_in_queue(const Case &c, const char *setting) {
-    return psprintf("Raise it: SELECT pgqueue.update_queue(%s, %s => …, namespace => %s);", quoted(c.queue->name), setting, quoted(c.ns->name));
+    return psprintf("Raise it: SELECT pgqueue.update_queue(%s, %s => ..., namespace => %s);", quoted(c.queue->name), setting, quoted(c.ns->name));
 }
 
 // ===== the server and the database =====
@@ -150,7 +153,7 @@ void add_group(const Case &c, Reasons *reasons) {
         return reasons->add({"not_loaded", "The dispatcher is reading the tasks of groups of its namespace."});
     }
     dispatch::GroupLook g = dispatch::look_at_group(c.slot, c.row.group, c.row.ref.id);
-    if (g.running >= g.max_running) reasons->add({"group", psprintf("%d tasks of its group are held, group_max_running is %d.", g.running, g.max_running), raise_in_queue(c, "group_max_running")});
+    if (g.running >= g.max_running) reasons->add({"group", psprintf("%s of its group %s held, group_max_running is %d.", tasks_of(g.running), are(g.running), g.max_running), raise_in_queue(c, "group_max_running")});
     if (g.before > 0)
         reasons->add({"group", g.before == 1 ? psprintf("Task " INT64_FORMAT " of its group runs before it.", g.head)
                                              : psprintf("%s" INT64_FORMAT " tasks of its group run before it, the first is " INT64_FORMAT ".", g.before == dispatch::group_look_most ? "At least " : "", g.before, g.head),
@@ -161,16 +164,16 @@ void add_group(const Case &c, Reasons *reasons) {
 
 void add_limits(const Case &c, Reasons *reasons) {
     const dispatch::QueueLook &l = c.look;
-    if (l.full) reasons->add({"max_running", psprintf("%u tasks of queue \"%s\" are held, its max_running is %d.", l.running, c.queue->name, l.max_running), raise_in_queue(c, "max_running")});
+    if (l.full) reasons->add({"max_running", psprintf("%s of queue \"%s\" %s held, its max_running is %d.", tasks_of(l.running), c.queue->name, are(l.running), l.max_running), raise_in_queue(c, "max_running")});
     if (l.ns_full)
-        reasons->add({"namespace_limit", psprintf("%u tasks of namespace \"%s\" are held, its max_running is %d.", l.ns_running, c.ns->name, l.ns_max_running),
-                      psprintf("Raise it: SELECT pgqueue.update_namespace(%s, max_running => …);", quoted(c.ns->name))});
+        reasons->add({"namespace_limit", psprintf("%s of namespace \"%s\" %s held, its max_running is %d.", tasks_of(l.ns_running), c.ns->name, are(l.ns_running), l.ns_max_running),
+                      psprintf("Raise it: SELECT pgqueue.update_namespace(%s, max_running => ...);", quoted(c.ns->name))});
     if (l.no_lease && !c.in_server)
         reasons->add({"lease_limit",
                       psprintf("Namespace \"%s\" has " INT64_FORMAT " leases, its part of those of the server is " INT64_FORMAT ".", c.ns->name, l.leases,
                                l.lease_limit),
                       psprintf("End some of its tasks that are held, or have a member of pgqueue_admin raise it: "
-                               "SELECT pgqueue.update_namespace(%s, max_leases => …);",
+                               "SELECT pgqueue.update_namespace(%s, max_leases => ...);",
                                quoted(c.ns->name))});
     if (l.next_token != 0)
         reasons->add({"rate_limit", psprintf("The rate_limit of queue \"%s\" allows the next start at %s.", c.queue->name, shown(l.next_token)), raise_in_queue(c, "rate_limit"), l.next_token});
@@ -199,6 +202,8 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (l.idle > 0) return;
     if (!OidIsValid(store::role_oid_of(c.runner))) return;
     const char *role = store::shown_role(c.runner);
+    if (is_shut_out(store::role_oid_of(c.runner)))
+        return reasons->add({"no_worker_slot", psprintf("Role \"%s\" may not connect to this database.", role), grant_connect(role)});
     if (l.full)
         return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role, config::max_workers_per_role),
                              "Raise pgqueue.max_workers_per_role and reload the configuration."});
@@ -207,11 +212,18 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), "Raise pgqueue.max_workers and max_worker_processes, or wait."});
     else if (dispatch::database(c.db).no_slot_since != 0)
-        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), "Raise max_worker_processes. May the role connect to this database? See the log of the server."});
+        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), "Raise max_worker_processes. See the log of the server."});
+}
+
+bool is_held_outside(const Case &c) {
+    dispatch::Lease lease;
+    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++)
+        if (dispatch::read_lease(i, c.db, &lease) && lease.queue == c.slot) return true;
+    return false;
 }
 
 void add_no_outside_worker(const Case &c, Reasons *reasons) {
-    if (c.look.running > 0 || dispatch::is_awaited_outside(c.slot)) return;
+    if (is_held_outside(c) || dispatch::is_awaited_outside(c.slot)) return;
     reasons->add({"no_outside_worker", psprintf("No outside worker waits for queue \"%s\" or holds a task of it.", c.queue->name),
                   psprintf("SELECT * FROM pgqueue.next_task('worker', %s, namespace => %s);", quoted(c.queue->name), quoted(c.ns->name))});
 }
@@ -221,7 +233,7 @@ void add_no_outside_worker(const Case &c, Reasons *reasons) {
 void add_places(const Case &c, Reasons *reasons) {
     if (!c.live || is_held_off(c)) return;
     if (c.position.listed == dispatch::Listed::InFile)
-        reasons->add({"spilled", psprintf("Its place in line is in the spill file, behind at least " INT64_FORMAT " tasks.", c.position.ahead), "Raise pgqueue.dispatch_memory, or wait: the order is kept."});
+        reasons->add({"spilled", psprintf("Its place in line is in the spill file, behind at least %s.", tasks_of(c.position.ahead)), "Raise pgqueue.dispatch_memory, or wait: the order is kept."});
     if (dispatch::is_popped(c.db, c.row.ref.id)) return;
     if (c.in_server)
         add_no_worker(c, reasons);

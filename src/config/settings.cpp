@@ -1,6 +1,7 @@
 #include "config/settings.hpp"
 
 #include "config/topics.hpp"
+#include "core/names.hpp"
 
 namespace pgqueue::config {
 
@@ -33,6 +34,16 @@ bool check_databases(char **value, void **, GucSource) {
     list_free(names);
     pfree(copy);
     return ok;
+}
+
+// The name of a namespace. Whether there is one cannot be asked here: a setting is also read where there is no catalog.
+bool check_namespace(char **value, void **, GucSource) {
+    char name[name_limit + 1];
+    if (normalize_name(*value, name)) return true;
+    GUC_check_errcode(ERRCODE_INVALID_NAME);
+    GUC_check_errdetail("It is not the name of a namespace.");
+    GUC_check_errhint("A name begins with a letter and has at most 64 letters, digits, underscores and hyphens.");
+    return false;
 }
 
 struct BoolSetting {
@@ -80,7 +91,7 @@ void define_settings(bool preloaded) {
     define_ints(preloaded);
     DefineCustomStringVariable("pgqueue.databases", "Databases that get a scheduler, separated by commas; empty is all with the extension.", nullptr, &databases,
                                "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
-    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, check_namespace, nullptr, nullptr);
     DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks, log_failed, log_options, PGC_SIGHUP, 0, nullptr,
                              nullptr, nullptr);
     MarkGUCPrefixReserved("pgqueue");

@@ -32,7 +32,7 @@ struct CronSpec {
 
 struct CronError {
     int position;       // byte in the text where it goes wrong
-    const char *field;  // "minute", "time zone", …; "" for the text as a whole
+    const char *field;  // "minute", "time zone", ...; "" for the text as a whole
     char message[128];  // a sentence: what is wrong
     const char *hint;   // a sentence: what is allowed
 };

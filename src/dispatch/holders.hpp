@@ -38,7 +38,7 @@ constexpr int cancel_reason_bytes = 256;
 
 struct WorkerSlot {
     pg_atomic_uint32 state;     // WorkerState
-    SlotNo db, role;            // workers lock while Free → Starting, then immutable until Free
+    SlotNo db, role;            // workers lock while Free to Starting, then immutable until Free
     uint32 generation;          // grows with each use
     pid_t pid;                  // 0: its process has not begun
     int procno;

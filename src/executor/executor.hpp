@@ -14,7 +14,7 @@ enum class Mode {
 struct Result {
     const char *tag;   // command tag of the last statement, e.g. "SELECT 3"
     int64 rows;        // rows processed by the last statement
-    Jsonb *json;       // {"tag":…,"rows":…,"first":{…}}; first only for a statement that returned a row
+    Jsonb *json;       // {"tag":...,"rows":...,"first":{...}}; first only for a statement that returned a row
 };
 
 // Parses the command and finds its mode. Needs no transaction. Raises on a syntax error, on an empty command (22023), on transaction

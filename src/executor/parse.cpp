@@ -13,7 +13,7 @@ bool has_option(const List *options, const char *name) {
     return false;
 }
 
-// True for ALTER TABLE … DETACH PARTITION … CONCURRENTLY.
+// True for ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY.
 bool detaches_concurrently(const AlterTableStmt *alter) {
     ListCell *cell;
     foreach (cell, alter->cmds) {

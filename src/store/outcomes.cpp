@@ -41,7 +41,7 @@ void push_member(JsonbParseState **state, const char *key, const char *value) {
     pushJsonbValue(state, WJB_VALUE, &v);
 }
 
-// {"detail":…,"hint":…,"context":…}, what there is of them; nullptr when there is nothing.
+// {"detail":...,"hint":...,"context":...}, what there is of them; nullptr when there is nothing.
 Jsonb *error_info(const pg::ErrorReport &error) {
     if (error.detail == nullptr && error.hint == nullptr && error.context == nullptr) return nullptr;
     JsonbParseState *state = nullptr;

@@ -131,8 +131,8 @@ WITH v AS (
 )
 SELECT line FROM lines ORDER BY name COLLATE "C", no;
 
-SELECT $$`UPDATE pgqueue.task` may set `priority`, `delayed_at`, `dies_at`, `retries`, `payload`, `headers` and `queue` (move) of a task that is not
-retained, and `status` to `cancelled` or `retry`; other columns are 0A000. An UPDATE of the name of a queue or namespace renames it.
+SELECT $$`UPDATE pgqueue.task` may set `priority`, `delayed_at`, `dies_at`, `retries`, `payload`, `headers`, `group_key` and `queue` (move) of a task that is
+not retained, and `status` to `cancelled` or `retry`; other columns are 0A000. An UPDATE of the name of a queue or namespace renames it.
 
 ## Settings
 
@@ -154,6 +154,7 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | raised | when |
 |---|---|
 | PQ001 | receipt_not_valid: the lease ended, somebody else holds the task, or it is finished |
+| PQ002 | duplicate_key: an unfinished task has the dedup key (`on_conflict` `error`, `retry_task`) |
 | PQ003 | queue_full: `max_depth` of the queue or of its namespace |
 | PQ004 | task_cancelled: told to the holder at extend, release, fail, snooze |
 | 0A000 | not supported by this version; PREPARE TRANSACTION after a change of tasks or queues |
@@ -177,8 +178,10 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | PQ101 | the lease ended |
 | PQ102 | the worker process or the session of the worker ended |
 | PQ103 | quarantined after `pgqueue.max_crashes` crashes |
+| PQ104 | no handler for its type |
 | PQ105 | `run_limit` |
 | PQ106 | expired while it ran |
+| PQ107 | cancelled because a task that it depends on failed |
 | P0001 | `fail_task` |
 | 25P04 | `transaction_timeout` of the role (PostgreSQL 17 and later) |
 | 0A000 | transaction control, or COPY with the client, in a command |

@@ -101,10 +101,23 @@ start_server() {
   resume_server "$name"
 }
 
+# A server outlives the script: it must not keep what the caller has open, such as a pipe that somebody reads to its end.
+close_descriptors() {
+  local fd
+  for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    case $fd in
+      0 | 1 | 2 | 255) ;;
+      *) eval "exec $fd>&-" 2>/dev/null || true ;;
+    esac
+  done
+}
+
 # Starts a cluster that was made before. Clients reach it through $sock.
 resume_server() {
-  as_server env PGCTLTIMEOUT=300 "$bin/pg_ctl" -D "$area/$1" -l "$area/$1.log" -o "-k $sock" -w start \
-    >/dev/null 2>&1 9>&- ||
+  (close_descriptors
+   as_server env PGCTLTIMEOUT=300 "$bin/pg_ctl" -D "$area/$1" -l "$area/$1.log" -o "-k $sock" -w start) \
+    </dev/null >/dev/null 2>&1 ||
     { tail -n 20 "$area/$1.log" >&2; return 1; }
 }
 

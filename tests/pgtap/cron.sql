@@ -74,7 +74,7 @@ SELECT results_eq('SELECT pgqueue.cron_next(''@hourly'')', 'SELECT date_trunc(''
 SELECT results_eq('SELECT pgqueue.cron_next(''@hourly'', NULL, NULL, NULL)', 'SELECT pgqueue.cron_next(''@hourly'')', 'options that are NULL are not given');
 SELECT results_eq('SELECT pgqueue.cron_next(''@every 1s'', now())', 'SELECT date_trunc(''second'', now()) + interval ''1 second''', '@every counts from the second of after');
 SELECT is((SELECT count(*) FROM pgqueue.cron_next('* * * * *', max_slots => 10000)), 10000::bigint, 'up to 10000 slots');
-SELECT throws_ok(format('SELECT pgqueue.cron_next(''@daily'', max_slots => %s)', n), '22023', 'argument "max_slots" must be from 1 to 10000', 'max_slots ' || n) FROM unnest('{0,-1,10001}'::integer[]) n;
+SELECT throws_ok(format('SELECT pgqueue.cron_next(''@daily'', max_slots => %s)', n), '22023', format('"max_slots" is out of range: %s', n), 'max_slots ' || n) FROM unnest('{0,-1,10001}'::integer[]) n;
 SELECT throws_ok(format('SELECT pgqueue.cron_next(''@daily'', %L)', t), '22023', 'argument "after" must be finite', 'after ' || t) FROM unnest('{infinity,-infinity}'::text[]) t;
 SELECT is_empty('SELECT pgqueue.cron_next(''0 0 30 2 *'', max_slots => 10)', 'a day that never comes: no row');
 SELECT is_empty('SELECT pgqueue.cron_next(''0 0 29 2 *'', ''294276-03-01 00:00Z'')', 'the end of time: no row');

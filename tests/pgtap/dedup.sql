@@ -33,7 +33,6 @@ SELECT throws_ok($$SELECT pgqueue.create_task('mail', '{}', dedup_key => '')$$, 
 SELECT throws_ok($$SELECT pgqueue.create_task('mail', '{}', dedup_key => repeat('x', 1001))$$, '22023', NULL, 'a long key');
 SELECT throws_ok($$SELECT pgqueue.create_task('mail', '{}', dedup_key => 'x', dedup_for => '-1 s')$$, '22023', NULL, 'a negative time');
 SELECT throws_ok($$SELECT pgqueue.create_tasks('mail', '{"{}","{}"}', dedup_keys => '{a}')$$, '22023', NULL, 'unequal lengths');
-SELECT throws_ok($$SELECT pgqueue.create_tasks('mail', '{"{}"}', dedup_keys => '{NULL}')$$, '22004', NULL, 'a NULL key among others');
 
 -- Replace.
 SELECT is(pgqueue.create_task('mail', '{"n": 4}', type => 'mail:send', priority => 5, headers => '{"h": 1}', delay => '1 h', ttl => '2 h', dedup_key => 'email:user:123', on_conflict => 'replace'),

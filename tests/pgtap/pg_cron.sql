@@ -17,6 +17,8 @@ INSERT INTO translation (schedule, wanted) VALUES
     ('*/5 * * * *', '*/5 * * * *'), (E' 0\t3  1,15 Jan-mar MON-fri ', '0 3 1,15 Jan-mar MON-fri'), ('00 09 * * *', '00 09 * * *'),
     -- Sunday.
     ('0 0 * * 7', '0 0 * * 0'), ('0 0 * * 5-7', '0 0 * * 0,5,6'), ('0 0 * * 1-7/2', '0 0 * * 0,1,3,5'), ('0 0 * * 0-7', '0 0 * * *'), ('0 0 * * 7,sun', '0 0 * * 0'), ('0 0 * * */7', '0 0 * * 0'),
+    -- E12: a step above the highest number of the field is met once in each range.
+    ('0 16-23/24 * * *', '0 16-23/24 * * *'), ('*/60 * * * *', '*/60 * * * *'), ('0 0 1-9/99 * *', '0 0 1-9/99 * *'), ('0 16-23/0 * * *', 'schedule field "16-23/0" is not understood'),
     -- The last day of the month.
     ('0 0 $ * *', '0 0 L * *'), ('0 0 $ * 1', '0 0 L * 1'), ('0 0 L * *', 'schedule field "L" is not understood'),
     -- Both day fields: one is enough, unless one of them begins with a star.
@@ -32,7 +34,7 @@ INSERT INTO translation (schedule, wanted) VALUES
     -- Nonsense.
     ('', 'schedule "" is not understood'), ('* * * *', 'schedule "* * * *" is not understood'), ('60 * * * *', 'schedule field "60" is not understood'), ('* 24 * * *', 'schedule field "24" is not understood'),
     ('* * 0 * *', 'schedule field "0" is not understood'), ('* * 32 * *', 'schedule field "32" is not understood'), ('* * * 13 *', 'schedule field "13" is not understood'), ('* * * * 8', 'schedule field "8" is not understood'),
-    ('*/0 * * * *', 'schedule field "*/0" is not understood'), ('*/60 * * * *', 'schedule field "*/60" is not understood'), ('1/5 * * * *', 'schedule field "1/5" is not understood'),
+    ('*/0 * * * *', 'schedule field "*/0" is not understood'), ('1/5 * * * *', 'schedule field "1/5" is not understood'),
     (', * * * *', 'schedule field "," is not understood'), ('1, * * * *', 'schedule field "1," is not understood'), ('mon * * * *', 'schedule field "mon" is not understood'), ('* * * mon *', 'schedule field "mon" is not understood'),
     ('-1 * * * *', 'schedule field "-1" is not understood'), ('1-2-3 * * * *', 'schedule field "1-2-3" is not understood'), ('99999999999 * * * *', 'schedule field "99999999999" is not understood');
 -- With cron.match_dom_and_dow.

@@ -76,7 +76,7 @@ SELECT throws_ok(call, state, message, 'refused: ' || call) FROM (VALUES
     ($$SELECT pgqueue.update_ticker('renamed', rename_to => 'all')$$, '42710', 'ticker "all" already exists'),
     ($$SELECT pgqueue.delete_ticker('nosuch')$$, '42704', NULL),
     ($$SELECT pgqueue.fire_ticker('nosuch')$$, '42704', NULL),
-    ($$SELECT pgqueue.fire_ticker('all', 'infinity')$$, '22023', 'slot must be finite'),
+    ($$SELECT pgqueue.fire_ticker('all', 'infinity')$$, '22023', '"slot" is out of range: infinity'),
     ($$SELECT pgqueue.fire_ticker(NULL)$$, '22004', NULL),
     ($$SELECT pgqueue.next_ticker('nosuch')$$, '42704', NULL),
     ($$SELECT pgqueue.create_ticker('x', namespace => 'pgqueue')$$, '42939', 'namespace "pgqueue" is reserved for system use')) c (call, state, message);

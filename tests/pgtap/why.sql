@@ -54,7 +54,7 @@ SELECT results_eq(format('SELECT hint, ready_at - now() BETWEEN %L AND %L FROM p
 SELECT is(pg_temp.words(:delayed), 'paused delayed', 'both reasons');
 SELECT pgqueue.resume_queue('a'), pgqueue.update_queue('a', max_running => 1) \g /dev/null
 SELECT is(pg_temp.words(:third), 'max_running', 'max_running');
-SELECT is((SELECT message || ' ' || ahead FROM pgqueue.why(:third)), '1 tasks of queue "a" are held, its max_running is 1. 0', 'with the numbers');
+SELECT is((SELECT message || ' ' || ahead FROM pgqueue.why(:third)), '1 task of queue "a" is held, its max_running is 1. 0', 'with the numbers');
 SELECT is(pg_temp.words(:delayed), 'delayed', 'a limit does not matter before its time');
 SELECT pgqueue.update_queue('a', max_running => 0, rate_limit => 0.01) \g /dev/null
 SELECT id AS rated FROM pgqueue.next_task('w1', 'a') \gset
@@ -91,7 +91,7 @@ SELECT results_eq(format('SELECT reason, message, hint, ahead FROM pgqueue.why(%
     format($$VALUES ('group', '2 tasks of its group run before it, the first is %1$s.', 'SELECT * FROM pgqueue.why(%1$s);', NULL::bigint)$$, :g1), 'group: others of it come first');
 SELECT is((SELECT message FROM pgqueue.why(:g2) WHERE reason = 'group'), format('Task %s of its group runs before it.', :g1), 'one of them');
 SELECT count(*) FROM pgqueue.next_task('w1', 'g') \g /dev/null
-SELECT results_eq(format('SELECT reason, message FROM pgqueue.why(%s)', :g2), $$VALUES ('group', '1 tasks of its group are held, group_max_running is 1.')$$, 'group: as many are held as may be');
+SELECT results_eq(format('SELECT reason, message FROM pgqueue.why(%s)', :g2), $$VALUES ('group', '1 task of its group is held, group_max_running is 1.')$$, 'group: as many are held as may be');
 SELECT pgqueue.release_task(:g1) \g /dev/null
 SELECT pgqueue.update_queue('g', group_rate_limit => 0.01) \g /dev/null
 SELECT id FROM pgqueue.next_task('w1', 'g') \gset

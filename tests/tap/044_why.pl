@@ -29,11 +29,21 @@ sql(q{CREATE ROLE stranger LOGIN; GRANT pgqueue_user TO stranger; SELECT pgqueue
 my $theirs = sql(q{SET ROLE stranger; SELECT pgqueue.create_task('s', command => 'SELECT 1')});
 set('pgqueue.max_workers = 4');
 soon(why($three), 'running', 'more workers');
-soon(why($theirs, 'reason, message'), 'no_worker_slot|No worker can be started for role "stranger".', 'no_worker_slot: a role that may not connect');
+soon(why($theirs, 'reason, message, hint'), 'no_worker_slot|Role "stranger" may not connect to this database.|GRANT CONNECT ON DATABASE postgres TO stranger;',
+    'E5: no_worker_slot: a role that may not connect');
+soon(q{SELECT message, hint FROM pgqueue.health WHERE message LIKE '%may not connect%'}, '1 ready task waits: role "stranger" may not connect to this database|GRANT CONNECT ON DATABASE postgres TO stranger;',
+    'E5: health says the same');
 sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 soon(why($theirs), 'finished', 'and now it may');
 sql("SELECT pgqueue.cancel_task(id) FROM unnest(ARRAY[$one, $two, $three]) id");
 soon(q{SELECT count(*) FROM pgqueue.task WHERE status = 'retained'}, 0, 'none runs');
+sql(q{SELECT pgqueue.create_queue('both', ttl => '0')});
+my $asleep = sql(q{SELECT pgqueue.create_task('both', command => 'SELECT pg_sleep(600)')});
+soon(why($asleep), 'running', 'a command of a queue of outside workers runs in the server');
+my $payload = sql(q{SELECT pgqueue.create_task('both', '1')});
+soon(why($payload), 'no_outside_worker', 'E6: who runs in the server is no outside worker');
+sql("SELECT pgqueue.cancel_task(id) FROM unnest(ARRAY[$asleep, $payload]) id");
+soon(q{SELECT count(*) FROM pgqueue.task WHERE status = 'retained'}, 0, 'it is over');
 my $waiter = session($node);
 $waiter->send(q{CALL pgqueue.wait_for_task('{a}', '5 min')});
 soon(q{SELECT count(*) FROM pgqueue.worker WHERE state = 'waiting'}, 1, 'a session waits');

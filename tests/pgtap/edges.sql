@@ -1,0 +1,89 @@
+-- What stands at the edges: times, durations, words and texts at every entry (E2, E3, E4, E6, E12, E13). Bad calls of single functions: bad_input.sql.
+\set ECHO none
+\set QUIET 1
+SELECT no_plan();
+SET client_min_messages = warning;
+SELECT pgqueue.create_queue('q', ttl => '0'), pgqueue.create_queue('keyed', ttl => '0'), pgqueue.create_queue('held', ttl => '0') \g /dev/null
+SELECT pgqueue.create_task('q', '1') AS id \gset
+SELECT pgqueue.create_ticker('t', period => '1 hour') \g /dev/null
+
+-- E2: a time that is not finite, or that no calendar needs, is refused wherever one can be given. Tickers know two words for none: -infinity for
+-- starts_at, infinity for ends_at; pause_queue one: infinity.
+SELECT throws_ok(format(entry, moment), '22023', NULL, format('E2: %s', format(entry, moment)))
+FROM unnest('{-infinity,infinity,12000-01-01 00:00Z}'::text[]) moment, unnest(ARRAY['UPDATE pgqueue.task SET delayed_at = %L', 'UPDATE pgqueue.task SET dies_at = %L',
+    'INSERT INTO pgqueue.task (queue, payload, delayed_at) VALUES (''q'', ''1'', %L)', 'INSERT INTO pgqueue.task (queue, payload, dies_at) VALUES (''q'', ''1'', %L)',
+    'SELECT pgqueue.create_task(''q'', ''1'', delayed_at => %L)', 'SELECT pgqueue.create_tasks(''q'', ''{1}'', delayed_at => %L)', 'SELECT pgqueue.fire_ticker(''t'', %L)']) entry;
+SELECT throws_ok(call, '22023', NULL, 'E2: ' || call)
+FROM unnest(ARRAY['SELECT pgqueue.update_ticker(''t'', starts_at => ''infinity'')', 'SELECT pgqueue.update_ticker(''t'', ends_at => ''-infinity'')', 'UPDATE pgqueue.ticker SET starts_at = ''infinity'' WHERE ticker = ''t''',
+    'UPDATE pgqueue.ticker SET ends_at = ''12000-01-01 00:00Z'' WHERE ticker = ''t''', 'UPDATE pgqueue.queue SET paused = true, paused_until = ''-infinity'' WHERE queue = ''q''',
+    'UPDATE pgqueue.queue SET paused = true, paused_until = ''12000-01-01 00:00Z'' WHERE queue = ''q''', 'UPDATE pgqueue.queue SET paused = true, paused_until = ''2000-01-01 00:00Z'' WHERE queue = ''q''',
+    'SELECT pgqueue.pause_queue(''q'', until => ''2000-01-01 00:00Z'')', 'SELECT pgqueue.pause_queue(''q'', until => ''12000-01-01 00:00Z'')', 'SELECT pgqueue.cron_next(''@daily'', ''infinity'')']) call;
+SELECT throws_ok(format(call, longest), '22023', NULL, 'E2: ' || format(call, longest))
+FROM unnest('{1001 years,-1 s}'::text[]) longest, unnest(ARRAY['SELECT pgqueue.create_task(''q'', ''1'', delay => %L)', 'SELECT pgqueue.create_task(''q'', ''1'', ttl => %L)', 'SELECT pgqueue.create_task(''q'', ''1'', run_limit => %L)',
+    'SELECT pgqueue.create_task(''q'', ''1'', dedup_key => ''k'', dedup_for => %L)', 'SELECT pgqueue.retry_task(1, %L)', 'SELECT pgqueue.fail_task(1, 1, retry_in => %L)', 'SELECT pgqueue.snooze_task(1, 1, %L)',
+    'SELECT pgqueue.extend_task(1, 1, %L)', 'SELECT pgqueue.next_task(''w'', lease => %L)', 'SELECT pgqueue.clean_queue(''q'', %L)', 'SELECT pgqueue.stop_workers(timeout => %L)',
+    'SELECT pgqueue.create_queue(''q'', ttl => %L)', 'UPDATE pgqueue.queue SET lease = %L WHERE queue = ''q''', 'UPDATE pgqueue.ticker SET jitter = %L WHERE ticker = ''t''']) call;
+-- The moment that the server counts from is one as the others.
+UPDATE pgqueue.task SET dies_at = '2000-01-01 00:00Z' WHERE id = :id;
+SELECT isnt((SELECT status || ':' || coalesce(dies_at::date::text, 'never') FROM pgqueue.task WHERE id = :id), 'new:never', 'E2: 2000-01-01 00:00Z is not never');
+SELECT throws_ok($$INSERT INTO pgqueue.task (queue, payload, delayed_at, dies_at) SELECT 'q', '1', m, m FROM (SELECT now() + interval '1 day') x (m)$$, '22023', NULL, 'E2: a task that dies when it is due');
+SELECT results_eq($$SELECT paused_until FROM pgqueue.pause_queue('q', until => 'infinity')$$, $$VALUES ('infinity'::timestamptz)$$, 'E2: a pause without an end');
+SELECT pgqueue.resume_queue('q') \g /dev/null
+
+-- E3: what is silly is not taken in silence.
+SELECT throws_ok($$SELECT pgqueue.progress(-1)$$, '22023', '"done" is out of range: -1', 'E3: progress below zero');
+SELECT throws_ok($$SELECT pgqueue.progress('infinity')$$, '22023', NULL, 'E3: progress without end');
+SELECT throws_ok($$SELECT pgqueue.stop_workers(timeout => '-1 s')$$, '22023', '"timeout" is out of range: -00:00:01', 'E3: stop_workers');
+\set ON_ERROR_STOP 0
+CALL pgqueue.wait_for_task('{q}', '-1 s');
+SELECT is(:'SQLSTATE'::text, '22023', 'E3: wait_for_task');
+CALL pgqueue.wait_for_result(:id, '-1 s');
+SELECT is(:'SQLSTATE'::text, '22023', 'E3: wait_for_result');
+\set ON_ERROR_STOP 1
+CREATE FUNCTION pg_temp.hint_of(call text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    message text;
+    hint text;
+BEGIN
+    EXECUTE call;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN sqlstate || ' ' || message || ' / ' || hint;
+END
+$$;
+SELECT is(pg_temp.hint_of($$SELECT pgqueue.update_queue('q', rate_limit => 'Infinity')$$), '22023 "rate_limit" is out of range: Infinity / It must be 0 or more, and finite.', 'E3: a rate without end');
+
+-- E4: one text for one mistake, from C and from SQL.
+SELECT is(pg_temp.hint_of(call), wanted, 'E4: ' || call) FROM (VALUES
+    ($$SELECT pgqueue.create_task('q', '1', retries => -1)$$, '22023 "retries" is out of range: -1 / It must be between 0 and 32767.'),
+    ($$SELECT pgqueue.update_queue('q', retries => -1)$$, '22023 "retries" is out of range: -1 / It must be between 0 and 32767.'),
+    ($$UPDATE pgqueue.task SET retries = -1$$, '22023 "retries" is out of range: -1 / It must be between 0 and 32767.'),
+    ($$SELECT pgqueue.next_tasks('w', max_tasks => 0)$$, '22023 "max_tasks" is out of range: 0 / It must be between 1 and 10000.'),
+    ($$SELECT pgqueue.create_task('q', '1', ttl => '-1 s')$$, '22023 "ttl" is out of range: -00:00:01 / It must be between 0 and 1000 years.'),
+    ($$SELECT pgqueue.update_queue('q', ttl => '-1 s')$$, '22023 "ttl" is out of range: -00:00:01 / It must be between 0 and 1000 years.'),
+    ($$SELECT pgqueue.create_task('q', '1', on_conflict => 'maybe')$$, '22023 invalid value for "on_conflict": "maybe" / Valid values: skip, nothing, replace, error.'),
+    ($$SELECT pgqueue.update_queue('q', executor => 'me')$$, '22023 invalid value for "executor": "me" / Valid values: outside, server.'),
+    ($$UPDATE pgqueue.task SET status = 'done'$$, '22023 invalid value for "status": "done" / Valid values: cancelled, retry.'),
+    ($$SELECT pgqueue.delete_queue('nosuch')$$, '42704 queue "nosuch" does not exist in namespace "default" / See the view pgqueue.queue.')) c (call, wanted);
+SELECT throws_ok(call, '42939', 'ticker "cleanup" of namespace "pgqueue" is reserved for system use', 'E4: ' || call) FROM unnest(ARRAY[
+    $$SELECT pgqueue.update_ticker('cleanup', command => 'SELECT 1', namespace => 'pgqueue')$$, $$SELECT pgqueue.update_ticker('cleanup', period => '0', namespace => 'pgqueue')$$,
+    $$SELECT pgqueue.update_ticker('cleanup', queue => 'nosuch', namespace => 'pgqueue')$$, $$UPDATE pgqueue.ticker SET type = 'x', command = 'SELECT 1' WHERE namespace = 'pgqueue'$$]) call;
+SELECT throws_ok(format('SET pgqueue.namespace = %L', name), '42602', NULL, format('E4: SET pgqueue.namespace = %L', name)) FROM unnest(ARRAY['Bad Name', '', '1a', 'a b', repeat('a', 65)]) name;
+SELECT lives_ok($$SET pgqueue.namespace = 'Default'$$, 'E4: a name in capitals is the name');
+RESET pgqueue.namespace;
+SELECT pgqueue.create_task('held', '1') AS released \gset
+CALL pgqueue.wait_for_task('{held}', '30 s') \g /dev/null
+SELECT receipt FROM pgqueue.next_task('w', 'held') \gset
+SELECT throws_ok($$SELECT pgqueue.delete_queue('held')$$, '55006', 'queue "held" has 1 retained task', 'E4: one task');
+SELECT pgqueue.release_task(:released, :receipt) \g /dev/null
+SELECT matches(pg_temp.hint_of(format('SELECT pgqueue.release_task(%s, %s)', :released, :receipt)), 'It is finished; there is nothing to end.$', 'E4: PQ001 of a released task');
+
+-- E13: NULL among the keys of create_tasks is a task without one.
+SELECT count(*) FROM pgqueue.create_tasks('keyed', '{1,2,3,4}', group_keys => '{a,NULL,b,NULL}', dedup_keys => '{x,NULL,NULL,y}') \g /dev/null
+SELECT results_eq($$SELECT payload::text, group_key, dedup_key FROM pgqueue.task WHERE queue = 'keyed' ORDER BY payload$$,
+    $$VALUES ('1', 'a', 'x'), ('2', NULL, NULL), ('3', 'b', NULL), ('4', NULL, 'y')$$, 'E13: tasks with and without keys');
+SELECT is((SELECT count(DISTINCT id) FROM pgqueue.create_tasks('keyed', '{1,2,3}', dedup_keys => '{x,NULL,NULL}') c (id)), 3::bigint, 'E13: those without a key are no duplicates');
+SELECT is((SELECT count(*) FROM pgqueue.task WHERE queue = 'keyed'), 6::bigint, 'E13: the one with it is');
+SELECT * FROM finish();
+\ir ../lib/clean.sql
