@@ -79,8 +79,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name),
                 HINT = 'Leave it out; what this view cannot do its functions may.';
     END IF;
-    PERFORM pgqueue_internal.check_moment('delayed_at', NEW.delayed_at), pgqueue_internal.check_moment('dies_at', NEW.dies_at);
-    IF NEW.dies_at <= coalesce(NEW.delayed_at, clock_timestamp()) THEN
+    -- As check_moment() says it; this runs as the caller, who may not call it. create_task checks delayed_at.
+    IF NEW.dies_at < '1970-01-01 00:00+00' OR NEW.dies_at >= '10000-01-01 00:00+00' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"dies_at" is out of range: %s', NEW.dies_at),
+            HINT = 'It must be a time of the years 1970 to 9999.';
+    ELSIF NEW.dies_at <= coalesce(NEW.delayed_at, clock_timestamp()) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"dies_at" is out of range: %s', NEW.dies_at),
             HINT = 'It must be to come, and after delayed_at.';
     ELSIF NEW.dies_at IS NOT NULL THEN
@@ -132,7 +135,9 @@ BEGIN
     ELSIF NEW.status = 'retry' THEN
         NEW.status := pgqueue.retry_task(OLD.id);
     ELSE
-        PERFORM pgqueue_internal.check_word('status', coalesce(NEW.status, ''), ARRAY['cancelled', 'retry']);
+        -- As check_word() says it; this runs as the caller.
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('invalid value for "status": "%s"', NEW.status),
+            HINT = 'Valid values: cancelled, retry.';
     END IF;
     RETURN NEW;
 END

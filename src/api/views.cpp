@@ -137,4 +137,4 @@ PGQ_FUNCTION(pgqueue_internal_workers) {
     return Datum(0);
 }
 
-PGQ_FUNCTION(pgqueue_internal_is_condemned) { PG_RETURN_BOOL(store::is_condemned(PG_GETARG_INT16(0))); }
+PGQ_FUNCTION(pgqueue_internal_is_condemned) { PG_RETURN_BOOL(store::is_condemned_now(PG_GETARG_INT16(0))); }

@@ -4,7 +4,7 @@
 
 namespace pgqueue {
 
-// The part of a namespace (columns max_… of pgqueue_internal.namespace). 0: the fair part, at most half of what is not others'. Above 0:
+// The part of a namespace (columns max_... of pgqueue_internal.namespace). 0: the fair part, at most half of what is not others'. Above 0:
 // pgqueue_admin's number, which holds instead of it. Below 0: the owner's number, which holds beside it.
 using Share = std::int32_t;
 

@@ -1,5 +1,5 @@
 // Transactions of launcher, schedulers and housekeepers. Everybody waits for whom these wait for, and users can hold
-// any lock. So they skip what somebody has in hands (SKIP LOCKED, Wait::Skip, ConditionalLock…), and a lock that is
+// any lock. So they skip what somebody has in hands (SKIP LOCKED, Wait::Skip, ConditionalLock...), and a lock that is
 // waited for all the same is waited for until a limit: the transaction fails then with ERRCODE_LOCK_NOT_AVAILABLE,
 // and what it should have done is owed. They have no other way to begin one (.ci/checks/limited-waits).
 #pragma once

@@ -68,6 +68,8 @@ Ring read_ring(Oid oid) {
     ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("table pgqueue_internal.ring does not name one current segment of each kind"));
 }
 
+bool is_condemned_now(int slot) { return read_ring().slots[slot].condemned; }
+
 bool write_ring(int slot, const RingRow &row) {
     static constinit Statement write{
         "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 "

@@ -19,8 +19,8 @@ int ring_current();
 bool is_readable();
 
 Oid segment_oid(int slot);
-// Whether the segment waits for its truncation, as far as the invalidations of locks taken so far tell.
-bool is_condemned(int slot);
+// Whether the segment waits for its truncation, as committed now.
+bool is_condemned_now(int slot);
 Oid outcome_oid(int slot);
 int64 segment_bytes(int slot);
 

@@ -122,7 +122,7 @@ SELECT is((SELECT priority FROM pgqueue.task JOIN made USING (id)), 5, 'is store
 SELECT throws_ok(format('UPDATE pgqueue.task SET %I = %s WHERE id IN (SELECT id FROM made)', name, value), '0A000', format('column "%s" of view "task" cannot be set', name), format('UPDATE of %s is refused', name))
 FROM (VALUES ('id', '1'), ('namespace', '''x'''), ('type', '''t'''), ('command', '''SELECT 2'''), ('role', '''x'''), ('attempt', '7'), ('created_at', 'now()'), ('worker', '''w'''), ('result', '''{}'''), ('error', '''e'''),
     ('dedup_key', '''k'''), ('batch_key', '''b'''), ('ticker', '''t''')) v (name, value);
-SELECT throws_ok('UPDATE pgqueue.task SET status = ''released'' WHERE id IN (SELECT id FROM made)', '0A000', NULL, 'a status that is no request');
+SELECT throws_ok('UPDATE pgqueue.task SET status = ''released'' WHERE id IN (SELECT id FROM made)', '22023', NULL, 'a status that is no request');
 SELECT results_eq('UPDATE pgqueue.task SET status = ''cancelled'' WHERE id IN (SELECT id FROM made) RETURNING status', $$VALUES ('cancelled')$$, 'UPDATE of the status cancels');
 SELECT is((SELECT status FROM pgqueue.task JOIN made USING (id)), 'cancelled', 'is stored');
 SELECT is((SELECT count(*) FROM (SELECT pgqueue.retry_task(id) FROM made) r), 1::bigint, 'retry_task');
