@@ -18,10 +18,10 @@ END
 $$;
 
 SELECT results_eq($$SELECT kind FROM pgqueue.memory WHERE namespace IS NULL ORDER BY kind$$,
-    $$VALUES ('lanes'), ('leases'), ('namespaces'), ('pages'), ('priorities'), ('queues'), ('repaired'), ('roles'), ('spilled pages'), ('waiters')$$,
+    $$VALUES ('lanes'), ('leases'), ('namespaces'), ('pages'), ('priorities'), ('queues'), ('rebuilds'), ('repaired'), ('roles'), ('spilled pages'), ('waiters')$$,
     'a row for each kind, of the cluster');
 SELECT results_eq($$SELECT kind FROM pgqueue.memory WHERE namespace = 'default' ORDER BY kind$$,
-    $$VALUES ('grouped tasks'), ('groups'), ('leases'), ('queues')$$, 'and for each namespace');
+    $$VALUES ('grouped tasks'), ('groups'), ('leases'), ('priorities'), ('queues')$$, 'and for each namespace');
 SELECT is_empty($$SELECT FROM pgqueue.memory WHERE used < 0 OR used > capacity OR comment = ''$$, 'each says how many of how many, and of what');
 
 SELECT pgqueue.create_namespace('m'), pgqueue.create_queue('plain', namespace => 'm'), pgqueue.create_queue('grouped', namespace => 'm') \g /dev/null
