@@ -173,6 +173,18 @@ int64 ready_in(dispatch::SlotNo ns) {
     return n;
 }
 
+// A number that was set; without one, further priorities share lists.
+void put_priorities(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
+    if (known.shares.priorities == 0) return;
+    int64 used = dispatch::priorities_in_use(no), limit = share_limit(known.shares.priorities, used, dispatch::usage_of(dispatch::Table::Priorities).capacity);
+    if (used < limit) return;
+    put(info, {.severity = "warning", .word = "share_used_up",
+               .message = psprintf("the namespace has ready tasks of " INT64_FORMAT " priorities, max_priorities is " INT64_FORMAT ": tasks of others are refused", used, limit),
+               .hint = psprintf("Have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_priorities => " INT64_FORMAT ");",
+                                quote_literal_cstr(known.name), limit * 2),
+               .ns_id = known.id});
+}
+
 void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     const dispatch::Namespace &ns = dispatch::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
@@ -186,6 +198,7 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has " INT64_FORMAT " unfinished tasks, max_depth is " INT64_FORMAT, depth, known->max_depth),
                    .hint = "Work on its tasks, or raise max_depth with pgqueue.update_namespace().", .ns_id = ns.ns_id});
+    put_priorities(info, no, *known);
 }
 
 void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
