@@ -285,6 +285,18 @@ void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::Name
                    .ns_id = ns.ns_id});
 }
 
+// A number that was set; without one, further priorities share lists.
+void put_priorities(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
+    if (known.shares.priorities == 0) return;
+    int64 used = dispatch::priorities_in_use(no), limit = share_limit(known.shares.priorities, used, dispatch::usage_of(dispatch::Table::Priorities).capacity);
+    if (used < limit) return;
+    put(info, {.severity = "warning", .word = "share_used_up",
+               .message = psprintf("the namespace has ready tasks of " INT64_FORMAT " priorities, max_priorities is " INT64_FORMAT ": tasks of others are refused", used, limit),
+               .hint = psprintf("Have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_priorities => " INT64_FORMAT ");",
+                                quote_literal_cstr(known.name), limit * 2),
+               .ns_id = known.id});
+}
+
 void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     const dispatch::Namespace &ns = dispatch::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
@@ -300,6 +312,7 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
                    .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)), .ns_id = ns.ns_id});
+    put_priorities(info, no, *known);
 }
 
 void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {

@@ -4,6 +4,7 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
+#include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/xact.hpp"
@@ -80,7 +81,7 @@ void sample_chain(PageNo no, HeldLook *look) {
     for (; no != 0; no = page(no)->next)
         for (int i = page(no)->head; i < page(no)->count; i++) {
             if (look->n_refs == lengthof(look->refs)) return;
-            look->refs[look->n_refs++] = page(no)->ready[i];
+            look->refs[look->n_refs++] = ready_ref(*page(no), i);
         }
 }
 
@@ -114,6 +115,39 @@ bool any_held(SlotNo db, bool *by_role) {
         }
     }
     return any;
+}
+
+namespace {
+
+// F: void(const PriorityList &), of those in which something is; namespace's lock held.
+template <typename F>
+void each_used_list(SlotNo queue, F f) {
+    for (uint32 l = 0; (l = next_lane(queue, l)) != 0;)
+        for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next)
+            if (map.priorities[p].list.count > 0) f(map.priorities[p]);
+}
+
+}  // namespace
+
+int64 priorities_in_use(SlotNo ns) {
+    int64 n = 0;
+    pg::LwLockGuard lock(namespace_lock(ns), LW_SHARED);
+    each_queue(map.namespaces[ns].db, [&n, ns](SlotNo q) {
+        if (map.queues[q].ns == ns) each_used_list(q, [&n](const PriorityList &) { n++; });
+    });
+    return n;
+}
+
+PrioritiesLook look_at_priorities(SlotNo queue, int32 priority) {
+    SlotNo ns = map.queues[queue].ns;
+    PrioritiesLook look{false, 0, free_priorities()};
+    drain_inbox(ns);
+    {
+        pg::LwLockGuard lock(namespace_lock(ns), LW_SHARED);
+        each_used_list(queue, [&look, priority](const PriorityList &p) { look.has = look.has || p.range.has(priority); });
+    }
+    if (!look.has) look.used = priorities_in_use(ns);
+    return look;
 }
 
 bool any_idle_worker() {

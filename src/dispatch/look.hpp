@@ -51,6 +51,15 @@ bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
 // Whether any are, and (nullptr: not wanted) of which roles.
 bool any_held(SlotNo db, bool *by_role);
 
+// Lists of priorities of a namespace in which something is.
+struct PrioritiesLook {
+    bool has;   // one of the queue has this priority
+    int64 used;
+    int64 free;  // for all namespaces
+};
+PrioritiesLook look_at_priorities(SlotNo queue, int32 priority);
+int64 priorities_in_use(SlotNo ns);
+
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();
 

@@ -172,7 +172,7 @@ void publish_counts() {
 }
 
 void clear_memory() {
-    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::give_chain(pg_atomic_exchange_u32(&map.namespaces[ns].inbox, 0)); });
+    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::forget_handed_over(ns); });
     dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);
