@@ -38,7 +38,7 @@ is(sql("SELECT string_agg(status || ' ' || role || ' ' || (result->'first'->>'wh
     'released anna2 anna2, released berta berta', 'ALTER ROLE RENAME: tasks run as the renamed role');
 is(sql("SELECT t.id, t.status, t.role, w.reason FROM pgqueue.task t, pgqueue.why(t.id) w WHERE finished_at IS NULL"), "$by_carla|new|carla|role_missing",
     'L1: DROP ROLE: its tasks are held and say why');
-like(sql("SELECT message FROM pgqueue.health WHERE problem = 'role_missing'"), qr/^one ready task waits for role "carla", which does not exist/, 'L1: health says so');
+like(sql("SELECT message FROM pgqueue.health WHERE problem = 'role_missing'"), qr/^1 ready task waits for role "carla", which does not exist/, 'L1: health says so');
 sql(sql("SELECT hint FROM pgqueue.health WHERE problem = 'role_missing'"));
 is(sql("SELECT status FROM pgqueue.task WHERE id = $by_carla"), 'cancelled', 'L1: and its hint cancels them');
 is(pid_of($node, 'pgqueue scheduler'), $scheduler, 'DROP ROLE: the scheduler lives on');

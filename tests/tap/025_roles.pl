@@ -140,7 +140,7 @@ $new->safe_psql('postgres', 'DROP ROLE gone');
 restore($new, 'owned', $owned);
 $new->safe_psql('owned', q{SELECT pgqueue.resume_queue('s', namespace => 'theirs'); SELECT pgqueue.adopt()});
 ok(wait_for($new, 'owned', q{SELECT string_agg(message || ' ' || hint, E'\n' ORDER BY message COLLATE "C") FROM pgqueue.health}, join("\n",
-    'one ready task waits for role "gone", which does not exist CREATE ROLE gone;',
+    '1 ready task waits for role "gone", which does not exist CREATE ROLE gone;',
     'role "gone" of function public.whoami does not exist, tasks of type "who" wait for it CREATE ROLE gone;',
     'role "gone" of ticker "t" does not exist, it makes no tasks CREATE ROLE gone;',
     'role "gone", which owns the namespace, does not exist CREATE ROLE gone;'), 30), 'L1: health names what belongs to a role that is not there');

@@ -96,7 +96,7 @@ is(take('greedy'), 0, 'T3: a number below what is held gives nothing');
 
 # Places for queues.
 like(refusal(q{SELECT pgqueue.create_queue('g' || i, namespace => 'greedy') FROM generate_series(1, 512) i}),
-    qr/ERROR:  53400: namespace "greedy" has its part of the queues\nDETAIL:  It has \d+, its limit is \d+; \d+ are free for all namespaces\.\nHINT:  Delete queues\. Or have a member of pgqueue_admin raise the limit: SELECT pgqueue\.update_namespace\('greedy', max_queues => …\);/,
+    qr/ERROR:  53400: namespace "greedy" has its part of the queues\nDETAIL:  It has \d+, its limit is \d+; \d+ are free for all namespaces\.\nHINT:  Delete queues\. Or have a member of pgqueue_admin raise the limit: SELECT pgqueue\.update_namespace\('greedy', max_queues => \.\.\.\);/,
     'T4: a namespace has its part of the queues');
 is(sql(q{SELECT count(*) FROM pgqueue.create_queue('another', namespace => 'modest')}), '1', 'T4: another one makes its own');
 sql(q{SELECT pgqueue.update_namespace('modest', max_queues => 3)});

@@ -357,11 +357,11 @@ is(sql("SELECT count(*) FROM claimed") . ' ' . sql("SELECT count(*) FROM ran WHE
 my $refused = $many[0]->query("\\set VERBOSITY sqlstate\nBEGIN; SELECT count(pgqueue.create_task('due', '1')); PREPARE TRANSACTION 'x'");
 like($refused, qr/ERROR:\s+0A000/, 'PREPARE TRANSACTION with tasks is refused');
 
-# What is counted is what is there.
-is(sql("SELECT count(*) FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count > 0) s
+# What is counted is what is there. Counters and rows are read one after the other, and housekeeping may work in between.
+ok(wait_for($node, 'postgres', q{
+        SELECT count(*) FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count > 0) s
         FULL JOIN (SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) t USING (namespace, queue, status, count)
-        WHERE s.* IS NULL OR t.* IS NULL"),
-    '0', 'the counters equal the rows');
+        WHERE s.* IS NULL OR t.* IS NULL}, '0', 30), 'the counters equal the rows');
 $_->close for $keeper, @many;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|was terminated by signal/, 'nothing has crashed');
 $node->stop;

@@ -128,11 +128,13 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     if (!task && !retry.at.passed(now)) return Min(next, retry.at);
     if (running()) return Min(next, now.in(second));
     if (task) my_db().cleaning.next_pass = now.in(pass_every);
-    next_start = now.in(start_every);
     count_try(now);
     next = Min(next, retry.at);
     pg::MemoryScope scope(self.lasting);
-    if (start_housekeeper(self.db, &handle)) return next;
+    if (start_housekeeper(self.db, &handle)) {
+        next_start = now.in(start_every);
+        return next;
+    }
     handle = nullptr;
     no_slot = task;
     if (task) retire_worker(-1, true, now);

@@ -104,7 +104,7 @@ my %calls = (
     manage => [
         [ 'create_queue', "SELECT pgqueue.delete_queue('n') \\g /dev/null", "SELECT pgqueue.create_queue('n')" ],
         [ 'update_queue', '', "SELECT pgqueue.update_queue('other', max_running => 1000, rate_limit => 1000)" ],
-        [ 'pause_queue', '', "SELECT pgqueue.pause_queue('other', until => now() + interval '5 ms')" ],
+        [ 'pause_queue', '', "SELECT pgqueue.pause_queue('other', until => now() + interval '1 second')" ],
         [ 'resume_queue', "SELECT pgqueue.pause_queue('other')", "SELECT pgqueue.resume_queue('other')" ],
         [ 'purge_queue', "SELECT pgqueue.create_task('other', '1') FROM generate_series(1, 3)", "SELECT pgqueue.purge_queue('other')" ],
         [ 'purge_queue held', "SELECT pgqueue.create_task('other', '1', ttl => '0') AS id \\gset\nSELECT receipt FROM pgqueue.next_task('w', 'other', '50 ms') \\gset",
