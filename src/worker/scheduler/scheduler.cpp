@@ -117,7 +117,7 @@ bool should_stay() {
 void give_up(const char *what) {
     // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
     if (!should_stay() || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
-    ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue scheduler could not %s", what));
+    ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue scheduler could not %s", what));
 }
 
 namespace {
