@@ -106,6 +106,23 @@ for my $end ('commit', 'termination')
     is(sql("SELECT string_agg(concat_ws(' ', payload, status, attempt, worker), ', ' ORDER BY id) FROM pgqueue.task WHERE queue = '$end'"), '1 released 1 w, 2 retained 1 w2, 3 retained 1 w2', 'each once');
     sql("SELECT FROM pgqueue.delete_queue('$end', force => true)");
 }
+# One that has a task in its hands and cannot move it: who found it so has skipped it.
+{
+    sql(q{SELECT FROM pgqueue.create_queue('taken', ttl => '0')});
+    sql(q{SELECT count(*) FROM pgqueue.create_tasks('taken', ARRAY['1', '2']::jsonb[])});
+    my ($holder, $cleaner) = map { session($node) } 1 .. 2;
+    hold_point($holder, 'housekeeper-taking');
+    $cleaner->send(q{SELECT pgqueue_internal.clean(1, now())});
+    my $pid = pid_at($node, 'postgres', 'housekeeper-taking', 20);
+    my $given = sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{taken}', 10)});
+    is($given, '1', 'the collector has one of two tasks in its hands');
+    terminate($node, $pid);
+    $holder->close;
+    ok(wait_until(sub { $given += sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{taken}', 10)}); return $given == 2; }, 10), 'it is given when the collector is terminated in the middle');
+    $cleaner->query('SELECT 0');
+    is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'and was never forgotten');
+    sql(q{SELECT FROM pgqueue.delete_queue('taken', force => true)});
+}
 counters_right($node, 'postgres', 'at the end');
 # A queue that deletes what is done leaves nothing to count: its segments are emptied all the same.
 my $lean = new_node('lean', conf => "log_statement = none\npgqueue.segment_size = '1MB'");
