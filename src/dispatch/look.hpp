@@ -51,6 +51,14 @@ bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
 // Whether any are, and (nullptr: not wanted) of which roles.
 bool any_held(SlotNo db, bool *by_role);
 
+// The first tasks of the lists of a queue: one of them has waited longest. Of all lanes that may run, or of those of a role (-1: of outside workers).
+constexpr SlotNo every_role = -2;
+struct FirstLook {
+    int n_refs;
+    TaskRef refs[64];
+};
+void look_at_first(SlotNo queue, SlotNo role, FirstLook *look);
+
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();
 
