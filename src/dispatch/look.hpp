@@ -60,6 +60,14 @@ struct PrioritiesLook {
 PrioritiesLook look_at_priorities(SlotNo queue, int32 priority);
 int64 priorities_in_use(SlotNo ns);
 
+// The first tasks of the lists of a queue: one of them has waited longest. Of all lanes that may run, or of those of a role (-1: of outside workers).
+constexpr SlotNo every_role = -2;
+struct FirstLook {
+    int n_refs;
+    TaskRef refs[64];
+};
+void look_at_first(SlotNo queue, SlotNo role, FirstLook *look);
+
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();
 

@@ -136,6 +136,7 @@ struct Queue {
     pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
     pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
     pg_atomic_uint64 hinted;    // entries in ready lists and due heap
+    pg_atomic_uint64 full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
 };
 
 struct Namespace {
@@ -155,6 +156,7 @@ struct Namespace {
     uint64 drop;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
+    pg_atomic_uint64 full_since;  // as of a queue
     pg_atomic_uint64 edges;  // open edges, int64 as two's complement (dispatch/edges.hpp)
     pg_atomic_uint64 edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
