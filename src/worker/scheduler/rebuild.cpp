@@ -195,8 +195,8 @@ void scan_rows() {
     scan.snapshot = RegisterSnapshot(GetLatestSnapshot());
     remember_snapshot(scan.snapshot);
     load_configuration();
-    count_edges();
     PGQUEUE_TESTPOINT("scheduler-rebuild");
+    count_edges();
     store::scan(scan.snapshot, on_row, between_pages, nullptr);
     UnregisterSnapshot(scan.snapshot);
 }
