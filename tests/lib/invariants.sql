@@ -80,19 +80,19 @@ $$;
 
 -- Waiting and due tasks that nothing holds back, the first 200 of them. Those in the server may wait for as long as others run.
 CREATE OR REPLACE FUNCTION pg_temp.not_handed_out() RETURNS SETOF text LANGUAGE sql AS $$
-    WITH waiting AS MATERIALIZED (
-        SELECT t.* FROM pg_temp.live t
+    WITH unfinished AS MATERIALIZED (SELECT * FROM pg_temp.live WHERE status IN (0, 1, 2)),
+    -- It waits for a task or a batch that is unfinished, or failed with policy hold.
+    blocked AS MATERIALIZED (
+        SELECT d.task_id FROM pgqueue_internal.dependency d JOIN unfinished t ON t.id = d.task_id WHERE t.flags & 4096 <> 0
+        UNION SELECT d.task_id FROM pgqueue_internal.dependency d JOIN unfinished a ON a.id = d.awaited
+        UNION SELECT w.task_id FROM pgqueue_internal.batch_waiter w JOIN pgqueue_internal.batch_member m USING (namespace_id, batch_key) JOIN unfinished a ON a.id = m.task_id),
+    -- One of its group waits for its time.
+    stopped AS MATERIALIZED (SELECT queue_id, group_key FROM unfinished WHERE group_key IS NOT NULL AND status IN (0, 1) AND delayed_at > clock_timestamp()),
+    waiting AS MATERIALIZED (
+        SELECT t.* FROM unfinished t
         WHERE t.status IN (0, 1) AND NOT t.paused AND (t.delayed_at IS NULL OR t.delayed_at <= clock_timestamp()) AND t.namespace <> 'pgqueue'
-            -- It waits for a task or a batch that is unfinished, or failed with policy hold.
-            AND NOT (t.flags & 2048 <> 0 AND (
-                EXISTS (SELECT FROM pgqueue_internal.dependency d JOIN pg_temp.live a ON a.id = d.awaited
-                        WHERE d.task_id = t.id AND (a.status IN (0, 1, 2) OR t.flags & 4096 <> 0))
-                OR (t.flags & 4096 <> 0 AND EXISTS (SELECT FROM pgqueue_internal.dependency d WHERE d.task_id = t.id))
-                OR EXISTS (SELECT FROM pgqueue_internal.batch_waiter w JOIN pgqueue_internal.batch_member m USING (namespace_id, batch_key)
-                           JOIN pg_temp.live a ON a.id = m.task_id WHERE w.task_id = t.id AND a.status IN (0, 1, 2))))
-            -- One before it in its group waits for its time.
-            AND NOT (t.group_key IS NOT NULL AND EXISTS (SELECT FROM pg_temp.live a WHERE a.queue_id = t.queue_id AND a.group_key = t.group_key
-                     AND a.status IN (0, 1) AND a.delayed_at > clock_timestamp()))
+            AND NOT (t.flags & 2048 <> 0 AND t.id IN (SELECT b.task_id FROM blocked b))
+            AND NOT EXISTS (SELECT FROM stopped s WHERE s.queue_id = t.queue_id AND s.group_key = t.group_key)
         LIMIT 200
     )
     SELECT format('task %s of %s.%s, status %s, role %s%s%s: %s', t.id, t.namespace, t.queue, t.status, t.creator, ', group ' || t.group_key,
