@@ -42,6 +42,40 @@ cmp_ok($read, '<', 60, 'T4: a queue made and dropped beside the work of others: 
 cmp_ok($victim->query(q{SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('pgqueue queues', 'pgqueue catalog')}), '<', 65536,
     'T4: a session keeps the queues that it has asked for');
 
+# Each dropped queue has the scheduler look at all tasks that wait for others. After such a look it has a rest three times as long. The first one is
+# made to last two seconds.
+my ($waiting, $drops) = (200, 20);
+my $awaited = $victim->query(q{SELECT pgqueue.create_task('outside', '1', delay => '1 day', namespace => 'victim')});
+$victim->query(qq{SELECT count(pgqueue.create_task('outside', '1', depends_on => '{$awaited}', namespace => 'victim')) FROM generate_series(1, $waiting)});
+sub looks
+{
+    my $sql = q{SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_all_tables WHERE relid = 'pgqueue_internal.dependency'::regclass};
+    my ($read, $since) = (-1, 0);
+    wait_until(sub {
+        my $now = sql($sql);
+        ($read, $since) = ($now, time()) if $now != $read;
+        return time() > $since + 3; });
+    return $read;
+}
+my $first = looks();
+sub make_and_drop { $attacker->query(q{SELECT pgqueue.create_queue('q', namespace => 'attacker')}); return $attacker->query(q{SELECT pgqueue.delete_queue('q', namespace => 'attacker')}); }
+make_and_drop();
+my $second = looks();
+my $one_look = $second - $first;
+cmp_ok($one_look, '>=', $waiting, 'a dropped queue has the scheduler look at what waits for others');
+my $holder = session($node);
+hold_point($holder, 'scheduler-settling');
+make_and_drop();
+ok(pid_at($node, 'postgres', 'scheduler-settling'), 'it looks');
+$victim->query('SELECT pg_sleep(2)');
+$holder->close;
+make_and_drop() for 1 .. $drops;
+my $all_looks = (looks() - $second) / $one_look;
+note("looks at all tasks that wait, for $drops queues dropped: $all_looks");
+cmp_ok($all_looks, '<', 5, 'T4: many dropped queues have it look a few times');
+$victim->query("SELECT pgqueue.cancel_task($awaited, namespace => 'victim')");
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE namespace = 'victim' AND status = 'new'}, '0'), 'the tasks that wait are not forgotten');
+
 # What a session knows is right: of others' changes, of its own, of what it has rolled back.
 sub refused { my ($name) = @_; return like($victim->query("SELECT pgqueue.create_task('$name', '1', namespace => 'victim')"), qr/queue "$name" does not exist/, "queue $name is not there"); }
 sub taken { my ($name) = @_; return like($victim->query("SELECT pgqueue.create_task('$name', '1', namespace => 'victim')"), qr/^\d+$/, "queue $name takes a task"); }
