@@ -81,14 +81,15 @@ CREATE FUNCTION pgqueue_internal.queue_counts() RETURNS TABLE (queue_id integer,
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_queue_counts';
 
 -- What the outcomes of a task in a segment say: the result of an attempt, and message, SQLSTATE and the rest of the last failed one.
+-- The cost has the planner call them late: after ORDER BY and LIMIT where it can.
 CREATE FUNCTION pgqueue_internal.outcome_result(slot integer, id bigint, attempt integer) RETURNS jsonb
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_result';
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_result';
 CREATE FUNCTION pgqueue_internal.outcome_error(slot integer, id bigint) RETURNS text
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error';
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error';
 CREATE FUNCTION pgqueue_internal.outcome_error_code(slot integer, id bigint) RETURNS text
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_code';
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_code';
 CREATE FUNCTION pgqueue_internal.outcome_error_info(slot integer, id bigint) RETURNS jsonb
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_info';
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_info';
 
 -- Live workers of this database, whosoever.
 CREATE FUNCTION pgqueue_internal.workers() RETURNS TABLE (worker text, kind text, pid integer, role_id integer, queue_id integer,

@@ -49,8 +49,8 @@ LEFT JOIN pgqueue_internal.visible n ON n.id = m.namespace_id
 WHERE CASE WHEN m.namespace_id IS NOT NULL THEN n.memory
            ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.memory) END;
 COMMENT ON VIEW pgqueue.memory IS 'how full the dispatcher''s shared memory is: of the whole cluster, and what each namespace of this database has of it';
-COMMENT ON COLUMN pgqueue.memory.kind IS 'namespaces, queues, roles, lanes, priorities, leases, groups, grouped tasks, waiters, pages, spilled pages, or repaired';
-COMMENT ON COLUMN pgqueue.memory.namespace IS 'namespace; NULL: all of the cluster (spilled pages and repaired: of the database)';
+COMMENT ON COLUMN pgqueue.memory.kind IS 'namespaces, queues, roles, lanes, priorities, leases, groups, grouped tasks, waiters, pages, spilled pages, rebuilds, or repaired';
+COMMENT ON COLUMN pgqueue.memory.namespace IS 'namespace; NULL: all of the cluster (spilled pages, rebuilds and repaired: of the database)';
 COMMENT ON COLUMN pgqueue.memory.used IS 'places that are taken';
 COMMENT ON COLUMN pgqueue.memory.capacity IS 'places that there are; NULL: bounded by pages';
 COMMENT ON COLUMN pgqueue.memory.comment IS 'what a place is for';
@@ -95,7 +95,7 @@ WHERE CASE WHEN p.queue_id IS NOT NULL OR p.namespace_id IS NOT NULL THEN n.stat
            ELSE EXISTS (SELECT FROM pgqueue_internal.visible v WHERE v.statistics) END;
 COMMENT ON VIEW pgqueue.health IS 'what is wrong and what to do; no row when all is well';
 COMMENT ON COLUMN pgqueue.health.severity IS 'warning or critical';
-COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, memory_low, owed, not_adopted, role_missing';
+COMMENT ON COLUMN pgqueue.health.problem IS 'stable word: not_preloaded, disabled, no_worker_slot, queue_paused, queue_full, no_handler, limit, cleaning_held_back, quarantine, crash_loop, forward_down, server_down, memory_full, memory_low, owed, not_adopted, role_missing, share_used_up';
 COMMENT ON COLUMN pgqueue.health.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.health.queue IS 'queue';
 COMMENT ON COLUMN pgqueue.health.message IS 'what';

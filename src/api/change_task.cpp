@@ -32,9 +32,11 @@ const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_na
 const store::QueueInfo &lock_owned(const char *ns_name, bool manage_only, store::TaskRow *row) {
     int64 id = row->ref.id;
     owned_queue(*row, ns_name, manage_only);
-    if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
-    AcceptInvalidationMessages();
+    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
     task::touch(*row);
+    if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
+    task::touch(*row);
+    AcceptInvalidationMessages();
     return owned_queue(*row, ns_name, manage_only);
 }
 

@@ -131,34 +131,3 @@ PGQ_FUNCTION(pgqueue_internal_register_database) {
     dispatch::note_database(MyDatabaseId, true);
     PG_RETURN_VOID();
 }
-
-namespace {
-
-// Counts of a queue as seen now, own changes included.
-int64 count_of(dispatch::SlotNo slot, Status s) {
-    return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
-}
-
-}  // namespace
-
-// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
-PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
-    const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
-    if (q == nullptr || !dispatch::loaded()) PG_RETURN_INT64(0);
-    dispatch::SlotNo slot = task::slot_of(*q);
-    if (slot < 0) PG_RETURN_INT64(0);
-    int64 all = 0;
-    for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
-    int64 held = count_of(slot, Status::Retained);
-    if (held > 0 && !PG_GETARG_BOOL(1))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
-                errhint("Wait for them, or use force => true to cancel them."));
-    for (dispatch::SlotNo i = 0; held > 0 && i < dispatch::max_workers; i++) {
-        dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
-        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
-        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
-            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) == static_cast<uint32>(dispatch::HoldState::Running))
-                dispatch::note_cancel(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
-    }
-    PG_RETURN_INT64(all);
-}

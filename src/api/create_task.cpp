@@ -7,6 +7,7 @@
 #include "pg/guards.hpp"
 #include "task/dedup.hpp"
 #include "task/lifecycle.hpp"
+#include "task/priorities.hpp"
 #include "task/workflow.hpp"
 
 using namespace pgqueue;
@@ -77,6 +78,11 @@ void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int6
         ereport(ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
                 errdetail("It has %s, max_depth is " INT64_FORMAT ".", tasks_of(full.depth, "unfinished"), full.max_depth),
                 errhint("Try again later, or raise max_depth."));
+}
+
+// max_priorities of the namespace; all tasks of a call have one priority. Those that wait, and those of groups, need no list now.
+void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &q, const store::NewTask &t) {
+    if (t.delayed_at == 0 && t.group_key == nullptr && (t.flags & flag_waits) == 0) task::check_priority(ns, q, t.priority);
 }
 
 // Namespace and queue of the call, rights checked. The references are valid until the catalog cache is used again after an invalidation.
@@ -235,6 +241,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     if (t.dedup_key != nullptr && !is_still(fcinfo, t.queue_id)) return false;
     if (c.pending.count == 0) return true;
     check_depth(*ns, q, 1);
+    check_priority(*ns, q, room);
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()));
     task::create(q, {&room, 1});
     task::begin_waiting(workflow, {&room, 1});
@@ -310,6 +317,7 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     }
     if (g.keys.given && !is_still(fcinfo, first.queue_id)) return false;
     check_depth(*ns, q, c.pending.count);
+    if (c.pending.count > 0) check_priority(*ns, q, c.pending.tasks[0]);
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()) * c.pending.count);
     std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
     task::create(q, tasks);

@@ -1,6 +1,8 @@
 // View health: what is wrong in this database and what to do. One small function for each kind of thing that can be wrong.
 #include "api/call.hpp"
 
+#include "api/hints.hpp"
+#include "api/longest_wait.hpp"
 #include "config/settings.hpp"
 #include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
@@ -41,9 +43,10 @@ const char *waiting(int64 ready) { return psprintf("%s %s", tasks_of(ready, "rea
 
 const char *are(int64 n) { return n == 1 ? "is" : "are"; }
 
-// What is measured by the monotonic clock, as it is shown.
-TimestampTz shown(pg_atomic_uint64 *monotonic, const pg::Moment &now) {
-    return now.to_wall(static_cast<int64>(pg_atomic_read_u64(monotonic)));
+// What is measured by the monotonic clock, as it is shown; 0 stays 0.
+TimestampTz shown(const pg_atomic_uint64 *monotonic, const pg::Moment &now) {
+    auto at = static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(monotonic)));
+    return at != 0 ? now.to_wall(at) : 0;
 }
 
 // Nothing starts at all.
@@ -51,9 +54,10 @@ void put_server(ReturnSetInfo *info) {
     if (!config::enabled)
         put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.enabled is off, no task starts", .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId)))
-        put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.databases leaves this database out, no task starts", .hint = "Add the database to pgqueue.databases and reload the configuration."});
+        put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.databases leaves this database out, no task starts", .hint = serve_this_database()});
     if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC)))
-        put(info, {.severity = "critical", .word = "disabled", .message = "the launcher has ended and the server does not bring it back, no process starts", .hint = "SELECT pgqueue.ensure_workers();"});
+        put(info, {.severity = "critical", .word = "disabled", .message = "the launcher has ended and the server does not bring it back, no process starts", .hint = "SELECT pgqueue.ensure_workers();",
+                   .since = shown(&dispatch::map.shared->launcher_ended, pg::this_moment())});
     if (!store::read_identity().ours)
         put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
 }
@@ -61,7 +65,7 @@ void put_server(ReturnSetInfo *info) {
 void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
     if (d.no_slot_since != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
-                   .hint = "Raise pgqueue.max_workers and max_worker_processes, or wait for running tasks.",
+                   .hint = more_workers(),
                    .since = now.to_wall(d.no_slot_since)});
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
@@ -69,7 +73,7 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &no
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
                    .since = shown(&d.scheduler_deaths.first, now)});
     if (pg_atomic_read_u32(&d.lost) != 0)
-        put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = "Raise pgqueue.dispatch_memory."});
+        put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
 }
 
 constexpr int64 owed_patience = 5 * int64(USECS_PER_SEC);
@@ -136,7 +140,7 @@ void put_memory(ReturnSetInfo *info) {
         if (u.used * 10 < u.capacity * 9) continue;
         put(info, {.severity = "warning", .word = "memory_low",
                    .message = psprintf(INT64_FORMAT " of " INT64_FORMAT " places for %s are taken", u.used, u.capacity, u.kind),
-                   .hint = "SELECT * FROM pgqueue.memory ORDER BY used DESC; raise pgqueue.dispatch_memory and restart the server for more."});
+                   .hint = psprintf("SELECT * FROM pgqueue.memory ORDER BY used DESC; %s", more_dispatch_memory())});
     }
 }
 
@@ -161,15 +165,18 @@ const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo 
     return psprintf("SELECT pgqueue.update_queue(%s, %s, namespace => %s);", quote_literal_cstr(queue->name), given, ns_name);
 }
 
-void put_queue_limits(ReturnSetInfo *info, const dispatch::Queue &q, const dispatch::QueueLook &look, const store::NamespaceInfo &ns, const store::QueueInfo &queue) {
-    if (look.ready == 0 || q.paused) return;
+void put_queue_limits(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &ns, const store::QueueInfo &queue) {
+    const dispatch::Queue &q = dispatch::map.queues[no];
+    dispatch::QueueLook look = dispatch::look_at_queue(no);
+    if (look.ready == 0 || q.paused || (!look.full && look.next_token == 0)) return;
+    TimestampTz since = longest_wait(no, dispatch::every_role);
     if (look.full)
         put(info, {.severity = "warning", .word = "limit",
                    .message = psprintf("%s: %u of the queue %s held, max_running is %d", waiting(look.ready), look.running, are(look.running), look.max_running),
-                   .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)), .queue_id = q.queue_id});
+                   .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)), .queue_id = q.queue_id, .since = since});
     if (look.next_token != 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s for the queue's rate_limit", waiting(look.ready)),
-                   .hint = double_limit(ns, &queue, "rate_limit", q.rate), .queue_id = q.queue_id});
+                   .hint = double_limit(ns, &queue, "rate_limit", q.rate), .queue_id = q.queue_id, .since = since});
 }
 
 // Cancels what waits for a role that was dropped: another role of its name has tasks of its own.
@@ -199,7 +206,8 @@ void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &
         int32 id = dispatch::map.roles[look.role].role_id;
         const char *name = store::shown_role(id);
         put(info, {.severity = "warning", .word = "role_missing", .message = psprintf("%s for role \"%s\", which does not exist", waiting(held), name),
-                   .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : cancel_held(queue, name), .queue_id = queue.id});
+                   .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : cancel_held(queue, name), .queue_id = queue.id,
+                   .since = longest_wait(no, look.role)});
     }
 }
 
@@ -210,14 +218,14 @@ void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (ns == nullptr) return;
     if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
         put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks",
-                   .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);", quote_literal_cstr(known->name), quote_literal_cstr(ns->name)), .queue_id = q.queue_id});
+                   .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);", quote_literal_cstr(known->name), quote_literal_cstr(ns->name)), .queue_id = q.queue_id, .since = longest_wait(no, dispatch::every_role)});
     put_overdue_pause(info, q);
-    put_queue_limits(info, q, dispatch::look_at_queue(no), *ns, *known);
+    put_queue_limits(info, no, *ns, *known);
     put_held(info, no, *known);
     int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
-                   .hint = double_limit(*ns, known, "max_depth", static_cast<double>(known->max_depth)), .queue_id = q.queue_id});
+                   .hint = double_limit(*ns, known, "max_depth", static_cast<double>(known->max_depth)), .queue_id = q.queue_id, .since = shown(&q.full_since, pg::this_moment())});
 }
 
 // Ready tasks in queues that only the namespace's limit holds back.
@@ -254,7 +262,7 @@ void put_shares(ReturnSetInfo *info, dispatch::SlotNo no, const char *name) {
                    .hint = psprintf("Have its workers release what they hold: SELECT worker, count(*) FROM pgqueue.task WHERE namespace = %s AND "
                                     "status = 'retained' GROUP BY worker; %s max_leases => " INT64_FORMAT ");",
                                     quote_literal_cstr(name), raise, Min(leases.used * 2 + 1, int64(dispatch::map.shared->n_leases))),
-                   .ns_id = ns.ns_id});
+                   .ns_id = ns.ns_id, .since = longest_wait_in(no, -1)});
     dispatch::QueueShare queues = dispatch::queue_share(no);
     // A number that somebody has set is meant.
     if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
@@ -285,6 +293,18 @@ void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::Name
                    .ns_id = ns.ns_id});
 }
 
+// A number that was set; without one, further priorities share lists.
+void put_priorities(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
+    if (known.shares.priorities == 0) return;
+    int64 used = dispatch::priorities_in_use(no), limit = share_limit(known.shares.priorities, used, dispatch::usage_of(dispatch::Table::Priorities).capacity);
+    if (used < limit) return;
+    put(info, {.severity = "warning", .word = "share_used_up",
+               .message = psprintf("the namespace has ready tasks of " INT64_FORMAT " priorities, max_priorities is " INT64_FORMAT ": tasks of others are refused", used, limit),
+               .hint = psprintf("Have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, max_priorities => " INT64_FORMAT ");",
+                                quote_literal_cstr(known.name), limit * 2),
+               .ns_id = known.id});
+}
+
 void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     const dispatch::Namespace &ns = dispatch::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
@@ -295,11 +315,12 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
     if (ready > 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s: %d of the namespace %s held, max_running is %d", waiting(ready), running, are(running), known->max_running),
-                   .hint = double_limit(*known, nullptr, "max_running", Min(known->max_running, PG_INT32_MAX / 2)), .ns_id = ns.ns_id});
+                   .hint = double_limit(*known, nullptr, "max_running", Min(known->max_running, PG_INT32_MAX / 2)), .ns_id = ns.ns_id, .since = longest_wait_in(no, dispatch::every_role)});
     int64 depth = known->max_depth > 0 ? dispatch::unfinished_of_namespace(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
-                   .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)), .ns_id = ns.ns_id});
+                   .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)), .ns_id = ns.ns_id, .since = shown(&ns.full_since, pg::this_moment())});
+    put_priorities(info, no, *known);
 }
 
 void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
@@ -314,12 +335,12 @@ void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
     dispatch::RoleLook look = dispatch::look_at_role(no);
     if (shut_out && look.ready > 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = psprintf("%s: role \"%s\" may not connect to this database", waiting(look.ready), name),
-                   .hint = grant_connect(name)});
+                   .hint = grant_connect(name), .since = longest_wait_of(no)});
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning", .word = "limit",
                    .message = psprintf("%s: %u worker%s of role \"%s\" %s busy, pgqueue.max_workers_per_role is %d", waiting(look.ready), look.workers, look.workers == 1 ? "" : "s", name,
                                        are(look.workers), config::max_workers_per_role),
-                   .hint = psprintf("ALTER SYSTEM SET pgqueue.max_workers_per_role = %d; SELECT pg_reload_conf();", Min(config::max_workers_per_role * 2, 256))});
+                   .hint = more_workers_of_role(), .since = longest_wait_of(no)});
 }
 
 void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {

@@ -20,6 +20,7 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     int32 id = dispatch::map.namespaces[no].ns_id;
     dispatch::NamespaceUsage u = dispatch::usage_of_namespace(no);
     put(info, {"queues", u.queues, 0, "queues of the namespace"}, id);
+    put(info, {"priorities", u.priorities, u.most_priorities, "lists of priorities of the namespace; further priorities share them"}, id);
     put(info, {"leases", u.leases, 0, "tasks of the namespace in the hands of outside workers"}, id);
     put(info, {"groups", u.groups, 0, "groups with tasks that wait or are held"}, id);
     put(info, {"grouped tasks", u.grouped, 0, "tasks that wait in groups"}, id);
@@ -27,7 +28,8 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
 
 void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
     dispatch::each_namespace(db, [info](dispatch::SlotNo ns) { put_namespace(info, ns); });
-    put(info, {"spilled pages", dispatch::spilled_pages(db), 0, "pages of this database in its spill file"}, 0);
+    put(info, {"spilled pages", dispatch::database(db).in_file, 0, "pages of this database in its spill file"}, 0);
+    put(info, {"rebuilds", dispatch::database(db).rebuilds, 0, "times that all tasks of this database were read into memory since the server started"}, 0);
     put(info, {"repaired", dispatch::repairs(db), 0, "entries of this database that a look at the rows found missing or left over; more than zero is a fault"}, 0);
 }
 

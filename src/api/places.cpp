@@ -32,7 +32,8 @@ void put_namespaces(ReturnSetInfo *info, dispatch::SlotNo db) {
     dispatch::each_namespace(db, [info](dispatch::SlotNo no) {
         dispatch::Namespace &ns = dispatch::map.namespaces[no];
         put(info, {"namespace", ns.ns_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&ns.running))});
-        put(info, {"edges", ns.ns_id, 0, 0, 0, dispatch::edges_of(no)});
+        put(info, {"edges", ns.ns_id, 0, 0, 0, dispatch::open_edges(no)});
+        put(info, {"edges_asked", ns.ns_id, 0, 0, 0, dispatch::asked_edges(no)});
     });
 }
 

@@ -1,4 +1,4 @@
-// What the management of queues does with their tasks: redrive and purge. Called by the bodies in pgqueue_internal, which have checked the rights.
+// What the management of queues does with their tasks: redrive, purge and delete. Called by the bodies in pgqueue_internal, which have checked the rights.
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
@@ -58,7 +58,43 @@ int32 rename_key(int32 old_id) {
 
 }  // namespace
 
-// Removes all tasks of a queue but retained ones (force: those too) by giving the queue a new key. Returns how many.
+namespace {
+
+// Counts of a queue as seen now, own changes included.
+int64 count_of(dispatch::SlotNo slot, Status s) {
+    return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
+}
+
+// What runs of a queue that is going is cancelled when that is committed.
+void cancel_running(dispatch::SlotNo slot) {
+    for (dispatch::SlotNo i = 0; i < dispatch::max_workers; i++) {
+        dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
+        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
+        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
+            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) == static_cast<uint32>(dispatch::HoldState::Running))
+                dispatch::note_cancel(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
+    }
+}
+
+}  // namespace
+
+// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
+PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
+    const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
+    if (q == nullptr || !dispatch::loaded()) PG_RETURN_INT64(0);
+    dispatch::SlotNo slot = task::slot_of(*q);
+    if (slot < 0) PG_RETURN_INT64(0);
+    int64 all = 0;
+    for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
+    int64 held = count_of(slot, Status::Retained);
+    if (held > 0 && !PG_GETARG_BOOL(1))
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
+                errhint("Wait for them, or use force => true to cancel them."));
+    if (held > 0) cancel_running(slot);
+    PG_RETURN_INT64(all);
+}
+
+// Removes all tasks of a queue but retained ones by giving the queue a new key; force: those too, and what runs is cancelled. Returns how many.
 PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     int32 old_id = PG_GETARG_INT32(0);
     bool force = PG_GETARG_BOOL(1);
@@ -66,8 +102,8 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     dispatch::SlotNo slot = q ? task::slot_of(*q) : -1;
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0, kept = 0;
-    for (int s = 0; s < status_count; s++)
-        all += static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[s])) + dispatch::own_count(slot, s);
+    for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
+    if (force) cancel_running(slot);
     int32 new_id = rename_key(old_id);
     dispatch::SlotNo new_slot = task::slot_of(*store::queue_by_id(new_id));
     each_held(slot, [&](int64 id) {

@@ -111,6 +111,8 @@ PGQ_FUNCTION(pgqueue_run_task) {
     store::TaskRow row;
     if (!store::find(id, true, &row)) no_task(id);
     queue_of(row, text_arg(fcinfo, 1));
+    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
+    task::touch(row);
     if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes) no_task(id);
     task::touch(row);
     // While we waited for the row its queue and our rights may have changed.

@@ -1,5 +1,6 @@
 #include "api/why.hpp"
 
+#include "api/hints.hpp"
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
@@ -33,7 +34,7 @@ const char *raise_in_queue(const Case &c, const char *setting) {
 bool add_disabled(const Case &c, Reasons *reasons) {
     int before = reasons->count;
     if (!config::enabled) reasons->add({"disabled", "pgqueue.enabled is off, no task starts.", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
-    if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", "Add it to pgqueue.databases and reload the configuration."});
+    if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", serve_this_database()});
     if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC))) reasons->add({"disabled", "The launcher has ended and the server does not bring it back: no process starts.", "SELECT pgqueue.ensure_workers();"});
     if (!store::read_identity().ours) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
@@ -206,13 +207,13 @@ void add_no_worker(const Case &c, Reasons *reasons) {
         return reasons->add({"no_worker_slot", psprintf("Role \"%s\" may not connect to this database.", role), grant_connect(role)});
     if (l.full)
         return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role, config::max_workers_per_role),
-                             "Raise pgqueue.max_workers_per_role and reload the configuration."});
+                             more_workers_of_role()});
     auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
     // Idle workers of other roles give way.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
-        reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), "Raise pgqueue.max_workers and max_worker_processes, or wait."});
+        reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), more_workers()});
     else if (dispatch::database(c.db).no_slot_since != 0)
-        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), "Raise max_worker_processes. See the log of the server."});
+        reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), more_workers()});
 }
 
 bool is_held_outside(const Case &c) {

@@ -1,6 +1,7 @@
 // What a commit does to the entries of namespaces and queues: new settings, and their end. Nothing here raises or waits.
 #include "dispatch/groups.hpp"
 #include "dispatch/outside.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
@@ -43,6 +44,16 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     if (groups) settle_groups_locked(queue);
 }
 
+namespace {
+
+// Those of its lists in which nothing is count for the namespace no longer; the others until the place of the queue is free.
+void free_empty_lists_of_queue_locked(const Queue &q) {
+    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
+        free_empty_lists_locked(static_cast<SlotNo>(l - 1));
+}
+
+}  // namespace
+
 void drop_queue(SlotNo queue) {
     Queue &q = map.queues[queue];
     if (is_dropped(q)) return;
@@ -55,6 +66,7 @@ void drop_queue(SlotNo queue) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
         q.paused = true;
         revise_queue_locked(queue);
+        free_empty_lists_of_queue_locked(q);
         for (auto &c : q.counts) pg_atomic_write_u64(&c, 0);
     }
     // Those who wait for its tasks look again by its name.

@@ -18,7 +18,9 @@ int64 count_of(pg_atomic_uint64 *count) { return Max(static_cast<int64>(pg_atomi
 
 }  // namespace
 
-int64 edges_of(SlotNo ns) { return count_of(&map.namespaces[ns].edges) + count_of(&map.namespaces[ns].edges_asked); }
+int64 open_edges(SlotNo ns) { return count_of(&map.namespaces[ns].edges); }
+int64 asked_edges(SlotNo ns) { return count_of(&map.namespaces[ns].edges_asked); }
+int64 edges_of(SlotNo ns) { return open_edges(ns) + asked_edges(ns); }
 
 int64 edges_beside(SlotNo ns) {
     int64 sum = 0;

@@ -5,7 +5,9 @@
 
 namespace pgqueue::dispatch {
 
-// Open ones and those that were asked for. No lock.
+// Those that are committed, those that open transactions have asked for, and both. No lock.
+int64 open_edges(SlotNo ns);
+int64 asked_edges(SlotNo ns);
 int64 edges_of(SlotNo ns);
 // Those of all namespaces of its database.
 int64 edges_beside(SlotNo ns);

@@ -24,7 +24,7 @@ int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int6
         Page *p = page(no);
         if (p->head == p->count) continue;
         if (p->min_dies <= now && n + (p->count - p->head) <= most) {
-            for (int i = p->head; i < p->count; i++) out[n++] = p->ready[i];
+            for (int i = p->head; i < p->count; i++) out[n++] = ready_ref(*p, i);
             p->min_dies = now + look_again;
         }
         *least = Min(*least, p->min_dies);

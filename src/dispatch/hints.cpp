@@ -23,7 +23,7 @@ void add(HintIds *out, int64 id) {
 
 void add_page(void *out, const Page &p) {
     auto *ids = static_cast<HintIds *>(out);
-    for (int i = p.head; i < p.count; i++) add(ids, p.kind == PageKind::Due ? p.due[i].ref.id : p.ready[i].id);
+    for (int i = p.head; i < p.count; i++) add(ids, p.kind == PageKind::Due ? p.due[i].ref.id : ready_ref(p, i).id);
 }
 
 void add_chain(HintIds *out, PageNo no) {
@@ -33,11 +33,14 @@ void add_chain(HintIds *out, PageNo no) {
 // What is in the file stays there meanwhile: only this process brings it.
 bool add_lists(SlotNo db, HintIds *out) {
     bool ok = true;
-    each_list(db, [&](PageList *list, LWLock *lock) {
-        ok = list->spilled == 0 || read_spilled(db, *list, add_page, out);
-        pg::LwLockGuard guard(lock, LW_SHARED);
-        add_chain(out, list->front);
-        add_chain(out, list->back);
+    each_list(db, [&](const ListAt &at) {
+        if (at.list->spilled > 0) {
+            LWLockRelease(at.lock);
+            ok = read_spilled(db, *at.list, add_page, out);
+            LWLockAcquire(at.lock, LW_EXCLUSIVE);
+        }
+        add_chain(out, at.list->front);
+        add_chain(out, at.list->back);
         return ok;
     });
     return ok;

@@ -1,7 +1,7 @@
 #include "dispatch/idle.hpp"
 
-#include "dispatch/page_list.hpp"
 #include "dispatch/pool.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
@@ -53,21 +53,6 @@ bool is_given_up(uint64 *drop, bool idle, Step *s) {
     return false;
 }
 
-// Gives the empty lists of priorities back.
-void free_empty_lists(Lane *lane) {
-    for (SlotNo *link = &lane->first; *link >= 0;) {
-        SlotNo no = *link;
-        PriorityList &p = map.priorities[no];
-        if (p.list.count != 0 || p.list.moving || p.list.spilled != 0) {
-            link = &p.next;
-            continue;
-        }
-        *link = p.next;
-        clear_list(&p.list);
-        give_priority(no);
-    }
-}
-
 void unlink_lane(pg_atomic_uint32 *link, SlotNo no, Step *s) {
     Lane &lane = map.lanes[no];
     pg_atomic_write_u32(link, pg_atomic_read_u32(&lane.next_of_queue));
@@ -91,7 +76,7 @@ void look_at_lanes(Queue *q, Step *s) {
         Lane &lane = map.lanes[no];
         mark(lane, s);
         if (!is_dropped(*q)) {
-            free_empty_lists(&lane);
+            free_empty_lists_locked(no);
             if (is_given_up(&lane.drop, is_idle(lane), s)) {
                 unlink_lane(link, no, s);
                 continue;

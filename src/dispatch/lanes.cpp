@@ -4,6 +4,7 @@
 #include "dispatch/expiry.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/limits.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "pg/guards.hpp"
 
@@ -53,47 +54,20 @@ void change_count_locked(SlotNo no, int64 by) {
 
 namespace {
 
-// The list of a priority in a lane, made when missing. Null: no memory.
-PageList *list_for(SlotNo no, int32 priority) {
-    SlotNo *link = &map.lanes[no].first;
-    while (*link >= 0 && map.priorities[*link].priority < priority) link = &map.priorities[*link].next;
-    if (*link >= 0 && map.priorities[*link].priority == priority) return &map.priorities[*link].list;
-    SlotNo made = take_priority();
-    if (made < 0) return nullptr;
-    PriorityList &p = map.priorities[made];
-    p.priority = priority;
-    init_list(&p.list);
-    p.next = *link;
-    *link = made;
-    return &p.list;
-}
-
 void lose(SlotNo db) { pg_atomic_write_u32(&database(db).lost, 1); }
 
 // Files one page of ready tasks that a transaction handed over.
 void take_over_ready(SlotNo db, PageNo no) {
     Page *p = page(no);
     SlotNo lane = p->lane;
-    int n = p->count - p->head;
-    PageList *list = !is_dropped(map.queues[map.lanes[lane].queue]) ? list_for(lane, p->priority) : nullptr;
-    if (list == nullptr) {
-        if (!is_dropped(map.queues[map.lanes[lane].queue])) lose(db);
+    if (is_dropped(map.queues[map.lanes[lane].queue])) {
         give_page(no);
         return;
     }
     if (p->min_dies != INT64_MAX) note_dies(db, p->min_dies);
-    if (n >= ready_per_page / 2) {
-        append_page(list, no);
-    } else {
-        int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
-        while (p->head < p->count && push_ready(list, p->ready[p->head], dies, p->since)) p->head++;
-        // Without another page the rest stays in its own.
-        if (p->head < p->count)
-            append_page(list, no);
-        else
-            give_page(no);
-    }
-    if (n > 0) change_count_locked(lane, n);
+    int n = p->count - p->head, filed = push_page_locked(lane, no);
+    if (filed < n) lose(db);
+    if (filed > 0) change_count_locked(lane, filed);
 }
 
 void take_over_due(SlotNo db, PageNo no) {
@@ -111,34 +85,96 @@ void take_over_grouped(PageNo no) {
 
 }  // namespace
 
-void drain_inbox_locked(SlotNo no) {
-    Namespace &ns = map.namespaces[no];
-    if (pg_atomic_read_u32(&ns.inbox) == 0) return;
-    PageNo newest = pg_atomic_exchange_u32(&ns.inbox, 0);
-    PageNo oldest = 0;
+namespace {
+
+// Moves the inbox behind what was handed over before.
+void take_inbox(Namespace *ns) {
+    if (pg_atomic_read_u32(&ns->inbox) == 0) return;
+    PageNo newest = pg_atomic_exchange_u32(&ns->inbox, 0), last = newest, oldest = 0;
     while (newest != 0) {
         PageNo next = page(newest)->next;
         page(newest)->next = oldest;
         oldest = newest;
         newest = next;
     }
-    while (oldest != 0) {
-        PageNo next = page(oldest)->next;
-        switch (page(oldest)->kind) {
-            case PageKind::Ready: take_over_ready(ns.db, oldest); break;
-            case PageKind::Grouped: take_over_grouped(oldest); break;
-            default: take_over_due(ns.db, oldest);
+    (ns->handed_last != 0 ? page(ns->handed_last)->next : ns->handed) = oldest;
+    ns->handed_last = last;
+}
+
+// Files pages, oldest first, until about so many steps are taken: a page of one priority is mostly one, others one for each task.
+void take_over(SlotNo no, int64 steps) {
+    Namespace &ns = map.namespaces[no];
+    while (ns.handed != 0 && steps > 0) {
+        PageNo first = ns.handed;
+        Page *p = page(first);
+        ns.handed = p->next;
+        if (ns.handed == 0) ns.handed_last = 0;
+        steps -= p->kind == PageKind::Ready ? 1 : p->count - p->head;
+        switch (p->kind) {
+            case PageKind::Ready:
+            case PageKind::Mixed: take_over_ready(ns.db, first); break;
+            case PageKind::Grouped: take_over_grouped(first); break;
+            default: take_over_due(ns.db, first);
         }
-        oldest = next;
+    }
+}
+
+}  // namespace
+
+void drain_inbox_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    take_inbox(&ns);
+    take_over(no, INT64_MAX);
+}
+
+bool has_handed_over(SlotNo no) { return pg_atomic_read_u32(&map.namespaces[no].inbox) != 0 || map.namespaces[no].handed != 0; }
+
+bool drain_some(SlotNo no) {
+    constexpr int64 steps = 4096;
+    Namespace &ns = map.namespaces[no];
+    if (!has_handed_over(no)) return true;
+    pg::LwLockGuard lock(namespace_lock(no));
+    take_inbox(&ns);
+    take_over(no, steps);
+    return ns.handed == 0;
+}
+
+void drain_inbox(SlotNo ns) {
+    while (!drain_some(ns)) {
     }
 }
 
 void drain_inboxes(SlotNo db) {
     each_namespace(db, [](SlotNo ns) {
-        if (pg_atomic_read_u32(&map.namespaces[ns].inbox) == 0) return;
-        pg::LwLockGuard lock(namespace_lock(ns));
-        drain_inbox_locked(ns);
+        if (has_handed_over(ns)) drain_inbox(ns);
     });
+}
+
+void forget_handed_over(SlotNo no) {
+    give_chain(pg_atomic_exchange_u32(&map.namespaces[no].inbox, 0));
+    pg::LwLockGuard lock(namespace_lock(no));
+    give_chain(map.namespaces[no].handed);
+    map.namespaces[no].handed = map.namespaces[no].handed_last = 0;
+}
+
+int take_lists_apart(SlotNo db) {
+    constexpr int most = 64;
+    if (pg_atomic_exchange_u32(&database(db).taken_apart, 0) == 0) return 0;
+    int steps = 0;
+    bool all = true;
+    each_queue(db, [&steps, &all](SlotNo q) {
+        for (uint32 l = pg_atomic_read_u32(&map.queues[q].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
+            Front f = map.lanes[l - 1].taken_apart ? Front::Tasks : Front::None;
+            while (f == Front::Tasks && steps < most) {
+                pg::LwLockGuard lock(namespace_lock(map.queues[q].ns));
+                f = take_apart_locked(static_cast<SlotNo>(l - 1));
+                steps += f == Front::Tasks ? 1 : 0;
+            }
+            all = all && f == Front::None;
+        }
+    });
+    if (!all) pg_atomic_write_u32(&database(db).taken_apart, 1);
+    return steps;
 }
 
 SlotNo outside_lane(SlotNo queue) {
@@ -152,35 +188,10 @@ namespace {
 // Appends a task to its lane. False: no memory.
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
-    PageList *list = list_for(lane, priority);
-    if (list == nullptr || !push_ready(list, ref, dies, 0)) return false;
+    if (!push_task_locked(lane, priority, ref, dies, 0)) return false;
     if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
     change_count_locked(lane, 1);
     return true;
-}
-
-// The front page of a list with a free place before its first entry; null: none can be had.
-Page *page_with_place_before(PageList *list) {
-    if (list == nullptr) return nullptr;
-    Page *front = list->front != 0 ? page(list->front) : nullptr;
-    if (front != nullptr && front->head == front->count) front->since = pg::monotonic_now();
-    if (front != nullptr && front->head > 0) return front;
-    if (front != nullptr && front->count < ready_per_page) {
-        memmove(&front->ready[1], &front->ready[0], sizeof(TaskRef) * front->count);
-        front->head++;
-        front->count++;
-        return front;
-    }
-    PageNo no = take_page(PageKind::Ready);
-    if (no == 0) return nullptr;
-    Page *p = page(no);
-    p->head = p->count = 1;
-    p->since = front != nullptr ? front->since : pg::monotonic_now();
-    p->next = list->front;
-    list->front = no;
-    // Also while the scheduler moves pages: it touches those behind the front ones only.
-    if (front == nullptr) list->front_last = no;
-    return p;
 }
 
 }  // namespace
@@ -193,19 +204,11 @@ void return_ready(const Hint &h) {
     SlotNo db = map.queues[map.lanes[h.lane].queue].db;
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
     if (is_dropped(map.queues[map.lanes[h.lane].queue])) return;
-    PageList *list = list_for(h.lane, h.priority);
-    Page *front = page_with_place_before(list);
-    if (front == nullptr) {
-        if (!add_ready_locked(h.lane, h.priority, h.ref, h.dies)) lose(db);
+    if (!push_first_locked(h.lane, h.priority, h.ref, h.dies)) {
+        lose(db);
         return;
     }
-    front->ready[--front->head] = h.ref;
-    list->count++;
-    if (h.dies != 0) {
-        front->min_dies = Min(front->min_dies, h.dies);
-        list->min_dies = Min(list->min_dies, h.dies);
-        note_dies(db, h.dies);
-    }
+    if (h.dies != 0) note_dies(db, h.dies);
     change_count_locked(h.lane, 1);
 }
 
@@ -244,13 +247,7 @@ void clear_ready(SlotNo db) {
         for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
             SlotNo lane = static_cast<SlotNo>(l - 1);
             deactivate_locked(lane);
-            for (SlotNo p = map.lanes[lane].first; p >= 0;) {
-                SlotNo next = map.priorities[p].next;
-                clear_list(&map.priorities[p].list);
-                give_priority(p);
-                p = next;
-            }
-            map.lanes[lane].first = -1;
+            free_lists_locked(lane);
             map.lanes[lane].count = 0;
         }
         pg_atomic_write_u64(&q.hinted, 0);

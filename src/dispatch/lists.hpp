@@ -1,11 +1,31 @@
-// All lists of a database whose pages may be in the spill file. The scheduler only: nobody else takes lists away.
+// All lists of a database whose pages may be in the spill file. The scheduler only: nobody else takes lists away that
+// are not empty.
 #pragma once
 #include "dispatch/page_list.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 
-// Visits each with the lock that owns it: F is bool(PageList *, LWLock *), false ends.
+// A list with its lock, which is held. The lock may be let go while the list is `moving`, which keeps it where it is.
+struct ListAt {
+    PageList *list;
+    LWLock *lock;
+    bool far;  // tasks are not taken from it before another list is empty
+};
+
+// Visits the lists of a lane: F is bool(const ListAt &), false ends. Namespace's lock held.
+template <typename F>
+bool each_list_of_lane(SlotNo no, LWLock *lock, F f) {
+    const Lane &lane = map.lanes[no];
+    bool far = false, aging = map.queues[lane.queue].aging > 0;
+    for (SlotNo p = lane.first; p >= 0; p = map.priorities[p].next) {
+        if (!f(ListAt{&map.priorities[p].list, lock, far && !aging})) return false;
+        far = far || map.priorities[p].list.count > 0;
+    }
+    return true;
+}
+
+// Visits all: F as above.
 template <typename F>
 void each_list(SlotNo db, F f) {
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
@@ -13,24 +33,15 @@ void each_list(SlotNo db, F f) {
         if (!queue.used || queue.db != db) continue;
         for (uint32 l = pg_atomic_read_u32(&queue.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
             LWLock *lock = namespace_lock(queue.ns);
-            // Only this process takes priorities' pages away in the middle; their chain is read under the lock.
-            for (int i = 0;; i++) {
-                PageList *list = nullptr;
-                {
-                    pg::LwLockGuard guard(lock);
-                    SlotNo p = map.lanes[l - 1].first;
-                    for (int k = 0; k < i && p >= 0; k++) p = map.priorities[p].next;
-                    if (p >= 0) list = &map.priorities[p].list;
-                }
-                if (list == nullptr) break;
-                if (!f(list, lock)) return;
-            }
+            pg::LwLockGuard guard(lock);
+            if (!each_list_of_lane(static_cast<SlotNo>(l - 1), lock, f)) return;
         }
     }
+    pg::LwLockGuard guard(due_lock(db));
     for (PageList &list : database(db).due)
-        if (!f(&list, due_lock(db))) return;
+        if (!f(ListAt{&list, due_lock(db), false})) return;
     for (PageList &list : database(db).put_off)
-        if (!f(&list, due_lock(db))) return;
+        if (!f(ListAt{&list, due_lock(db), false})) return;
 }
 
 }  // namespace pgqueue::dispatch

@@ -4,6 +4,7 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
+#include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/xact.hpp"
@@ -80,7 +81,7 @@ void sample_chain(PageNo no, HeldLook *look) {
     for (; no != 0; no = page(no)->next)
         for (int i = page(no)->head; i < page(no)->count; i++) {
             if (look->n_refs == lengthof(look->refs)) return;
-            look->refs[look->n_refs++] = page(no)->ready[i];
+            look->refs[look->n_refs++] = ready_ref(*page(no), i);
         }
 }
 
@@ -101,6 +102,39 @@ bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look) {
     return false;
 }
 
+namespace {
+
+void add_first(FirstLook *look, const TaskRef &ref) {
+    if (look->n_refs < static_cast<int>(lengthof(look->refs))) look->refs[look->n_refs++] = ref;
+}
+
+// The first entry of a list that is in memory.
+void add_first_of(FirstLook *look, const PageList &list) {
+    for (PageNo chain : {list.front, list.back})
+        for (PageNo no = chain; no != 0; no = page(no)->next)
+            if (page(no)->head < page(no)->count) {
+                add_first(look, ready_ref(*page(no), page(no)->head));
+                return;
+            }
+}
+
+}  // namespace
+
+void look_at_first(SlotNo queue, SlotNo role, FirstLook *look) {
+    begin_use();
+    look->n_refs = 0;
+    pg::LwLockGuard lock(namespace_lock(map.queues[queue].ns), LW_SHARED);
+    for (uint32 no = 0; (no = next_lane(queue, no)) != 0;) {
+        const Lane &lane = map.lanes[no - 1];
+        if (role == every_role ? lane.held : lane.role != role) continue;
+        if (GroupNo best = best_group_locked(static_cast<SlotNo>(no - 1)); best != 0)
+            add_first(look, slab_entry<GroupNode>(group(best).first)->ref);
+        SlotNo p = lane.first;
+        for (int i = 0; p >= 0 && i < static_cast<int>(lengthof(look->refs)); p = map.priorities[p].next, i++)
+            add_first_of(look, map.priorities[p].list);
+    }
+}
+
 bool any_held(SlotNo db, bool *by_role) {
     begin_use();
     bool any = false;
@@ -114,6 +148,39 @@ bool any_held(SlotNo db, bool *by_role) {
         }
     }
     return any;
+}
+
+namespace {
+
+// F: void(const PriorityList &), of those in which something is; namespace's lock held.
+template <typename F>
+void each_used_list(SlotNo queue, F f) {
+    for (uint32 l = 0; (l = next_lane(queue, l)) != 0;)
+        for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next)
+            if (map.priorities[p].list.count > 0) f(map.priorities[p]);
+}
+
+}  // namespace
+
+int64 priorities_in_use(SlotNo ns) {
+    int64 n = 0;
+    pg::LwLockGuard lock(namespace_lock(ns), LW_SHARED);
+    each_queue(map.namespaces[ns].db, [&n, ns](SlotNo q) {
+        if (map.queues[q].ns == ns) each_used_list(q, [&n](const PriorityList &) { n++; });
+    });
+    return n;
+}
+
+PrioritiesLook look_at_priorities(SlotNo queue, int32 priority) {
+    SlotNo ns = map.queues[queue].ns;
+    PrioritiesLook look{false, 0, free_priorities()};
+    drain_inbox(ns);
+    {
+        pg::LwLockGuard lock(namespace_lock(ns), LW_SHARED);
+        each_used_list(queue, [&look, priority](const PriorityList &p) { look.has = look.has || p.range.has(priority); });
+    }
+    if (!look.has) look.used = priorities_in_use(ns);
+    return look;
 }
 
 bool any_idle_worker() {

@@ -51,6 +51,23 @@ bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
 // Whether any are, and (nullptr: not wanted) of which roles.
 bool any_held(SlotNo db, bool *by_role);
 
+// Lists of priorities of a namespace in which something is.
+struct PrioritiesLook {
+    bool has;   // one of the queue has this priority
+    int64 used;
+    int64 free;  // for all namespaces
+};
+PrioritiesLook look_at_priorities(SlotNo queue, int32 priority);
+int64 priorities_in_use(SlotNo ns);
+
+// The first tasks of the lists of a queue: one of them has waited longest. Of all lanes that may run, or of those of a role (-1: of outside workers).
+constexpr SlotNo every_role = -2;
+struct FirstLook {
+    int n_refs;
+    TaskRef refs[64];
+};
+void look_at_first(SlotNo queue, SlotNo role, FirstLook *look);
+
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();
 

@@ -31,18 +31,48 @@ void link_page(PageNo *chain, PageNo no) {
 
 PageKind kind_of(const Hint &t) { return t.group != 0 ? PageKind::Grouped : t.due != 0 ? PageKind::Due : PageKind::Ready; }
 
-// Whether an open page takes one more task: ready ones by lane and priority; waiting ones (with their time) and those of groups, whose order goes over
-// lanes, by namespace.
+// Whether an open page takes one more task: ready ones by lane, and by priority unless there are many of these; waiting ones (with their time) and those
+// of groups, whose order goes over lanes, by namespace.
 bool fits(const Page *p, const Hint &t) {
-    if (p == nullptr || p->kind != kind_of(t)) return false;
+    if (p == nullptr || (p->kind == PageKind::Mixed ? PageKind::Ready : p->kind) != kind_of(t)) return false;
     if (p->kind == PageKind::Ready) return p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
+    if (p->kind == PageKind::Mixed) return p->lane == t.lane && p->count < mixed_per_page;
     return p->count < (p->kind == PageKind::Due ? due_per_page : hints_per_page) &&
            map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
 }
 
-// Packs tasks in the order noted. The newest page is first in the chain; a few are open at once, for those who take turns between queues.
+constexpr int open_most = 16;  // pages that are filled at once, for those who take turns between queues
+
+// The kind of the next page when one of those that are open is closed for it. With many priorities few are in each page: then they share pages, and no
+// other one of the lane stays open, so that the order holds.
+PageKind next_kind(const Hint &t, const Page *closed, Page **open) {
+    if (kind_of(t) != PageKind::Ready || closed == nullptr) return kind_of(t);
+    bool many = closed->kind == PageKind::Mixed ? closed->lane == t.lane : closed->kind == PageKind::Ready && closed->count < ready_per_page / 2;
+    if (!many) return PageKind::Ready;
+    for (int i = 0; i < open_most; i++)
+        if (open[i] != nullptr && open[i]->kind == PageKind::Ready && open[i]->lane == t.lane) open[i] = nullptr;
+    return PageKind::Mixed;
+}
+
+// The place of the next page: that of a full one of this kind and lane, or the next in turn.
+int to_close(const Hint &t, Page *const *open, int *turn) {
+    for (int i = 0; i < open_most && kind_of(t) == PageKind::Ready; i++)
+        if (open[i] != nullptr && open[i]->kind == PageKind::Mixed && open[i]->lane == t.lane) return i;
+    return (*turn)++ % open_most;
+}
+
+void put_task(Page *p, const Hint &t) {
+    switch (p->kind) {
+        case PageKind::Mixed: p->mixed[p->count++] = {t.ref, t.priority}; break;
+        case PageKind::Grouped: p->hints[p->count++] = t; break;
+        case PageKind::Due: p->due[p->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority}; break;
+        default: p->ready[p->count++] = t.ref;
+    }
+    if (t.dies != 0) p->min_dies = Min(p->min_dies, t.dies);
+}
+
+// Packs tasks in the order noted. The newest page is first in the chain.
 void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
-    constexpr int open_most = 16;
     Page *open[open_most] = {};
     int at = 0, turn = 0;
     for (int i = 0; i < tasks.count; i++) {
@@ -50,23 +80,16 @@ void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
         if (!fits(open[at], t))
             for (at = 0; at < open_most && !fits(open[at], t);) at++;
         if (at == open_most) {
-            PageNo no = reserve_page(db, kind_of(t), out);
+            at = to_close(t, open, &turn);
+            PageNo no = reserve_page(db, next_kind(t, open[at], open), out);
             if (no == 0) return;
             link_page(&out->tasks, no);
-            at = turn++ % open_most;
             open[at] = page(no);
             open[at]->lane = t.lane;
             open[at]->priority = t.priority;
             open[at]->since = pg::monotonic_now();
         }
-        Page *p = open[at];
-        if (t.group != 0)
-            p->hints[p->count++] = t;
-        else if (t.due == 0)
-            p->ready[p->count++] = t.ref;
-        else
-            p->due[p->count++] = DueEntry{t.due, t.dies, t.ref, t.lane, t.priority};
-        if (t.dies != 0) p->min_dies = Min(p->min_dies, t.dies);
+        put_task(open[at], t);
     }
 }
 

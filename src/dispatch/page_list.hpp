@@ -65,12 +65,38 @@ inline Take front_page(PageList *list, Page **out) {
     return Take::Empty;
 }
 
-// since: when it became ready, 0 now.
-inline bool push_ready(PageList *list, const TaskRef &ref, int64 dies, int64 since) {
-    Page *p = tail_page(list, PageKind::Ready, ready_per_page);
-    if (p == nullptr) return false;
-    if (p->head == p->count) p->since = since != 0 ? since : pg::monotonic_now();
-    p->ready[p->count++] = ref;
+// Whether a page with ready tasks takes another one of this priority; one without any becomes what it has to be.
+inline bool takes_ready(const Page &p, int32 priority) {
+    if (p.head == p.count) return true;
+    return p.kind == PageKind::Mixed ? p.count < mixed_per_page : p.count < ready_per_page && p.priority == priority;
+}
+
+// Begins a page, or one that was used up, for ready tasks.
+inline void begin_ready(Page *p, PageKind kind, int32 priority, int64 since) {
+    p->head = p->count = 0;
+    p->kind = kind;
+    p->priority = priority;
+    p->since = since != 0 ? since : pg::monotonic_now();
+}
+
+inline void put_ready(Page *p, int i, const TaskRef &ref, int32 priority) {
+    if (p->kind == PageKind::Mixed)
+        p->mixed[i] = {ref, priority};
+    else
+        p->ready[i] = ref;
+}
+
+// since: when it became ready, 0 now. kind: of a page that is begun.
+inline bool push_ready(PageList *list, PageKind kind, const TaskRef &ref, int32 priority, int64 dies, int64 since) {
+    PageNo no = *tail_of(list);
+    if (no == 0 || !takes_ready(*page(no), priority)) {
+        no = take_page(kind);
+        if (no == 0) return false;
+        append_page(list, no);
+    }
+    Page *p = page(no);
+    if (p->head == p->count) begin_ready(p, kind, priority, since);
+    put_ready(p, p->count++, ref, priority);
     list->count++;
     if (dies != 0) {
         p->min_dies = Min(p->min_dies, dies);

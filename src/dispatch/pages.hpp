@@ -61,7 +61,14 @@ struct Delta {
     int32 count;
 };
 
-enum class PageKind : uint8 { Ready, Due, Grouped, Deltas, Slab };
+// Ready: of one lane and one priority. Mixed: of one lane.
+enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab };
+
+// What a page of ready tasks of several priorities keeps of one.
+struct MixedEntry {
+    TaskRef ref;
+    int32 priority;
+};
 
 constexpr Size page_header = 48;
 
@@ -74,11 +81,12 @@ struct Page {
     PageKind kind;
     TransactionId xid;  // of a hand-over of deltas
     SlotNo lane;        // of a hand-over of tasks
-    int32 priority;
+    int32 priority;     // of a page that is Ready
     int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
     int64 since;        // when its first entry became ready, by the monotonic clock (for aging)
     union {
         TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
+        MixedEntry mixed[(page_bytes - page_header) / sizeof(MixedEntry)];
         DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
         Hint hints[(page_bytes - page_header) / sizeof(Hint)];
         char slab[page_bytes - page_header];
@@ -88,10 +96,15 @@ struct Page {
 };
 static_assert(sizeof(Page) <= page_bytes);
 constexpr int ready_per_page = sizeof(Page::ready) / sizeof(TaskRef);
+constexpr int mixed_per_page = sizeof(Page::mixed) / sizeof(MixedEntry);
 constexpr int due_per_page = sizeof(Page::due) / sizeof(DueEntry);
 constexpr int hints_per_page = sizeof(Page::hints) / sizeof(Hint);
 constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
 constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
+
+// Entries of pages with ready tasks.
+inline const TaskRef &ready_ref(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].ref : p.ready[i]; }
+inline int32 ready_priority(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority; }
 
 // A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir), back pages.
 struct PageList {

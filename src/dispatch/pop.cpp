@@ -3,6 +3,7 @@
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
@@ -19,9 +20,9 @@ struct Candidate {
     GroupNo group = 0;
     int64 rank = 0;
 
-    int64 id() const { return group != 0 ? dispatch::group(group).head_id : front->ready[front->head].id; }
+    int64 id() const { return group != 0 ? dispatch::group(group).head_id : ready_ref(*front, front->head).id; }
     bool before(const Candidate &other) const { return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id()); }
-    int ready() const { return group != 0 ? 1 : front->count - front->head; }
+    int ready() const { return group != 0 ? 1 : same_priority(*list, *front); }
 };
 
 // A task that was taken off its lane.
@@ -38,22 +39,31 @@ void take_off(const Candidate &c, int n, bool run, F f) {
         f(Taken{t.ref, t.priority});
         return;
     }
-    for (int i = 0; i < n; i++) f(Taken{c.front->ready[c.front->head++], c.list->priority});
+    for (int i = 0; i < n; i++, c.front->head++) f(Taken{ready_ref(*c.front, c.front->head), ready_priority(*c.front, c.front->head)});
     c.list->list.count -= n;
     change_count_locked(c.lane, -n);
+    if (c.list->list.count == 0) list_is_empty_locked(c.lane);
 }
 
-// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Lists are only taken apart by the
-// scheduler, which may be at work on them without the lock; one that waits for pages from the file holds its lane up.
-Take best_list(SlotNo no, Candidate *best) {
+// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits: a list that cannot be looked into
+// yet may have the best task.
+Front best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
     int64 now = aging > 0 ? pg::monotonic_now() : 0;
-    for (SlotNo l = map.lanes[no].first; l >= 0; l = map.priorities[l].next) {
-        Candidate c{no, &map.priorities[l], nullptr, 0, map.priorities[l].priority};
-        if (c.list->list.count == 0) continue;
-        Take t = front_page(&c.list->list, &c.front);
-        if (t == Take::InFile) return t;
-        if (t == Take::Empty) continue;
+    int tries = 4;  // lists that may be taken apart meanwhile
+    for (SlotNo l = map.lanes[no].first; l >= 0;) {
+        PriorityList &list = map.priorities[l];
+        Candidate c{no, &list, nullptr, 0, list.range.from};
+        Front f = list.list.count == 0 ? Front::None : front_of_locked(no, l, &c.front);
+        if (f == Front::Gone && --tries > 0) {
+            *best = Candidate{};
+            l = map.lanes[no].first;
+            continue;
+        }
+        if (f == Front::Waits || f == Front::Gone) return Front::Waits;
+        l = list.next;
+        if (f == Front::None) continue;
+        c.rank = ready_priority(*c.front, c.front->head);
         if (aging > 0) c.rank -= Max(now - c.front->since, 0) / aging;
         if (c.before(*best)) *best = c;
         if (aging <= 0) break;
@@ -63,15 +73,15 @@ Take best_list(SlotNo no, Candidate *best) {
         Candidate c{no, nullptr, nullptr, g, aging > 0 ? (group(g).rank - now) / aging : group(g).rank};
         if (c.before(*best)) *best = c;
     }
-    return best->lane == no ? Take::Got : Take::Empty;
+    return best->lane == no ? Front::Tasks : Front::None;
 }
 
 // Makes the head of a lane the best one when it is better.
 void consider(SlotNo no, SlotNo db, Candidate *best) {
     Candidate c;
-    Take t = best_list(no, &c);
-    if (t == Take::InFile) wake_scheduler(db);
-    if (t == Take::Got && c.before(*best)) *best = c;
+    Front f = best_list(no, &c);
+    if (f == Front::Waits) wake_scheduler(db);
+    if (f == Front::Tasks && c.before(*best)) *best = c;
 }
 
 // The best head of the active lanes of a source.
@@ -127,7 +137,10 @@ int pop_best(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
     if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
     Role &role = map.roles[w.role];
-    drain_inboxes(w.db);
+    // Those of others are none of this worker's business when there is much in them: the scheduler goes on.
+    bool all = true;
+    each_namespace(w.db, [&all](SlotNo ns) { all = drain_some(ns) && all; });
+    if (!all) wake_scheduler(w.db);
     uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
     SlotNo after_no = -1;
     for (;;) {
@@ -144,6 +157,7 @@ int pop_best(SlotNo worker, int most) {
             best_pass = pass;
         }
         if (best < 0) return 0;
+        drain_inbox(map.sources[best].ns);
         {
             pg::LwLockGuard lock(namespace_lock(map.sources[best].ns));
             int n = pop_from_source(&map.sources[best], &w, Min(most, max_batch));
@@ -184,8 +198,8 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
 int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
     Namespace &ns = map.namespaces[no];
     if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0) return 0;
+    drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
-    drain_inbox_locked(no);
     if (ns.paused) return 0;
     auto reserved = static_cast<int32>(entries.size());
     int most = room_of_namespace(&ns, reserved);
@@ -214,8 +228,8 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const S
 
 bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     Namespace &ns = map.namespaces[no];
+    drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
-    drain_inbox_locked(no);
     if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0 || ns.paused) return false;
     for (;;) {
         Candidate c = best_outside_lane(no, queues);

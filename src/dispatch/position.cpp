@@ -14,6 +14,7 @@ constexpr int candidates_most = 8;
 
 struct Search {
     int64 id;
+    int32 priority;
     bool everywhere;  // look into every page, else into the candidates
     int most;         // pages
     PageNo candidates[candidates_most];
@@ -22,16 +23,18 @@ struct Search {
 
 // The place of the task among the entries of a page that are still there; -1: it is not.
 int index_in(const Page &p, int64 id) {
-    int end = Min(static_cast<int>(p.count), ready_per_page);
+    int end = Min(static_cast<int>(p.count), p.kind == PageKind::Mixed ? mixed_per_page : ready_per_page);
     for (int i = p.head; i < end; i++)
-        if (p.ready[i].id == id) return i - p.head;
+        if (ready_ref(p, i).id == id) return i - p.head;
     return -1;
 }
+
+bool is_ready(PageKind kind) { return kind == PageKind::Ready || kind == PageKind::Mixed; }
 
 void find_candidates(Search *s) {
     for (PageNo no = 1; no <= map.shared->pages && s->n_candidates < candidates_most; no++) {
         const Page *p = page(no);
-        if (p->kind == PageKind::Ready && index_in(*p, s->id) >= 0) s->candidates[s->n_candidates++] = no;
+        if (is_ready(p->kind) && index_in(*p, s->id) >= 0) s->candidates[s->n_candidates++] = no;
     }
 }
 
@@ -66,6 +69,33 @@ Walk walk(PageNo no, const Search &s) {
     return w;
 }
 
+// Entries of a chain that come before the task: of better priority, or of the same and before it. Those behind it count in no case.
+Walk walk_range(PageNo no, const Search &s) {
+    Walk w{};
+    for (int pages = 0; no != 0; no = page(no)->next) {
+        if (pages++ == s.most || !s.everywhere) {
+            w.too_long = true;
+            return w;
+        }
+        const Page *p = page(no);
+        for (int i = p->head; i < p->count; i++) {
+            if (ready_ref(*p, i).id == s.id)
+                w.found = true;
+            else if (int32 priority = ready_priority(*p, i); priority < s.priority || (priority == s.priority && !w.found))
+                w.before++;
+        }
+    }
+    return w;
+}
+
+// In a list of several priorities.
+Position position_in_range(const PageList &list, const Search &s) {
+    Walk w = walk_range(list.front, s);
+    if (w.too_long) return {Listed::Unknown, 0};
+    if (list.spilled != 0 || list.moving) return {Listed::InFile, 0};
+    return {w.found ? Listed::Yes : Listed::No, w.before};
+}
+
 Position position_in(const PageList &list, const Search &s) {
     Walk front = walk(list.front, s);
     if (front.found) return {Listed::Yes, front.before};
@@ -83,17 +113,17 @@ SlotNo lane_of(SlotNo queue, SlotNo role) {
     return -1;
 }
 
-Position search_lane(SlotNo lane, int32 priority, const Search &s) {
+Position search_lane(SlotNo lane, const Search &s) {
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns), LW_SHARED);
     int64 better = 0;
     for (SlotNo l = map.lanes[lane].first; l >= 0; l = map.priorities[l].next) {
         const PriorityList &p = map.priorities[l];
-        if (p.priority == priority) {
-            Position at = position_in(p.list, s);
+        if (p.range.has(s.priority)) {
+            Position at = p.range.one() ? position_in(p.list, s) : position_in_range(p.list, s);
             at.ahead += better;
-            return at;
+            if (at.listed != Listed::No || p.parts == 0) return at;
         }
-        if (p.priority > priority) break;
+        if (p.range.from > s.priority) break;
         better += p.list.count;
     }
     return {};
@@ -104,13 +134,13 @@ Position search_lane(SlotNo lane, int32 priority, const Search &s) {
 Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id) {
     SlotNo lane = lane_of(queue, role);
     if (lane < 0) return {};
-    Search s{id, true, near_pages, {}, 0};
-    Position at = search_lane(lane, priority, s);
+    Search s{id, priority, true, near_pages, {}, 0};
+    Position at = search_lane(lane, s);
     if (at.listed != Listed::Unknown) return at;
     find_candidates(&s);
     s.everywhere = false;
     s.most = far_pages;
-    return search_lane(lane, priority, s);
+    return search_lane(lane, s);
 }
 
 bool is_popped(SlotNo db, int64 id) {

@@ -7,8 +7,18 @@ namespace pgqueue::dispatch {
 
 // Moves what committed transactions handed over into lists and heap; namespace's lock held (exclusive). Neither raises nor waits.
 void drain_inbox_locked(SlotNo ns);
+// The same, with the lock taken for a part at a time; or for one part only, which returns whether that was all.
+void drain_inbox(SlotNo ns);
+bool drain_some(SlotNo ns);
+bool has_handed_over(SlotNo ns);
+// Forgets it (rebuild).
+void forget_handed_over(SlotNo ns);
 // Drains every namespace of the database that has something.
 void drain_inboxes(SlotNo db);
+
+// Goes on with lists of many priorities that are taken apart (dispatch/priorities.hpp), a part of it. Returns how many steps it came on. The
+// scheduler only.
+int take_lists_apart(SlotNo db);
 
 // Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the
 // locks. Without memory the database is marked `lost`.

@@ -5,9 +5,10 @@
 #include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/page_list.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
+#include "dispatch/spill.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
@@ -20,14 +21,11 @@ void empty_lists_locked(const Queue &q) {
          l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
         auto no = static_cast<SlotNo>(l - 1);
         Lane &lane = map.lanes[no];
-        for (SlotNo p = lane.first; p >= 0;) {
-            SlotNo next = map.priorities[p].next;
+        for (SlotNo p = lane.first; p >= 0; p = map.priorities[p].next) {
             change_count_locked(no, -map.priorities[p].list.count);
-            clear_list(&map.priorities[p].list);
-            give_priority(p);
-            p = next;
+            give_file_places(q.db, &map.priorities[p].list);
         }
-        lane.first = -1;
+        free_lists_locked(no);
     }
 }
 
@@ -164,7 +162,7 @@ void drop_database(SlotNo db) {
         free_queue(no);
     });
     each_namespace(db, [](SlotNo no) {
-        give_chain(pg_atomic_exchange_u32(&map.namespaces[no].inbox, 0));
+        forget_handed_over(no);
         free_namespace(no);
     });
     pg::LwLockGuard lock(registry_lock());

@@ -12,6 +12,7 @@
 #include "core/due_order.hpp"
 #include "core/fair_share.hpp"
 #include "core/moment.hpp"
+#include "core/priority_range.hpp"
 #include "core/share.hpp"
 #include "core/status.hpp"
 #include "dispatch/holders.hpp"
@@ -32,10 +33,13 @@ constexpr int awaited_cells = 65536;
 constexpr int settle_posts = 1024;
 constexpr int ticker_posts = 64;
 
-// Tasks of one priority in a lane.
+// Ready tasks of a lane of one priority, in order; or of a range of priorities, when there are too many for a list of each (dispatch/priorities.hpp).
 struct PriorityList {
-    int32 priority;
-    SlotNo next;  // larger priority number, or free list
+    PriorityRange range;
+    SlotNo next;          // of larger priorities, or free list
+    bool sorted;          // of a range: its first page is in order
+    int32 parts;          // it is taken apart into so many lists, which follow it; 0 it is not
+    PriorityRange split;  // its range when that began
     PageList list;
 };
 
@@ -56,6 +60,8 @@ struct Lane {
     int64 grouped;           // tasks in groups
     SlotNo source;           // immutable
     SlotNo first;            // PriorityList, best first
+    int32 lists;             // how many there are
+    bool taken_apart;        // one of them is, and the scheduler has to go on
     SlotNo next_active, prev_active;  // in source, while `active`; one that was unlinked: the next of these, -1 end
     bool active;
     int64 count;             // ready entries and groups
@@ -130,6 +136,7 @@ struct Queue {
     pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
     pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
     pg_atomic_uint64 hinted;    // entries in ready lists and due heap
+    pg_atomic_uint64 full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
 };
 
 struct Namespace {
@@ -149,10 +156,13 @@ struct Namespace {
     uint64 drop;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
+    pg_atomic_uint64 full_since;  // as of a queue
     pg_atomic_uint64 edges;  // open edges, int64 as two's complement (dispatch/edges.hpp)
     pg_atomic_uint64 edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
+    PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
+    int32 lists;             // of priorities, in its lanes
     Slab groups, group_nodes;
     int64 groups_upto;       // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
     int64 groups_missed;     // the least id that was left out since the scheduler began to read, INT64_MAX none
@@ -212,6 +222,7 @@ struct Database {
     pg_atomic_uint64 min_dies;       // lower bound of dies_at over ready tasks, INT64_MAX none
     pg_atomic_uint64 wake_at;        // monotonic time of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
+    pg_atomic_uint32 taken_apart;    // a lane's `taken_apart` was set
     pg_atomic_uint32 lost;           // a hand-over found no memory: rebuild when lists are short
     pg_atomic_uint32 reload;         // configuration changed
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
@@ -246,7 +257,7 @@ struct Database {
     int64 put_off_until[wait_kinds];  // of the first (monotonic), INT64_MAX none
     // spill file: free slots, scheduler only
     PageNo free_dir, free_dir_last;
-    uint32 file_slots;
+    uint32 file_slots, in_file;      // places that were ever used, and pages of lists that are there
     Cleaning cleaning;
     FailingStep failing;
     pg_atomic_uint32 changed;        // something was handed over since the last look for what was forgotten

@@ -71,13 +71,15 @@ bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
 // A place that is not written down as free is only lost until the next rebuild.
 void free_file_slot(SlotNo db, uint32 slot) { (void)push_slot(&database(db).free_dir, &database(db).free_dir_last, slot, nullptr); }
 
-// Detaches pages from the middle of a list, lock held: those after the first two and before the last, and at most `most`. They follow what
-// is in the file already. Returns how many; their numbers in out.
-int detach_middle(PageList *list, PageNo *out, int most) {
+// Detaches pages from the middle of a list, lock held: those after the first two (of a far list: after none) and before the last, and at most `most`.
+// They follow what is in the file already. Returns how many; their numbers in out.
+int detach_middle(const ListAt &at, PageNo *out, int most) {
+    PageList *list = at.list;
     bool has_file = list->spilled > 0;
-    PageNo keep = has_file ? 0 : list->front;
-    if (!has_file && (keep == 0 || page(keep)->next == 0)) return 0;
-    PageNo *first = has_file ? &list->back : &page(page(keep)->next)->next;
+    PageNo keep = has_file || at.far ? 0 : list->front;
+    if (keep != 0) keep = page(keep)->next;
+    if (!has_file && !at.far && keep == 0) return 0;
+    PageNo *first = has_file ? &list->back : keep != 0 ? &page(keep)->next : &list->front;
     PageNo last = has_file ? list->back_last : list->front_last;
     int n = 0;
     PageNo no = *first;
@@ -91,15 +93,19 @@ int detach_middle(PageList *list, PageNo *out, int most) {
         // What follows the gap becomes the back.
         list->back = no;
         list->back_last = list->front_last;
-        list->front_last = page(keep)->next;
-        page(list->front_last)->next = 0;
+        list->front_last = keep;
+        if (keep != 0)
+            page(keep)->next = 0;
+        else
+            list->front = 0;
     }
     list->moving = true;
     return n;
 }
 
-// Writes detached pages, in order, and notes their places. Pages that could not be written are dropped, the rows are read again.
-int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
+// Writes detached pages, in order, and notes their places; takes the lock again. Pages that could not be written are dropped, the rows are read again.
+int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
+    PageList *list = at.list;
     uint32 slots[move_most];
     int written = 0;
     for (; written < n; written++) {
@@ -107,14 +113,15 @@ int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
         if (!transfer(db, slots[written], page(pages[written]), true)) break;
     }
     if (written < n) fail(db, "pgqueue could not write its spill file");
-    pg::LwLockGuard guard(lock);
+    LWLockAcquire(at.lock, LW_EXCLUSIVE);
     for (int i = 0; i < n; i++) {
         Page *p = page(pages[i]);
         int entries = p->count - p->head;
         // Spilling begins when memory is short: the page that was written serves as the directory's page.
-        if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i]))
+        if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i])) {
             list->spilled++;
-        else {
+            database(db).in_file++;
+        } else {
             list->count -= entries;
             pg_atomic_write_u32(&database(db).lost, 1);
         }
@@ -133,7 +140,10 @@ int write_pages(SlotNo db, PageList *list, LWLock *lock, PageNo *pages, int n) {
     return written;
 }
 
-bool runs_short(const PageList *list) { return list->spilled > 0 && !list->moving && (list->front == 0 || page(list->front)->next == 0); }
+bool runs_short(const ListAt &at) {
+    const PageList *list = at.list;
+    return !at.far && list->spilled > 0 && !list->moving && (list->front == 0 || page(list->front)->next == 0);
+}
 
 // Takes the place of the first page in the file; lock held.
 uint32 pop_slot(PageList *list) {
@@ -148,21 +158,18 @@ uint32 pop_slot(PageList *list) {
     return slot;
 }
 
-// Brings the next page of a list back. False: no page free, or trouble with the file.
-bool read_page(SlotNo db, PageList *list, LWLock *lock) {
-    PageNo no = take_page(PageKind::Ready);
-    if (no == 0) return false;
-    uint32 slot;
-    {
-        pg::LwLockGuard guard(lock);
-        slot = pop_slot(list);
-        list->moving = true;
-    }
+// Brings the next page of a list back into page `no`; its lock is held, and let go meanwhile. False: trouble with the file.
+bool read_page(SlotNo db, const ListAt &at, PageNo no) {
+    PageList *list = at.list;
+    uint32 slot = pop_slot(list);
+    list->moving = true;
+    LWLockRelease(at.lock);
     bool ok = transfer(db, slot, page(no), false);
     free_file_slot(db, slot);
     if (!ok) fail(db, "pgqueue could not read its spill file");
-    pg::LwLockGuard guard(lock);
+    LWLockAcquire(at.lock, LW_EXCLUSIVE);
     list->spilled--;
+    database(db).in_file--;
     list->moving = false;
     if (ok) {
         page(no)->next = 0;
@@ -207,55 +214,69 @@ void reset_spill_file(SlotNo db) {
     (void)unlink(path);
     give_chain(database(db).free_dir);
     database(db).free_dir = database(db).free_dir_last = 0;
-    database(db).file_slots = 0;
+    database(db).file_slots = database(db).in_file = 0;
 }
+
+namespace {
+
+// Writes pages of a list until `target` pages are free; its lock is held, and let go meanwhile. Returns pages written.
+int spill_list(SlotNo db, const ListAt &at, uint32 target) {
+    PageNo pages[move_most];
+    int total = 0;
+    while (free_pages() < target && !at.list->moving) {
+        int n = detach_middle(at, pages, move_most);
+        if (n == 0) break;
+        LWLockRelease(at.lock);
+        total += write_pages(db, at, pages, n);
+    }
+    // An empty list keeps a page only while there are enough.
+    if (free_pages() < target && at.list->count == 0 && at.list->spilled == 0 && !at.list->moving) clear_list(at.list);
+    return total;
+}
+
+// Reads pages of a list whose front runs out, as above. Returns pages read.
+int refill_list(SlotNo db, const ListAt &at) {
+    constexpr int ahead = 4;
+    int total = 0;
+    while (total < ahead && (total == 0 ? runs_short(at) : at.list->spilled > 0 && !at.list->moving)) {
+        PageNo no = take_page(PageKind::Ready);
+        if (no == 0 || !read_page(db, at, no)) break;
+        total++;
+    }
+    return total;
+}
+
+}  // namespace
 
 int spill_pages(SlotNo db, uint32 target) {
     int total = 0;
-    each_list(db, [&](PageList *list, LWLock *lock) {
-        PageNo pages[move_most];
-        while (free_pages() < target) {
-            int n;
-            {
-                pg::LwLockGuard guard(lock);
-                n = list->moving ? 0 : detach_middle(list, pages, move_most);
-            }
-            if (n == 0) break;
-            total += write_pages(db, list, lock, pages, n);
-            CHECK_FOR_INTERRUPTS();
-        }
+    each_list(db, [&](const ListAt &at) {
+        total += spill_list(db, at, target);
         return free_pages() < target;
     });
     return total;
 }
 
 int refill_lists(SlotNo db) {
+    if (database(db).in_file == 0) {
+        // Nobody needs the file any more.
+        if (database(db).file_slots != 0) reset_spill_file(db);
+        return 0;
+    }
     int total = 0;
-    constexpr int ahead = 4;
-    each_list(db, [&](PageList *list, LWLock *lock) {
-        for (int i = 0; i < ahead; i++) {
-            bool wanted;
-            {
-                pg::LwLockGuard guard(lock);
-                wanted = i == 0 ? runs_short(list) : list->spilled > 0 && !list->moving;
-            }
-            if (!wanted || !read_page(db, list, lock)) break;
-            total++;
-        }
+    each_list(db, [&](const ListAt &at) {
+        total += refill_list(db, at);
         return true;
     });
     return total;
 }
 
-bool wants_refill(SlotNo db) {
-    if (database(db).file_slots == 0) return false;
-    bool wanted = false;
-    each_list(db, [&](PageList *list, LWLock *lock) {
-        pg::LwLockGuard guard(lock);
-        wanted = runs_short(list);
-        return !wanted;
-    });
-    return wanted;
+void give_file_places(SlotNo db, PageList *list) {
+    for (; list->spilled > 0; list->spilled--) {
+        uint32 slot = pop_slot(list);
+        free_file_slot(db, slot);
+        database(db).in_file--;
+    }
 }
 
 }  // namespace pgqueue::dispatch

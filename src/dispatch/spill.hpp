@@ -9,11 +9,11 @@ namespace pgqueue::dispatch {
 void reset_spill_file(SlotNo db);
 // Writes middle pages of the longest lists until `target` pages are free or nothing is left to write. Returns pages written.
 int spill_pages(SlotNo db, uint32 target);
-// Brings pages back for every list whose front runs out. Returns pages read.
+// Brings pages back for every list whose front runs out. Returns pages read. Empties the file when nothing is in it.
 int refill_lists(SlotNo db);
 // Shows the pages of a list that are in the file, which stay there. False: trouble with the file; what it held is read again from the rows.
 bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg);
-// True when a list of this database waits for pages from the file.
-bool wants_refill(SlotNo db);
+// The places of a list that is given back are free.
+void give_file_places(SlotNo db, PageList *list);
 
 }  // namespace pgqueue::dispatch

@@ -3,6 +3,7 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/pool.hpp"
+#include "dispatch/priorities.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
@@ -30,15 +31,6 @@ int64 entries_of(const Slab &slab) {
     return n;
 }
 
-int64 spilled_pages_of(const Queue &q) {
-    int64 n = 0;
-    pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
-    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0;
-         l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next) n += map.priorities[p].list.spilled;
-    return n;
-}
-
 }  // namespace
 
 Usage usage_of(Table kind) {
@@ -49,7 +41,7 @@ Usage usage_of(Table kind) {
         case Table::Queues: return {"queues", count_used(map.queues, s.n_queues), s.n_queues, "queues, those too that were deleted or purged a moment ago"};
         case Table::Roles: return {"roles", count_used(map.roles, s.n_roles), s.n_roles, "roles with SQL tasks or handlers, in each database"};
         case Table::Lanes: return {"lanes", s.n_lanes - free_lanes(), s.n_lanes, "lists of ready tasks: one for each role of a queue, and one for its outside workers"};
-        case Table::Priorities: return {"priorities", s.n_priorities - free_priorities(), s.n_priorities, "priorities in those lists"};
+        case Table::Priorities: return {"priorities", s.n_priorities - free_priorities(), s.n_priorities, "lists of a priority, or of several, in those"};
         case Table::Leases: return {"leases", s.n_leases - free_leases(), s.n_leases, "tasks in the hands of outside workers"};
         case Table::Waiters: return {"waiters", count_waiters(), max_task_waiters, "sessions in wait_for_task; further ones look ten times a second"};
         case Table::Pages: return {"pages", int64(s.pages) - free_pages(), s.pages, "pages of 4 kB with waiting tasks; middle pages of long lists go to a file when three quarters are used"};
@@ -63,18 +55,11 @@ NamespaceUsage usage_of_namespace(SlotNo no) {
     u.queues = queue_share(no).used;
     u.leases = lease_share(ns).used;
     pg::LwLockGuard lock(namespace_lock(no), LW_SHARED);
+    u.priorities = ns.lists;
+    u.most_priorities = share_of_lists(ns);
     u.groups = entries_of(ns.groups);
     u.grouped = entries_of(ns.group_nodes);
     return u;
-}
-
-int64 spilled_pages(SlotNo db) {
-    begin_use();
-    int64 n = 0;
-    each_queue(db, [&n](SlotNo q) { n += spilled_pages_of(map.queues[q]); });
-    pg::LwLockGuard lock(due_lock(db), LW_SHARED);
-    for (const PageList &list : database(db).due) n += list.spilled;
-    return n;
 }
 
 int64 repairs(SlotNo db) {

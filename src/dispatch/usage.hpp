@@ -17,11 +17,9 @@ struct Usage {
 Usage usage_of(Table kind);
 // Of a namespace.
 struct NamespaceUsage {
-    int64 queues, leases, groups, grouped;
+    int64 queues, priorities, most_priorities, leases, groups, grouped;
 };
 NamespaceUsage usage_of_namespace(SlotNo ns);
-// Pages of this database that are in its spill file.
-int64 spilled_pages(SlotNo db);
 // Repairs of this database since the server started.
 int64 repairs(SlotNo db);
 

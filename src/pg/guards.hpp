@@ -51,6 +51,20 @@ class ActiveSnapshot : StackOnly {
     ~ActiveSnapshot() { PopActiveSnapshot(); }
 };
 
+// A snapshot for toasted values, which may only be followed or deleted under one; none when there are none, or one is active.
+class ToastSnapshot : StackOnly {
+  public:
+    explicit ToastSnapshot(bool toasted) : pushed_(toasted && !ActiveSnapshotSet()) {
+        if (pushed_) PushActiveSnapshot(GetTransactionSnapshot());
+    }
+    ~ToastSnapshot() {
+        if (pushed_) PopActiveSnapshot();
+    }
+
+  private:
+    bool pushed_;
+};
+
 // An open relation; the lock stays until the transaction ends.
 class RelationRef : StackOnly {
   public:

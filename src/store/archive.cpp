@@ -54,7 +54,7 @@ void copy_to_archive(int slot, Datum *ids, int count) {
     Statement &statement = statements[slot];
     if (statement.sql == nullptr) {
         pg::MemoryScope scope(TopMemoryContext);
-        statement = {archive_statement(slot), 1, {INT8ARRAYOID}, nullptr, true};
+        statement = {.sql = archive_statement(slot), .n_args = 1, .types = {INT8ARRAYOID}, .plan = nullptr, .replan = true};
     }
     pg::ActiveSnapshot snapshot;
     Datum values[] = {PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};

@@ -94,7 +94,8 @@ constinit Statement involved[involved_kinds] = {
     {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
 };
 constinit Statement awaited_counts{
-    "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency GROUP BY awaited, namespace_id", 0, {}, nullptr, true};
+    .sql = "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency GROUP BY awaited, namespace_id",
+    .n_args = 0, .types = {}, .plan = nullptr, .as_of_active = true};
 constinit Statement archived{"SELECT namespace_id, status FROM pgqueue_internal.archive WHERE id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
 
 #undef PGQ_INT8_EQ

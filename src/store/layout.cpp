@@ -213,19 +213,14 @@ char *read_type(HeapTuple tuple) {
     deform_row(tuple->t_data, &image);
     const varlena *v = image.body[type];
     if (v == nullptr) return nullptr;
-    bool pushed = VARATT_IS_EXTERNAL(v) && !ActiveSnapshotSet();
-    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
-    char *copy = text_to_cstring(reinterpret_cast<const text *>(v));
-    if (pushed) PopActiveSnapshot();
-    return copy;
+    pg::ToastSnapshot snapshot(VARATT_IS_EXTERNAL(v));
+    return text_to_cstring(reinterpret_cast<const text *>(v));
 }
 
 void read_body(HeapTuple tuple, TaskRow *row) {
     RowImage image;
     deform_row(tuple->t_data, &image);
-    // Toast pointers may only be followed under a snapshot.
-    bool pushed = !ActiveSnapshotSet();
-    if (pushed) PushActiveSnapshot(GetTransactionSnapshot());
+    pg::ToastSnapshot snapshot(true);
     auto text_of = [](const varlena *v) { return v == nullptr ? nullptr : text_to_cstring(reinterpret_cast<const text *>(v)); };
     row->type = text_of(image.body[type]);
     row->command = text_of(image.body[command]);
@@ -237,7 +232,6 @@ void read_body(HeapTuple tuple, TaskRow *row) {
     row->dedup_key = reinterpret_cast<text *>(copy_of(image.body[dedup_key]));
     row->batch_key = reinterpret_cast<text *>(copy_of(image.body[batch_key]));
     row->depends_on = reinterpret_cast<ArrayType *>(copy_of(image.body[depends_on]));
-    if (pushed) PopActiveSnapshot();
 }
 
 HeapTuple next_version(HeapTuple old, const TaskRow &row, const char *worker_name, const BodyChange *change) {

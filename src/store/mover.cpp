@@ -51,7 +51,9 @@ Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref)
         pg::TempContext scratch;
         HeapTuple copy = heap_copytuple(&found.tuple);
         result = Moved::Held;
+        if (pass->sink->moving != nullptr) pass->sink->moving(pass->sink->arg, row);
         if (delete_version(found, false) == TM_Ok) {
+            PGQUEUE_TESTPOINT("housekeeper-taking");
             heap_insert(to.rows, copy, GetCurrentCommandId(true), 0, nullptr);
             add_row_entry(to.rows_key, to.rows, ref.id, &copy->t_self, false);
             move_outcomes(ref.id, from.outcomes, to.outcomes);

@@ -86,6 +86,7 @@ SysScanDesc scan_outcomes(Relation rel, Relation key, int64 id, ScanKeyData *sca
 bool remove_outcome(Relation rel, HeapTuple tuple) {
     TM_FailureData failure;
     CommandId command = GetCurrentCommandId(true);
+    pg::ToastSnapshot snapshot(HeapTupleHasExternal(tuple));
     return heap_delete(rel, &tuple->t_self, command, InvalidSnapshot, false, &failure, false) == TM_Ok;
 }
 

@@ -87,6 +87,7 @@ TM_Result delete_version(const Found &found, bool wait) {
     TM_FailureData failure;
     ItemPointerData tid = found.tuple.t_self;
     settle_command(found.tuple.t_data);
+    pg::ToastSnapshot snapshot(HeapTupleHasExternal(&found.tuple));
     return heap_delete(found.rel, &tid, GetCurrentCommandId(true), InvalidSnapshot, wait || locked_by_us(found.tuple.t_data), &failure, false);
 }
 

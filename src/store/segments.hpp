@@ -63,10 +63,12 @@ struct CleanReport {
     TransactionId holder_xmin;
     const char *failure;   // why the pass ended early, in the caller's memory context; nullptr it did not
 };
-// Called for every row that clean() removes, inside the transaction that does it (for counters), and for rows that move (new place).
+// Called for every row that clean() removes, inside the transaction that does it (for counters), and for rows that move: before one is taken in hands,
+// and when it has its new place.
 struct CleanSink {
     void *arg;
     void (*removed)(void *arg, const TaskRow &row);
+    void (*moving)(void *arg, const TaskRow &row);
     void (*moved)(void *arg, const TaskRow &row, const TaskRef &now_at);
     // The segment for new rows; called at the start of a pass and after a rotation has committed: put it where the source points to.
     void (*current)(void *arg, int slot);

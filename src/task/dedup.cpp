@@ -13,6 +13,8 @@ bool is_held(const store::KeyHolder &holder, const Pending &pending) {
 
 // The row of the task, with the lock; raises when the new one may not change it.
 bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, store::TaskRow *row) {
+    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
+    if (store::find(holder.task_id, false, row)) touch(*row);
     store::Locked locked = store::lock_by_id(holder.task_id, store::Wait::Block, true, row);
     if (locked != store::Locked::Yes || !is_unfinished(row->status)) {
         if (holder.until > GetCurrentTimestamp()) raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");

@@ -48,10 +48,11 @@ void on_removed(void *, const store::TaskRow &row) {
 }
 
 // A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped it: the task is hinted
-// again, whether this commits or not; a double hint does no harm.
+// again, whether this commits or not; a double hint does no harm. That is noted before, as everything after it may fail.
+void on_moving(void *, const store::TaskRow &row) { task::touch(row); }
+
 void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     if (!is_waiting(row.status)) return;
-    task::touch(row);
     store::TaskRow moved = row;
     moved.ref = now_at;
     task::hint_again(moved, dispatch::Comes::Changed);
@@ -94,7 +95,7 @@ int64 usual_limit() { return int64(config::segment_size) * 1024; }
 
 // One pass. An error says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
-    store::CleanSink sink{nullptr, on_removed, on_moved, on_current};
+    store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
     pg_atomic_write_u32(&dispatch::database(my_db).cleaning_skipped, report.skipped || report.condemning_held ? 1 : 0);

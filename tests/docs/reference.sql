@@ -132,7 +132,8 @@ WITH v AS (
 SELECT line FROM lines ORDER BY name COLLATE "C", no;
 
 SELECT $$`UPDATE pgqueue.task` may set `priority`, `delayed_at`, `dies_at`, `retries`, `payload`, `headers`, `group_key` and `queue` (move) of a task that is
-not retained, and `status` to `cancelled` or `retry`; other columns are 0A000. An UPDATE of the name of a queue or namespace renames it.
+not retained, and `status` to `cancelled` or `retry`; other columns are 0A000. An UPDATE of the name of a queue or namespace renames it. In the arrays `dedup_keys` and
+`group_keys` of `create_tasks` NULL stands for a task without that key.
 
 ## Settings
 

@@ -25,7 +25,7 @@ ALTER VIEW esc_evil.locks OWNER TO esc_use;
 SELECT is(pg_temp.locked_by('esc_' || who, format(statement, view)), 'nothing',
     format('R2, R3: %s: ' || statement, who, view))
 FROM unnest('{nobody,read,owner,admin}'::text[]) who,
-    (SELECT DISTINCT 'pgqueue.' || view FROM view_rule UNION SELECT 'esc_evil.locks') v (view),
+    (SELECT DISTINCT pg_temp.full_name(view) FROM view_rule UNION SELECT 'esc_evil.locks') v (view),
     unnest(ARRAY['LOCK TABLE %s IN SHARE MODE', 'LOCK TABLE %s', 'SELECT FROM %s FOR UPDATE',
         'SELECT FROM %s FOR SHARE NOWAIT',
         'WITH w AS (SELECT 1 FROM %s FOR KEY SHARE) SELECT FROM w']) statement;

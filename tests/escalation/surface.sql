@@ -92,7 +92,19 @@ INSERT INTO routine_rule VALUES
     ('adopt', '                   - - - - - - - - +', $$SELECT pgqueue.adopt()$$),
     ('stop_workers', '            - - - - - - - - +', $$SELECT pgqueue.stop_workers(timeout => '1 ms')$$),
     ('ensure_workers', '          - - - - - - - - +', $$SELECT pgqueue.ensure_workers()$$),
-    ('version', '                 + + + + + + + + +', $$SELECT pgqueue.version()$$);
+    ('version', '                 + + + + + + + + +', $$SELECT pgqueue.version()$$),
+-- Extension pg_background_queue, whose schema is {bq}; its namespace gives these roles the same rights as esc.
+-- {bq_task} is a waiting task of the superuser's.
+    ('pg_background_queue_enqueue', '- + - - - - - + +', $$SELECT {bq}.pg_background_queue_enqueue('SELECT 1')$$),
+    ('pg_background_enqueue', '- + - - - - - + +', $$SELECT {bq}.pg_background_enqueue('SELECT 1', 'topic')$$),
+    ('pg_background_queue_ensure_workers', '+ + + + + + + + +',
+        $$SELECT {bq}.pg_background_queue_ensure_workers()$$),
+    ('pg_background_queue_active_workers_count', '+ + + + + + + + +',
+        $$SELECT {bq}.pg_background_queue_active_workers_count()$$),
+    ('pg_background_queue_calibrate_workers_count', '- - - + - - - + +',
+        $$SELECT {bq}.pg_background_queue_calibrate_workers_count()$$),
+    ('pg_background_queue_purge', '- - - + - - - + +', $$SELECT {bq}.pg_background_queue_purge('100 years')$$),
+    ('pg_background_queue_import', '- - - - - - - - -', $$SELECT {bq}.pg_background_queue_import('public.esc_former')$$);
 
 -- Verbs that a view takes. Rows are those of namespace esc and of others in it, never the role's own.
 CREATE TEMP TABLE view_rule (view text, verb text, answers text, statement text);
@@ -165,11 +177,30 @@ INSERT INTO view_rule VALUES
     ('ticker_run', 'SELECT', '        0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.ticker_run WHERE namespace = 'esc'$$),
     ('worker', 'SELECT', '            0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.worker WHERE namespace = 'esc'$$),
     ('health', 'SELECT', '            0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.health WHERE namespace = 'esc'$$),
-    ('memory', 'SELECT', '            0 0 0 + 0 0 + + +', $$SELECT FROM pgqueue.memory WHERE namespace = 'esc'$$);
+    ('memory', 'SELECT', '            0 0 0 + 0 0 + + +', $$SELECT FROM pgqueue.memory WHERE namespace = 'esc'$$),
+    ('pg_background_tasks', 'SELECT', '0 0 0 + + 0 + + +',
+        $$SELECT FROM {bq}.pg_background_tasks WHERE id = {bq_task}$$),
+    ('pg_background_tasks', 'SELECT', '0 0 0 + + 0 + + +',
+        $$SELECT FROM {bq}.pg_background_tasks WHERE state = 'failed' AND errors = 'SECRET'$$),
+    ('pg_background_tasks', 'INSERT', '- + - - - - - + +',
+        $$INSERT INTO {bq}.pg_background_tasks (sql_statement) VALUES ('SELECT 1')$$),
+    ('pg_background_tasks', 'UPDATE', '0 0 0 + - 0 - + +',
+        $$UPDATE {bq}.pg_background_tasks SET priority = 1 WHERE id = {bq_task}$$),
+    -- The topic is in the headers, and those of a command are its creator's.
+    ('pg_background_tasks', 'UPDATE', '0 0 0 - - 0 - - -',
+        $$UPDATE {bq}.pg_background_tasks SET topic = 'moved' WHERE id = {bq_task}$$),
+    ('pg_background_tasks', 'UPDATE', '0 0 0 + - 0 - + +',
+        $$UPDATE {bq}.pg_background_tasks SET state = 'failed' WHERE id = {bq_task}$$),
+    ('pg_background_tasks', 'UPDATE', '0 0 0 + - 0 - + +',
+        $$UPDATE {bq}.pg_background_tasks SET state = 'pending' WHERE errors = 'SECRET'$$),
+    ('pg_background_tasks', 'DELETE', '0 0 0 + - 0 - + +',
+        $$DELETE FROM {bq}.pg_background_tasks WHERE id = {bq_task}$$);
 
 -- Settings: what SET, and so set_config, a task's SQL and a role's own ALTER ROLE … SET, say to who is no superuser.
 CREATE TEMP TABLE setting_rule (setting text, answer text);
 INSERT INTO setting_rule VALUES
+    ('pg_background_queue.delay_in_sec', '55P02'), ('pg_background_queue.retry_count', '55P02'),
+    ('pg_background_queue.max_parallel_running_tasks_count', '55P02'), ('pg_background_queue.topic_config', '55P02'),
     ('pgqueue.adopt_on_start', '55P02'), ('pgqueue.attempt_history', '55P02'), ('pgqueue.databases', '55P02'),
         ('pgqueue.dispatch_memory', '55P02'), ('pgqueue.enabled', '55P02'),
     ('pgqueue.log_tasks', '55P02'), ('pgqueue.max_crashes', '55P02'), ('pgqueue.max_workers', '55P02'),

@@ -125,7 +125,7 @@ $$;
 -- Statements without an operator of their own; what the contract refuses is refused here as well.
 SELECT matches(pg_temp.in_evil_path(statement), '^nothing(, (55000|42501|PQ00\d))?$', 'search path: ' || statement)
 FROM (SELECT r.statement FROM routine_rule r WHERE r.statement LIKE 'SELECT%'
-    UNION SELECT 'SELECT * FROM pgqueue.' || view FROM view_rule UNION SELECT v.statement FROM view_rule v
+    UNION SELECT 'SELECT * FROM ' || pg_temp.full_name(view) FROM view_rule UNION SELECT v.statement FROM view_rule v
     WHERE v.verb = 'INSERT' AND v.statement NOT LIKE '%role)%') s (statement);
 SELECT pgqueue.ensure_workers() \g /dev/null
 -- The net catches: the same statement with an operator of its own.
@@ -156,8 +156,8 @@ END
 $$;
 SELECT is(pg_temp.leaked_to('postgres', 'SELECT count(*) FROM pgqueue.task t WHERE pg_temp.leak(t::text)'), 'yes',
     'the leaky function catches what its caller may see');
-SELECT is(pg_temp.leaked_to('esc_' || who, format('SELECT count(*) FROM pgqueue.%I t WHERE pg_temp.leak(t::text)',
-    view)), 'no', format('leaky function of %s on view %s', who, view))
+SELECT is(pg_temp.leaked_to('esc_' || who, format('SELECT count(*) FROM %s t WHERE pg_temp.leak(t::text)',
+    pg_temp.full_name(view))), 'no', format('leaky function of %s on view %s', who, view))
 FROM (SELECT DISTINCT view FROM view_rule) v, unnest('{nobody,use,work,other}'::text[]) who
 -- Any privilege shows tickers whole.
 WHERE NOT (view = 'ticker' AND who IN ('use', 'work'));
@@ -176,7 +176,7 @@ BEGIN
     RETURN result;
 END
 $$;
-SELECT unalike(pg_temp.plan_of('esc_nobody', 'SELECT * FROM pgqueue.' || quote_ident(view)), '%SECRET%',
+SELECT unalike(pg_temp.plan_of('esc_nobody', 'SELECT * FROM ' || pg_temp.full_name(view)), '%SECRET%',
     'EXPLAIN ANALYZE of view ' || view) FROM (SELECT DISTINCT view FROM view_rule) v;
 ANALYZE pgqueue_internal.segment_0;
 SELECT is(pg_temp.seen_by('esc_' || who,

@@ -17,7 +17,7 @@ sub fuzz_setup
     my $sql = join('', map { "CREATE ROLE $_ LOGIN; GRANT pgqueue_user TO $_;\n" } roles()) . <<'SQL';
 GRANT pgqueue_admin TO fz_admin;
 CREATE SCHEMA fuzz;
-GRANT USAGE ON SCHEMA fuzz TO PUBLIC;
+GRANT USAGE ON SCHEMA fuzz, drop_in TO PUBLIC;
 -- What sessions know of each other: any task, its receipt.
 CREATE FUNCTION fuzz.id(n integer) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog,
     pg_temp AS $$
@@ -30,6 +30,12 @@ CREATE FUNCTION fuzz.receipt(n integer) RETURNS bigint LANGUAGE sql SECURITY DEF
     pg_temp AS 'SELECT coalesce(max(receipt), 1) FROM pgqueue_internal.segment WHERE id = fuzz.id(n)';
 CREATE FUNCTION fuzz.recurse(i integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN fuzz.recurse(i + 1); END';
 CREATE TABLE fuzz.scratch (i integer);
+-- A table of pg_background_queue 1.0.
+CREATE TABLE fuzz.former (id bigint, sql_statement text, topic text, joined_at timestamp, started_at timestamp, closed_at timestamp, priority integer,
+    state drop_in.pg_background_queue_task_state, retry_count integer, retry_delay_in_sec integer, errors text);
+INSERT INTO fuzz.former (id, sql_statement, topic, joined_at, priority, state, retry_count, retry_delay_in_sec)
+    SELECT 1000000000 + g, 'SELECT 1', 'red', now(), 1, CASE WHEN g % 2 = 0 THEN 'pending' ELSE 'failed' END::drop_in.pg_background_queue_task_state, 0, 0
+    FROM generate_series(1, 50) g;
 CREATE TABLE fuzz.deferred (i integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO fuzz.deferred VALUES (2);
 GRANT ALL ON ALL TABLES IN SCHEMA fuzz TO PUBLIC;
@@ -55,6 +61,7 @@ sub make_queues
         "'dl', $settings, retries => 0, dead_letter => 'dead'", "'dead', $settings",
             "'arch', $settings, on_finish => 'archive', retention => '1 ms'");
     my @sql;
+    push @sql, map { "SELECT pgqueue.grant_namespace('pg_background_queue', '$_', 'fz_$_')" } qw(manage use work read);
     for my $ns (qw(a b))
     {
         my $owner = $ns eq 'a' ? 'fz_owner' : 'fz_other';
@@ -66,19 +73,19 @@ sub make_queues
     return @sql;
 }
 
-# Functions, procedures and views of schema pgqueue: what a new one is called and takes is found here, never written
-# down.
+# Functions, procedures and views of schema pgqueue, and of extension pg_background_queue in its own: what a new one is
+# called and takes is found here, never written down. Those of schema pgqueue are known by their names, others with their schema.
 sub read_surface
 {
     my ($query) = @_;
     my %surface;
     for (split /\n/, $query->(q{
-        SELECT p.proname, p.prokind, p.proretset, a.name, format_type(a.type, NULL),
+        SELECT CASE p.pronamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE p.pronamespace::regnamespace || '.' END || p.proname, p.prokind, p.proretset, a.name, format_type(a.type, NULL),
             a.n <= p.pronargs - p.pronargdefaults
         FROM pg_proc p LEFT JOIN LATERAL (
             SELECT n, p.proargnames[n] AS name, t AS type FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u (t,
                 n)) a ON true
-        WHERE p.pronamespace = 'pgqueue'::regnamespace AND p.prorettype <> 'trigger'::regtype ORDER BY p.oid, a.n}))
+        WHERE p.pronamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace) AND p.prorettype <> 'trigger'::regtype ORDER BY p.oid, a.n}))
     {
         my ($name, $kind, $set, $argument, $type, $required) = split /\|/;
         my $routine = $surface{routines}{$name} //= { name => $name, procedure => $kind eq 'p', set => $set eq 't',
@@ -87,9 +94,9 @@ sub read_surface
             if $argument;
     }
     for (split /\n/, $query->(q{
-        SELECT c.relname, a.attname, format_type(a.atttypid,
+        SELECT CASE c.relnamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE 'drop_in.' END || c.relname, a.attname, format_type(a.atttypid,
             NULL) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind IN ('v', 'f') ORDER BY c.relname, a.attnum}))
+        WHERE c.relnamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace) AND c.relkind IN ('v', 'f') ORDER BY c.relname, a.attnum}))
     {
         my ($view, $column, $type) = split /\|/;
         push @{ $surface{views}{$view} }, { name => $column, type => $type };
@@ -133,13 +140,15 @@ sub arguments
     return join(', ', @given);
 }
 
+sub full_name { my ($name) = @_; return $name =~ /\./ ? $name : "pgqueue.$name"; }
+
 sub call
 {
     my ($s, $wheel) = @_;
     my $routine = $wheel->[ rand @$wheel ];
     # Those that all others live in are seldom deleted or renamed.
     local $s->{namespaces} = [qw(n0 n1)] if $routine->{name} =~ /^(update|delete)_namespace$/ && rand() < 0.95;
-    my $call = "pgqueue.$routine->{name}(" . arguments($s, $routine) . ')';
+    my $call = full_name($routine->{name}) . '(' . arguments($s, $routine) . ')';
     return "CALL $call" if $routine->{procedure};
     return one_of("SELECT count(*) FROM $call r", "SELECT r FROM $call r", "SELECT $call") if $routine->{set};
     return one_of("SELECT $call", "SELECT $call", "SELECT r.* FROM $call r", "SELECT $call FROM generate_series(1, "
@@ -170,22 +179,23 @@ sub where
 sub dml
 {
     my ($s) = @_;
-    my $view = one_of(qw(task task task queue ticker namespace handler task_archive),
+    my $view = one_of(qw(task task task queue ticker namespace handler task_archive drop_in.pg_background_tasks),
         one_of(sort keys %{ $s->{surface}{views} }));
     my @columns = @{ $s->{surface}{views}{$view} };
+    my $name = full_name($view);
     my @some = grep { rand() < 4 / @columns } @columns;
     @some = (one_of(@columns)) unless @some;
     my $kind = one_of(qw(select select insert insert update update delete lock));
     my $returning = one_of('', '', ' RETURNING ' . one_of('*', $columns[0]{name}));
-    return "DELETE FROM pgqueue.$view" . where($s, $view) . $returning if $kind eq 'delete';
-    return "UPDATE pgqueue.$view SET " . join(', ', map { "$_->{name} = " . value($s, $_->{type}, $_->{name}) } @some)
+    return "DELETE FROM $name" . where($s, $view) . $returning if $kind eq 'delete';
+    return "UPDATE $name SET " . join(', ', map { "$_->{name} = " . value($s, $_->{type}, $_->{name}) } @some)
         . where($s, $view) . $returning if $kind eq 'update';
-    return "INSERT INTO pgqueue.$view (" . join(', ', map { $_->{name} } @some) . ') VALUES '
+    return "INSERT INTO $name (" . join(', ', map { $_->{name} } @some) . ') VALUES '
         . join(', ', map { '(' . join(', ', map { value($s, $_->{type}, $_->{name}) } @some) . ')' } 1 .. $s->{length})
       . one_of('', '', ' ON CONFLICT DO NOTHING') . $returning if $kind eq 'insert';
-    return "SELECT * FROM pgqueue.$view" . where($s, $view) . ' LIMIT 5 '
+    return "SELECT * FROM $name" . where($s, $view) . ' LIMIT 5 '
         . one_of('FOR UPDATE', 'FOR SHARE NOWAIT', 'FOR NO KEY UPDATE SKIP LOCKED') if $kind eq 'lock';
-    return "SELECT * FROM pgqueue.$view" . where($s, $view)
+    return "SELECT * FROM $name" . where($s, $view)
         . one_of('', ' ORDER BY 1 DESC LIMIT 3', ' LIMIT 1 OFFSET 2');
 }
 
@@ -217,7 +227,7 @@ my @odd = (
         sub { my ($s) = @_; "SET pgqueue.namespace = '$s->{namespaces}[0]'" }, sub { my ($s) = @_; "RESET pgqueue.namespace; SELECT * FROM pgqueue.get_namespace(); SET pgqueue.namespace = '$s->{namespaces}[0]'" },
     sub { my ($s) = @_; "DISCARD ALL;\n$s->{begin}" }, sub { 'DISCARD PLANS' }, sub { 'LISTEN pgqueue_a' }, sub { 'UNLISTEN *' },
         sub { "SET client_min_messages = warning" },
-    sub { my ($s) = @_; "COPY (SELECT * FROM pgqueue." . one_of(sort keys %{ $s->{surface}{views} })
+    sub { my ($s) = @_; "COPY (SELECT * FROM " . full_name(one_of(sort keys %{ $s->{surface}{views} }))
         . ") TO '/dev/null'" }, sub { "BEGIN; LOCK TABLE pgqueue." . one_of(qw(task queue namespace)) . " IN "
         . one_of('ACCESS SHARE', 'SHARE', 'ACCESS EXCLUSIVE') . " MODE NOWAIT; ROLLBACK" },
     sub { "SET pgqueue.track_costs = " . one_of('on', 'off') }, sub { "SET pgqueue.enabled = off" },
@@ -274,6 +284,8 @@ sub weight
 {
     my ($name) = @_;
     return 24 if $name =~ /^(create_tasks?|next_tasks?)$/;
+    return 8 if $name =~ /^drop_in\..*_enqueue$/;
+    return 1 if $name =~ /^drop_in\./;
     return 12 if $name =~ /^(release|fail|snooze|extend)_tasks?$/;
     return 1
         if $name =~ /^(wait_for_\w+|stop_workers|delete_namespace|delete_queue|purge_queue|pause_queue|update_namespace)$/;
@@ -282,7 +294,7 @@ sub weight
 
 # What a role is there for: half of its calls.
 my %own = (
-    fz_use => qr/^(create_task|cancel_task|retry_task|run_task|get_task|why)/, fz_work => qr/^(next_|release_|fail_|extend_|snooze_)/,
+    fz_use => qr/^(create_task|cancel_task|retry_task|run_task|get_task|why|drop_in)/, fz_work => qr/^(next_|release_|fail_|extend_|snooze_)/,
     fz_manage => qr/_(queue|ticker|handler)$|^(redrive|retry_task|cancel_task)/, fz_admin => qr/^(create|update|grant|get)_namespace|_workers/,
     fz_owner => qr/_tasks?$/, fz_other => qr/_tasks?$/, postgres => qr/_tasks?$/);
 
@@ -308,7 +320,7 @@ sub start_fuzz
 
 # Every error of ours has one of these; those of the fuzzer's own SQL come with them.
 my %allowed = map { $_ => 1 } qw(
-    0A000 22003 22004 22007 22008 22023 22P02 25001 25006 25P01 25P02 2BP01 3B001 40001 40P01 42501 42601 42602 42704
+    0A000 22003 22004 22007 22008 22023 22P02 23502 25001 25006 25P01 25P02 2BP01 3B001 40001 40P01 42501 42601 42602 42704
     42710 42809 42883 42939 42P07 53400 54000 54001 55000 55006 55P02 55P03 57014 57P01
     2202E PQ001 PQ002 PQ003 PQ004 22012 26000 34000 42P05);
 # Words that tell a user nothing.

@@ -20,7 +20,8 @@ sub roles { return qw(fz_owner fz_other fz_manage fz_use fz_work fz_read fz_nobo
 my @queues = qw(q q q q fast fast srv srv lim hold dl dead arch v0 v1 v2 v3);
 my %words = (
     queue => \@queues, dead_letter => [ 'dead', '', @queues ],
-    namespace => [ qw(a a a b b default n0 n1 pgqueue) ],
+    namespace => [ qw(a a a b b default n0 n1 pgqueue pg_background_queue) ],
+    topic => [ qw(red red blue) ],
     ticker => [ qw(t0 t1 t2 t3) ],
     worker => [ qw(w1 w2 w3) ],
     role => [ roles(), 'public' ], owner => [qw(fz_owner fz_owner fz_other fz_manage)],
@@ -85,6 +86,8 @@ my @texts = (
 my %edges = (
     'text' => \@texts,
     'boolean' => [qw(true false)],
+    'drop_in.pg_background_queue_task_state' => [ map { "'$_'" } qw(pending running retrying failed finished) ],
+    'regclass' => [ map { "'$_'" } 'fuzz.former', 'fuzz.scratch', 'pg_class', 'pgqueue.task', '0', '4294967295' ],
     'integer' => [ map { "$_" } 0, 1, 2, 255, 10000, 10001, 32767, 32768, 65536, 2147483647, '(-1)', '(-2147483648)' ],
     'bigint' => [ map { "$_" } 0, 1, 4294967296, '9223372036854775807', '(-1)', '(-9223372036854775808)', '987654321' ],
     'double precision' => [ 0, 1, '1e-300', '1e300', map { "'$_'" } '-1', '-0', 'NaN', 'Infinity', '-Infinity',
@@ -109,7 +112,9 @@ sub sensible
 {
     my ($s, $type, $name) = @_;
     return one_of('true', 'false', 'false', 'false') if $type eq 'boolean';
-    return quoted(hostile()) if $name =~ /^commands?$/;
+    return quoted(hostile()) if $name =~ /^(commands?|sql|sql_statement)$/;
+    return "'fuzz.former'" if $type eq 'regclass';
+    return "localtimestamp + '20 ms'" if $name eq 'joined_at';
     return quoted($s->{namespaces}[ rand @{ $s->{namespaces} } ]) if $name eq 'namespace' && rand() < 0.8;
     return quoted(one_of(@{ $words{$name} })) if $words{$name} && $type eq 'text';
     return one_of(@{ $numbers{$name} }) if $numbers{$name};
@@ -120,6 +125,9 @@ sub sensible
     return one_of(map { "'$_'" } '1', '"x"', '{"a": 1}', '{"n": [1, 2]}') if $type eq 'jsonb';
     return edge($s, $type);
 }
+
+# Without its zone a moment is the same words.
+$edges{'timestamp without time zone'} = $edges{'timestamp with time zone'};
 
 sub edge
 {

@@ -73,6 +73,9 @@ CREATE OR REPLACE FUNCTION pg_temp.wrong_counts() RETURNS SETOF text LANGUAGE sq
     SELECT format('namespace %s: counted %s open dependencies, rows %s', p.id, p.taken, coalesce(d.count, 0))
     FROM pgqueue_internal.places() p LEFT JOIN (SELECT namespace_id, count(*) FROM pgqueue_internal.dependency GROUP BY 1) d ON d.namespace_id = p.id
     WHERE p.kind = 'edges' AND p.taken <> coalesce(d.count, 0)
+    UNION ALL
+    SELECT format('namespace %s: %s dependencies are asked for by nobody', p.id, p.taken)
+    FROM pgqueue_internal.places() p WHERE p.kind = 'edges_asked' AND p.taken <> 0
 $$;
 
 -- Waiting and due tasks that nothing holds back, the first 200 of them. Those in the server may wait for as long as others run.

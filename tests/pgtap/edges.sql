@@ -1,4 +1,4 @@
--- What stands at the edges: times, durations, words and texts at every entry (E2, E3, E4, E6, E12, E13). Bad calls of single functions: bad_input.sql.
+-- What stands at the edges: times, durations, words and texts at every entry (E2 to E6, E13). Bad calls of single functions: bad_input.sql.
 \set ECHO none
 \set QUIET 1
 SELECT no_plan();
@@ -79,11 +79,55 @@ SELECT throws_ok($$SELECT pgqueue.delete_queue('held')$$, '55006', 'queue "held"
 SELECT pgqueue.release_task(:released, :receipt) \g /dev/null
 SELECT matches(pg_temp.hint_of(format('SELECT pgqueue.release_task(%s, %s)', :released, :receipt)), 'It is finished; there is nothing to end.$', 'E4: PQ001 of a released task');
 
+-- E5: health says since when. For what waits: since when the task waits that has waited longest; for what is full: since when tasks are refused.
+SELECT pgqueue.create_queue('paused', ttl => '0'), pgqueue.create_queue('one', ttl => '0', max_running => 1), pgqueue.create_queue('slow', ttl => '0', rate_limit => 0.001),
+    pgqueue.create_queue('full', ttl => '0', max_depth => 2), pgqueue.create_namespace('small', max_running => 1, max_depth => 3), pgqueue.create_queue('in_small', ttl => '0', namespace => 'small') \g /dev/null
+SELECT pgqueue.create_task(q, '1', priority => 100 - g, namespace => CASE q WHEN 'in_small' THEN 'small' END) FROM unnest('{paused,one,slow,in_small}'::text[]) q, generate_series(1, 3) g ORDER BY g \g /dev/null
+SELECT pgqueue.create_task('paused', '1', group_key => 'g') AS grouped \gset
+SELECT pgqueue.create_task('full', '1') FROM generate_series(1, 2) \g /dev/null
+CALL pgqueue.wait_for_task('{one,slow}', '30 s') \g /dev/null
+SELECT count(*) FROM pgqueue.next_task('w', 'one') a, pgqueue.next_task('w', 'slow') b \g /dev/null
+SET pgqueue.namespace = small;
+SELECT count(*) FROM pgqueue.next_task('w', 'in_small') \g /dev/null
+RESET pgqueue.namespace;
+SELECT pgqueue.pause_queue('paused') \g /dev/null
+SELECT is(h.since, (SELECT min(t.created_at) FROM pgqueue.task t WHERE (t.queue = h.queue OR (h.queue IS NULL AND t.namespace = h.namespace)) AND t.status = 'new'), format('E5: since of %s: %s', h.problem, h.message))
+FROM pgqueue.health h WHERE h.problem IN ('limit', 'queue_paused') ORDER BY h.message;
+SELECT is((SELECT array_agg(concat_ws(' ', problem, namespace, queue) ORDER BY concat_ws(' ', problem, namespace, queue) COLLATE "C") FROM pgqueue.health WHERE problem IN ('limit', 'queue_paused', 'queue_full')),
+    '{"limit default one","limit default slow","limit small","queue_full default full","queue_full small","queue_paused default paused"}'::text[], 'E5: all of them are there');
+SELECT pgqueue.cancel_task(id) FROM pgqueue.task WHERE queue = 'paused' AND id <> :grouped \g /dev/null
+SELECT is((SELECT since FROM pgqueue.health WHERE problem = 'queue_paused'), (SELECT created_at FROM pgqueue.task WHERE id = :grouped), 'E5: since of a task with a group key');
+SELECT is((SELECT count(since) FROM pgqueue.health WHERE problem = 'queue_full'), 0::bigint, 'E5: queue_full: no task was refused yet');
+SELECT clock_timestamp() AS refused \gset
+SELECT throws_ok($$SELECT pgqueue.create_task('full', '1')$$, 'PQ003', NULL, 'E5: a task is refused');
+SELECT throws_ok($$SELECT pgqueue.create_task('in_small', '1', namespace => 'small')$$, 'PQ003', NULL, 'E5: and one of a namespace');
+SELECT is((SELECT count(*) FROM pgqueue.health WHERE problem = 'queue_full' AND since BETWEEN :'refused'::timestamptz - interval '1 s' AND clock_timestamp() + interval '1 s'), 2::bigint, 'E5: since then');
+SELECT pgqueue.update_queue('full', max_depth => 3), pgqueue.create_task('full', '1') \g /dev/null
+SELECT is((SELECT count(since) FROM pgqueue.health WHERE problem = 'queue_full' AND queue = 'full'), 0::bigint, 'E5: a task that is taken begins anew');
+-- Hints are statements; each of these takes its problem away.
+CREATE PROCEDURE pg_temp.follow(word text) LANGUAGE plpgsql AS $$
+DECLARE
+    statement text;
+BEGIN
+    FOR statement IN SELECT h.hint FROM pgqueue.health h WHERE h.problem = word LOOP
+        EXECUTE statement;
+    END LOOP;
+END
+$$;
+CALL pg_temp.follow('limit');
+CALL pg_temp.follow('queue_full');
+CALL pg_temp.follow('queue_paused');
+SELECT is_empty($$SELECT * FROM pgqueue.health WHERE problem IN ('limit', 'queue_full', 'queue_paused') AND queue IS DISTINCT FROM 'slow'$$, 'E5: what the hints say helps');
+
 -- E13: NULL among the keys of create_tasks is a task without one.
 SELECT count(*) FROM pgqueue.create_tasks('keyed', '{1,2,3,4}', group_keys => '{a,NULL,b,NULL}', dedup_keys => '{x,NULL,NULL,y}') \g /dev/null
 SELECT results_eq($$SELECT payload::text, group_key, dedup_key FROM pgqueue.task WHERE queue = 'keyed' ORDER BY payload$$,
     $$VALUES ('1', 'a', 'x'), ('2', NULL, NULL), ('3', 'b', NULL), ('4', NULL, 'y')$$, 'E13: tasks with and without keys');
 SELECT is((SELECT count(DISTINCT id) FROM pgqueue.create_tasks('keyed', '{1,2,3}', dedup_keys => '{x,NULL,NULL}') c (id)), 3::bigint, 'E13: those without a key are no duplicates');
 SELECT is((SELECT count(*) FROM pgqueue.task WHERE queue = 'keyed'), 6::bigint, 'E13: the one with it is');
+SELECT is((SELECT array_agg(id IS NULL ORDER BY n) FROM pgqueue.create_tasks('keyed', '{1,2,3}', dedup_keys => '{x,NULL,y}', on_conflict => 'nothing') WITH ORDINALITY c (id, n)), '{t,f,t}'::boolean[],
+    'E13: on_conflict nothing leaves out those with a key that is taken');
+SELECT lives_ok($$SELECT * FROM pgqueue.create_tasks('keyed', '{1,2}', dedup_keys => '{NULL,NULL}', group_keys => '{NULL,NULL}', on_conflict => 'error')$$, 'E13: nothing but NULL is no key at all, twice no duplicate');
+SELECT is((SELECT count(*) FROM pgqueue.task WHERE queue = 'keyed' AND dedup_key IS NULL AND group_key IS NULL), 6::bigint, 'E13: six tasks have no key');
 SELECT * FROM finish();
 \ir ../lib/clean.sql

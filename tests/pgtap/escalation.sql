@@ -12,10 +12,17 @@ SELECT format('CREATE ROLE esc_%s', r), format('GRANT pgqueue_user TO esc_%s', r
 CREATE ROLE esc_outsider;
 GRANT pg_monitor TO esc_monitor;
 GRANT pgqueue_admin TO esc_admin;
+CREATE EXTENSION pg_background_queue;
+SELECT extnamespace::regnamespace AS bq FROM pg_extension WHERE extname = 'pg_background_queue' \gset
+CREATE TABLE public.esc_former (id bigint, sql_statement text, topic text, joined_at timestamp, started_at timestamp,
+    closed_at timestamp, priority integer, state :bq.pg_background_queue_task_state, retry_count integer,
+    retry_delay_in_sec integer, errors text);
 SELECT pgqueue.create_namespace('esc'), pgqueue.create_namespace('esc2') \g /dev/null
 SELECT pgqueue.update_namespace('esc', owner => 'esc_owner'),
     pgqueue.update_namespace('esc2', owner => 'esc_other') \g /dev/null
-SELECT pgqueue.grant_namespace('esc', p, 'esc_' || p) FROM unnest('{use,work,manage,read}'::text[]) p \g /dev/null
+SELECT pgqueue.update_namespace('pg_background_queue', owner => 'esc_owner') \g /dev/null
+SELECT pgqueue.grant_namespace(n, p, 'esc_' || p)
+    FROM unnest('{esc,pg_background_queue}'::text[]) n, unnest('{use,work,manage,read}'::text[]) p \g /dev/null
 SELECT pgqueue.create_queue(q, ttl => '0', namespace => n)
     FROM (VALUES ('q', 'esc'), ('empty', 'esc'), ('q', 'esc2')) v (q, n) \g /dev/null
 SELECT pgqueue.create_queue('old', on_finish => 'archive', retention => '1 us', namespace => 'esc'),
@@ -31,6 +38,11 @@ SELECT pgqueue.create_task('q', '"SECRET"', headers => '"SECRET"', delay => '1 d
     pgqueue.create_task('q', command => 'SELECT $$SECRET$$', delay => '1 day', namespace => 'esc') AS command,
     pgqueue.create_task('q', '"other"', delay => '1 day', namespace => 'esc2') AS elsewhere \gset
 SELECT pgqueue.create_tasks('q', ARRAY['"SECRET"', '"SECRET"', '"SECRET"']::jsonb[], namespace => 'esc') \g /dev/null
+INSERT INTO :bq.pg_background_tasks (sql_statement, joined_at) VALUES ('SELECT $$SECRET$$', now() + interval '1 day')
+    RETURNING id AS bq_task \gset
+INSERT INTO :bq.pg_background_tasks (sql_statement, joined_at) VALUES ('SELECT $$SECRET$$', now() + interval '1 day')
+    RETURNING id AS bq_failed \gset
+UPDATE :bq.pg_background_tasks SET state = 'failed', errors = 'SECRET' WHERE id = :bq_failed;
 SELECT pgqueue.fire_ticker('t', namespace => 'esc') \g /dev/null
 CALL pgqueue.wait_for_task('{q}', '30 s', 'esc') \g /dev/null
 SELECT id AS failed, receipt FROM pgqueue.next_task('w', 'q', namespace => 'esc') \gset
@@ -54,7 +66,12 @@ SET client_min_messages = warning;
 \ir ../escalation/surface.sql
 CREATE TEMP TABLE ids (name text, value text);
 INSERT INTO ids VALUES ('archived', :archived), ('waiting', :waiting), ('command', :command), ('failed', :failed),
-    ('held', :held), ('receipt', :receipt), ('elsewhere', :elsewhere);
+    ('held', :held), ('receipt', :receipt), ('elsewhere', :elsewhere),
+    ('bq', :'bq'), ('bq_task', :bq_task);
+CREATE FUNCTION pg_temp.full_name(view text) RETURNS text LANGUAGE sql AS $$
+    SELECT format('%s.%I', CASE view WHEN 'pg_background_tasks' THEN (SELECT value FROM pg_temp.ids WHERE name = 'bq')
+        ELSE 'pgqueue' END, view)
+$$;
 -- What a role gets for a statement: + with rows, 0 without, - for 42501, else the SQLSTATE. Nothing of it stays.
 CREATE FUNCTION pg_temp.answer(role text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -141,16 +158,28 @@ SELECT is(pg_temp.answers(r.statement), btrim(r.answers), format('%s of view %s:
     FROM view_rule r;
 
 -- What the catalog has and the table has not.
-SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'pgqueue'::regnamespace AND NOT EXISTS (SELECT FROM routine_rule r WHERE r.routine = p.proname)$$,
-    'each function and procedure of schema pgqueue stands in tests/escalation/surface.sql');
-SELECT is_empty($$SELECT c.relname, v.verb FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) v (verb)
-    WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+CREATE TEMP VIEW ours AS
+    SELECT d.classid, d.objid FROM pg_depend d
+    JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+    WHERE d.deptype = 'e' AND e.extname IN ('pgqueue', 'pg_background_queue');
+SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p
+    JOIN ours o ON o.classid = 'pg_proc'::regclass AND o.objid = p.oid
+    WHERE p.pronamespace <> 'pgqueue_internal'::regnamespace
+        AND NOT EXISTS (SELECT FROM routine_rule r WHERE r.routine = p.proname)$$,
+    'each function and procedure outside of schema pgqueue_internal stands in tests/escalation/surface.sql');
+SELECT is_empty($$SELECT c.relname, v.verb FROM pg_class c
+    JOIN ours o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid,
+        unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) v (verb)
+    WHERE c.relnamespace <> 'pgqueue_internal'::regnamespace AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
         AND has_table_privilege('pgqueue_user', c.oid, v.verb)
     AND NOT EXISTS (SELECT FROM view_rule r WHERE r.view = c.relname
         AND r.verb = v.verb)$$, 'and each verb that is granted on a view');
-SELECT results_eq($$SELECT name FROM pg_settings WHERE name LIKE 'pgqueue.%' ORDER BY name COLLATE "C"$$,
+SELECT results_eq($$SELECT name FROM pg_settings WHERE name ~ '^(pgqueue|pg_background_queue)\.' ORDER BY name COLLATE "C"$$,
     $$SELECT setting FROM setting_rule ORDER BY setting COLLATE "C"$$, 'and each setting');
-SELECT is_empty($$SELECT routine FROM routine_rule WHERE to_regproc('pgqueue.' || routine) IS NULL UNION SELECT view FROM view_rule WHERE to_regclass('pgqueue.' || view) IS NULL$$, 'nothing stands there that is gone');
+SELECT is_empty($$SELECT routine FROM routine_rule WHERE routine NOT IN (SELECT p.proname FROM pg_proc p
+        JOIN ours o ON o.classid = 'pg_proc'::regclass AND o.objid = p.oid WHERE p.pronamespace <> 'pgqueue_internal'::regnamespace)
+    UNION SELECT view FROM view_rule WHERE view NOT IN (SELECT c.relname FROM pg_class c
+        JOIN ours o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid WHERE c.relnamespace <> 'pgqueue_internal'::regnamespace)$$, 'nothing stands there that is gone');
 
 -- Who is no pgqueue_user gets nothing at all.
 SELECT is(pg_temp.answer('esc_outsider', r.statement), '-', 'outsider: ' || r.statement)
@@ -183,7 +212,9 @@ SELECT * FROM finish();
 SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace) FROM pgqueue.queue
     WHERE namespace IN ('esc', 'esc2') \g /dev/null
 DELETE FROM pgqueue.handler WHERE namespace = 'esc';
-SELECT pgqueue.delete_namespace(n, force => true) FROM unnest('{esc,esc2}'::text[]) n \g /dev/null
+DROP TABLE public.esc_former;
+DROP EXTENSION pg_background_queue;
+SELECT pgqueue.delete_namespace(n, force => true) FROM unnest('{esc,esc2,pg_background_queue}'::text[]) n \g /dev/null
 DROP SCHEMA esc_evil CASCADE;
 SELECT format('DROP OWNED BY %I', rolname), format('DROP ROLE %I', rolname) FROM pg_roles
     WHERE rolname LIKE 'esc\_%' \gexec

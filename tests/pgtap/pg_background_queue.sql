@@ -129,6 +129,33 @@ SELECT unalike(regexp_replace(pg_temp.plan_of('SELECT * FROM pg_background_tasks
 SELECT alike(pg_temp.plan_of('SELECT * FROM pg_background_tasks WHERE id = 5'), '%segment_0_pkey%archive_pkey%', 'A04: one task by indexes');
 RESET enable_seqscan;
 
+-- E11: the same with 2,000 tasks that ended a moment ago and 3,000 in the archive. What a plan may do is bounded: rows that a step hands on, blocks that are looked at.
+SELECT count(pg_background_queue_enqueue('SELECT 1', 'ended')) FROM generate_series(1, 2000) \g /dev/null
+UPDATE pg_background_tasks SET state = 'failed', errors = 'not wanted' WHERE topic = 'ended';
+INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, command, headers, priority, role_id, attempt, retries, created_at, started_at, finished_at, error, uncounted)
+SELECT nextval('pgqueue_internal.task_id'), n.id, n.name, 'default', CASE WHEN g % 150 = 0 THEN 'failed' ELSE 'released' END, 'SELECT ' || g, '{"topic": "history"}', 100, pgqueue_internal.note_role(current_user::regrole), 1, 0,
+    now(), now(), now() - g * interval '1 minute', CASE WHEN g % 150 = 0 THEN 'went wrong' END, 0
+FROM pgqueue_internal.namespace n, generate_series(1, 3000) g WHERE n.name = 'pg_background_queue';
+ANALYZE pgqueue_internal.archive;
+CREATE FUNCTION pg_temp.work_of(query text, OUT most_rows integer, OUT blocks integer) LANGUAGE plpgsql AS $$
+DECLARE
+    plan jsonb;
+BEGIN
+    EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, TIMING off, FORMAT JSON) ' || query INTO plan;
+    most_rows := (SELECT max(node.rows::numeric) FROM jsonb_path_query(plan, '$.**."Actual Rows"') node (rows));
+    blocks := (plan #>> '{0,Plan,Shared Hit Blocks}')::integer + (plan #>> '{0,Plan,Shared Read Blocks}')::integer;
+END
+$$;
+SELECT ok(w.most_rows < 50, format('E11: %s reads what answers and no more: %s rows', query, w.most_rows))
+FROM (VALUES ('SELECT * FROM pg_background_tasks WHERE state = ''pending'''), ('SELECT count(*) FROM pg_background_tasks WHERE state = ''pending'''),
+    ('SELECT * FROM pg_background_tasks WHERE state IN (''running'', ''retrying'')'), ('SELECT * FROM pg_background_tasks WHERE state = ''pending'' ORDER BY priority, joined_at LIMIT 10')) q (query), pg_temp.work_of(q.query) w;
+SELECT ok(w.blocks < 1000, format('E11: %s looks at %s blocks', query, w.blocks))
+FROM (VALUES ('SELECT * FROM pg_background_tasks WHERE state = ''pending'''), ('SELECT id, sql_statement, errors, closed_at FROM pg_background_tasks WHERE state = ''failed'' ORDER BY closed_at DESC LIMIT 10'),
+    ('SELECT * FROM pg_background_tasks WHERE state = ''failed'' ORDER BY id DESC LIMIT 10')) q (query), pg_temp.work_of(q.query) w;
+SELECT is((SELECT array_agg(DISTINCT errors) FROM (SELECT errors FROM pg_background_tasks WHERE state = 'failed' AND topic = 'ended' ORDER BY closed_at DESC LIMIT 10) f), '{"not wanted"}', 'E11: with their messages');
+SELECT is((SELECT count(*) FROM pg_background_tasks WHERE errors = 'not wanted' AND topic = 'ended'), 2000::bigint, 'E11: which a condition can ask for');
+SELECT is((SELECT array_agg(topic || ' ' || n ORDER BY topic) FROM (SELECT topic, count(*) AS n FROM pg_background_tasks WHERE state = 'failed' AND topic IN ('ended', 'history') GROUP BY topic) f), '{"ended 2000","history 20"}', 'E11: live and archived failures are all there');
+
 -- An hour that the local clock shows twice: the default of joined_at is now, not the second time of it.
 SELECT set_config('TimeZone', format('AAA0BBB-1,0/0,%s/%s', extract(doy FROM utc) - 1, to_char(utc - date_trunc('day', utc) + interval '90 minutes', 'HH24:MI')), true)
 FROM (SELECT now() AT TIME ZONE 'UTC') t (utc) \g /dev/null

@@ -157,6 +157,11 @@ INSERT INTO tap_dba.t VALUES (1);
 SELECT is(tap_dba.run('SELECT 1'), 'released', 'R1: run_task while the caller has deferred something');
 COMMIT;
 SELECT is((SELECT string_agg(who, ' ') FROM tap_dba.fired), 'postgres', 'R1: that runs as the caller');
+BEGIN;
+SELECT is(tap_dba.run('SET CONSTRAINTS ALL DEFERRED'), 'released', 'R1: SET CONSTRAINTS in the task');
+INSERT INTO tap_dba.t VALUES (2);
+SELECT is((SELECT count(*) FROM tap_dba.fired), 2::bigint, 'R1: defers nothing of the caller');
+COMMIT;
 
 -- A session that has become the role can go back, and so could the task.
 SELECT tap_dba.task('INSERT INTO tap_a.t VALUES (3)') AS inserts, tap_dba.task('RESET ROLE') AS resets, tap_dba.task('RESET SESSION AUTHORIZATION') AS leaves \gset

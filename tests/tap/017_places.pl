@@ -102,7 +102,7 @@ is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'nothin
 # Who sees it.
 sql(q{CREATE ROLE seer LOGIN; CREATE ROLE reader LOGIN; CREATE ROLE monitor LOGIN; GRANT pgqueue_user TO seer, reader, monitor; GRANT pg_monitor TO monitor;
     SELECT pgqueue.create_namespace('his'); SELECT pgqueue.grant_namespace('his', 'manage', 'seer'), pgqueue.grant_namespace('his', 'read', 'reader')});
-my %sees = (seer => '4 his', reader => '0 ', monitor => '12 default, his, pgqueue');
+my %sees = (seer => '5 his', reader => '0 ', monitor => '15 default, his, pgqueue');
 is(sql(qq{SET ROLE $_; SELECT count(*) FILTER (WHERE namespace IS NOT NULL) || ' ' || coalesce(string_agg(DISTINCT namespace, ', ' ORDER BY namespace), '') FROM pgqueue.memory}),
     $sees{$_}, "view memory: $_ sees what is for them") for sort keys %sees;
 

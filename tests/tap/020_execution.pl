@@ -202,5 +202,17 @@ $id = task($all_types);
 is(finish($id), 'released', 'a row of many types');
 is(sql("SELECT t.result->'first' = to_jsonb(x) FROM pgqueue.task t, ($all_types) x WHERE t.id = $id"), 't', 'is what to_jsonb makes of it');
 
+# What runs of a queue that is purged or deleted by force is cancelled, and nothing of it is kept.
+for my $end (q{purge_queue('going', force => true)}, q{delete_queue('going', force => true)})
+{
+    sql(q{SELECT FROM pgqueue.create_queue('going')}) if $end =~ /purge/;
+    task('CREATE TABLE kept (); SELECT pg_sleep(600)', undef, 'going');
+    my $sleeping = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND backend_type = 'pgqueue worker' AND state = 'active'};
+    ok(wait_for($node, 'work', $sleeping, '1', 20), "a command runs before $end");
+    sql("SELECT FROM pgqueue.$end");
+    ok(wait_for($node, 'work', $sleeping, '0', 20), 'and is cancelled');
+    is(sql(q{SELECT to_regclass('kept') IS NULL}), 't', 'without a trace');
+}
+
 $node->stop;
 done_testing();

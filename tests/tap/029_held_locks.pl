@@ -215,6 +215,15 @@ ok(wait_for($node, 'postgres', qq{SELECT pid = $pid AND message LIKE '%Exclusive
     'T1: health names who has the lock on a table');
 $holder->query('ROLLBACK');
 is(scheduler(), $before, 'T1: by the same scheduler');
+
+# A scheduler that has to read the tasks and finds a table locked tries again after a pause, however often it is woken meanwhile.
+$holder->query('BEGIN; ' . lock_all('ACCESS EXCLUSIVE', 'dependency'));
+sql('SELECT pgqueue.adopt()');
+ok(wait_until(sub { slurp_file($node->logfile) =~ /could not read its tasks/ }, 20), 'T1: the scheduler cannot read the tasks');
+for (my $end = time() + 8; time() < $end;) { $app->query('SELECT pg_reload_conf()') }
+is(scheduler(), $before, 'T1: signals do not end it');
+$holder->query('ROLLBACK');
+ok(wait_until(sub { $app->query("SELECT pgqueue.release_task(id, receipt) FROM pgqueue.next_task('w', 'out', namespace => 'other')") eq 'released' }, 10), 'T1: and then it has all of them');
 $_->close for $probe, $holder, $app;
 my @lines = slurp_file($node->logfile) =~ /pgqueue \w+ could not /g;
 diag(scalar(@lines) . " lines in the log, $phases phases");

@@ -66,6 +66,25 @@ my $before = $old->safe_psql('source', $all);
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 $old->command_ok([ 'pg_dump', '--file' => $dump, $old->connstr('source') ], 'pg_dump');
 
+# E10: by the owner of the database. To own it is no right to read what others have put into it: with pg_read_all_data he dumps all, without it all but the tasks.
+$old->safe_psql('postgres', 'CREATE ROLE keeper LOGIN; ALTER DATABASE source OWNER TO keeper');
+my @by_keeper = ('pg_dump', '--username' => 'keeper');
+$old->command_fails_like([ @by_keeper, $old->connstr('source') ], qr/permission denied for schema pgqueue_internal/, 'E10: pg_dump by the owner of the database is refused');
+my $without = PostgreSQL::Test::Utils::tempdir() . '/without.sql';
+$old->command_ok([ @by_keeper, '--exclude-schema' => 'pgqueue_internal', '--file' => $without, $old->connstr('source') ], 'E10: but for the tables of pgqueue');
+$old->safe_psql('postgres', 'GRANT pg_read_all_data TO keeper');
+my $kept = PostgreSQL::Test::Utils::tempdir() . '/kept.sql';
+$old->command_ok([ @by_keeper, '--file' => $kept, $old->connstr('source') ], 'E10: with pg_read_all_data he may');
+sub content { my ($file) = @_; return join '', grep { !/^\\(un)?restrict / } split /^/, slurp_file($file); }
+# What nobody needs any more may go between two dumps.
+my $later = PostgreSQL::Test::Utils::tempdir() . '/later.sql';
+$old->command_ok([ 'pg_dump', '--file' => $later, $old->connstr('source') ], 'pg_dump, once more');
+ok((grep { content($kept) eq content($_) } $dump, $later), 'E10: his dump is that of a superuser');
+like(content($dump), qr/COPY pgqueue_internal\.segment_0 .*setval\('pgqueue_internal\.task_id'/s, 'E10: with tasks and sequences');
+$old->safe_psql('postgres', 'CREATE DATABASE empty');
+$old->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $old->connstr('empty'), '-f', $without ], 'E10: what he dumps without it can be restored');
+is($old->safe_psql('empty', q{SELECT count(*) || ' ' || (SELECT count(*) FROM pgqueue.health WHERE problem = 'not_adopted') FROM pgqueue.task}), '0 1', 'E10: a pgqueue without tasks, held as any copy is');
+
 # Into a new database of the same cluster.
 $old->safe_psql('postgres', 'CREATE DATABASE copy');
 $old->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $old->connstr('copy'), '-f', $dump ], 'restore beside the source');

@@ -248,10 +248,10 @@ wait_sql("SELECT min(dies_at) < now() - interval '0.2 s' FROM pgqueue.task WHERE
 is(sql("SELECT string_agg(status, ' ' ORDER BY id) FROM pgqueue.task WHERE id IN ($due, $good)"), 'failed released', 'C22: finished tasks never expire');
 
 # A pause that ends by itself.
-sql("SELECT pgqueue.pause_queue('due', reason => 'lunch', until => now() + interval '2 seconds')");
-$due = sql("SELECT pgqueue.create_task('due', command => 'SELECT 1')");
-is(sql("SELECT paused, paused_reason, paused_until IS NOT NULL FROM pgqueue.queue WHERE queue = 'due'"), 't|lunch|t', 'a queue is paused for a time');
-my $until = sql("SELECT paused_until FROM pgqueue.queue WHERE queue = 'due'");
+(my $state, my $until, $due) = split /\n/, sql(q{SELECT pgqueue.pause_queue('due', reason => 'lunch', until => now() + interval '2 seconds') \g /dev/null
+    SELECT paused, paused_reason FROM pgqueue.queue WHERE queue = 'due'; SELECT paused_until FROM pgqueue.queue WHERE queue = 'due';
+    SELECT pgqueue.create_task('due', command => 'SELECT 1')});
+is($state, 't|lunch', 'a queue is paused for a time');
 ok(wait_sql("SELECT status FROM pgqueue.task WHERE id = $due", 'released', 10), 'it resumes by itself');
 is(sql("SELECT started_at BETWEEN '$until' AND '$until'::timestamptz + interval '0.5 s' FROM pgqueue.task WHERE id = $due"), 't', 'at its time');
 is(sql("SELECT paused, paused_until IS NULL FROM pgqueue.queue WHERE queue = 'due'"), 'f|t', 'and says so');

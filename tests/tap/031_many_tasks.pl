@@ -33,7 +33,7 @@ sql(q{SELECT pgqueue.create_queue('small'); SELECT pgqueue.create_task('small', 
 ok(wait_for($node, 'postgres', q{SELECT status FROM pgqueue.task WHERE queue = 'small'}, 'released', 20), 'a task of another queue runs');
 
 sql(q{SELECT pgqueue.resume_queue('big')});
-ok(wait_for($node, 'postgres', q{SELECT sum(count) FROM pgqueue.queue_status WHERE status IN ('new', 'retry', 'retained')}, '0', 90), 'A30: all of them have run');
+ok(wait_for($node, 'postgres', q{SELECT sum(count) FROM pgqueue.queue_status WHERE status IN ('new', 'retry', 'retained')}, '0', 240), 'A30: all of them have run');
 is(sql(q{SELECT queue, status, count(*), max(attempt) FROM pgqueue.task GROUP BY 1, 2 ORDER BY 1}), "big|released|$n|1\nlater|released|30000|1\nsmall|released|1|1",
     'A30: each exactly once');
 is(sql(q{SELECT count(*) FROM (SELECT started_at < lag(started_at) OVER (ORDER BY id) AS wrong FROM pgqueue.task WHERE queue = 'big') t WHERE wrong}), '0',

@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use PgQueue;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('cleaning', clock => 1, conf => "log_statement = none\nlog_min_messages = log\nmax_wal_size = 4GB");
@@ -105,6 +106,37 @@ for my $end ('commit', 'termination')
     $cleaner->query('SELECT 0');
     is(sql("SELECT string_agg(concat_ws(' ', payload, status, attempt, worker), ', ' ORDER BY id) FROM pgqueue.task WHERE queue = '$end'"), '1 released 1 w, 2 retained 1 w2, 3 retained 1 w2', 'each once');
     sql("SELECT FROM pgqueue.delete_queue('$end', force => true)");
+}
+# Large values are stored elsewhere, and go with their task: one by one, into the archive, at its end, with the ends of its attempts.
+my $large = "(SELECT to_jsonb(string_agg(md5(random()::text), '')) FROM generate_series(1, 500) g WHERE i > 0)";
+sql(q{SELECT pgqueue.create_queue('drop', ttl => '0', retention => '1 ms'), pgqueue.create_queue('keep', ttl => '0', retention => '1 ms', on_finish => 'archive'),
+    pgqueue.create_queue('gone', ttl => '0', executor => 'server', on_finish => 'delete'), pgqueue.create_queue('stay', ttl => '0')});
+sql(qq{SELECT count(pgqueue.create_task(q, $large)) FROM generate_series(1, 20) i, unnest('{drop,keep,stay}'::text[]) q});
+sql(qq{SELECT count(pgqueue.release_task(t.id, t.receipt, $large)) FROM pgqueue.next_tasks('w', '{drop,keep}', 100) WITH ORDINALITY AS t(id, receipt, attempt, namespace, queue, type, payload, headers, priority, group_key, created_at, dies_at, lease_until, i)});
+sql(qq{SELECT count(pgqueue.create_task('gone', command => 'SELECT 1', headers => $large)) FROM generate_series(1, 20) i});
+sql(q{SELECT pgqueue_internal.clean(1000000000, now() + interval '1 min')});
+is(sql(q{SELECT queue, count(*) FROM pgqueue.task WHERE queue IN ('drop', 'keep', 'stay') GROUP BY 1}), 'stay|20', 'tasks with large values are removed one by one');
+is(sql(q{SELECT count(*), count(payload), count(result) FROM pgqueue_internal.archive WHERE queue = 'keep'}), '20|20|20', 'and archived');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'gone'}, '0', 20), 'and deleted at their end');
+unlike(slurp_file($node->logfile), qr/without an active snapshot/, 'each under a snapshot');
+sql("SELECT FROM pgqueue.delete_queue('$_', force => true)") for qw(drop keep gone stay);
+
+# One that has a task in its hands and cannot move it: who found it so has skipped it.
+{
+    sql(q{SELECT FROM pgqueue.create_queue('taken', ttl => '0')});
+    sql(q{SELECT count(*) FROM pgqueue.create_tasks('taken', ARRAY['1', '2']::jsonb[])});
+    my ($holder, $cleaner) = map { session($node) } 1 .. 2;
+    hold_point($holder, 'housekeeper-taking');
+    $cleaner->send(q{SELECT pgqueue_internal.clean(1, now())});
+    my $pid = pid_at($node, 'postgres', 'housekeeper-taking', 20);
+    my $given = sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{taken}', 10)});
+    is($given, '1', 'the collector has one of two tasks in its hands');
+    terminate($node, $pid);
+    $holder->close;
+    ok(wait_until(sub { $given += sql(q{SELECT count(*) FROM pgqueue.next_tasks('w2', '{taken}', 10)}); return $given == 2; }, 10), 'it is given when the collector is terminated in the middle');
+    $cleaner->query('SELECT 0');
+    is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'and was never forgotten');
+    sql(q{SELECT FROM pgqueue.delete_queue('taken', force => true)});
 }
 counters_right($node, 'postgres', 'at the end');
 # A queue that deletes what is done leaves nothing to count: its segments are emptied all the same.

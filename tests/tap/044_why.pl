@@ -22,8 +22,12 @@ my ($one, $two, $three) = split /\n/, sql(q{SELECT pgqueue.create_task('s', comm
 my $pid = wait_until(sub { sql("SELECT pid FROM pgqueue.task WHERE id = $one AND status = 'retained'") });
 soon(why($one, 'status, reason, ready_at, ahead, message'), "retained|running|Process $pid of the server runs it since " . sql("SELECT started_at FROM pgqueue.task WHERE id = $one") . '.', 'running: which process');
 soon(why($three, 'reason, ahead, message'), 'no_worker_slot|0|All 2 workers of the cluster are busy.', 'no_worker_slot');
+is(sql(why($three, 'hint')), 'ALTER SYSTEM SET pgqueue.max_workers = 4; SELECT pg_reload_conf();', 'E5: the hint is a statement');
 set('pgqueue.max_workers_per_role = 2');
 soon(why($three, 'reason, ahead, message'), qq{role_limit|0|All 2 workers of role "$me" are busy, pgqueue.max_workers_per_role is 2.}, 'role_limit');
+is(sql(why($three, 'hint')), 'ALTER SYSTEM SET pgqueue.max_workers_per_role = 4; SELECT pg_reload_conf();', 'E5: the hint is a statement');
+is(sql(q{SELECT hint FROM pgqueue.health WHERE problem = 'limit'}), 'ALTER SYSTEM SET pgqueue.max_workers_per_role = 4; SELECT pg_reload_conf();', 'E5: health gives the same');
+is(sql(qq{SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $three) FROM pgqueue.health WHERE problem = 'limit'}), 't', 'E5: since when the task waits');
 set('pgqueue.max_workers_per_role = 0');
 sql(q{CREATE ROLE stranger LOGIN; GRANT pgqueue_user TO stranger; SELECT pgqueue.grant_namespace('default', 'use', 'stranger'); REVOKE CONNECT ON DATABASE postgres FROM PUBLIC});
 my $theirs = sql(q{SET ROLE stranger; SELECT pgqueue.create_task('s', command => 'SELECT 1')});
@@ -33,6 +37,7 @@ soon(why($theirs, 'reason, message, hint'), 'no_worker_slot|Role "stranger" may 
     'E5: no_worker_slot: a role that may not connect');
 soon(q{SELECT message, hint FROM pgqueue.health WHERE message LIKE '%may not connect%'}, '1 ready task waits: role "stranger" may not connect to this database|GRANT CONNECT ON DATABASE postgres TO stranger;',
     'E5: health says the same');
+is(sql(qq{SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $theirs) FROM pgqueue.health WHERE message LIKE '%may not connect%'}), 't', 'E5: since when the task waits');
 sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 soon(why($theirs), 'finished', 'and now it may');
 sql("SELECT pgqueue.cancel_task(id) FROM unnest(ARRAY[$one, $two, $three]) id");
@@ -69,6 +74,8 @@ set('pgqueue.enabled = off');
 soon(why($c), 'disabled; delayed', 'disabled');
 set("pgqueue.enabled = on\npgqueue.databases = 'other'");
 soon(why($c, 'reason, message'), 'disabled|pgqueue.databases leaves this database out.; delayed|' . 'It is not due before ' . sql("SELECT delayed_at FROM pgqueue.task WHERE id = $c") . '.', 'not among the databases');
+is(sql(qq{SELECT string_agg(DISTINCT hint, '; ') FROM (SELECT hint FROM pgqueue.health WHERE problem = 'disabled' UNION ALL SELECT hint FROM pgqueue.why($c) WHERE reason = 'disabled') h}),
+    q{ALTER SYSTEM SET pgqueue.databases = 'other, postgres'; SELECT pg_reload_conf();}, 'E5: the hint is a statement');
 set("pgqueue.databases = ''\npgqueue.max_workers = 0");
 soon(why($c), 'disabled; delayed', 'no workers at all');
 set('pgqueue.max_workers = 2');

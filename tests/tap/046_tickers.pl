@@ -15,7 +15,10 @@ sub fired { my ($ticker) = @_; return sql("SELECT count(*) FROM pgqueue.ticker_r
 sub wait_fired
 {
     my ($ticker, $least, $name) = @_;
-    return ok(wait_for($node, 'postgres', "SELECT count(*) >= $least FROM pgqueue.ticker_run WHERE ticker = '$ticker' AND outcome = 'fired'", 't', 60), $name);
+    my $fired = ok(wait_for($node, 'postgres', "SELECT count(*) >= $least FROM pgqueue.ticker_run WHERE ticker = '$ticker' AND outcome = 'fired'", 't', 60), $name);
+    diag(sql("SELECT clock_timestamp(), t FROM pgqueue.ticker t WHERE ticker = '$ticker'; SELECT r FROM pgqueue.ticker_run r WHERE ticker = '$ticker' ORDER BY slot DESC LIMIT 3;
+        SELECT h FROM pgqueue.health h; SELECT pid, backend_type, state, wait_event FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%'")) unless $fired;
+    return $fired;
 }
 # What must hold at any time: a slot is in the history once; while no ticker was deleted each firing has its one task, each task its firing.
 sub once

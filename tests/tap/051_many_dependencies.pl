@@ -97,6 +97,19 @@ is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem = 'share_used_up'}), 
 sql(q{SELECT count(pgqueue.cancel_task(id)) FROM pgqueue.task WHERE queue = 'waits' AND status = 'new'});
 becomes('SELECT count(*) FROM pgqueue_internal.dependency', '0', 'T5: edges of tasks that were cancelled go');
 is(sql('BEGIN; ' . sprintf($many, 200) . '; ROLLBACK'), '200', 'T5: and may be made again');
+
+# Dependencies that are written while the rows are read count once.
+$node->append_conf('postgresql.conf', 'pgqueue.enabled = off');
+$node->restart;
+my $holder = session($node);
+hold_point($holder, 'scheduler-rebuild');
+$node->append_conf('postgresql.conf', 'pgqueue.enabled = on');
+$node->reload;
+ok(pid_at($node, 'postgres', 'scheduler-rebuild', 30), 'a rebuild has its snapshot');
+sql(sprintf($many, 2));
+$holder->close;
+becomes(q{SELECT taken FROM pgqueue_internal.places() WHERE kind = 'edges' AND id = (SELECT id FROM pgqueue_internal.namespace WHERE name = 'default')}, '2000',
+    'I1: 2,000 dependencies made during a rebuild count once');
 check_invariants($node, 'postgres', 'T5');
 $node->stop;
 done_testing();

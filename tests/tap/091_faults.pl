@@ -53,16 +53,19 @@ sub call
     return $came;
 }
 
-sub at_rest { my ($what) = @_; $session->close if $session; undef $session; return check_invariants($node, $db, $what, 30); }
+sub end_session { $session->close if $session; undef $session; return; }
+sub at_rest { my ($what) = @_; end_session(); return check_invariants($node, $db, $what, 30); }
 
 sub crashed { return slurp_file($node->logfile) =~ /PANIC|terminated by signal|TRAP:|could not find block|pfree called/; }
 
 my $calls = fault_calls();
 THEME: for my $theme (sort keys %$calls)
 {
+    my $before = $points;
     for my $kind (qw(error cancel terminate))
     {
-        my ($before, $began) = ($points, time());
+        my ($first, $began) = ($points, time());
+        end_session();
         for my $call (@{ $calls->{$theme} })
         {
             next unless wanted($theme, $call->[0]);
@@ -72,10 +75,10 @@ THEME: for my $theme (sort keys %$calls)
                 last THEME unless Test::More->builder->is_passing;
             }
         }
-        next if $points == $before;
-        note(sprintf('%s, %s: %d calls, %.1f s', $theme, $kind, $points - $before, time() - $began));
-        at_rest("$theme, $kind") or last THEME;
+        note(sprintf('%s, %s: %d calls, %.1f s', $theme, $kind, $points - $first, time() - $began)) if $points > $first;
     }
+    next if $points == $before;
+    at_rest($theme) or last THEME;
 }
 cmp_ok($met, '>', 0, 'there were faults') unless %only && !$points;
 
@@ -87,6 +90,7 @@ for my $process (qw(worker scheduler housekeeper launcher))
     for my $kind (qw(error cancel terminate))
     {
         my ($n, $faults, $began) = (1 + int(rand($step)), 0, time());
+        end_session();
         for (;; $n += $step)
         {
             say_to("SELECT fault('$process', '$kind', $n)");
@@ -103,8 +107,8 @@ for my $process (qw(worker scheduler housekeeper launcher))
             at_rest("$process, $kind at point $n") if %only;
         }
         note(sprintf('%s, %s: %d faults, up to point %d, %.1f s', $process, $kind, $faults, $n, time() - $began));
-        at_rest("$process, $kind, up to point $n") or last;
     }
+    at_rest($process) or last;
 }
 ok(!crashed(), 'the server has not crashed');
 diag("PGQUEUE_FAULTS_SEED=$seed PGQUEUE_FAULTS_STEP=$step") unless Test::More->builder->is_passing;

@@ -30,11 +30,11 @@ local $ENV{UBSAN_OPTIONS} = 'halt_on_error=1:abort_on_error=1:print_stacktrace=1
 my $node = new_node('fuzz', extension => 0, conf => join("\n", 'log_statement = none', 'log_min_messages = warning', 'log_min_error_statement = panic',
     "log_line_prefix = '%m [%p] %b %e '", 'max_connections = 40',
     'max_prepared_transactions = 4', 'deadlock_timeout = 100ms', 'pgqueue.segment_size = 1MB',
-        'pgqueue.max_workers = 6', 'pgqueue.log_tasks = none', 'pgqueue.max_crashes = 3'));
+        'pgqueue.max_workers = 6', 'pgqueue.log_tasks = none', q(pg_background_queue.topic_config = '{"red": {"priority": 5, "max_parallel_running_tasks_count": 2}}'), 'pgqueue.max_crashes = 3'));
 my $db = 'fuzz';
 sub sql { return $node->safe_psql($db, @_); }
 $node->safe_psql('postgres', "CREATE DATABASE $db");
-sql('CREATE EXTENSION pgqueue');
+sql('CREATE EXTENSION pgqueue; CREATE SCHEMA drop_in; CREATE EXTENSION pg_background_queue SCHEMA drop_in');
 sql(fuzz_setup());
 my $surface = read_surface(\&sql);
 cmp_ok(scalar(keys %{ $surface->{routines} }), '>', 50, 'every function and procedure is called');
@@ -158,7 +158,8 @@ for my $n (1 .. $rounds)
     round($n, $seconds / $rounds);
     last unless Test::More->builder->is_passing;
     sql(q{
-        SELECT pgqueue.delete_namespace(namespace, force => true) FROM pgqueue.namespace WHERE namespace NOT IN ('default', 'pgqueue');
+        SELECT pgqueue.delete_namespace(namespace, force => true) FROM pgqueue.namespace WHERE namespace NOT IN ('default', 'pgqueue', 'pg_background_queue');
+        SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace) FROM pgqueue.queue WHERE namespace = 'pg_background_queue';
         DELETE FROM pgqueue.task_archive;
         TRUNCATE fuzz.scratch, fuzz.deferred;
         INSERT INTO fuzz.deferred VALUES (2)});

@@ -96,14 +96,16 @@ void move_to_lane(const dispatch::DueEntry &e) {
 
 }  // namespace
 
+// In a turn so many tasks at most, and so many whose row has to be looked at: what else there is to do waits no longer than that.
 pg::Deadline move_due(const pg::Moment &now) {
-    constexpr int most_failures = 8;
+    constexpr int most_failures = 8, most_tasks = 16384, most_rows = 1024;
     dispatch::DueEntry batch[due_batch];
-    int n, failures = 0;
+    int n, failures = 0, all_tasks = 0, all_rows = 0;
     auto again = [&](int i) {
         if (!dispatch::put_off(self.db, dispatch::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
     };
-    while ((n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
+    while (all_tasks < most_tasks && all_rows < most_rows && (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
+        all_tasks += n;
         int rows = 0;  // that have to be looked at
         for (int i = 0; i < n; i++) {
             if (dispatch::is_grouped(batch[i]) || is_over(batch[i], now.wall))
@@ -111,6 +113,7 @@ pg::Deadline move_due(const pg::Moment &now) {
             else
                 move_to_lane(batch[i]);
         }
+        all_rows += rows;
         // After so many failures the others are left for later: what needs no row goes on.
         for (int i = 0; failures >= most_failures && i < rows; i++) again(i);
         if (failures >= most_failures) continue;
@@ -148,11 +151,12 @@ void end_expired(const pg::Moment &now) {
 bool owes_expiry() { return expired.n > 0; }
 
 pg::Deadline expire(const pg::Moment &now) {
-    for (bool more = true; more && expired.again.passed(now) && (expired.n > 0 || dispatch::next_expiry(self.db) <= now.wall);) {
+    if (expired.again.passed(now) && (expired.n > 0 || dispatch::next_expiry(self.db) <= now.wall)) {
         if (int room = expire_batch - expired.n; room > 0) expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
-        more = expired.n >= expire_batch / 2;
+        bool more = expired.n >= expire_batch / 2;
         end_expired(now);
-        more = more && expired.n == 0;
+        // The others in the next turn.
+        if (more && expired.n == 0) return now.in(0);
     }
     if (expired.n > 0) return expired.again;
     pg::Deadline next = now.until(dispatch::next_expiry(self.db));

@@ -16,7 +16,7 @@ namespace {
 
 using dispatch::map;
 
-constexpr int most = 4096, at_once = 256;
+constexpr int most = 2048, at_once = 256;
 // How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some time.
 constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
 constinit int64 patience = look_again;
@@ -65,12 +65,17 @@ pg::Deadline end_leases(const pg::Moment &now) {
     // What lets so many fail is no matter of one of them: the others are for later.
     constexpr int most_failures = 16;
     int failures = 0;
-    for (SlotNo from = 0; from >= 0 && failures < most_failures;) {
+    // When these are gone, the others in the next turn: what else there is to do waits no longer than for these.
+    int taken = 0;
+    SlotNo from = 0;
+    while (from >= 0 && failures < most_failures && (taken < most || !all)) {
         auto n = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
+        taken += static_cast<int>(n);
         qsort(ended, n, sizeof(dispatch::Lease), by_end);
         for (std::size_t i = 0; i < n && failures < most_failures; i += at_once)
             all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
     }
+    if (from >= 0 && all) dispatch::note_lease_end(self.db, now.monotonic);
     // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
     if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);
     patience = all ? look_again : Min(patience * 2, look_again_late);

@@ -172,7 +172,7 @@ void publish_counts() {
 }
 
 void clear_memory() {
-    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::give_chain(pg_atomic_exchange_u32(&map.namespaces[ns].inbox, 0)); });
+    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::forget_handed_over(ns); });
     dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);
@@ -195,8 +195,8 @@ void scan_rows() {
     scan.snapshot = RegisterSnapshot(GetLatestSnapshot());
     remember_snapshot(scan.snapshot);
     load_configuration();
-    count_edges();
     PGQUEUE_TESTPOINT("scheduler-rebuild");
+    count_edges();
     store::scan(scan.snapshot, on_row, between_pages, nullptr);
     UnregisterSnapshot(scan.snapshot);
 }
@@ -252,17 +252,25 @@ bool read_again() {
     return true;
 }
 
+// Lets a time pass, as long as the database wants a scheduler. Those who call it meanwhile do not shorten that: there may be thousands in a second.
+void rest(long ms) {
+    pg::Deadline end = pg::this_moment().in(int64{ms} * 1000);
+    while (should_stay() && !end.passed(pg::this_moment())) {
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pg::ms_until(end), pg::wait_event("PgqueueScheduler"));
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
 }  // namespace
 
-// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do.
+// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do. After about a minute another scheduler tries.
 void rebuild() {
     constexpr int most_attempts = 60;
     charge_executed();
     for (int attempts = 1; !read_again(); attempts++) {
         if (attempts == most_attempts || !should_stay()) give_up("read the tasks of its database");
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(20L << Min(attempts, 10), 1000L), pg::wait_event("PgqueueScheduler"));
-        ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
+        rest(Min(20L << Min(attempts, 10), 1000L));
     }
 }
 

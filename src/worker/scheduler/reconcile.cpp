@@ -164,9 +164,11 @@ bool collect() {
     return ok;
 }
 
-void say_repaired(int n) {
+// last: the task of the last of them, 0 none.
+void say_repaired(int n, int64 last) {
     ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", n),
-            errdetail("There should be none: see view pgqueue.memory, kind repaired."));
+            last == 0 ? errdetail("There should be none: see view pgqueue.memory, kind repaired.")
+                      : errdetail("There should be none: see view pgqueue.memory, kind repaired. The last one is of task " INT64_FORMAT ".", last));
 }
 
 // Tasks that a session had popped, and that it did not put back at its end.
@@ -175,7 +177,7 @@ void return_left() {
     if (left == 0) return;
     dispatch::return_unheld();
     for (int i = 0; i < left; i++) dispatch::note_repair(self.db, Repaired::Lease);
-    say_repaired(left);
+    say_repaired(left, 0);
     look.unfinished = true;
 }
 
@@ -272,16 +274,21 @@ int repair_places() {
 // Looks a second time at all that was suspected.
 void confirm() {
     int repaired = 0;
+    int64 last = 0;
     bool collected = false;
-    bool ok = transact("put right what was forgotten", [&repaired, &collected] {
+    bool ok = transact("put right what was forgotten", [&repaired, &last, &collected] {
         pg::MemoryScope scope(look.memory);
         collected = collect();
         if (!collected) return;
-        for (int i = 0; i < look.n_suspects; i++) repaired += repair(look.suspects[i]) ? 1 : 0;
+        for (int i = 0; i < look.n_suspects; i++) {
+            if (!repair(look.suspects[i])) continue;
+            repaired++;
+            last = look.suspects[i].ref.id;
+        }
         repaired += repair_places();
     });
     look.unfinished = look.unfinished || !ok || !collected;
-    if (ok && repaired > 0) say_repaired(repaired);
+    if (ok && repaired > 0) say_repaired(repaired, last);
 }
 
 // One step; returns when to go on.

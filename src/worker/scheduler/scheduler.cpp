@@ -117,7 +117,7 @@ bool should_stay() {
 void give_up(const char *what) {
     // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
     if (!should_stay() || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
-    ereport(FATAL, errcode(ERRCODE_INTERNAL_ERROR), errmsg("pgqueue scheduler could not %s", what));
+    ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue scheduler could not %s", what));
 }
 
 namespace {
@@ -178,7 +178,7 @@ bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
 // New work, or any other call, since the turn began.
 bool is_called() {
     bool work = MyLatch->is_set;
-    dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || pg_atomic_read_u32(&dispatch::map.namespaces[ns].inbox) != 0; });
+    dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || dispatch::has_handed_over(ns); });
     return work;
 }
 
@@ -198,21 +198,37 @@ void park(pg::Deadline next) {
     pg_memory_barrier();
 }
 
-// Reads again what found no memory. That takes a quarter of the time at most: when the reason lasts, a full disk for instance, all of it is lost again.
+// Reads again what found no memory. That takes a quarter of the time at most. When the reason lasts, a full disk for instance, all of it is lost again:
+// then less and less often, until a quarter of the pool has become free meanwhile.
 pg::Deadline read_lost(const pg::Moment &now) {
-    constexpr int64 least = 100 * 1000;
+    constexpr int64 least = 100 * 1000, most = 60 * int64(USECS_PER_SEC);
     static constinit pg::Deadline again{};
-    if (!again.passed(now)) return again;
+    static constinit int64 pause = least;
+    static constinit uint32 free_then = 0;
+    if (!again.passed(now) && dispatch::free_pages() < free_then + dispatch::low_water()) return again;
     // What somebody has locked cannot be read now: what memory has goes on.
     bool readable = false;
     if (!transact("see whether its tasks can be read", [&readable] { readable = store::is_readable(); }) || !readable) {
         again = now.in(USECS_PER_SEC);
+        free_then = dispatch::free_pages();
         return again;
     }
     rebuild();
     int64 spent = pg::monotonic_now() - now.monotonic;
-    again = now.in(spent + Max(least, 3 * spent));
+    pause = pg_atomic_read_u32(&my_db().lost) != 0 ? Min(pause * 2, most) : least;
+    free_then = dispatch::free_pages();
+    again = now.in(spent + Max(pause, 3 * spent));
     return never;
+}
+
+// Lists that are long, or of many priorities: a part of what there is to do.
+pg::Deadline arrange_lists(const pg::Moment &now) {
+    constexpr int64 patience = 20 * 1000;  // until there is memory
+    int steps = dispatch::take_lists_apart(self.db);
+    steps += dispatch::refill_lists(self.db);
+    if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
+    if (pg_atomic_read_u32(&my_db().taken_apart) == 0) return never;
+    return now.in(steps > 0 ? 0 : patience);
 }
 
 // Everything there is to do now; returns when to look again.
@@ -241,10 +257,9 @@ pg::Deadline turn() {
     next = Min(next, fire_tickers(now));
     next = Min(next, expire(now));
     next = Min(next, end_leases(now));
+    next = Min(next, arrange_lists(now));
     wake_waiters();
     next = Min(next, notify_listeners(now));
-    if (dispatch::wants_refill(self.db)) dispatch::refill_lists(self.db);
-    if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
     bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
     if (room) next = Min(next, read_lost(now));
     next = Min(next, read_groups(now));

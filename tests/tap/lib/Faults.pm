@@ -21,7 +21,7 @@ SELECT pgqueue.create_queue('h', ttl => '0', retention => '0', retries => 30000,
 SELECT pgqueue.create_queue('short', ttl => '30 ms', retention => '1 ms', lease => '20 ms', retries => 1);
 SELECT pgqueue.create_queue('arch', ttl => '0', retention => '1 ms', on_finish => 'archive');
 SELECT pgqueue.create_queue('dead', ttl => '0'), pgqueue.create_queue('dl', ttl => '0', retries => 0, dead_letter => 'dead');
-SELECT pgqueue.create_queue('other'), pgqueue.create_queue('tick', ttl => '0', on_finish => 'delete', retention => '1 ms');
+SELECT pgqueue.create_queue('other'), pgqueue.create_queue('tick', ttl => '0', retries => 30000, retry_delay => '10 ms', max_retry_delay => '10 ms', on_finish => 'delete', retention => '1 ms');
 -- A pass of the housekeeper that failed is tried again at once, as often as it fails.
 UPDATE pgqueue_internal.queue SET retry_delay = '10 ms', max_retry_delay = '10 ms', retries = 30000 WHERE id = 1;
 CREATE FUNCTION work(payload jsonb) RETURNS jsonb LANGUAGE sql AS

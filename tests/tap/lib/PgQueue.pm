@@ -25,7 +25,7 @@ sub new_node
 {
     my ($name, %opts) = @_;
     my $node = PostgreSQL::Test::Cluster->new($name, $opts{install} ? (install_path => $opts{install}) : ());
-    $node->init(allows_streaming => $opts{streaming} ? 1 : 0);
+    init($node, allows_streaming => $opts{streaming} ? 1 : 0);
     $node->append_conf('postgresql.conf', join("\n", configuration(), $opts{conf} // '', ''));
     $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\n") if $opts{preload} // 1;
     with_clock($node) if $opts{clock};
@@ -33,6 +33,21 @@ sub new_node
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION pgqueue') if ($opts{extension} // 1) && ($opts{preload} // 1);
     return $node;
+}
+
+# Copies the data folder that tests/run has made once; to make it takes initdb more than a second. PostgreSQL 17 does so by itself.
+sub init
+{
+    my ($node, @params) = @_;
+    my $template = $ENV{INITDB_TEMPLATE};
+    return $node->init(@params) if !defined $template || $node->pg_version >= 17;
+    my $run = \&PostgreSQL::Test::Utils::system_or_bail;
+    no warnings 'redefine';
+    local *PostgreSQL::Test::Utils::system_or_bail = sub {
+        my ($command, @args) = @_;
+        return "@args[0, 2 .. $#args]" eq '-D -A trust -N' && $command eq 'initdb' ? $run->('cp', '-a', $template, $args[1]) : $run->(@_);
+    };
+    return $node->init(@params);
 }
 
 # The settings of every node. PostgreSQL::Test::Cluster switches restart_after_crash off; recovery is what we test.

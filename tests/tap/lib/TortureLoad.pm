@@ -183,7 +183,7 @@ my %steps = (
     queue_fill  => [ 2,  '', sub { payloads($volatile->(), 20) } ],
     queue_drop  => [ 1,  'manage', sub { "SELECT pgqueue.delete_queue('" . $volatile->() . "', force => " . one_of('true', 'false') . ')' } ],
     queue_purge => [ 1,  'manage', sub { "SELECT pgqueue.purge_queue('" . $volatile->() . "', force => " . one_of('true', 'false') . ')' } ],
-    queue_view  => [ 1,  'manage', sub { my $q = $volatile->(); one_of("UPDATE pgqueue.queue SET description = 'u' WHERE queue = '$q'", "DELETE FROM pgqueue.queue WHERE queue = '$q'", "INSERT INTO pgqueue.queue (queue, ttl) VALUES ('$q', NULL)") } ],
+    queue_view  => [ 1,  'manage', sub { my $q = $volatile->(); one_of("UPDATE pgqueue.queue SET description = 'u' WHERE queue = '$q'", "DELETE FROM pgqueue.queue WHERE queue = '$q'", "INSERT INTO pgqueue.queue (queue, ttl, lease) VALUES ('$q', NULL, '200 ms')") } ],
     queue_set   => [ 2,  'manage', sub { "SELECT pgqueue.update_queue('" . one_of(qw(out lim sql pass)) . "', " . one_of(@settings)->() . ')' } ],
     pause       => [ 2,  'manage', sub { "SELECT pgqueue.pause_queue('" . one_of(qw(out sql hold rate)) . "', until => clock_timestamp() + '" . int(rand(200)) . " ms')" } ],
     resume      => [ 2,  'manage', sub { "SELECT pgqueue.resume_queue('" . one_of(qw(out sql hold rate)) . "')" } ],

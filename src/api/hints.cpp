@@ -1,0 +1,39 @@
+#include "pg/backend.hpp"
+
+#include "api/hints.hpp"
+
+#include "config/settings.hpp"
+#include "dispatch/shared.hpp"
+
+using namespace pgqueue;
+
+namespace {
+
+constexpr const char *and_reload = "SELECT pg_reload_conf();";
+constexpr const char *and_restart = "then restart the server.";
+
+const char *set(const char *name, const char *value, const char *then) { return psprintf("ALTER SYSTEM SET %s = %s; %s", name, value, then); }
+
+const char *twice(int value, int most) { return psprintf("%d", value <= most / 2 ? Max(value * 2, 1) : most); }
+
+}  // namespace
+
+const char *api::more_workers() {
+    const auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
+    const int most = config::max_workers(), processes = Min(max_worker_processes, 256);
+    if (all >= most && most < processes) return set("pgqueue.max_workers", twice(most, processes), and_reload);
+    return set("max_worker_processes", twice(max_worker_processes, MAX_BACKENDS), and_restart);
+}
+
+const char *api::more_workers_of_role() {
+    return set("pgqueue.max_workers_per_role", twice(config::max_workers_per_role, 256), and_reload);
+}
+
+const char *api::more_dispatch_memory() {
+    return set("pgqueue.dispatch_memory", psprintf("'%dMB'", Max(config::dispatch_memory / 512, 1)), and_restart);
+}
+
+const char *api::serve_this_database() {
+    const char *name = quote_identifier(get_database_name(MyDatabaseId));
+    return set("pgqueue.databases", quote_literal_cstr(psprintf("%s, %s", config::databases, name)), and_reload);
+}

@@ -1,0 +1,58 @@
+#include "task/priorities.hpp"
+
+#include "dispatch/look.hpp"
+#include "pg/compat.hpp"
+#include "task/lifecycle.hpp"
+#include "task/share.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+struct Added {
+    SlotNo queue;
+    int32 priority;
+};
+
+// Priorities that tasks of this transaction have and nobody else's, so that no list has them yet. Rolled back ones
+// stay until its end.
+struct AddedHere {
+    LocalTransactionId transaction;
+    Added *items;
+    int count, room;
+};
+constinit AddedHere added{};
+
+bool is_added(SlotNo queue, int32 priority) {
+    if (added.transaction != pg::my_lxid()) added = {pg::my_lxid(), nullptr, 0, 0};
+    for (int i = added.count - 1; i >= 0; i--)
+        if (added.items[i].queue == queue && added.items[i].priority == priority) return true;
+    return false;
+}
+
+void add(SlotNo queue, int32 priority) {
+    constexpr int first_room = 16;
+    if (added.count == added.room) {
+        int room = Max(first_room, added.room * 2);
+        Size bytes = sizeof(Added) * static_cast<Size>(room);
+        void *items = added.room == 0 ? MemoryContextAlloc(TopTransactionContext, bytes) : repalloc_huge(added.items, bytes);
+        added.items = static_cast<Added *>(items);
+        added.room = room;
+    }
+    added.items[added.count++] = {queue, priority};
+}
+
+}  // namespace
+
+void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int32 priority) {
+    SlotNo slot = ns.shares.priorities != 0 ? slot_of(queue) : -1;
+    if (slot < 0 || is_added(slot, priority)) return;
+    dispatch::PrioritiesLook look = dispatch::look_at_priorities(slot, priority);
+    if (look.has) return;
+    int64 used = look.used + added.count;
+    if (used >= share_limit(ns.shares.priorities, used, look.free))
+        share_used_up(ns, {"priorities", "max_priorities", ns.shares.priorities, used, look.free,
+                           "Let tasks of other priorities end first."});
+    add(slot, priority);
+}
+
+}  // namespace pgqueue::task
