@@ -61,12 +61,8 @@ void note_queue_gone(int32 queue_id) {
     if (slot >= 0) dispatch::note_queue_drop(slot);
 }
 
-}  // namespace
-
-namespace {
-
-// Caches hear of it when it is committed, own ones with the next command. For queues that is an invalidation of a relation that nobody opens: that of
-// their table would have every process plan and open again whatever reads it.
+// Caches hear of it when it is committed, own ones with the next command. For queues that is an invalidation of a
+// relation that nobody opens: that of their table would have every process plan and open again whatever reads it.
 void tell_caches(Relation table) {
     if (strcmp(RelationGetRelationName(table), "queue") == 0)
         CacheInvalidateRelcacheByRelid(get_relname_relid("queue_change", RelationGetNamespace(table)));

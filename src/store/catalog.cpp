@@ -165,6 +165,12 @@ const NamespaceInfo *namespace_by_id(int32 id) {
     return current()->namespaces.find(id);
 }
 
+const NamespaceInfo &namespace_there(int32 id) {
+    const NamespaceInfo *n = namespace_by_id(id);
+    if (n == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the namespace was deleted"));
+    return *n;
+}
+
 namespace {
 
 bool has_role(Oid role, Oid of) { return OidIsValid(of) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(of)) && has_privs_of_role(role, of); }

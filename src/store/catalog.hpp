@@ -68,6 +68,10 @@ const NamespaceInfo *namespace_by_id(int32 id);
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
 
+// For what was there a moment ago: raises when it has gone since.
+const NamespaceInfo &namespace_there(int32 id);
+const QueueInfo &queue_there(int32 id);
+
 // What a role may do in a namespace, memberships and pgqueue_admin counted: bits of Privilege.
 unsigned privileges_of(Oid role, int32 ns_id);
 

@@ -236,6 +236,12 @@ const QueueInfo *queue_by_id(int32 id) {
     return q;
 }
 
+const QueueInfo &queue_there(int32 id) {
+    const QueueInfo *q = queue_by_id(id);
+    if (q == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the queue was deleted"));
+    return *q;
+}
+
 const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     if (strlen(name) >= sizeof(QueueKey::name)) return nullptr;
     const QueueKey wanted = key_of(ns_id, name);

@@ -89,6 +89,12 @@ bool load_configuration() {
     return true;
 }
 
+pg::Deadline follow_configuration(const pg::Moment &now) {
+    pg_atomic_uint32 &reload = my_db().reload;
+    if (pg_atomic_exchange_u32(&reload, 0) != 0 && !load_configuration()) pg_atomic_write_u32(&reload, 1);
+    return pg_atomic_read_u32(&reload) != 0 ? now.in(USECS_PER_SEC) : never;
+}
+
 pg::Deadline resume_paused(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     static constinit int64 wait = first_look;
