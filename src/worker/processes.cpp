@@ -53,7 +53,8 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
         // One is about to leave already.
         if (s != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0) return;
         int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
-        if (s == WorkerState::Idle && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
+        bool rested = busy_too || now.monotonic - since > pause_between_tasks;
+        if (s == WorkerState::Idle && rested && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
         if (s != WorkerState::Busy || !busy_too) continue;
         uint32 workers = pg_atomic_read_u32(&dispatch::map.roles[w.role].workers);
         int64 there = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.joined));

@@ -21,9 +21,12 @@ bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, uint32 generation, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
-// A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves; when busy_too and none is idle, the
-// role with most workers gives up one after its task.
 constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
+// A role keeps an idle worker this long while another one has some but wants more: what it makes next need not wait for a process.
+constexpr int64 pause_between_tasks = int64(USECS_PER_SEC);
+
+// A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves. busy_too: the role has none; any idle one
+// will do, and when there is none, the role with most workers gives up one after its task.
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now);
 
 // The place of a worker that is gone, for another one.

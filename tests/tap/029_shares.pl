@@ -1,4 +1,4 @@
-# A namespace has its part of what all share: leases (T3) and places for queues (T4). Who has it gets fewer tasks or a clear error, others notice
+# A namespace has its part of what all share: leases (T3), places for queues (T4), workers (T2). Who has it gets fewer tasks or a clear error, others notice
 # nothing, and what ends, however it ends, is had again.
 use strict;
 use warnings;
@@ -138,6 +138,23 @@ like($others->query('SELECT 1'), qr/done t/, 'T4: somebody else works meanwhile'
 $others->close;
 ok(wait_for($node, 'postgres', q{SELECT (SELECT used FROM pgqueue.memory WHERE kind = 'queues' AND namespace IS NULL) = (SELECT count(*) FROM pgqueue_internal.queue)}, 't', 60),
     'T4: all places are free again');
+# Workers. A role that makes a task now and then keeps its worker beside one that has many.
+sql(q{CREATE ROLE busy LOGIN; CREATE ROLE quiet LOGIN; GRANT pgqueue_user TO busy, quiet; CREATE TABLE pids (pid int); GRANT INSERT ON pids TO quiet;
+    SELECT pgqueue.create_namespace(n), pgqueue.create_queue('s', namespace => n) FROM unnest('{many,few}'::text[]) n;
+    SELECT pgqueue.grant_namespace('many', 'use,read', 'busy'), pgqueue.grant_namespace('few', 'use,read', 'quiet');
+    SET ROLE busy; SELECT count(*) FROM pgqueue.create_tasks('s', commands => array_fill('SELECT pg_sleep(0.005)'::text, ARRAY[60000]), namespace => 'many')});
+my $quiet = session($node);
+$quiet->query('SET ROLE quiet');
+for (1 .. 10)
+{
+    my $id = $quiet->query(q{SELECT pgqueue.create_task('s', command => 'INSERT INTO pids VALUES (pg_backend_pid())', namespace => 'few')});
+    like($quiet->query("CALL pgqueue.wait_for_result($id, '60 s')"), qr/^released/, 'T2: the quiet role gets a worker');
+    $quiet->query('SELECT pg_sleep(0.25)');
+}
+cmp_ok(sql('SELECT count(DISTINCT pid) FROM pids'), '<', 6, 'T2: and mostly the same one');
+cmp_ok(sql(q{SELECT count FROM pgqueue.queue_status WHERE queue = 's' AND namespace = 'many' AND status = 'new'}), '>', 0, 'T2: while the other one has tasks');
+$quiet->close;
+
 is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'nothing had to be repaired');
 
 done_testing();
