@@ -18,13 +18,14 @@ const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_na
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) no_task(row.ref.id);
     const store::NamespaceInfo *ns = store::namespace_by_id(q->ns_id);
+    if (ns == nullptr) no_task(row.ref.id);
     if (ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) no_task(row.ref.id);
     if (!may(ns->id, store::priv_manage | store::priv_owner) && (manage_only || !may(ns->id, store::priv_use) || !is_mine(row.role_id))) {
         // Who may not even see the task is told that there is none.
         if (!may(ns->id, store::priv_all | store::priv_monitor)) no_task(row.ref.id);
         require(*ns, store::priv_manage);
     }
-    return *store::queue_by_id(row.queue_id);
+    return *q;
 }
 
 // Locks the row of a task, waiting for whoever holds it. What was known of its queue and of rights before is asked again: both may have changed
@@ -101,7 +102,7 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     const store::QueueInfo &q = lock_owned(text_arg(fcinfo, 2), false, &row);
-    refuse_system(*store::namespace_by_id(q.ns_id));
+    refuse_system(store::namespace_there(q.ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
                 row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
@@ -148,7 +149,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
     const store::QueueInfo &from = lock_owned(nullptr, true, &row);
     refuse_retained(row);
-    refuse_system(*store::namespace_by_id(from.ns_id));
+    refuse_system(store::namespace_there(from.ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
                 errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
@@ -156,7 +157,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     set_columns(fcinfo, &row);
     dispatch::SlotNo old_slot = task::slot_of(from);
     if (wants(fcinfo, "queue")) {
-        const store::QueueInfo &to = find_queue(*store::namespace_by_id(from.ns_id), text_arg(fcinfo, u_queue));
+        const store::QueueInfo &to = find_queue(store::namespace_there(from.ns_id), text_arg(fcinfo, u_queue));
         row.queue_id = to.id;
         if (old_slot >= 0) dispatch::note_count(old_slot, static_cast<int>(row.status), -1, 1);
         dispatch::SlotNo slot = task::slot_of(to);

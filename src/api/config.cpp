@@ -61,13 +61,22 @@ void note_queue_gone(int32 queue_id) {
     if (slot >= 0) dispatch::note_queue_drop(slot);
 }
 
+// Caches hear of it when it is committed, own ones with the next command. For queues that is an invalidation of a
+// relation that nobody opens: that of their table would have every process plan and open again whatever reads it.
+void tell_caches(Relation table) {
+    if (strcmp(RelationGetRelationName(table), "queue") == 0)
+        CacheInvalidateRelcacheByRelid(get_relname_relid("queue_change", RelationGetNamespace(table)));
+    else
+        CacheInvalidateRelcache(table);
+    CommandCounterIncrement();
+}
+
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_config_changed) {
     if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
     auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
-    CacheInvalidateRelcache(data->tg_relation);
-    CommandCounterIncrement();
+    tell_caches(data->tg_relation);
     const char *table = RelationGetRelationName(data->tg_relation);
     bool gone = TRIGGER_FIRED_BY_DELETE(data->tg_event);
     HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;

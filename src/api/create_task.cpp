@@ -93,7 +93,7 @@ const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceIn
     require(n, store::priv_use);
     refuse_system(n);
     const store::QueueInfo &q = find_queue(n, text_arg(fcinfo, a_queue));
-    *ns = store::namespace_by_id(q.ns_id);
+    *ns = &store::namespace_there(q.ns_id);
     return q;
 }
 

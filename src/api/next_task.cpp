@@ -24,7 +24,7 @@ std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, Ar
     int32 ns_id = ns.id;
     for (int i = 0; i < n; i++) {
         if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"queues\" must not contain NULL"));
-        slots[i] = task::slot_of(find_queue(*store::namespace_by_id(ns_id), TextDatumGetCString(items[i])));
+        slots[i] = task::slot_of(find_queue(store::namespace_there(ns_id), TextDatumGetCString(items[i])));
     }
     return {slots, static_cast<std::size_t>(n)};
 }

@@ -105,7 +105,7 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
     if (force) cancel_running(slot);
     int32 new_id = rename_key(old_id);
-    dispatch::SlotNo new_slot = task::slot_of(*store::queue_by_id(new_id));
+    dispatch::SlotNo new_slot = task::slot_of(store::queue_there(new_id));
     each_held(slot, [&](int64 id) {
         store::TaskRow row;
         if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;

@@ -13,9 +13,7 @@ namespace {
 
 // Places of the namespace that no queue has, as this transaction sees it: of queues that were deleted or purged a moment ago, perhaps here.
 int64 left_over(const store::NamespaceInfo &ns, const dispatch::QueueShare &share) {
-    int64 queues = 0;
-    for (const store::QueueInfo &q : store::all_queues()) queues += q.ns_id == ns.id;
-    return Max(share.used - queues, 0);
+    return Max(share.used - store::count_queues(ns.id), 0);
 }
 
 const char *remedy(int64 left) {
@@ -31,9 +29,10 @@ void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
     dispatch::SlotNo slot = dispatch::ensure_namespace(dispatch::ensure_database(MyDatabaseId), ns.id);
     for (int tries = 0;;) {
         dispatch::QueueShare share = dispatch::queue_share(slot);
-        int64 left = left_over(ns, share), used = purge ? left : share.used;
+        int64 used = purge ? left_over(ns, share) : share.used;
         // Where no place at all is free, and the namespace could have one, the error is that of the full table.
         if (used < share_limit(share.own, used, share.free) || (used == 0 && share.free == 0)) return;
+        int64 left = purge ? used : left_over(ns, share);
         bool hope = left > 0 && dispatch::holder_of_drops() != MyProcPid;
         if (hope && dispatch::wait_for_place(&tries)) continue;
         const char *what = purge ? "places for queues that are purged" : "queues";

@@ -34,11 +34,10 @@ struct Wanted {
 // Looks whether something is ready, and waits for it if not.
 bool look_and_register(const Wanted &wanted) {
     pg::MemoryScope scope(TopTransactionContext);
-    const store::NamespaceInfo *ns = store::namespace_by_id(wanted.ns_id);
-    if (ns == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the namespace was deleted"));
-    require(*ns, store::priv_work);
-    dispatch::SlotNo slot = namespace_slot(*ns);
-    std::span<const dispatch::SlotNo> queues = queue_slots(*store::namespace_by_id(wanted.ns_id), wanted.queues);
+    const store::NamespaceInfo &ns = store::namespace_there(wanted.ns_id);
+    require(ns, store::priv_work);
+    dispatch::SlotNo slot = namespace_slot(ns);
+    std::span<const dispatch::SlotNo> queues = queue_slots(store::namespace_there(wanted.ns_id), wanted.queues);
     waiting_as = dispatch::begin_wait(slot, queues);
     ResetLatch(MyLatch);
     return dispatch::ready_for_outside(slot, queues);

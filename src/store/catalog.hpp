@@ -1,6 +1,7 @@
-// Namespaces, queues and grants as this process sees them: a cache over the catalog tables, loaded whole and dropped when one of
-// the tables changes (relcache invalidation, sent by the trigger config_changed). Pointers stay valid until the
-// transaction ends.
+// Namespaces, queues and grants as this process sees them. Pointers stay valid until the transaction ends.
+// Namespaces and grants are few: a cache over their tables, loaded whole and dropped when one of them changes. Queues are
+// many, and a process needs a few of them: each is read when it is asked for (store/queues.cpp). The trigger
+// config_changed tells of changes, by relcache invalidations.
 #pragma once
 #include "core/backoff.hpp"
 #include "core/share.hpp"
@@ -30,7 +31,6 @@ struct QueueInfo {
     int32 priority;
     int64 ttl;             // -1 never expires
     int32 retries;
-    bool retries_follow;   // of extension pg_background_queue: tasks that are there already follow a changed number of retries
     int64 retry_delay, max_retry_delay;
     Backoff backoff;
     double retry_jitter;
@@ -62,19 +62,23 @@ constexpr int32 system_namespace = 2;
 constexpr int32 housekeeping_queue = 1;
 constexpr int32 cleanup_ticker = 1;
 
+// nullptr: the table has none of this name or id, whatever this process has heard of; but namespaces by name as it has heard.
 const NamespaceInfo *namespace_by_name(const char *name);
 const NamespaceInfo *namespace_by_id(int32 id);
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
 
-// Is there such a namespace in the table now? As queue_by_id, not as the cache says.
-bool is_namespace(int32 id);
+// For what was there a moment ago: raises when it has gone since.
+const NamespaceInfo &namespace_there(int32 id);
+const QueueInfo &queue_there(int32 id);
 
 // What a role may do in a namespace, memberships and pgqueue_admin counted: bits of Privilege.
 unsigned privileges_of(Oid role, int32 ns_id);
 
 std::span<const NamespaceInfo> all_namespaces();
-std::span<const QueueInfo> all_queues();
+// All queues as the table has them now, in the caller's memory, and how many a namespace has: for the few who need that.
+std::span<const QueueInfo> read_queues();
+int64 count_queues(int32 ns_id);
 
 // The next question reads the tables again: a commit has been told of before its invalidation was sent.
 void forget_catalog();

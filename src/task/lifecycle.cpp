@@ -181,6 +181,16 @@ void let_go(const store::TaskRow &row) {
     hint_again(row, dispatch::Comes::Changed);
 }
 
+namespace {
+
+// Tasks of extension pg_background_queue that are there already follow a changed number of retries.
+bool retries_follow(const store::QueueInfo &queue) {
+    const store::NamespaceInfo *ns = store::namespace_by_id(queue.ns_id);
+    return ns != nullptr && strcmp(ns->name, store::background_namespace) == 0;
+}
+
+}  // namespace
+
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
     bool collision = sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
     if (collision && row->uncounted < uncounted_most) {
@@ -189,7 +199,7 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
         return Status::Retry;
     }
     int32 counted = row->attempt - row->uncounted;
-    int32 retries = queue != nullptr && queue->retries_follow ? queue->retries : row->retries;
+    int32 retries = queue != nullptr && retries_follow(*queue) ? queue->retries : row->retries;
     if (counted > retries) return Status::Failed;
     row->delayed_at = now;
     if (queue != nullptr)

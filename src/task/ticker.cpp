@@ -103,9 +103,9 @@ void tell_missed(Work *w, Ticker *t, const Slots &slots, int count) {
 Full no_room(const Work &w, const store::NamespaceInfo &ns, const store::QueueInfo &q) {
     int64 here = 0, elsewhere = 0;
     for (int i = 0; (q.max_depth > 0 || ns.max_depth > 0) && i < w.tasks.count; i++) {
-        const store::QueueInfo *other = store::queue_by_id(w.tasks.items[i].queue_id);
-        here += other->id == q.id;
-        elsewhere += other->id != q.id && other->ns_id == q.ns_id;
+        const store::QueueInfo &other = store::queue_there(w.tasks.items[i].queue_id);
+        here += other.id == q.id;
+        elsewhere += other.id != q.id && other.ns_id == q.ns_id;
     }
     return no_room_for(ns, q, here + 1, elsewhere);
 }
@@ -242,13 +242,13 @@ void write(Work *w, std::span<Ticker> tickers) {
     if (tasks.size() > 1) qsort(tasks.data(), tasks.size(), sizeof(store::NewTask), by_queue);
     for (std::size_t from = 0, to; from < tasks.size(); from = to) {
         for (to = from; to < tasks.size() && tasks[to].queue_id == tasks[from].queue_id;) to++;
-        create(*store::queue_by_id(tasks[from].queue_id), tasks.subspan(from, to - from));
+        create(store::queue_there(tasks[from].queue_id), tasks.subspan(from, to - from));
     }
     for (const store::NewTask &n : tasks) {
         if (n.depends_on == nullptr) continue;
         int64 awaited;
         memcpy(&awaited, ARR_DATA_PTR(n.depends_on), sizeof(awaited));
-        begin_waiting({store::queue_by_id(n.queue_id)->ns_id, {&awaited, 1}, nullptr, nullptr}, {&n, 1});
+        begin_waiting({store::queue_there(n.queue_id).ns_id, {&awaited, 1}, nullptr, nullptr}, {&n, 1});
     }
     store::write_states(tickers);
     if (w->runs.count > 0) store::write_runs({w->runs.items, static_cast<std::size_t>(w->runs.count)});

@@ -114,7 +114,7 @@ void wait_again(store::TaskRow *row) {
     for (int i = 0; i < n; i++) {
         int64 awaited = DatumGetInt64(items[i]);
         if (end_of_dependency(awaited, 0) != DependencyEnd::Unfinished) continue;
-        ask_for_edges(*store::namespace_by_id(q->ns_id), 1);
+        ask_for_edges(store::namespace_there(q->ns_id), 1);
         if (store::add_edges({&id, 1}, {&awaited, 1}, q->ns_id) == 0) continue;
         dispatch::note_awaited(awaited, 1);
         note_edges_of(q->ns_id, 1);

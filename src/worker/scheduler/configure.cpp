@@ -66,7 +66,7 @@ uint64 resume_queues() {
 bool load_configuration() {
     auto load = [] {
         store::forget_catalog();
-        for (const store::QueueInfo &q : store::all_queues()) {
+        for (const store::QueueInfo &q : store::read_queues()) {
             SlotNo slot = task::slot_of(q);
             dispatch::configure_queue(slot, task::config_of(q));
         }
@@ -75,16 +75,24 @@ bool load_configuration() {
             dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused, n.shares});
         }
     };
-    // What a commit writes while the tables are read is newer.
-    uint32 seen;
-    do {
-        seen = pg_atomic_read_u32(&my_db().config_changes);
+    // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn reads the tables again.
+    constexpr int most_tries = 3;
+    for (int tries = 0; tries < most_tries; tries++) {
+        uint32 seen = pg_atomic_read_u32(&my_db().config_changes);
         if (IsTransactionState())
             load();
         else if (!transact("read its configuration", load))
             return false;
-    } while (pg_atomic_read_u32(&my_db().config_changes) != seen);
+        if (pg_atomic_read_u32(&my_db().config_changes) == seen) return true;
+    }
+    pg_atomic_write_u32(&my_db().reload, 1);
     return true;
+}
+
+pg::Deadline follow_configuration(const pg::Moment &now) {
+    pg_atomic_uint32 &reload = my_db().reload;
+    if (pg_atomic_exchange_u32(&reload, 0) != 0 && !load_configuration()) pg_atomic_write_u32(&reload, 1);
+    return pg_atomic_read_u32(&reload) != 0 ? now.in(USECS_PER_SEC) : never;
 }
 
 pg::Deadline resume_paused(const pg::Moment &now) {

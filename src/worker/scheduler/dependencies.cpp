@@ -46,12 +46,13 @@ T *first_of(dlist_head *list) {
     return reinterpret_cast<T *>(reinterpret_cast<char *>(dlist_head_node(list)) - offsetof(T, link));
 }
 
-// The look at all tables, kind after kind.
+// The look at all tables, kind after kind. Each dropped queue asks for one, and somebody may drop them without end: so looks
+// take a quarter of the time at most (T4).
 struct Walk {
-    bool on;
+    bool on, begun;
     int kind;
     int64 after;
-    pg::Deadline again;  // after a failure
+    pg::Deadline again;  // not before: after the last one, or after a failure
 };
 
 constinit HTAB *jobs = nullptr;
@@ -59,6 +60,8 @@ constinit HTAB *lines = nullptr;
 constinit dlist_head ring{};
 constinit dlist_head resting[2] = {};  // for look_again, for look_after_failure: each in order
 constinit Walk walk{};
+constinit int64 walk_spent = 0;
+constinit pg::Deadline next_walk{};
 
 HTAB *table_of(const char *name, Size key, Size entry) {
     HASHCTL control{};
@@ -229,10 +232,10 @@ void take_posts() {
     for (int i = 0; i < n; i++) all = !add_job(ids[i], false) || all;
     if (!all) return;
     // One that is under way has passed some of it.
-    if (walk.on)
+    if (walk.begun)
         dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
     else
-        walk = {true, 0, 0, {}};
+        walk = {true, false, 0, 0, next_walk};
 }
 
 bool may_walk(const pg::Moment &now) {
@@ -243,6 +246,7 @@ bool may_walk(const pg::Moment &now) {
 bool walk_on(const pg::Moment &now) {
     store::Ids ids{nullptr, 0};
     if (!may_walk(now)) return false;
+    walk.begun = true;
     bool ok = transact("read which tasks wait for others", [&ids] {
         MemoryContext before = MemoryContextSwitchTo(self.scratch);
         ids = store::involved_in(static_cast<store::Involved>(walk.kind), walk.after);
@@ -253,16 +257,30 @@ bool walk_on(const pg::Moment &now) {
     for (int i = 0; i < ids.count; i++) add_job(ids.items[i], true);
     if (ids.count > 0)
         walk.after = ids.items[ids.count - 1];
+    else if (walk.kind + 1 < store::involved_kinds)
+        walk = {true, true, walk.kind + 1, 0, {}};
     else
-        walk = {walk.kind + 1 < store::involved_kinds, walk.kind + 1, 0, {}};
+        walk = {};
     return walk.on;
 }
 
-// Everything that is there for this turn, and what the walk adds to it.
-void go_on(const pg::Moment &now) {
+// What is new, and what the walk adds to it.
+void look_at_new(const pg::Moment &now) {
     Line *fresh = line_of(new_jobs);
+    bool walks = walk.on && walk.again.passed(now);
+    int64 began = pg::monotonic_now();
     for (int looks = 0; looks < looks_in_turn && (fresh->count > 0 || walk_on(now));)
         looks += fresh->count > 0 ? step_of(fresh, now) : store::some_rows;
+    if (!walks) return;
+    walk_spent += pg::monotonic_now() - began;
+    if (walk.on) return;
+    next_walk = pg::this_moment().in(3 * walk_spent);
+    walk_spent = 0;
+}
+
+// Everything that is there for this turn.
+void go_on(const pg::Moment &now) {
+    look_at_new(now);
     for (int rows = 0; rows < rows_in_turn && !dlist_is_empty(&ring);) {
         auto *line = first_of<Line>(&ring);
         dlist_delete(&line->link);
@@ -282,6 +300,7 @@ pg::Deadline settle_dependencies(const pg::Moment &now) {
     wake_rested(now);
     go_on(now);
     if (line_of(new_jobs)->count > 0 || !dlist_is_empty(&ring) || may_walk(now)) return now.in(0);
+    if (!walk.on && dispatch::anything_posted(self.db)) return now.in(0);
     pg::Deadline next = walk.on ? walk.again : never;
     for (dlist_head &list : resting)
         if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);

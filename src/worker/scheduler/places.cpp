@@ -78,7 +78,7 @@ bool find_strays() {
         dispatch::each_namespace(self.db, [&any](SlotNo no) {
             dispatch::Namespace &ns = map.namespaces[no];
             if (pg_atomic_read_u32(&ns.dropped) != 0) return;
-            look_at_stray(&ns, store::is_namespace(ns.ns_id), [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
+            look_at_stray(&ns, store::namespace_by_id(ns.ns_id) != nullptr, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
             any = any || (ns.drop != 0 && pg_atomic_read_u32(&ns.dropped) == 0);
         });
     });

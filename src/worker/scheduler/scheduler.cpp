@@ -246,11 +246,7 @@ pg::Deadline turn() {
         ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
     }
     if (has_late_deltas()) apply_late_deltas();
-    pg::Deadline next = follow_topics(now);
-    if (pg_atomic_exchange_u32(&d.reload, 0) != 0 && !load_configuration()) {
-        pg_atomic_write_u32(&d.reload, 1);
-        next = Min(next, now.in(USECS_PER_SEC));
-    }
+    pg::Deadline next = Min(follow_topics(now), follow_configuration(now));
     next = Min(next, recover_workers(now));
     dispatch::drain_inboxes(self.db);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));

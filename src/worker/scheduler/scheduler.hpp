@@ -80,6 +80,8 @@ bool owes_settling();  // only this process knows of tasks that are to be looked
 
 // configure.cpp: copies of the configuration, and changes of roles and handlers.
 bool load_configuration();  // raises inside a transaction, else tells
+// Reads the configuration again where that is asked for; what could not be read in one go, in a second.
+pg::Deadline follow_configuration(const pg::Moment &now);
 pg::Deadline resume_paused(const pg::Moment &now);
 pg::Deadline follow_roles(const pg::Moment &now);
 
