@@ -4,6 +4,7 @@
 #include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
+#include "pg/testpoint.hpp"
 #include "pg/zone.hpp"
 #include "task/lifecycle.hpp"
 #include "task/workflow.hpp"
@@ -239,6 +240,7 @@ int by_queue(const void *a, const void *b) {
 // Tasks of one queue are inserted together.
 void write(Work *w, std::span<Ticker> tickers) {
     std::span<store::NewTask> tasks{w->tasks.items, static_cast<std::size_t>(w->tasks.count)};
+    if (!tasks.empty()) PGQUEUE_TESTPOINT("ticker-writing");
     if (tasks.size() > 1) qsort(tasks.data(), tasks.size(), sizeof(store::NewTask), by_queue);
     for (std::size_t from = 0, to; from < tasks.size(); from = to) {
         for (to = from; to < tasks.size() && tasks[to].queue_id == tasks[from].queue_id;) to++;

@@ -220,6 +220,24 @@ SKIP: {
     wait_fired('after', 2, 'others fire after that');
     is(pid_of($node, 'pgqueue scheduler', 'postgres'), $scheduler, 'nobody has crashed');
 }
+
+# Nor when its queue goes between the making of a task and its row.
+SKIP: {
+    sql(q{SELECT FROM pgqueue.create_queue('going', ttl => '0')});
+    sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
+    # Both in one batch, and the queue that goes is the second one.
+    sql(q{SELECT pgqueue.create_ticker(t, q, period => '1 second', starts_at => date_trunc('second', now())) FROM (VALUES ('with', 'out2'), ('going', 'going')) v (t, q)});
+    wait_fired('going', 2, 'it fires');
+    my $at = session($node);
+    hold_point($at, 'ticker-writing');
+    skip 'the library has no test points', 1 unless pid_at($node, 'postgres', 'ticker-writing', 20);
+    my $scheduler = pid_of($node, 'pgqueue scheduler', 'postgres');
+    sql(q{SELECT FROM pgqueue.delete_queue('going', force => true)});
+    $at->close;
+    $then = fired('with');
+    wait_fired('with', $then + 2, 'T4: others fire when a queue went in the middle of a firing');
+    is(pid_of($node, 'pgqueue scheduler', 'postgres'), $scheduler, 'T4: nobody has crashed');
+}
 sql(q{DELETE FROM pgqueue.ticker WHERE namespace = 'default'});
 
 # Many of one queue in one moment: max_depth holds.
