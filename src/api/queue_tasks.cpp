@@ -56,10 +56,6 @@ int32 rename_key(int32 old_id) {
     return DatumGetInt32(id);
 }
 
-}  // namespace
-
-namespace {
-
 // Counts of a queue as seen now, own changes included.
 int64 count_of(dispatch::SlotNo slot, Status s) {
     return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));

@@ -9,6 +9,7 @@
 #include "pg/error.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
+#include "task/retry.hpp"
 #include "task/route.hpp"
 
 using namespace pgqueue;

@@ -2,6 +2,7 @@
 
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "task/retry.hpp"
 
 namespace pgqueue::task {
 

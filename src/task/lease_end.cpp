@@ -5,6 +5,7 @@
 #include "dispatch/running_file.hpp"
 #include "pg/errcodes.hpp"
 #include "store/catalog.hpp"
+#include "task/retry.hpp"
 
 namespace pgqueue::task {
 namespace {

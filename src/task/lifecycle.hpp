@@ -66,11 +66,6 @@ struct End {
 };
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
-// What becomes of a failed attempt: retry with its due time in row->delayed_at, or failed.
-Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
-
-// What becomes of an attempt that counts for nothing: it is made again at once.
-Status uncounted(store::TaskRow *row);
 
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);

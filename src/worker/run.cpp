@@ -15,6 +15,7 @@
 #include "store/catalog.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
+#include "task/retry.hpp"
 #include "task/route.hpp"
 #include "executor/executor.hpp"
 
