@@ -138,6 +138,7 @@ like($others->query('SELECT 1'), qr/done t/, 'T4: somebody else works meanwhile'
 $others->close;
 ok(wait_for($node, 'postgres', q{SELECT (SELECT used FROM pgqueue.memory WHERE kind = 'queues' AND namespace IS NULL) = (SELECT count(*) FROM pgqueue_internal.queue)}, 't', 60),
     'T4: all places are free again');
+
 # Workers. A role that makes a task now and then keeps its worker beside one that has many.
 sql(q{CREATE ROLE busy LOGIN; CREATE ROLE quiet LOGIN; GRANT pgqueue_user TO busy, quiet; CREATE TABLE pids (pid int); GRANT INSERT ON pids TO quiet;
     SELECT pgqueue.create_namespace(n), pgqueue.create_queue('s', namespace => n) FROM unnest('{many,few}'::text[]) n;
@@ -151,7 +152,7 @@ for (1 .. 10)
     like($quiet->query("CALL pgqueue.wait_for_result($id, '60 s')"), qr/^released/, 'T2: the quiet role gets a worker');
     $quiet->query('SELECT pg_sleep(0.25)');
 }
-cmp_ok(sql('SELECT count(DISTINCT pid) FROM pids'), '<', 6, 'T2: and mostly the same one');
+cmp_ok(sql('SELECT count(DISTINCT pid) FROM pids'), '<', 9, 'T2: and mostly an old one');
 cmp_ok(sql(q{SELECT count FROM pgqueue.queue_status WHERE queue = 's' AND namespace = 'many' AND status = 'new'}), '>', 0, 'T2: while the other one has tasks');
 $quiet->close;
 

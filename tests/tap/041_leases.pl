@@ -182,14 +182,7 @@ is_true("SELECT bool_and(finished_at - '$up' >= interval '2 s' AND finished_at -
 queue('ghost', "ttl => '0', max_running => 3");
 tasks('ghost', 5);
 my @held = map { [split /\|/] } split /\n/, sql(q{SELECT id, receipt FROM pgqueue.next_tasks('w', '{ghost}', 3, '1 h')});
-$node->append_conf('postgresql.conf', 'pgqueue.enabled = off');
-$node->stop('immediate');
-$node->start;
-my $holder = session($node);
-hold_point($holder, 'scheduler-rebuild');
-$node->append_conf('postgresql.conf', 'pgqueue.enabled = on');
-$node->reload;
-ok(pid_at($node, 'postgres', 'scheduler-rebuild', 20), 'a rebuild has its snapshot');
+my $holder = hold_rebuild($node, 'postgres', 'immediate');
 is(sql("SELECT pgqueue.release_task($held[0][0], $held[0][1])"), 'released', 'a release during the rebuild');
 is(sql("SELECT pgqueue.fail_task($held[1][0], $held[1][1], 'no', retry_in => '1 h')"), 'retry', 'and a failure');
 sql("SELECT pgqueue.extend_task($held[2][0], $held[2][1], '500 ms')");

@@ -99,13 +99,7 @@ becomes('SELECT count(*) FROM pgqueue_internal.dependency', '0', 'T5: edges of t
 is(sql('BEGIN; ' . sprintf($many, 200) . '; ROLLBACK'), '200', 'T5: and may be made again');
 
 # Dependencies that are written while the rows are read count once.
-$node->append_conf('postgresql.conf', 'pgqueue.enabled = off');
-$node->restart;
-my $holder = session($node);
-hold_point($holder, 'scheduler-rebuild');
-$node->append_conf('postgresql.conf', 'pgqueue.enabled = on');
-$node->reload;
-ok(pid_at($node, 'postgres', 'scheduler-rebuild', 30), 'a rebuild has its snapshot');
+my $holder = hold_rebuild($node, 'postgres', 'fast');
 sql(sprintf($many, 2));
 $holder->close;
 becomes(q{SELECT taken FROM pgqueue_internal.places() WHERE kind = 'edges' AND id = (SELECT id FROM pgqueue_internal.namespace WHERE name = 'default')}, '2000',

@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
-  session hold_point pid_at counters_right make_ledger check_invariants);
+  session hold_point hold_rebuild pid_at counters_right make_ledger check_invariants);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -213,6 +213,21 @@ sub session { my ($node, $db) = @_; return PgQueue::Session->new($node, $db // '
 
 # Lets every process of ours stop at a test point until the session ends or unlocks.
 sub hold_point { my ($session, $point) = @_; $session->query("SELECT pg_advisory_lock(28785, hashtext('$point'))"); return; }
+
+# Stops the server in this mode and starts it; its scheduler then has the snapshot of its first rebuild and waits until the session that is returned ends.
+sub hold_rebuild
+{
+    my ($node, $db, $mode) = @_;
+    $node->append_conf('postgresql.conf', 'pgqueue.enabled = off');
+    $node->stop($mode);
+    $node->start;
+    my $holder = session($node, $db);
+    hold_point($holder, 'scheduler-rebuild');
+    $node->append_conf('postgresql.conf', 'pgqueue.enabled = on');
+    $node->reload;
+    ok(pid_at($node, $db, 'scheduler-rebuild', 30), 'a rebuild has its snapshot');
+    return $holder;
+}
 
 # Waits until a process stands at a test point and returns its pid (in scalar context: the first one's).
 sub pid_at
