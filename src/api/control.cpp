@@ -98,10 +98,7 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
         for (dispatch::WorkerSlot &w : dispatch::map.shared->workers)
             if (w.db == db && alive(w) && (!OidIsValid(role) || dispatch::map.roles[w.role].oid == role)) f(w);
     };
-    each([](dispatch::WorkerSlot &w) {
-        pg_atomic_write_u32(&w.leave, 1);
-        dispatch::wake_procno(w.procno);
-    });
+    each([](dispatch::WorkerSlot &w) { (void)dispatch::ask_to_leave(&w); });
     auto gone = [db, role] { return count_workers(db, role) == 0; };
     if (!wait_until(pg::deadline_in(micros), gone)) {
         each([](dispatch::WorkerSlot &w) {

@@ -85,7 +85,7 @@ PGQ_FUNCTION(pgqueue_internal_queue_counts) {
 namespace {
 
 const char *state_word(const dispatch::WorkerSlot &w, dispatch::WorkerState state) {
-    if (pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.leave)) != 0 || state == dispatch::WorkerState::Ended) return "stopping";
+    if (pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.leave)) != 0 || state == dispatch::WorkerState::Ended) return "stopping";
     return state == dispatch::WorkerState::Busy ? "running" : "idle";
 }
 

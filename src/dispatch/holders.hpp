@@ -42,7 +42,7 @@ struct WorkerSlot {
     uint32 generation;          // grows with each use
     pid_t pid;                  // 0: its process has not begun
     int procno;
-    pg_atomic_uint32 leave;     // asked to end after its task
+    pg_atomic_uint64 leave;     // since when it has been asked to end after its task, by the monotonic clock; 0 not
     pg_atomic_uint32 ended_by;  // EndedBy, written at its end
     pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
     pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs

@@ -50,6 +50,13 @@ int wake_idle_workers(SlotNo db, SlotNo role, int count) {
     return woken;
 }
 
+bool ask_to_leave(WorkerSlot *w) {
+    uint64 unasked = 0;
+    if (!pg_atomic_compare_exchange_u64(&w->leave, &unasked, static_cast<uint64>(pg::monotonic_now()))) return false;
+    wake_procno(w->procno);
+    return true;
+}
+
 void wake_result_waiters(SlotNo db, int64 id) {
     if (pg_atomic_read_u32(&database(db).result_waiters) == 0) return;
     for (ResultWaiter &w : map.shared->waiters)

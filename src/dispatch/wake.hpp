@@ -19,6 +19,8 @@ void wake_scheduler_at(SlotNo db, TimestampTz when);
 void wake_scheduler_if_sleeping(SlotNo db);
 // Up to `count` idle workers of the role; returns how many were woken.
 int wake_idle_workers(SlotNo db, SlotNo role, int count);
+// Asks a worker to end after its task; false when it was asked before.
+bool ask_to_leave(WorkerSlot *w);
 // Everybody who waits for the result of a task.
 void wake_result_waiters(SlotNo db, int64 id);
 

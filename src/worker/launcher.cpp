@@ -54,8 +54,7 @@ bool workers_gone(SlotNo db) {
         }
         if (state != dispatch::WorkerState::Ended) {
             gone = false;
-            pg_atomic_write_u32(&w.leave, 1);
-            dispatch::wake_procno(w.procno);
+            (void)dispatch::ask_to_leave(&w);
             // Without the extension even a task that runs is over.
             if (w.pid != 0 && pg_atomic_read_u32(&database(db).no_extension) != 0) kill(w.pid, SIGTERM);
             continue;

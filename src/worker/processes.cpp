@@ -50,8 +50,11 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
     for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
         WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
         if (w.db < 0 || w.role == for_role) continue;
-        // One is about to leave already.
-        if (s != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0) return;
+        uint64 leave = pg_atomic_read_u64(&w.leave);
+        if (s != WorkerState::Free && leave != 0) {
+            if (now.monotonic - static_cast<int64>(leave) < time_to_leave) return;
+            continue;
+        }
         int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
         bool rested = busy_too || now.monotonic - since > pause_between_tasks;
         if (s == WorkerState::Idle && rested && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
@@ -64,9 +67,7 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
         }
     }
     dispatch::WorkerSlot *victim = idle != nullptr ? idle : busy;
-    if (victim == nullptr) return;
-    pg_atomic_write_u32(&victim->leave, 1);
-    dispatch::wake_procno(victim->procno);
+    if (victim != nullptr) (void)dispatch::ask_to_leave(victim);
 }
 
 void begin_process(void (*at_exit)(int, Datum), Datum arg) {

@@ -24,6 +24,8 @@ bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
 // A role keeps an idle worker this long while another one has some but wants more: what it makes next need not wait for a process.
 constexpr int64 pause_between_tasks = int64(USECS_PER_SEC);
+// Somebody who was asked to leave is waited for this long before another one is asked: its task may take hours.
+constexpr int64 time_to_leave = int64(USECS_PER_SEC);
 
 // A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves. busy_too: the role has none; any idle one
 // will do, and when there is none, the role with most workers gives up one after its task.

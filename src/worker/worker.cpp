@@ -29,7 +29,7 @@ void end_suspect_turn() {
 
 bool asked_to_leave() {
     dispatch::Database &d = dispatch::database(my_slot().db);
-    return pg_atomic_read_u32(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
+    return pg_atomic_read_u64(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
            pg_atomic_read_u32(&d.wanted) == 0;
 }
 

@@ -156,6 +156,27 @@ cmp_ok(sql('SELECT count(DISTINCT pid) FROM pids'), '<', 9, 'T2: and mostly an o
 cmp_ok(sql(q{SELECT count FROM pgqueue.queue_status WHERE queue = 's' AND namespace = 'many' AND status = 'new'}), '>', 0, 'T2: while the other one has tasks');
 $quiet->close;
 
+# One worker has been asked to leave and has a long command; the other one has nothing to do.
+sql(q{SELECT pgqueue.purge_queue('s', force => true, namespace => 'many'); ALTER SYSTEM SET pgqueue.worker_idle_timeout = '1 h'; SELECT pg_reload_conf();
+    CREATE ROLE third LOGIN; GRANT pgqueue_user TO third; SELECT pgqueue.grant_namespace('few', 'use,read', 'third')});
+my %gates = (busy => 1, quiet => 2);
+my $gate = session($node);
+$gate->query("SELECT pg_advisory_lock($_)") for values %gates;
+for my $role (sort keys %gates)
+{
+    my $ns = $role eq 'busy' ? 'many' : 'few';
+    sql("SET ROLE $role; SELECT pgqueue.create_task('s', command => 'SELECT pg_advisory_xact_lock_shared($gates{$role})', namespace => '$ns')");
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = $gates{$role} AND NOT granted", '1'), "the command of $role goes on");
+}
+my $third = sql(q{SET ROLE third; SELECT pgqueue.create_task('s', command => 'SELECT 1', namespace => 'few')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) > 0 FROM pgqueue.worker WHERE state = 'stopping'}, 't'), 'a worker is asked to leave for a third role');
+my $other = sql(q{SELECT role FROM pgqueue.worker WHERE role IN ('busy', 'quiet') ORDER BY state = 'stopping' LIMIT 1});
+$gate->query("SELECT pg_advisory_unlock($gates{$other})");
+like(sql("CALL pgqueue.wait_for_result($third, '60 s')"), qr/^released/, 'T2: a worker with nothing to do leaves, though another one has been asked before');
+is(sql(q{SELECT count(*) FROM pgqueue.task WHERE status = 'retained' AND command LIKE '%advisory%'}), '1', 'T2: who was asked before has its command still');
+$gate->close;
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE command IS NOT NULL AND finished_at IS NULL}, '0'), 'all commands end');
+
 is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '0', 'nothing had to be repaired');
 
 done_testing();

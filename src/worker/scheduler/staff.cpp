@@ -67,13 +67,11 @@ void retire_surplus() {
     int64 surplus = int64(pg_atomic_read_u32(&map.shared->total_workers)) - config::max_workers();
     if (surplus <= 0) return;
     for (WorkerSlot &w : map.shared->workers)
-        surplus -= static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free && pg_atomic_read_u32(&w.leave) != 0;
+        surplus -= static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free && pg_atomic_read_u64(&w.leave) != 0;
     for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
         for (WorkerSlot &w : map.shared->workers) {
             if (surplus <= 0) return;
-            if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != wanted || pg_atomic_exchange_u32(&w.leave, 1) != 0) continue;
-            dispatch::wake_procno(w.procno);
-            surplus--;
+            if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == wanted && dispatch::ask_to_leave(&w)) surplus--;
         }
     }
 }
@@ -89,7 +87,7 @@ SlotNo take_slot(SlotNo role) {
         w.generation++;
         w.pid = 0;
         w.procno = -1;
-        pg_atomic_write_u32(&w.leave, 0);
+        pg_atomic_write_u64(&w.leave, 0);
         pg_atomic_write_u32(&w.ended_by, 0);
         pg_atomic_write_u32(&w.giving_back, 0);
         pg_atomic_write_u64(&w.cancel_id, 0);
@@ -200,7 +198,7 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
 bool hold_tasks(SlotNo role) {
     constexpr int most = 256;
     for (WorkerSlot &w : map.shared->workers)
-        if (w.db == self.db && w.role == role && pg_atomic_exchange_u32(&w.leave, 1) == 0) dispatch::wake_procno(w.procno);
+        if (w.db == self.db && w.role == role) (void)dispatch::ask_to_leave(&w);
     dispatch::Ready ready[most];
     for (int done = 0, n; done < most; done += n) {
         n = dispatch::pop_for_scheduler(self.db, role, ready, most - done);
@@ -281,9 +279,7 @@ void note_worker_gone(SlotNo no) {
 
 void dismiss_workers() {
     for (WorkerSlot &w : map.shared->workers) {
-        if (w.db != self.db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Free) continue;
-        pg_atomic_write_u32(&w.leave, 1);
-        dispatch::wake_procno(w.procno);
+        if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) (void)dispatch::ask_to_leave(&w);
     }
 }
 

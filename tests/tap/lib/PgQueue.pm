@@ -204,8 +204,20 @@ sub check_invariants
         },
         5 * $timeout);
     ok($broken eq '', "$what: the invariants hold");
-    diag($broken) if $broken ne '';
+    diag($broken, "\n", server_state($node, $db)) if $broken ne '';
     return $broken eq '';
+}
+
+# What a person would ask first when something is stuck: what ails it, its processes, the places of workers.
+sub server_state
+{
+    my ($node, $db) = @_;
+    my (undef, $out, $err) = $node->psql($db, q{
+        SELECT 'health', h FROM pgqueue.health h;
+        SELECT 'process', pid, backend_type, usename, state, wait_event_type, wait_event, backend_start, left(query, 80)
+        FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%' OR datname = current_database();
+        SELECT 'worker', w FROM pgqueue.worker w});
+    return "$out\n$err";
 }
 
 # A psql that stays connected: $s->query($sql) returns the unaligned output, $s->send($sql) does not wait, $s->close ends it.

@@ -117,6 +117,9 @@ sub fill_disk
     return;
 }
 
+# pg_sleep lasts by the wall clock: one that looked at it while it was a day behind would sleep for a day. A signal wakes it, and it looks again.
+sub end_long_sleeps { my ($self) = @_; kill('USR1', split /\n/, $self->query(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'})); return; }
+
 # ===== what happens =====
 
 sub setting { my ($self, $name, $value) = @_; $self->query("ALTER SYSTEM SET $name = '$value'"); return; }
@@ -162,7 +165,7 @@ sub actions
         setting     => [ 5, sub { my ($c) = @_; $c->setting(one_of(@settings)->()); $c->reload; } ],
         stop        => [ 1, sub { my ($c) = @_; $c->query(one_of("SELECT pgqueue.stop_workers(timeout => '10 ms')", 'SELECT pgqueue.ensure_workers()', 'SELECT pgqueue.ensure_workers()')); } ],
         disk        => [ 2, sub { my ($c) = @_; $c->fill_disk(sub { for (0 .. 2 + rand(6)) { $c->signal('pg_terminate_backend', where(one_of(qw(worker worker client)))); sleep(rand(0.1)); } }); } ],
-        clock       => [ 2, sub { my ($c) = @_; set_clock($c->{node}, one_of(86400, 86400, -86400, 5, -5, 0.2)); sleep(rand(0.3)); set_clock($c->{node}, 0); } ],
+        clock       => [ 2, sub { my ($c) = @_; set_clock($c->{node}, one_of(86400, 86400, -86400, 5, -5, 0.2)); sleep(rand(0.3)); set_clock($c->{node}, 0); $c->end_long_sleeps; } ],
         nothing     => [ 1, sub { } ],
         checkpoint  => [ 1, sub { my ($c) = @_; $c->query('CHECKPOINT'); } ],
     };
@@ -213,6 +216,7 @@ sub restore
     my ($self) = @_;
     $self->reap(0);
     set_clock($self->{node}, 0);
+    $self->end_long_sleeps;
     $self->query('ALTER SYSTEM RESET ALL');
     $self->reload;
     $self->query('SELECT pgqueue.ensure_workers()');
