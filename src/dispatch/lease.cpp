@@ -184,9 +184,19 @@ void leave_unheld() { n_unheld = 0; }
 void become_other_session() { my_session = 0; }
 #endif
 
+namespace {
+
+// What the transaction took is given back by its abort.
+void at_exit(int, Datum) {
+    AbortOutOfAnyTransaction();
+    end_session_leases();
+}
+
+}  // namespace
+
 void give_leases_back_at_exit() {
     static constinit bool registered = false;
-    if (!registered) before_shmem_exit([](int, Datum) { end_session_leases(); }, Datum(0));
+    if (!registered) before_shmem_exit(at_exit, Datum(0));
     registered = true;
 }
 

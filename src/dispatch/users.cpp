@@ -21,7 +21,11 @@ uint64 in_use_since(int procno) {
 
 namespace {
 
-void at_exit(int, Datum) { end_use(); }
+// The end of the transaction still uses entries.
+void at_exit(int, Datum) {
+    AbortOutOfAnyTransaction();
+    end_use();
+}
 
 }  // namespace
 

@@ -99,6 +99,31 @@ taken('renamed');
 sql(q{SELECT pgqueue.update_queue('renamed', priority => 8, namespace => 'victim')});
 taken('renamed');
 is(sql(q{SELECT priority FROM pgqueue.task WHERE queue = 'renamed' ORDER BY id DESC LIMIT 1}), '8', 'a table that was written anew is read anew');
+
+# A queue whose transaction ends while the scheduler finds that the tables do not have it, which they have a moment later. The scheduler goes from one
+# such find to the next one: whoever holds it hands it over.
+my ($stop, $next) = (session($node), session($node));
+my $point = 'scheduler-found-stray';
+my $at_point = q{FROM pg_locks WHERE locktype = 'advisory' AND classid = 28785 AND NOT granted};
+sub to_next_find
+{
+    $next->send("SELECT pg_advisory_lock(28785, hashtext('$point'))");
+    wait_for($node, 'postgres', "SELECT count(*) $at_point", '2');
+    $stop->query("SELECT pg_advisory_unlock(28785, hashtext('$point'))");
+    $next->query('SELECT 1');
+    ($stop, $next) = ($next, $stop);
+    return ok(pid_at($node, 'postgres', $point), 'the scheduler finds an entry that the tables do not have');
+}
+hold_point($stop, $point);
+$attacker->query(q{BEGIN; SELECT pgqueue.create_queue('never', namespace => 'attacker'); ROLLBACK});
+ok(pid_at($node, 'postgres', $point), 'a queue that was rolled back has an entry');
+to_next_find();
+$victim->query(q{BEGIN; SELECT pgqueue.create_queue('late', namespace => 'victim'), pgqueue.create_task('late', '1', namespace => 'victim')});
+to_next_find() for 1, 2;
+$victim->query('COMMIT');
+$_->close for $stop, $next;
+ok(wait_for($node, 'postgres', "SELECT count(*) $at_point", '0'), 'it goes on');
+is(sql(q{SELECT count(*) FROM pgqueue.next_task('w', 'late', namespace => 'victim')}), '1', 'W2: a queue that is committed meanwhile keeps its tasks');
 $_->close for $attacker, $victim;
 check_invariants($node, 'postgres', 'at the end');
 

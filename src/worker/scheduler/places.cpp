@@ -5,6 +5,7 @@
 #include "dispatch/reclaim.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
+#include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 
 namespace pgqueue::worker::scheduler {
@@ -37,16 +38,20 @@ struct Pace {
 };
 
 // The entry of an object that the tables do not have: its creation was rolled back, or is not committed yet, or it was made for a queue that
-// was just deleted. It is suspected first, and dropped when nobody can have its number in hands and the tables still lack the object.
-template <typename Entry, typename Drop>
-void look_at_stray(Entry *e, bool known, Drop drop) {
+// was just deleted. It is suspected first, and dropped when nobody can have its number in hands and the tables still lack the object. Returns
+// whether the tables have it. They are asked last: who puts the number down may have committed the object a moment before.
+template <typename Entry, typename IsKnown, typename Drop>
+bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
+    bool put_down = e->drop != 0 && dispatch::is_put_down(e->drop), known = is_known();
+    if (!known) PGQUEUE_TESTPOINT("scheduler-found-stray");
     if (known) {
         e->drop = 0;
     } else if (e->drop == 0) {
         e->drop = dispatch::count_drop();
-    } else if (dispatch::is_put_down(e->drop)) {
+    } else if (put_down) {
         drop();
     }
+    return known;
 }
 
 // Looks at the next queues, in turns: each one that is not known costs a look at the tables.
@@ -61,8 +66,7 @@ bool find_stray_queues() {
         if (!q.used || q.db != self.db || dispatch::is_dropped(q)) continue;
         any = any || q.drop != 0;
         if (unknown == most_unknown) continue;
-        bool known = store::queue_by_id(q.queue_id) != nullptr;
-        look_at_stray(&q, known, [no] { dispatch::drop_queue(no); });
+        bool known = look_at_stray(&q, [&q] { return store::queue_by_id(q.queue_id) != nullptr; }, [no] { dispatch::drop_queue(no); });
         any = any || (q.drop != 0 && !dispatch::is_dropped(q));
         unknown += !known;
         if (unknown == most_unknown) last = no;
@@ -78,7 +82,7 @@ bool find_strays() {
         dispatch::each_namespace(self.db, [&any](SlotNo no) {
             dispatch::Namespace &ns = map.namespaces[no];
             if (pg_atomic_read_u32(&ns.dropped) != 0) return;
-            look_at_stray(&ns, store::namespace_by_id(ns.ns_id) != nullptr, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
+            look_at_stray(&ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; }, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
             any = any || (ns.drop != 0 && pg_atomic_read_u32(&ns.dropped) == 0);
         });
     });
