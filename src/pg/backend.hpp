@@ -168,6 +168,11 @@ constexpr std::common_type_t<A, B> Max(A a, B b) {
     return static_cast<T>(a) > static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
 }
 
+static_assert([] {
+    int calls = 0;
+    return Min(++calls, 2) + Max(++calls, 0) == 3 && calls == 2;
+}());
+
 }  // namespace pgqueue
 
 #include "pg/compat.hpp"
