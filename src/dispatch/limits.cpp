@@ -32,17 +32,12 @@ bool has_room(const Namespace &ns) { return room(ns.max_running, &ns.running) > 
 
 bool has_room(const Queue &q) { return room(q.max_running, &q.running) > 0; }
 
-int32 room_of_namespace(Namespace *ns, int32 most) {
-    int32 n = room_or_block(ns->max_running, &ns->running, &ns->blocked);
-    return Min(most, n);
-}
+int32 room_of_namespace(Namespace *ns, int32 most) { return Min(most, room_or_block(ns->max_running, &ns->running, &ns->blocked)); }
 
 int32 room_of_queue(Queue *q, int32 most) {
-    int32 n = room_or_block(q->max_running, &q->running, &q->blocked);
-    n = Min(most, n);
+    int32 n = Min(most, room_or_block(q->max_running, &q->running, &q->blocked));
     if (n == 0 || q->rate <= 0) return n;
-    const auto tokens = static_cast<int32>(q->bucket.fill(q->rate, q->burst, pg::monotonic_now()));
-    n = Min(n, tokens);
+    n = Min(n, static_cast<int32>(q->bucket.fill(q->rate, q->burst, pg::monotonic_now())));
     if (n > 0) return n;
     q->throttled_until = q->bucket.next(q->rate);
     wake_scheduler_by(q->db, {q->throttled_until});

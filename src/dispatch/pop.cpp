@@ -103,9 +103,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
         if (c.lane < 0) break;
         SlotNo queue = map.lanes[c.lane].queue;
         Queue &q = map.queues[queue];
-        // Called once: Min is a macro, and a second value may be greater.
-        int n = room_of_queue(&q, most - total);
-        n = Min(n, c.ready());
+        int n = Min(room_of_queue(&q, most - total), c.ready());
         if (n == 0) {
             revise_queue_locked(queue);
             continue;
@@ -205,17 +203,14 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const S
     if (ns.paused) return 0;
     auto reserved = static_cast<int32>(entries.size());
     int most = room_of_namespace(&ns, reserved);
-    const int64 leases = most > 0 ? lease_room(ns, reserved) : 0;
-    most = static_cast<int>(Min(int64(most), leases));
+    if (most > 0) most = static_cast<int>(Min(int64(most), lease_room(ns, reserved)));
     int total = 0;
     while (total < most) {
         Candidate c = best_outside_lane(no, queues);
         if (c.lane < 0) break;
         const Lane &lane = map.lanes[c.lane];
         Queue &q = map.queues[lane.queue];
-        // Called once: Min is a macro, and a second value may be greater.
-        int n = room_of_queue(&q, most - total);
-        n = Min(n, c.ready());
+        int n = Min(room_of_queue(&q, most - total), c.ready());
         if (n == 0) {
             revise_queue_locked(lane.queue);
             continue;

@@ -150,6 +150,31 @@ extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 constexpr int FeBeWaitSetSocketPos = 0;
 }
 
+// The server's macros evaluate the smaller or greater argument twice. These take calls: each is made once. The types mix as in an expression.
+#undef Min
+#undef Max
+
+namespace pgqueue {
+
+template <typename A, typename B>
+constexpr std::common_type_t<A, B> Min(A a, B b) {
+    using T = std::common_type_t<A, B>;
+    return static_cast<T>(a) < static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
+}
+
+template <typename A, typename B>
+constexpr std::common_type_t<A, B> Max(A a, B b) {
+    using T = std::common_type_t<A, B>;
+    return static_cast<T>(a) > static_cast<T>(b) ? static_cast<T>(a) : static_cast<T>(b);
+}
+
+static_assert([] {
+    int calls = 0;
+    return Min(++calls, 2) + Max(++calls, 0) == 3 && calls == 2;
+}());
+
+}  // namespace pgqueue
+
 #include "pg/compat.hpp"
 
 // Declares an SQL-callable function with C linkage and its version record.
