@@ -21,7 +21,7 @@ CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role
 CREATE VIEW pgqueue_internal.broken_handler AS
 SELECT h.namespace_id,
     pg_catalog.format('%s of type "%s" cannot run: %s', CASE h.phase WHEN 'handle' THEN 'handler' ELSE 'function ' || h.phase END, h.type, t.trouble) AS message,
-    pg_catalog.format('If it is meant: SELECT pgqueue.delete_handler(%1$L, %2$L, %3$L, %4$L); SELECT pgqueue.create_handler(%1$L, %2$L, %3$L, %4$L);',
+    pg_catalog.format('If it is meant: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(%L, %L, %L, %L);',
         h.type, h.function, h.phase, n.name) AS hint
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id

@@ -122,7 +122,7 @@ FROM (
     UNION ALL
     SELECT h.namespace_id, h.role, h.role_name,
         pg_catalog.format('role "%s" of function %s does not exist, tasks of type "%s" wait for it', h.role_name, h.function, h.type),
-        pg_catalog.format('SELECT pgqueue.delete_handler(%1$L, %2$L, %3$L, %4$L); SELECT pgqueue.create_handler(%1$L, %2$L, %3$L, %4$L);', h.type, h.function, h.phase, n.name)
+        pg_catalog.format('SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(%L, %L, %L, %L);', h.type, h.function, h.phase, n.name)
     FROM pgqueue_internal.handler h JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id
     UNION ALL
     SELECT t.namespace_id, t.role, t.role_name,

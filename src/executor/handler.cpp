@@ -40,7 +40,7 @@ Oid find_function(const HandlerStep &step, int arguments) {
                 errdetail("It is registered as a handler."));
     if (!is_trusted(owner_of(oid), step))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name, list_of(arguments)),
-                errhint("Register it again, if it is meant: SELECT pgqueue.delete_handler(...); SELECT pgqueue.create_handler(...);"));
+                errhint("Register it again, if it is meant: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(...);"));
     return oid;
 }
 

@@ -170,7 +170,9 @@ constexpr std::common_type_t<A, B> Max(A a, B b) {
 
 static_assert([] {
     int calls = 0;
-    return Min(++calls, 2) + Max(++calls, 0) == 3 && calls == 2;
+    int least = Min(++calls, 3);
+    int most = Max(++calls, 0);
+    return least == 1 && most == 2 && calls == 2;
 }());
 
 }  // namespace pgqueue

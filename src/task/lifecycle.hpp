@@ -66,7 +66,6 @@ struct End {
 };
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
-
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
 

@@ -328,6 +328,7 @@ for my $type ('gone', 'w:gone')
         "L1: a task of type $type is held while the role of a function for it is gone");
     ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.health WHERE message LIKE '1 ready task waits for role "gone"%'}, '1', 10), 'L1: health says so');
     my $hint = sql(qq{SELECT hint FROM pgqueue.health WHERE message LIKE 'role "gone" of function public.$function for%' OR message LIKE 'role "gone" of function public.$function does%'});
+    is(($hint =~ tr/;//), 1, 'L1: the hint is one statement: between two the task would find no handler and fail');
     sql($hint);
     ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $id", 'released', 30), 'L1: and the hint registers it again, which lets the task go');
 }
