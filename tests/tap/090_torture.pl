@@ -1,7 +1,7 @@
 # A random load of all kinds from several sessions and roles, and against it all that a server may go through without a crash: cancelled and terminated
 # sessions and processes, time limits of milliseconds, strong locks, other settings, a full disk, steps of the clock. Then the invariants: nothing lost,
 # nothing stuck, nothing done twice, all places free.
-#   PGQUEUE_TORTURE_SECONDS  length, default 40, in rounds with the invariants after each      PGQUEUE_TORTURE_SEED  repeats the sequence of actions
+#   PGQUEUE_TORTURE_SECONDS  length, default 40, in rounds of a minute with the invariants after each      PGQUEUE_TORTURE_SEED  repeats the sequence of actions
 #   PGQUEUE_TORTURE_HOLD     seconds that the server stays for a look when something is broken
 #   PGQUEUE_TORTURE          a scenario (below), or words of load and chaos: only those
 use strict;
@@ -105,10 +105,11 @@ sub round
 }
 
 # Rounds keep the disk small: what was made in one is gone in the next.
-my ($rounds, $began) = ($seconds < 90 ? 1 : int($seconds / 60), time());
-for my $n (1 .. $rounds)
+my $end = time() + $seconds;
+for (my $n = 1; time() < $end; $n++)
 {
-    round($n, $seconds / $rounds);
+    my $left = $end - time();
+    round($n, $left < 60 ? $left : 60);
     last unless Test::More->builder->is_passing;
     sql(q{SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace) FROM pgqueue.queue WHERE namespace IN ('a', 'b'); DELETE FROM pgqueue.task_archive;
           TRUNCATE ledger.made, ledger.effect, ledger.got, ledger.scratch});

@@ -171,14 +171,22 @@ sub actions
     };
 }
 
-# Runs for so many seconds. only: kinds of actions, all but `row` when it is empty.
+# The disk is to be full now and then, not for good: a round ends when the load has made so much.
+my $most_bytes = 200 * 1024 * 1024;
+sub has_room
+{
+    my ($self) = @_;
+    return !$self->{disk} || $self->query("SELECT pg_database_size(current_database()) < $most_bytes") eq 't';
+}
+
+# Runs for so many seconds, or until the load has made too much. only: kinds of actions, all but `row` when it is empty.
 sub run
 {
     my ($self, $seconds, @only) = @_;
     my $actions = actions();
     my @wheel = map { ($_) x $actions->{$_}[0] } @only ? @only : grep { $_ ne 'row' } sort keys %$actions;
     my $end = time() + $seconds;
-    while (time() < $end)
+    while (time() < $end && $self->has_room)
     {
         my $kind = one_of(@wheel);
         $self->{did}{$kind}++;
