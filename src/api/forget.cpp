@@ -5,6 +5,7 @@
 
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/recount.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;
@@ -42,6 +43,12 @@ PGQ_FUNCTION(pgqueue_test_leave_popped) {
 
 // pgqueue_test_forget_lease(id bigint, receipt bigint): whether there was one.
 PGQ_FUNCTION(pgqueue_test_forget_lease) { PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
+
+// pgqueue_test_miscount(queue text): the lists of its outside workers say that nothing is in them.
+PGQ_FUNCTION(pgqueue_test_miscount) {
+    dispatch::miscount(dispatch::outside_lane(queue_arg(fcinfo)));
+    PG_RETURN_VOID();
+}
 
 // pgqueue_test_take_place(queue text): one that nobody has.
 PGQ_FUNCTION(pgqueue_test_take_place) {

@@ -48,8 +48,7 @@ namespace {
 
 // Those of its lists in which nothing is count for the namespace no longer; the others until the place of the queue is free.
 void free_empty_lists_of_queue_locked(const Queue &q) {
-    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        free_empty_lists_locked(static_cast<SlotNo>(l - 1));
+    for (SlotNo lane : lanes_of(q)) free_empty_lists_locked(lane);
 }
 
 }  // namespace

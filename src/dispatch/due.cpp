@@ -142,7 +142,7 @@ void clear_due(SlotNo db) {
     for (PageList &list : d.put_off) clear_list(&list);
     init_due(db);
     each_queue(db, [](SlotNo q) {
-        for (uint32 l = pg_atomic_read_u32(&map.queues[q].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) map.lanes[l - 1].due = 0;
+        for (SlotNo lane : lanes_of(map.queues[q])) map.lanes[lane].due = 0;
     });
 }
 

@@ -41,8 +41,8 @@ int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
         Queue &q = map.queues[no];
         if (!q.used || q.db != db) continue;
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-            for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next) {
+        for (SlotNo lane : lanes_of(q))
+            for (SlotNo p = map.lanes[lane].first; p >= 0; p = map.priorities[p].next) {
                 PageList &list = map.priorities[p].list;
                 if (list.min_dies <= now) {
                     int64 least = INT64_MAX;

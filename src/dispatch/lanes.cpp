@@ -163,11 +163,11 @@ int take_lists_apart(SlotNo db) {
     int steps = 0;
     bool all = true;
     each_queue(db, [&steps, &all](SlotNo q) {
-        for (uint32 l = pg_atomic_read_u32(&map.queues[q].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-            Front f = map.lanes[l - 1].taken_apart ? Front::Tasks : Front::None;
+        for (SlotNo lane : lanes_of(map.queues[q])) {
+            Front f = map.lanes[lane].taken_apart ? Front::Tasks : Front::None;
             while (f == Front::Tasks && steps < most) {
                 pg::LwLockGuard lock(namespace_lock(map.queues[q].ns));
-                f = take_apart_locked(static_cast<SlotNo>(l - 1));
+                f = take_apart_locked(lane);
                 steps += f == Front::Tasks ? 1 : 0;
             }
             all = all && f == Front::None;
@@ -178,8 +178,8 @@ int take_lists_apart(SlotNo db) {
 }
 
 SlotNo outside_lane(SlotNo queue) {
-    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        if (map.lanes[l - 1].role < 0) return static_cast<SlotNo>(l - 1);
+    for (SlotNo lane : lanes_of(map.queues[queue]))
+        if (map.lanes[lane].role < 0) return lane;
     return -1;
 }
 
@@ -229,8 +229,7 @@ void file_hint(const Hint &h) {
 void revise_queue_locked(SlotNo no) {
     Queue &q = map.queues[no];
     if (has_room(q)) pg_atomic_write_u32(&q.blocked, 0);
-    for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-        SlotNo lane = static_cast<SlotNo>(l - 1);
+    for (SlotNo lane : lanes_of(q)) {
         if (may_run(q) && map.lanes[lane].count > 0 && !map.lanes[lane].held)
             activate_locked(lane);
         else
@@ -244,8 +243,7 @@ void clear_ready(SlotNo db) {
     each_queue(db, [](SlotNo no) {
         Queue &q = map.queues[no];
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-            SlotNo lane = static_cast<SlotNo>(l - 1);
+        for (SlotNo lane : lanes_of(q)) {
             deactivate_locked(lane);
             free_lists_locked(lane);
             map.lanes[lane].count = 0;

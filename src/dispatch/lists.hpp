@@ -31,10 +31,10 @@ void each_list(SlotNo db, F f) {
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         Queue &queue = map.queues[q];
         if (!queue.used || queue.db != db) continue;
-        for (uint32 l = pg_atomic_read_u32(&queue.first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
+        for (SlotNo lane : lanes_of(queue)) {
             LWLock *lock = namespace_lock(queue.ns);
             pg::LwLockGuard guard(lock);
-            if (!each_list_of_lane(static_cast<SlotNo>(l - 1), lock, f)) return;
+            if (!each_list_of_lane(lane, lock, f)) return;
         }
     }
     pg::LwLockGuard guard(due_lock(db));

@@ -30,8 +30,7 @@ QueueLook look_at_queue(SlotNo no) {
     const Namespace &ns = map.namespaces[q.ns];
     QueueLook look{};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
-    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        look.ready += map.lanes[l - 1].held ? 0 : map.lanes[l - 1].count;
+    for (SlotNo lane : lanes_of(q)) look.ready += map.lanes[lane].held ? 0 : map.lanes[lane].count;
     look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
     look.max_running = q.max_running;
     look.full = !has_room(q);
@@ -124,10 +123,10 @@ void look_at_first(SlotNo queue, SlotNo role, FirstLook *look) {
     begin_use();
     look->n_refs = 0;
     pg::LwLockGuard lock(namespace_lock(map.queues[queue].ns), LW_SHARED);
-    for (uint32 no = 0; (no = next_lane(queue, no)) != 0;) {
-        const Lane &lane = map.lanes[no - 1];
+    for (SlotNo no : lanes_of(map.queues[queue])) {
+        const Lane &lane = map.lanes[no];
         if (role == every_role ? lane.held : lane.role != role) continue;
-        if (GroupNo best = best_group_locked(static_cast<SlotNo>(no - 1)); best != 0)
+        if (GroupNo best = best_group_locked(no); best != 0)
             add_first(look, slab_entry<GroupNode>(group(best).first)->ref);
         SlotNo p = lane.first;
         for (int i = 0; p >= 0 && i < static_cast<int>(lengthof(look->refs)); p = map.priorities[p].next, i++)
@@ -140,8 +139,8 @@ bool any_held(SlotNo db, bool *by_role) {
     bool any = false;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         if (!map.queues[q].used || map.queues[q].db != db) continue;
-        for (uint32 l = 0; (l = next_lane(q, l)) != 0;) {
-            const Lane &lane = map.lanes[l - 1];
+        for (SlotNo no : lanes_of(map.queues[q])) {
+            const Lane &lane = map.lanes[no];
             if (!lane.held || lane.count == 0) continue;
             any = true;
             if (by_role != nullptr) by_role[lane.role] = true;
@@ -155,8 +154,8 @@ namespace {
 // F: void(const PriorityList &), of those in which something is; namespace's lock held.
 template <typename F>
 void each_used_list(SlotNo queue, F f) {
-    for (uint32 l = 0; (l = next_lane(queue, l)) != 0;)
-        for (SlotNo p = map.lanes[l - 1].first; p >= 0; p = map.priorities[p].next)
+    for (SlotNo lane : lanes_of(map.queues[queue]))
+        for (SlotNo p = map.lanes[lane].first; p >= 0; p = map.priorities[p].next)
             if (map.priorities[p].list.count > 0) f(map.priorities[p]);
 }
 

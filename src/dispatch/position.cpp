@@ -108,8 +108,8 @@ Position position_in(const PageList &list, const Search &s) {
 }
 
 SlotNo lane_of(SlotNo queue, SlotNo role) {
-    for (uint32 l = pg_atomic_read_u32(&map.queues[queue].first_lane); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        if (map.lanes[l - 1].role == role && !map.lanes[l - 1].held) return static_cast<SlotNo>(l - 1);
+    for (SlotNo lane : lanes_of(map.queues[queue]))
+        if (map.lanes[lane].role == role && !map.lanes[lane].held) return lane;
     return -1;
 }
 

@@ -17,11 +17,8 @@ namespace {
 
 // Takes a queue's lists apart; the namespace's lock is held.
 void empty_lists_locked(const Queue &q) {
-    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0;
-         l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue)) {
-        auto no = static_cast<SlotNo>(l - 1);
-        Lane &lane = map.lanes[no];
-        for (SlotNo p = lane.first; p >= 0; p = map.priorities[p].next) {
+    for (SlotNo no : lanes_of(q)) {
+        for (SlotNo p = map.lanes[no].first; p >= 0; p = map.priorities[p].next) {
             change_count_locked(no, -map.priorities[p].list.count);
             give_file_places(q.db, &map.priorities[p].list);
         }

@@ -322,8 +322,8 @@ SlotNo find_idle_too(Entry *entries, Search search) {
 }
 
 SlotNo search_lane(const Queue &q, SlotNo role, bool held) {
-    for (uint32 l = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane)); l != 0; l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue))
-        if (map.lanes[l - 1].role == role && map.lanes[l - 1].held == held) return static_cast<SlotNo>(l - 1);
+    for (SlotNo lane : lanes_of(q))
+        if (map.lanes[lane].role == role && map.lanes[lane].held == held) return lane;
     return -1;
 }
 

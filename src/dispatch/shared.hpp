@@ -79,8 +79,8 @@ struct IncidentList {
 };
 
 // What a look at the rows found wrong in memory and put right (dispatch/incidents.hpp).
-enum class Repaired { Hint, Held, Lease, Place };
-constexpr int repaired_kinds = 4;
+enum class Repaired { Hint, Held, Lease, Place, List };
+constexpr int repaired_kinds = 5;
 
 struct Deaths {
     pg_atomic_uint32 count;
@@ -352,6 +352,30 @@ void each_queue(SlotNo db, F f) {
     for (SlotNo q = 0; q < map.shared->used_queues; q++)
         if (map.queues[q].used && map.queues[q].db == db) f(q);
 }
+
+// The lanes of a queue: for (SlotNo lane : lanes_of(queue)). None of them may be given back meanwhile.
+class lanes_of {
+public:
+    explicit lanes_of(const Queue &queue) : q(queue) {}
+    class Place {
+    public:
+        explicit Place(uint32 lane) : l(lane) {}
+        SlotNo operator*() const { return static_cast<SlotNo>(l - 1); }
+        Place &operator++() {
+            l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue);
+            return *this;
+        }
+        bool operator!=(const Place &other) const { return l != other.l; }
+
+    private:
+        uint32 l;  // SlotNo + 1, 0 end
+    };
+    Place begin() const { return Place(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane))); }
+    Place end() const { return Place(0); }
+
+private:
+    const Queue &q;
+};
 
 inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }
 

@@ -13,11 +13,12 @@ sub sql { return $node->safe_psql('postgres', @_); }
 my (undef, $cannot) = $node->psql('postgres', q{CREATE FUNCTION forget_hints(queue text) RETURNS integer LANGUAGE C AS 'pgqueue', 'pgqueue_test_forget_hints';
     CREATE FUNCTION forget_lease(id bigint, receipt bigint) RETURNS boolean LANGUAGE C AS 'pgqueue', 'pgqueue_test_forget_lease';
     CREATE FUNCTION leave_popped(queue text) RETURNS void LANGUAGE C AS 'pgqueue', 'pgqueue_test_leave_popped';
+    CREATE FUNCTION miscount(queue text) RETURNS void LANGUAGE C AS 'pgqueue', 'pgqueue_test_miscount';
     CREATE FUNCTION take_place(queue text) RETURNS void LANGUAGE C AS 'pgqueue', 'pgqueue_test_take_place'});
 plan skip_all => 'the library has no test points' if $node->psql('postgres', q{SELECT 'forget_hints'::regproc}) != 0;
 my $repaired = q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'};
 
-sql(q{SELECT pgqueue.create_queue(q) FROM unnest('{busy,waits,grouped,held,gone,left}'::text[]) q; SELECT pgqueue.create_queue('full', max_running => 1)});
+sql(q{SELECT pgqueue.create_queue(q) FROM unnest('{busy,waits,grouped,held,gone,left,miscounted}'::text[]) q; SELECT pgqueue.create_queue('full', max_running => 1)});
 # Much that is in order, so that it is seen not to be touched: ready, delayed, held, in groups, of a dependency.
 sql(q{SELECT pgqueue.create_tasks('busy', array_fill('1'::jsonb, ARRAY[3000]));
       SELECT pgqueue.create_tasks('busy', array_fill('1'::jsonb, ARRAY[100]), delay => '1 hour');
@@ -28,7 +29,8 @@ sql(q{SELECT pgqueue.create_tasks('busy', array_fill('1'::jsonb, ARRAY[3000]));
 # What is lost.
 sql(q{SELECT pgqueue.create_tasks('waits', '{1,2,3}'); SELECT pgqueue.create_tasks('grouped', '{1,2}', group_keys => '{g,g}');
       SELECT pgqueue.create_task('held', '1'); SELECT pgqueue.create_task('gone', '1');
-      SELECT pgqueue.create_task('left', '1')});
+      SELECT pgqueue.create_task('left', '1');
+      SELECT pgqueue.create_tasks('miscounted', '{1,2}', priority => 1); SELECT pgqueue.create_task('miscounted', '3', priority => 2)});
 my $receipt = sql(q{SELECT receipt FROM pgqueue.next_task('w', 'held', '1 hour')});
 sql(q{SELECT FROM pgqueue.next_task('w', 'gone', '1 hour')});
 is(sql(q{SELECT forget_hints('waits')}), '3', 'the hints of three tasks are lost');
@@ -37,10 +39,13 @@ is(sql(qq{SELECT forget_lease(id, $receipt) FROM pgqueue.task WHERE queue = 'hel
 sql(q{DELETE FROM pgqueue_internal.} . $_) for split /\n/, sql(q{SELECT 'segment_' || slot || ' WHERE id = ' || t.id FROM pgqueue_internal.segment s JOIN pgqueue.task t USING (id) WHERE t.queue = 'gone'});
 sql(q{SELECT take_place('full'), pgqueue.create_task('full', '1')});
 sql(q{SELECT leave_popped('left')});
-is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{waits,grouped,held,full,left}', 10)}), '0', 'nothing of it is handed out');
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{miscounted}', 1)}), '1', 'the tasks of a list are handed out');
+sql(q{SELECT miscount('miscounted')});
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{waits,grouped,held,full,left,miscounted}', 10)}), '0', 'nothing of it is handed out');
 
 # It comes back.
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.next_tasks('w', '{full}', 1)}, '1', 120), 'a place that nobody has is free again');
+ok(wait_for($node, 'postgres', q{SELECT string_agg(payload::text, ' ' ORDER BY id) FROM pgqueue.next_tasks('w', '{miscounted}', 10)}, '2 3', 60), 'lists that said nothing is in them give the rest of their tasks');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.next_tasks('w', '{left}', 1)}, '1', 60), 'so is a task that a session had in its hands when it ended');
 ok(wait_for($node, 'postgres', q{SELECT string_agg(payload::text, ' ' ORDER BY id) FROM pgqueue.next_tasks('w', '{waits}', 10)}, '1 2 3', 60), 'tasks without a hint have one');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue_internal.places() p JOIN pgqueue.task t ON t.id = p.task_id WHERE t.queue = 'held'}, '1', 60), 'a held task has a lease again');
@@ -48,8 +53,8 @@ is(sql(qq{SELECT pgqueue.release_task(id, $receipt) FROM pgqueue.task WHERE queu
 my $order = '';
 ok(wait_until(sub { $order .= sql(q{SELECT payload || pgqueue.release_task(id, receipt) FROM pgqueue.next_tasks('w', '{grouped}', 1)}); return $order eq '1released2released'; }, 60), 'the tasks of a group, in their order');
 ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue_internal.places() WHERE kind = 'lease' AND id = (SELECT id FROM pgqueue_internal.queue WHERE name = 'gone')}, '0', 60), 'a lease without its row is gone');
-cmp_ok(sql($repaired), '>=', 8, 'each was counted');
-like(slurp_file($node->logfile), qr/pgqueue found and put right \d+ tasks, leases or places/, 'and is in the log');
+cmp_ok(sql($repaired), '>=', 9, 'each was counted');
+like(slurp_file($node->logfile), qr/pgqueue found and put right \d+ tasks, leases, places or lists/, 'and is in the log');
 my $all = sql($repaired);
 is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'busy' AND status = 'retained'}), '50', 'what was in order is as it was');
 # Its row was removed behind everybody's back, so nobody has counted that.

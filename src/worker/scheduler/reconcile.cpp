@@ -1,5 +1,6 @@
-// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes. All of it is a fault
-// elsewhere; here it is put right, counted (view memory, kind repaired) and logged. docs/internals/dispatch.md
+// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes, lists that do not say how
+// many tasks they have. All of it is a fault elsewhere; here it is put right, counted (view memory, kind repaired) and logged.
+// docs/internals/dispatch.md
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
@@ -7,6 +8,7 @@
 #include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/recount.hpp"
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
@@ -166,7 +168,7 @@ bool collect() {
 
 // last: the task of the last of them, 0 none.
 void say_repaired(int n, int64 last) {
-    ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases or places that were forgotten", n),
+    ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases, places or lists that were forgotten", n),
             last == 0 ? errdetail("There should be none: see view pgqueue.memory, kind repaired.")
                       : errdetail("There should be none: see view pgqueue.memory, kind repaired. The last one is of task " INT64_FORMAT ".", last));
 }
@@ -179,6 +181,14 @@ void return_left() {
     for (int i = 0; i < left; i++) dispatch::note_repair(self.db, Repaired::Lease);
     say_repaired(left, 0);
     look.unfinished = true;
+}
+
+// Lists that did not say how many tasks they have.
+void recount() {
+    int wrong = dispatch::recount_lists(self.db);
+    if (wrong == 0) return;
+    for (int i = 0; i < wrong; i++) dispatch::note_repair(self.db, Repaired::List);
+    say_repaired(wrong, 0);
 }
 
 // False: not now.
@@ -197,6 +207,7 @@ bool begin() {
         pg::MemoryScope scope(look.memory);
         look.suspects = static_cast<Suspect *>(palloc(sizeof(Suspect) * most_suspects));
         make_room();
+        recount();
         look.end = XidFromFullTransactionId(ReadNextFullTransactionId());
         found = collect();
         note_idle_queues();

@@ -172,7 +172,7 @@ sub actions
 }
 
 # The disk is to be full now and then, not for good: a round ends when the load has made so much.
-my $most_bytes = 200 * 1024 * 1024;
+my $most_bytes = 150 * 1024 * 1024;
 sub has_room
 {
     my ($self) = @_;
