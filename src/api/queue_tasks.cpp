@@ -61,17 +61,6 @@ int64 count_of(dispatch::SlotNo slot, Status s) {
     return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
 }
 
-// What runs of a queue that is going is cancelled when that is committed.
-void cancel_running(dispatch::SlotNo slot) {
-    for (dispatch::SlotNo i = 0; i < dispatch::max_workers; i++) {
-        dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
-        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
-        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
-            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) == static_cast<uint32>(dispatch::HoldState::Running))
-                dispatch::note_cancel(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
-    }
-}
-
 }  // namespace
 
 // The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
@@ -86,7 +75,7 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     if (held > 0 && !PG_GETARG_BOOL(1))
         ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
                 errhint("Wait for them, or use force => true to cancel them."));
-    if (held > 0) cancel_running(slot);
+    dispatch::note_running_gone(slot);
     PG_RETURN_INT64(all);
 }
 
@@ -99,7 +88,7 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0, kept = 0;
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
-    if (force) cancel_running(slot);
+    if (force) dispatch::note_running_gone(slot);
     int32 new_id = rename_key(old_id);
     dispatch::SlotNo new_slot = task::slot_of(store::queue_there(new_id));
     each_held(slot, [&](int64 id) {

@@ -27,6 +27,16 @@ void cancel_worker(SlotNo worker, const Cancel &c) {
     if (pid != 0) kill(pid, c.force ? SIGTERM : SIGUSR2);
 }
 
+void cancel_running(SlotNo queue) {
+    pg_memory_barrier();
+    for (SlotNo i = 0; i < max_workers; i++) {
+        WorkerSlot &w = map.shared->workers[i];
+        if (w.db < 0 || w.db != map.queues[queue].db) continue;
+        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); h++)
+            if (w.holds[h].queue == queue && hold_state(w.holds[h]) == HoldState::Running) cancel_worker(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
+    }
+}
+
 char *cancel_reason(const WorkerSlot &w, int64 id, int32 attempt) {
     char reason[cancel_reason_bytes];
     bool meant;

@@ -21,7 +21,7 @@ namespace {
 
 enum class ActionKind {
     Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker,
-    Handlers
+    Handlers, RunningGone
 };
 
 struct Action {
@@ -212,7 +212,8 @@ void run_action(const Action &a) {
         case ActionKind::Awaited: add_awaited(my_db, a.awaited.id, a.awaited.count); break;
         case ActionKind::Settle: post(a.id); break;
         case ActionKind::Wake:
-        case ActionKind::LeftGroup: break;
+        case ActionKind::LeftGroup:
+        case ActionKind::RunningGone: break;
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
         case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
@@ -257,6 +258,12 @@ void leave_groups() {
         if (const Action &a = actions.items[i]; a.kind == ActionKind::LeftGroup) leave_group(a.slot, a.left.key, a.left.id);
 }
 
+// After all queues have been dropped.
+void cancel_gone() {
+    for (int i = 0; i < actions.count; i++)
+        if (actions.items[i].kind == ActionKind::RunningGone) cancel_running(actions.items[i].slot);
+}
+
 void forget_all() {
     end_asked(InvalidSubTransactionId);
     forget_holds();
@@ -292,6 +299,7 @@ void at_commit() {
     if (any_holds()) my_db = find_database(MyDatabaseId);
     posts = 0;
     for (int i = 0; i < actions.count; i++) run_action(actions.items[i]);
+    cancel_gone();
     if (my_db >= 0) {
         hand_over_deltas();
         // First the hints: a task that is tried again is in its group before the group's place is free.
@@ -427,6 +435,7 @@ void note_cancel(SlotNo worker, const Cancel &cancel) {
     const char *reason = kept_reason(cancel.reason);
     add_action(ActionKind::Cancel, worker)->cancel = {cancel.id, cancel.attempt, cancel.force, reason};
 }
+void note_running_gone(SlotNo queue) { add_action(ActionKind::RunningGone, queue); }
 void note_left_group(SlotNo queue, uint64 key, int64 id) { add_action(ActionKind::LeftGroup, queue)->left = {key, id}; }
 void note_finished(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void note_awaited(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }

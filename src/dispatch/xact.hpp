@@ -24,6 +24,8 @@ void note_queue_drop(SlotNo queue);
 void note_namespace_drop(SlotNo db, int32 ns_id);
 // Cancels that attempt in the worker's process at commit.
 void note_cancel(SlotNo worker, const Cancel &cancel);
+// The queue is dropped in this transaction with all that runs of it.
+void note_running_gone(SlotNo queue);
 // Wakes those who wait for this task's result.
 void note_finished(int64 id);
 // `count` more tasks (less, when negative) wait for this one.

@@ -53,9 +53,9 @@ Verdict leave_to_others(const Hold &h, const store::TaskRow &row) {
 // A task of another role's handler, or of a queue that outside workers serve by now, is hinted to where it belongs.
 bool is_for_my_role(const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
-    if ((row.flags & flag_command) != 0) return row.role_id == mine;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) return false;
+    if ((row.flags & flag_command) != 0) return row.role_id == mine;
     if (q->server && store::same_role(task::runner_of(*q, row), mine)) return true;
     task::hint_again(row, dispatch::Comes::Again);
     return false;

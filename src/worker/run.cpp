@@ -35,10 +35,10 @@ struct Record {
     task::OwnRun own;
 };
 
-// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us.
+// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us, or has removed its queue with its tasks.
 void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
     bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes : store::fetch(c.row.ref, false, row);
-    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt;
+    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt && store::queue_by_id(row->queue_id) != nullptr;
     if (there && lock && !ours) task::let_go(*row);
     if (!ours)
         ereport(ERROR, errcode(err::receipt_not_valid), errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
@@ -177,6 +177,19 @@ void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     }
 }
 
+// Its queue was purged or deleted since the claim, and the task with it.
+bool is_gone(const Claimed &c, const Hold &h) {
+    if (!dispatch::is_dropped(dispatch::map.queues[h.queue])) return false;
+    store::TaskRow row;
+    pg::Outcome out = run_own_transaction([&] { fetch_ours(c, false, &row); }, self.task);
+    return !out.ok && out.error.sqlstate == err::receipt_not_valid;
+}
+
+void end_hold(Hold *h) {
+    pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
+    dispatch::end_running(h->queue, h->group);
+}
+
 }  // namespace
 
 void run(Claimed *c) {
@@ -184,6 +197,10 @@ void run(Claimed *c) {
     Hold &h = w.holds[c->hold];
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
+    if (is_gone(*c, h)) {
+        end_hold(&h);
+        return;
+    }
     SetCurrentStatementStartTimestamp();
     pg::Moment began{GetCurrentStatementStartTimestamp(), pg::monotonic_now()};
     pg_atomic_write_u64(&w.started, static_cast<uint64>(began.monotonic));
@@ -213,8 +230,7 @@ void run(Claimed *c) {
         record_failure(*c, failure, record);
     }
     dispatch::clear_running(self.slot);
-    pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
-    dispatch::end_running(h.queue, h.group);
+    end_hold(&h);
     int64 micros = pg::monotonic_now() - began.monotonic;
     // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
     int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;

@@ -214,5 +214,36 @@ for my $end (q{purge_queue('going', force => true)}, q{delete_queue('going', for
     is(sql(q{SELECT to_regclass('kept') IS NULL}), 't', 'without a trace');
 }
 
+# The same for what begins after purge or delete have looked at what runs, and before they commit.
+my $deleter = session($node, 'work');
+for my $end (q{purge_queue('going', force => true)}, q{delete_queue('going')})
+{
+    sql(q{SELECT FROM pgqueue.create_queue('going')}) if $end =~ /purge/;
+    task('CREATE TABLE kept (); SELECT pg_sleep(601)', q{delay => '500 ms'}, 'going');
+    $deleter->query("BEGIN; SELECT FROM pgqueue.$end");
+    my $sleeping = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(601)%' AND backend_type = 'pgqueue worker' AND state = 'active'};
+    ok(wait_for($node, 'work', $sleeping, '1', 20), "a command begins before $end is committed");
+    $deleter->query('COMMIT');
+    ok(wait_for($node, 'work', $sleeping, '0', 20), 'and is cancelled');
+    is(sql(q{SELECT to_regclass('kept') IS NULL}), 't', 'without a trace');
+}
+# A task that waited when its queue was purged has no effect, wherever its worker is by then.
+sql(q{SELECT FROM pgqueue.create_queue('going')});
+for my $point (qw(worker-popped worker-claiming worker-claimed worker-ran))
+{
+    my $holder = session($node, 'work');
+    hold_point($holder, $point);
+    my $id = task('CREATE TABLE kept ()', q{delay => '500 ms'}, 'going');
+    $deleter->query(q{BEGIN; SELECT FROM pgqueue.purge_queue('going')});
+    ok(pid_at($node, 'work', $point, 20), "a worker is at $point");
+    $deleter->query('COMMIT');
+    $holder->close;
+    my $next = task('SELECT 1', undef, 'going');
+    is(finish($next), 'released', 'the queue goes on');
+    is(sql(q{SELECT to_regclass('kept') IS NULL}), 't', 'what the purged task did is undone, or not done');
+    ok(wait_for($node, 'work', q{SELECT sum(taken) FROM pgqueue_internal.places() WHERE kind = 'namespace'}, '0', 20), 'no place is left');
+}
+$deleter->close;
+
 $node->stop;
 done_testing();
