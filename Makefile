@@ -4,7 +4,7 @@ PG_CONFIG ?= pg_config
 export PG_CONFIG
 
 # Goals that are scripts. The scripts install missing packages first, so these goals must not need PGXS.
-SCRIPT_GOALS = check unit bench bench-quick soak torture fuzz check-faults check-majors check-asan check-valgrind check-image demo run stop
+SCRIPT_GOALS = check unit bench bench-quick attack soak torture fuzz check-faults check-majors check-asan check-valgrind check-image demo run stop
 
 .PHONY: $(SCRIPT_GOALS)
 
@@ -37,6 +37,9 @@ bench:
 # Two builds in turns: make bench-quick OLD=commit
 bench-quick:
 	@tests/bench/quick $(OLD) $(ROWS)
+# Latency of one namespace while a role of another one floods what all share.
+attack:
+	@tests/bench/attack $(ATTACKS)
 demo:
 	@KEEP=$(KEEP) tests/demo/run
 run:

@@ -68,6 +68,8 @@ void drop_queue(SlotNo queue) {
         free_empty_lists_of_queue_locked(q);
         for (auto &c : q.counts) pg_atomic_write_u64(&c, 0);
     }
+    pg_atomic_write_u32(&database(q.db).cleaning_owed, 1);
+    pg_atomic_write_u32(&database(q.db).cleaning_timer, 1);
     // Those who wait for its tasks look again by its name.
     wake_task_waiters(queue, max_task_waiters);
 }

@@ -264,7 +264,7 @@ struct Database {
     Deadline next_look;              // scheduler: not before (scheduler/reconcile.cpp)
     // last housekeeping, for health
     pg_atomic_uint32 cleaning_held_back;
-    pg_atomic_uint32 cleaning_skipped;  // a step of the last pass met a lock
+    pg_atomic_uint32 cleaning_owed;  // a pass is due also when nothing finishes: the last one met a lock, or a queue was dropped
     pg_atomic_uint32 holder_pid;     // who held the cleaning back then, 0 unknown
     pg_atomic_uint32 holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way
     pg_atomic_uint64 held_back_since;  // TimestampTz, to be shown only

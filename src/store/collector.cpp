@@ -137,25 +137,34 @@ void tell_current(Pass *pass) {
         pass->sink->current(pass->sink->arg, ring.current_of(false));
 }
 
-// The steps of a pass in their order.
-void run_pass(Pass *pass) {
+// Works on all segments. True: a full current one found no free slot to rotate to.
+bool work_all(Pass *pass) {
     Ring ring;
     int64 bytes[segment_count];
-    tell_current(pass);
-    (void)truncate_all(pass);
-    if (!look_at_ring(pass, &ring, bytes)) return;
+    bool stuck = false;
+    if (!look_at_ring(pass, &ring, bytes)) return false;
     for (bool old_generation : {false, true}) {
         int slot = ring.current_of(old_generation);
         bool full = bytes[slot] > 0 && bytes[slot] >= pass->segment_limit;
-        if (!full || !rotate(pass, old_generation)) work_segment(pass, slot, work_current);
+        if (full && rotate(pass, old_generation)) continue;
+        stuck = stuck || full;
+        work_segment(pass, slot, work_current);
     }
-    if (!look_at_ring(pass, &ring, bytes)) return;
+    if (!look_at_ring(pass, &ring, bytes)) return false;
     for (int s = 0; s < segment_count; s++)
         if (!ring.slots[s].current && !ring.slots[s].condemned && ring.slots[s].filled != 0 && bytes[s] >= 0) {
             pass->waited_long = pass->at - ring.slots[s].filled > condemning_patience;
             work_segment(pass, s, work_filled);
         }
     truncate_patiently(pass);
+    return stuck;
+}
+
+// The steps of a pass in their order.
+void run_pass(Pass *pass) {
+    tell_current(pass);
+    (void)truncate_all(pass);
+    pass->report.stuck = work_all(pass);
 }
 
 struct StepFrame {

@@ -58,6 +58,7 @@ struct CleanReport {
     int64 moved;           // survivors copied to the old generation
     int truncated;         // segments truncated
     bool condemning_held;  // a lock keeps a segment from being condemned
+    bool stuck;            // the current segment is full, and none was free to rotate to
     bool truncation_held;  // an old snapshot or a lock keeps one from being truncated
     bool skipped;          // a step met a lock and was left for a later pass
     TransactionId holder_xmin;

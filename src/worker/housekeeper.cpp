@@ -96,9 +96,12 @@ int64 usual_limit() { return int64(config::segment_size) * 1024; }
 // One pass. An error says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
+    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_owed, 0);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
-    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_skipped, report.skipped || report.condemning_held ? 1 : 0);
+    // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is about to.
+    bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
+    if (report.skipped || report.condemning_held || rotates) pg_atomic_write_u32(&dispatch::database(my_db).cleaning_owed, 1);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));

@@ -78,8 +78,8 @@ pg::Deadline think(const pg::Moment &now) {
     pg_atomic_write_u32(&my_db().cleaning_timer, 0);
     pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool skipped = pg_atomic_read_u32(&my_db().cleaning_skipped) != 0;
-    bool cleaned = (finished == 0 || finished == then.finished) && !skipped, quiet = cleaned && bytes == then.bytes;
+    bool owed = pg_atomic_read_u32(&my_db().cleaning_owed) != 0;
+    bool cleaned = (finished == 0 || finished == then.finished) && !owed, quiet = cleaned && bytes == then.bytes;
     then.bytes = bytes;
     if (quiet) return never;
     pg_atomic_write_u32(&my_db().cleaning_timer, 1);
