@@ -102,6 +102,9 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
 Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     dispatch::Lease lease;
     bool known = dispatch::find_lease(id, &lease);
+    // Whoever has not got the receipt must not lock the row. A receipt that a row has lost does not come back.
+    if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
+    if (row->receipt != receipt || receipt == 0) return Held::Lost;
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row) : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
     let_go(*row);

@@ -19,7 +19,7 @@ int64 new_receipt();
 // Takes up to `most` tasks; rows with their bodies, in the current memory context. Returns how many.
 int take(const TakeRequest &request, store::TaskRow *out, int most);
 
-// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not.
+// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not; a row with another receipt is read and not locked.
 enum class Held { Yes, Lost, Cancelled, Unknown };
 Held hold(int64 id, int64 receipt, store::TaskRow *row);
 // The same without the lock, as long as nobody else is at the task; false says nothing.
