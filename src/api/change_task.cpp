@@ -1,6 +1,7 @@
 // cancel_task, retry_task, and what the view task does with UPDATE and DELETE. User functions wait for a row's lock.
 #include "api/call.hpp"
 #include "api/outside.hpp"
+#include "api/task_access.hpp"
 
 #include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
@@ -12,34 +13,6 @@ using namespace pgqueue;
 using namespace pgqueue::api;
 
 namespace {
-
-// The task's queue, after the checks of existence, namespace and rights: manage, or use for own tasks.
-const store::QueueInfo &owned_queue(const store::TaskRow &row, const char *ns_name, bool manage_only) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) no_task(row.ref.id);
-    const store::NamespaceInfo *ns = store::namespace_by_id(q->ns_id);
-    if (ns == nullptr) no_task(row.ref.id);
-    if (ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0) no_task(row.ref.id);
-    if (!may(ns->id, store::priv_manage | store::priv_owner) && (manage_only || !may(ns->id, store::priv_use) || !is_mine(row.role_id))) {
-        // Who may not even see the task is told that there is none.
-        if (!may(ns->id, store::priv_all | store::priv_monitor)) no_task(row.ref.id);
-        require(*ns, store::priv_manage);
-    }
-    return *q;
-}
-
-// Locks the row of a task, waiting for whoever holds it. What was known of its queue and of rights before is asked again: both may have changed
-// while we waited.
-const store::QueueInfo &lock_owned(const char *ns_name, bool manage_only, store::TaskRow *row) {
-    int64 id = row->ref.id;
-    owned_queue(*row, ns_name, manage_only);
-    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
-    task::touch(*row);
-    if (store::lock_by_id(id, store::Wait::Block, false, row) != store::Locked::Yes) no_task(id);
-    task::touch(*row);
-    AcceptInvalidationMessages();
-    return owned_queue(*row, ns_name, manage_only);
-}
 
 // The worker that runs this attempt; -1 none. A process with the number of the row's may be another one by now.
 dispatch::SlotNo worker_of(const store::TaskRow &row) {
@@ -73,9 +46,9 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     if (!store::find(id, false, &row)) no_task(id);
     // A task that runs in the server is only told; its row is left to its worker.
     if (row.status == Status::Retained && worker_of(row) >= 0)
-        owned_queue(row, text_arg(fcinfo, 3), false);
+        require_access(row, text_arg(fcinfo, 3), Access::ManageOrOwn);
     else
-        lock_owned(text_arg(fcinfo, 3), false, &row);
+        lock_task(&row, text_arg(fcinfo, 3), Access::ManageOrOwn);
     if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
     if (row.status == Status::Retained) {
         dispatch::SlotNo worker = worker_of(row);
@@ -101,7 +74,7 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     int64 delay = interval_arg(fcinfo, 1, "delay", 0);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
-    const store::QueueInfo &q = lock_owned(text_arg(fcinfo, 2), false, &row);
+    const store::QueueInfo &q = lock_task(&row, text_arg(fcinfo, 2), Access::ManageOrOwn);
     refuse_system(store::namespace_there(q.ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
@@ -147,7 +120,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const store::QueueInfo &from = lock_owned(nullptr, true, &row);
+    const store::QueueInfo &from = lock_task(&row, nullptr, Access::Manage);
     refuse_retained(row);
     refuse_system(store::namespace_there(from.ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
@@ -188,7 +161,7 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const store::QueueInfo &q = lock_owned(nullptr, true, &row);
+    const store::QueueInfo &q = lock_task(&row, nullptr, Access::Manage);
     refuse_retained(row);
     dispatch::SlotNo slot = task::slot_of(q);
     task::note_left_group(row);

@@ -1,6 +1,7 @@
 // release, fail, extend and snooze, of one task and of many: whoever has the receipt ends the attempt.
 #include "api/call.hpp"
 #include "api/outside.hpp"
+#include "api/task_access.hpp"
 
 #include "dispatch/lease.hpp"
 #include "pg/errcodes.hpp"
@@ -27,12 +28,6 @@ int64 receipt_of(const Claim &c) {
     return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 
-// The namespace of a task; nullptr when it is not the one that the caller named.
-const store::NamespaceInfo *namespace_of(const store::QueueInfo *q, const char *ns_name) {
-    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
-    return ns != nullptr && ns_name != nullptr && strcmp(normalize("namespace", ns_name), ns->name) != 0 ? nullptr : ns;
-}
-
 // The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
 bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
@@ -40,15 +35,11 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
     // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have changed.
     AcceptInvalidationMessages();
-    const store::QueueInfo *q = held == task::Held::Unknown ? nullptr : store::queue_by_id(row->queue_id);
-    const store::NamespaceInfo *ns = namespace_of(q, c.ns_name);
-    if (ns != nullptr && !may(ns->id, store::priv_work | store::priv_owner)) {
-        if (may(ns->id, store::priv_all | store::priv_monitor)) require(*ns, store::priv_work);
-        ns = nullptr;
-    }
-    if (held == task::Held::Yes && ns != nullptr) return true;
+    const store::QueueInfo *q = held != task::Held::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
+    if (q != nullptr) require_access(*row, c.ns_name, Access::Work);
+    if (held == task::Held::Yes && q != nullptr) return true;
     if (c.skip_lost) return false;
-    if (ns == nullptr) no_task(c.id);
+    if (q == nullptr) no_task(c.id);
     if (held == task::Held::Cancelled)
         ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id), errhint("Stop working on it."));
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
@@ -76,8 +67,8 @@ bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
 // Releases a task without locking it first, when that is all there is to it.
 bool release_at_once(const Claim &c, Jsonb *result, store::TaskRow *row) {
     if (!task::look_at_held(c.id, receipt_of(c), row)) return false;
-    const store::NamespaceInfo *ns = namespace_of(store::queue_by_id(row->queue_id), c.ns_name);
-    return ns != nullptr && may(ns->id, store::priv_work | store::priv_owner) && task::release(row, result, store::Wait::Skip);
+    const store::QueueInfo *q = seen_queue(*row, c.ns_name);
+    return q != nullptr && has_access(*row, *q, Access::Work) && task::release(row, result, store::Wait::Skip);
 }
 
 Datum status_datum(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }

@@ -7,6 +7,7 @@
 #include "pg/clock.hpp"
 #include "store/identity.hpp"
 #include "task/outside.hpp"
+#include "task/receipt.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

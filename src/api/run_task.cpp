@@ -1,6 +1,6 @@
 // run_task: a command or typed task here and now, in the caller's session and transaction, as the role that created it or that registered
 // its handler; for tests and debugging.
-#include "api/call.hpp"
+#include "api/task_access.hpp"
 
 #include "dispatch/xact.hpp"
 #include "executor/executor.hpp"
@@ -9,6 +9,7 @@
 #include "pg/error.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
+#include "task/receipt.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
 
@@ -86,13 +87,8 @@ void require_handler_role(const task::Route &route, int64 id) {
             errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
 }
 
-const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    const store::NamespaceInfo *ns = q ? store::namespace_by_id(q->ns_id) : nullptr;
-    bool named = ns != nullptr && (ns_name == nullptr || strcmp(normalize("namespace", ns_name), ns->name) == 0);
-    if (!named || !may(ns->id, store::priv_all | store::priv_monitor))
-        no_task(row.ref.id);
-    if (!may(ns->id, store::priv_use | store::priv_owner)) require(*ns, store::priv_use);
+// What a command does it does as the role that created the task.
+void require_creator(const store::TaskRow &row) {
     Oid creator = store::role_oid_of(row.role_id);
     if (!OidIsValid(creator))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " cannot be run", row.ref.id),
@@ -100,7 +96,6 @@ const store::QueueInfo &queue_of(const store::TaskRow &row, const char *ns_name)
     if (!pg::may_act_as(caller(), creator))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
                 errdetail("It was created by another role."), errhint("Only a role that may SET ROLE to that one can run it here."));
-    return *q;
 }
 
 }  // namespace
@@ -111,14 +106,10 @@ PGQ_FUNCTION(pgqueue_run_task) {
     int64 id = PG_GETARG_INT64(0);
     store::TaskRow row;
     if (!store::find(id, true, &row)) no_task(id);
-    queue_of(row, text_arg(fcinfo, 1));
-    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
-    task::touch(row);
-    if (store::lock_by_id(id, store::Wait::Block, true, &row) != store::Locked::Yes) no_task(id);
-    task::touch(row);
-    // While we waited for the row its queue and our rights may have changed.
-    AcceptInvalidationMessages();
-    const store::QueueInfo &queue = queue_of(row, text_arg(fcinfo, 1));
+    require_access(row, text_arg(fcinfo, 1), Access::Use);
+    require_creator(row);
+    const store::QueueInfo &queue = lock_task(&row, text_arg(fcinfo, 1), Access::Use, true);
+    require_creator(row);
     if (!is_waiting(row.status))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
                 errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
@@ -130,11 +121,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
         run.role = run.route.found ? run.route.handle.role : InvalidOid;
     }
     require_handler_role(run.route, id);
-    int64 receipt = 0;
-    while (receipt == 0)
-        if (!pg_strong_random(&receipt, sizeof(receipt))) receipt = 0;
-    TimestampTz now = GetCurrentTimestamp();
-    task::retain(&row, "run_task", receipt, 0, true, now);
+    task::retain(&row, "run_task", task::new_receipt(), 0, true, GetCurrentTimestamp());
     run.own.id = id;
     run.own.role = run.role;
     run.own.memory = run.keep;

@@ -261,12 +261,6 @@ Place place_of(const store::TaskRow &row) {
     return place;
 }
 
-void wait_in_group(const store::TaskRow &row) {
-    Place place = place_of(row);
-    place.hint.wait = dispatch::Wait::Locked;
-    if (place.known) dispatch::file_hint(place.hint);
-}
-
 bool give_back(store::TaskRow *row, Place *place) {
     row->attempt--;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;

@@ -79,10 +79,6 @@ inline void take_place(const Place &place) {
     if (place.known) dispatch::return_ready(place.hint);
 }
 
-// A task with a group key that was popped is in somebody's hands: its group waits with it for a moment. The place in
-// the group is given back after that.
-void wait_in_group(const store::TaskRow &row);
-
 // A retained task is given back as if it had never been taken: its attempt is not counted; after the commit it takes its place.
 bool give_back(store::TaskRow *row, Place *place);
 

@@ -8,11 +8,10 @@
 #include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
-#include "task/workflow.hpp"
+#include "task/judge.hpp"
 
 namespace pgqueue::task {
 namespace {
-
 
 // The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond dies_at.
 dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
@@ -22,39 +21,25 @@ dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg
     return {now.monotonic, now.monotonic + length, row.dies_at != 0 ? Min(end, row.dies_at) : end};
 }
 
-// Not due yet, by a hint that came too early.
-void put_off(const store::TaskRow &row, const dispatch::Lease &p) {
-    TimestampTz due = look_at(row.delayed_at, row.dies_at);
-    dispatch::file_hint({row.ref, dispatch::outside_lane(p.queue), row.priority, due, row.dies_at, row.group, dispatch::Comes::Again});
-    dispatch::wake_scheduler(dispatch::map.queues[p.queue].db);
-}
-
 // Makes the task of a popped entry retained. False: it is not to be had.
 bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg::Moment &at) {
     const dispatch::Lease &p = dispatch::lease(entry);
     TimestampTz now = at.wall;
-    if (!store::fetch_to_change(p.ref, true, row) || !is_waiting(row->status) || row->queue_id != dispatch::map.queues[p.queue].queue_id) return false;
-    const store::QueueInfo *q = store::queue_by_id(row->queue_id);
+    if (!store::fetch_to_change(p.ref, true, row)) return false;
+    const Verdict verdict = judge(*row, dispatch::map.queues[p.queue].queue_id, dispatch::key_of_group(p.group), now);
+    const store::QueueInfo *q = verdict != Verdict::Stale ? store::queue_by_id(row->queue_id) : nullptr;
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
         hint_again(*row, dispatch::Comes::Again);  // the queue's executor has changed
         return false;
     }
-    if (row->dies_at != 0 && row->dies_at <= now) {
-        touch(*row);
-        end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
+    if (verdict != Verdict::Run) {
+        turn_away(verdict, *q, row, now);
         return false;
     }
-    if (row->delayed_at > now) {
-        put_off(*row, p);
-        return false;
-    }
-    if ((row->flags & flag_waits) != 0) return false;
-    // It has moved to another group since, or into one, where it has its place.
-    if (row->group != dispatch::key_of_group(p.group)) return false;
     dispatch::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
     if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
-        if (row->group != 0 && !q->group_pass) wait_in_group(*row);
+        if (row->group != 0 && !q->group_pass) put_off(*row, dispatch::Wait::Locked);
         return false;
     }
     dispatch::note_retained(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
@@ -70,13 +55,6 @@ void leave(SlotNo entry) {
 }
 
 }  // namespace
-
-int64 new_receipt() {
-    int64 receipt = 0;
-    while (receipt == 0)
-        if (!pg_strong_random(&receipt, sizeof(receipt))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
-    return receipt;
-}
 
 int take(const TakeRequest &r, store::TaskRow *out, int most) {
     int taken = 0;

@@ -14,8 +14,6 @@ struct TakeRequest {
     int64 lease;          // microseconds, -1 the queue's, 0 none (bound to the session)
     bool session_bound;
 };
-// A random number that no other lease has; not 0.
-int64 new_receipt();
 // Takes up to `most` tasks; rows with their bodies, in the current memory context. Returns how many.
 int take(const TakeRequest &request, store::TaskRow *out, int most);
 

@@ -16,6 +16,7 @@
 #include "store/identity.hpp"
 #include "store/segments.hpp"
 #include "task/outside.hpp"
+#include "task/receipt.hpp"
 
 namespace pgqueue::worker {
 namespace {

@@ -1,0 +1,34 @@
+#include "task/judge.hpp"
+
+#include "dispatch/ready.hpp"
+#include "dispatch/wake.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::task {
+
+Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, TimestampTz now) {
+    if (!is_waiting(row.status) || row.queue_id != queue_id) return Verdict::Stale;
+    if (row.dies_at != 0 && row.dies_at <= now) return Verdict::Expired;
+    if (row.delayed_at > now) return Verdict::Early;
+    // It is not in its group yet while it waits for other tasks; or it has moved to another group since.
+    if ((row.flags & flag_waits) != 0 || row.group != group) return Verdict::Stale;
+    return Verdict::Run;
+}
+
+void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *row, TimestampTz now) {
+    if (verdict == Verdict::Expired) {
+        touch(*row);
+        end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
+    } else if (dispatch::Hint hint; verdict == Verdict::Early && hint_of(queue, *row, dispatch::Comes::Again, &hint)) {
+        dispatch::file_hint(hint);
+        dispatch::wake_scheduler(dispatch::map.queues[dispatch::map.lanes[hint.lane].queue].db);
+    }
+}
+
+void put_off(const store::TaskRow &row, dispatch::Wait wait) {
+    Place place = place_of(row);
+    place.hint.wait = wait;
+    if (place.known) dispatch::file_hint(place.hint);
+}
+
+}  // namespace pgqueue::task
