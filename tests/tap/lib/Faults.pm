@@ -142,7 +142,7 @@ my %calls = (
         [ 'why', $made, 'SELECT count(*) FROM pgqueue.why(:id)' ],
         [ 'why stale', $made, 'SELECT count(*) FROM pgqueue.why(:id)' ],
         [ 'get_task', $made, 'SELECT count(*) FROM pgqueue.get_task(:id)' ],
-        [ 'task_attempt', '', 'SELECT count(*) FROM pgqueue.task_attempt' ],
+        [ 'task_attempt', $made, 'SELECT count(*) FROM pgqueue.task_attempt WHERE task_id = :id' ],
         [ 'ticker', '', 'SELECT count(*) FROM pgqueue.ticker' ],
         [ 'ticker_run', '', 'SELECT count(*) FROM pgqueue.ticker_run' ],
         [ 'handler', '', 'SELECT count(*) FROM pgqueue.handler' ],
