@@ -39,7 +39,7 @@ bench-quick:
 	@tests/bench/quick $(OLD) $(ROWS)
 # Latency of one namespace while a role of another one floods what all share.
 attack:
-	@tests/bench/attack $(ATTACKS)
+	@ATTACK_SECONDS=$(ATTACK_SECONDS) tests/bench/attack $(ATTACKS)
 demo:
 	@KEEP=$(KEEP) tests/demo/run
 run:
