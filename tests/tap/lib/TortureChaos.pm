@@ -117,8 +117,15 @@ sub fill_disk
     return;
 }
 
-# pg_sleep lasts by the wall clock: one that looked at it while it was a day behind would sleep for a day. A signal wakes it, and it looks again.
-sub end_long_sleeps { my ($self) = @_; kill('USR1', split /\n/, $self->query(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'})); return; }
+# pg_sleep lasts by the wall clock. One that looked at it while it was a day behind would sleep for a day: a signal wakes it, and it looks again. One that
+# began while it was a day ahead has its end there: it is cancelled.
+sub end_long_sleeps
+{
+    my ($self) = @_;
+    $self->query(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND query_start > clock_timestamp() AND pid <> pg_backend_pid()});
+    kill('USR1', split /\n/, $self->query(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'}));
+    return;
+}
 
 # ===== what happens =====
 
