@@ -21,8 +21,9 @@ CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role
 CREATE VIEW pgqueue_internal.broken_handler AS
 SELECT h.namespace_id,
     pg_catalog.format('%s of type "%s" cannot run: %s', CASE h.phase WHEN 'handle' THEN 'handler' ELSE 'function ' || h.phase END, h.type, t.trouble) AS message,
-    pg_catalog.format('If it is meant: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(%L, %L, %L, %L);',
-        h.type, h.function, h.phase, n.name) AS hint
+    -- Registered by anybody else it would run as him, with a function that is not his.
+    pg_catalog.format('If it is meant: SET ROLE %I; SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(%L, %L, %L, %L); RESET ROLE;',
+        h.role_name, h.type, h.function, h.phase, n.name) AS hint
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id
 CROSS JOIN LATERAL (SELECT pgqueue_internal.handler_trouble(h.function, h.phase, h.role, h.owner) AS trouble OFFSET 0) t

@@ -37,7 +37,7 @@ void run_as_owner(Datum (*fn)(FunctionCallInfo), OwnerCall *call) {
         Datum (*fn)(FunctionCallInfo);
         OwnerCall *call;
     } args{fn, call};
-    pg::with_cleanup([&args] { args.call->result = args.fn(args.call->fcinfo); },
+    pg::with_cleanup([&args] { pg::hide_context([&args] { args.call->result = args.fn(args.call->fcinfo); }); },
                      [=] {
                          noted_caller = outer;
                          SessionReplicationRole = replication_role;

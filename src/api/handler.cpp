@@ -25,10 +25,12 @@ text *whole_name(Oid function) {
     return cstring_to_text(quote_qualified_identifier(schema, name));
 }
 
+const char *arguments_of(const char *phase) { return strcmp(phase, "after") == 0 ? "jsonb, jsonb" : "jsonb"; }
+
 // The schema-qualified name of a function that a handler of this phase can be, for the calling role.
 text *usable_function(const char *name, const char *phase) {
     Oid oid = look_up(name, phase);
-    const char *arguments = strcmp(phase, "after") == 0 ? "jsonb, jsonb" : "jsonb";
+    const char *arguments = arguments_of(phase);
     if (!OidIsValid(oid))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
                 errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb."));
@@ -40,6 +42,18 @@ text *usable_function(const char *name, const char *phase) {
                 errdetail("A handler runs as the role that registers it."),
                 errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s;", name, arguments, quote_identifier(GetUserNameFromId(caller(), false))));
     return whole_name(oid);
+}
+
+// Whoever owns the function can replace what runs with the caller's rights.
+void warn_of_owner(Oid function, const char *arguments) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) return;
+    const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    if (pg::may_act_as(owner, caller())) return;
+    ereport(WARNING, errmsg("the handler runs as role \"%s\", and its function belongs to role \"%s\"", GetUserNameFromId(caller(), false), GetUserNameFromId(owner, true)),
+            errdetail("Its owner can have it do anything with the rights of the first one."),
+            errhint("ALTER FUNCTION %s(%s) OWNER TO %s;", text_to_cstring(whole_name(function)), arguments, quote_identifier(GetUserNameFromId(caller(), false))));
 }
 
 const char *phase_arg(FunctionCallInfo fcinfo) { return PG_ARGISNULL(h_phase) ? "handle" : text_arg(fcinfo, h_phase); }
@@ -54,8 +68,11 @@ PGQ_FUNCTION(pgqueue_create_handler) {
     not_null(fcinfo, h_function, "function");
     const char *phase = phase_arg(fcinfo);
     // A wrong word is for the SQL function to refuse.
-    if (is_phase(phase)) set_function(fcinfo, usable_function(text_arg(fcinfo, h_function), phase));
-    return manage(fcinfo);
+    const char *name = text_arg(fcinfo, h_function);
+    if (is_phase(phase)) set_function(fcinfo, usable_function(name, phase));
+    Datum made = manage(fcinfo);
+    if (is_phase(phase)) warn_of_owner(look_up(name, phase), arguments_of(phase));
+    return made;
 }
 
 PGQ_FUNCTION(pgqueue_delete_handler) {

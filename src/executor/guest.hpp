@@ -16,7 +16,4 @@ pg::Outcome run_as_guest(Oid role, F &&fn, MemoryContext keep) {
     return run_as_guest_raw(role, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
 }
 
-// 42501 for a function that works with what a session has (advisory locks, open large objects), while a guest runs.
-void check_function_of_guest(Oid function);
-
 }  // namespace pgqueue::executor

@@ -2,6 +2,7 @@
 
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
+#include "executor/apart.hpp"
 #include "executor/foreign.hpp"
 #include "executor/result.hpp"
 #include "executor/statement.hpp"
@@ -40,7 +41,8 @@ Oid find_function(const HandlerStep &step, int arguments) {
                 errdetail("It is registered as a handler."));
     if (!is_trusted(owner_of(oid), step))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name, list_of(arguments)),
-                errhint("Register it again, if it is meant: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(...);"));
+                errhint("If it is meant, have role \"%s\" register it again: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(...);",
+                        GetUserNameFromId(step.role, true)));
     return oid;
 }
 
@@ -107,7 +109,7 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     if (foreign) {
         // Its settings stay only when its role may act as the handler's anyway.
         Foreign visit = begin_foreign(step.role, pg::may_act_as(step.role, run.call->handle.role));
-        call_step(step, arguments, run.keep);
+        run_apart([&] { call_step(step, arguments, run.keep); }, run.keep);
         end_foreign(visit);
     } else {
         result = call_step(step, arguments, run.keep);

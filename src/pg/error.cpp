@@ -86,6 +86,32 @@ __attribute__((noinline)) Outcome run_in_subtransaction_raw(Call fn, void *arg, 
     return out;
 }
 
+__attribute__((noinline)) void hide_context_raw(Call fn, void *arg) {
+    ErrorContextCallback *const outer = error_context_stack;
+    MemoryContext const caller = CurrentMemoryContext;
+    // So the error collects what is inside alone, and what is outside when it is raised again.
+    error_context_stack = nullptr;
+    PG_TRY();
+    {
+        fn(arg);
+    }
+    PG_CATCH();
+    {
+        error_context_stack = outer;
+        MemoryContextSwitchTo(caller);
+        ErrorData *e = CopyErrorData();
+        FlushErrorState();
+        if (ERRCODE_TO_CATEGORY(e->sqlerrcode) != ERRCODE_INTERNAL_ERROR) {
+            e->context = nullptr;
+            e->internalquery = nullptr;
+            e->internalpos = 0;
+        }
+        ThrowErrorData(e);
+    }
+    PG_END_TRY();
+    error_context_stack = outer;
+}
+
 __attribute__((noinline)) void with_cleanup_raw(Call fn, void *arg, Call cleanup, void *cleanup_arg) {
     PG_TRY();
     {

@@ -5,7 +5,7 @@
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
-#include "executor/guest.hpp"
+#include "executor/apart.hpp"
 #include "worker/utility.hpp"
 
 namespace pgqueue::worker {
@@ -68,7 +68,7 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
 // DROP EXTENSION: the service ends with the commit. What a task of another role calls in a user's session.
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
-    if (access == OAT_FUNCTION_EXECUTE) executor::check_function_of_guest(object);
+    if (access == OAT_FUNCTION_EXECUTE) executor::check_function_apart(object);
     if (access != OAT_DROP || klass != ExtensionRelationId || !dispatch::loaded()) return;
     if (object == get_extension_oid("pgqueue", true) && dispatch::find_database(MyDatabaseId) >= 0) dispatch::note_database(MyDatabaseId, false);
 }

@@ -62,13 +62,73 @@ sql(q{ALTER FUNCTION app.late(jsonb, jsonb) OWNER TO mallory});
 is(send_one(), 'failed 42501', 'R5: nor is one that runs after it');
 sql(q{SET SESSION AUTHORIZATION bob; SELECT pgqueue.delete_handler('send', phase => 'after')});
 
+# R5: the statement in the hint keeps the role of the handler, whoever runs it: a superuser would have run code of mallory.
+sql('CREATE ROLE alice LOGIN; ALTER FUNCTION app.send(jsonb) OWNER TO alice');
+my $hint = sql(q{SELECT hint FROM pgqueue.health WHERE problem = 'no_handler'});
+like($hint, qr/^If it is meant: SET ROLE bob; SELECT .*; RESET ROLE;$/, 'R5: the hint names the role');
+sql($hint =~ s/^If it is meant: //r);
+is(send_one(), 'released "bob"', 'R5: registered again by a superuser it runs as before');
+my (undef, undef, $warned) = $node->psql('postgres', q{SELECT pgqueue.create_handler('other', 'app.send')});
+like($warned, qr/WARNING:  the handler runs as role "postgres", and its function belongs to role "alice"\n.*\nHINT:  ALTER FUNCTION app\.send\(jsonb\) OWNER TO postgres;/,
+    'R5: whoever registers a function of somebody else is warned');
+sql(q{SELECT pgqueue.delete_handler('other')});
+
+# R1: what a function around a handler leaves open in the session is closed, and what it finds open there is out of its reach. alice has secrets.
+sql(q{
+    GRANT pgqueue_user TO alice; SELECT pgqueue.grant_namespace('default', 'manage, use', 'alice');
+    GRANT USAGE, CREATE ON SCHEMA app TO alice;
+    CREATE TABLE app.secret (s text); INSERT INTO app.secret VALUES ('topsecret'); ALTER TABLE app.secret OWNER TO alice;
+    CREATE TABLE app.log (step text, who name, what text); GRANT ALL ON app.log TO PUBLIC});
+sub as_role { my ($role, $sql) = @_; return sql("SET SESSION AUTHORIZATION $role; $sql"); }
+as_role('alice', q{
+    CREATE FUNCTION app.open_all() RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE c refcursor := 'c'; r record; BEGIN
+        OPEN c FOR SELECT s FROM app.secret; FETCH c INTO r; PERFORM pg_advisory_lock(4242);
+    EXCEPTION WHEN insufficient_privilege THEN OPEN c FOR SELECT s FROM app.secret; FETCH c INTO r; END $$;
+    CREATE FUNCTION app.alice_before(jsonb) RETURNS void LANGUAGE plpgsql AS 'BEGIN PERFORM app.open_all(); END';
+    CREATE FUNCTION app.alice_handle(jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN PERFORM app.open_all(); RETURN 'done'; END$$;
+    CREATE FUNCTION app.alice_after(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE c refcursor := 'c'; r record; BEGIN FETCH c INTO r; END$$});
+as_role('bob', q{
+    CREATE FUNCTION app.grab(step text) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE c refcursor := 'c'; r record; BEGIN
+        BEGIN MOVE ABSOLUTE 0 FROM c; FETCH c INTO r; INSERT INTO app.log VALUES (step, current_user, r::text);
+        EXCEPTION WHEN OTHERS THEN INSERT INTO app.log VALUES (step, current_user, SQLSTATE); END;
+        BEGIN INSERT INTO app.log VALUES (step, current_user, 'unlocked ' || pg_advisory_unlock(4242));
+        EXCEPTION WHEN insufficient_privilege THEN NULL; END;
+    END$$;
+    CREATE FUNCTION app.pwn() RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO app.log VALUES ('pwn', current_user, ''); RETURN ''; END$$;
+    CREATE FUNCTION app.bob_after(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM app.grab('after'); END$$;
+    CREATE FUNCTION app.bob_handle(jsonb) RETURNS text LANGUAGE plpgsql AS $$
+    DECLARE c refcursor := 'c'; BEGIN
+        PERFORM app.grab('handle');
+        BEGIN CLOSE c; EXCEPTION WHEN OTHERS THEN NULL; END;
+        OPEN c FOR SELECT app.pwn(); RETURN 'done'; END$$});
+# Runs a task of a type; returns what it became and what was logged.
+sub typed
+{
+    my ($role, $type) = @_;
+    sql('TRUNCATE app.log');
+    my $id = as_role($role, "SELECT pgqueue.create_task('s', '{}', type => '$type', retries => 0)");
+    wait_for($node, 'postgres', "SELECT finished_at IS NOT NULL FROM pgqueue.task WHERE id = $id", 't', 60);
+    return sql("SELECT concat_ws(' ', status, error_code) FROM pgqueue.task WHERE id = $id") . ' ' . sql(q{SELECT coalesce(string_agg(concat_ws(' ', step, who, what), ', '), '') FROM app.log});
+}
+as_role('alice', q{SELECT pgqueue.create_handler('mine', 'app.alice_handle')});
+as_role('bob', q{SELECT pgqueue.create_handler('mine', 'app.bob_after', 'after')});
+is(typed('alice', 'mine'), 'released after bob 55000', 'R1: a function after a handler reaches neither its cursors nor its locks');
+as_role('bob', q{SELECT pgqueue.create_handler('his', 'app.bob_handle')});
+as_role('alice', q{SELECT pgqueue.create_handler('his', 'app.alice_before', 'before'), pgqueue.create_handler('his', 'app.alice_after', 'after')});
+like(typed('bob', 'his'), qr/^failed \w+ $/, 'R1: a function before a handler leaves no cursor, and one after it runs none of the handler');
+as_role('alice', q{SELECT pgqueue.delete_handler('his', phase => 'after')});
+is(typed('bob', 'his'), 'released handle bob 34000, handle bob unlocked false', 'R1: without that the handler finds nothing open');
+
 # A dump knows whose functions they were, by name; a restored copy has roles of other numbers.
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 made_by('team');
 sql(q{SET SESSION AUTHORIZATION bob; SELECT pgqueue.delete_handler('send'); SELECT pgqueue.create_handler('send', 'app.send')});
 $node->command_ok(['pg_dump', '--file' => $dump, $node->connstr('postgres')], 'R5: pg_dump');
 my $other = new_node('other');
-$other->safe_psql('postgres', q{CREATE ROLE filler; CREATE ROLE mallory LOGIN; CREATE ROLE team; CREATE ROLE bob LOGIN; GRANT team TO bob});
+$other->safe_psql('postgres', q{CREATE ROLE filler; CREATE ROLE mallory LOGIN; CREATE ROLE alice; CREATE ROLE team; CREATE ROLE bob LOGIN; GRANT team TO bob});
 $other->safe_psql('postgres', 'CREATE DATABASE copy');
 $other->command_ok(['psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr('copy'), '-f', $dump], 'R5: a restore in another cluster');
 $other->safe_psql('copy', 'GRANT pgqueue_user TO bob; SELECT pgqueue.adopt()');
