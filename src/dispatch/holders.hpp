@@ -8,8 +8,9 @@ namespace pgqueue::dispatch {
 constexpr int max_batch = 32;  // most tasks that one worker holds at once
 
 enum class WorkerState : uint32 { Free, Starting, Idle, Busy, Ended };
-// Why a worker ended: by itself (its task broke it, or it left), with the server, because somebody told it to, or before it was up.
-enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout, Unborn };
+// Why a worker ended: by itself (its task broke it, or it left), with the server, because somebody told it to, at a time-out of the server, before it was up,
+// or because its task went on after its run limit or its dies_at.
+enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout, Unborn, RunLimit, Expiry };
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // What a held task takes of the limits: a place in its queue and namespace, and in its group (0: it is in none).
@@ -81,6 +82,8 @@ enum class Owed : uint8 {
     Crash,       // it ran when its process ended by itself, or with the server
     Terminated,  // it ran when an administrator ended its process
     TimedOut,    // it ran when the server ended its process at transaction_timeout
+    RunLimit,    // it ran on after its run limit, and its process ended for that
+    Expired,     // the same after its dies_at
     Charge,      // it ran when the server crashed, and its claim was lost with the crash
 };
 

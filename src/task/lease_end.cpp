@@ -33,9 +33,9 @@ End lost_end(const store::TaskRow &row, AttemptEnd outcome, Status status) {
 }
 
 // The task's time is over, whoever holds it.
-bool expire(store::TaskRow *row, TimestampTz now) {
+bool expire(store::TaskRow *row, const char *message, TimestampTz now) {
     End end = lost_end(*row, AttemptEnd::Expired, Status::Expired);
-    end.error = {err::expired_while_running, "the task expired while a worker held it", nullptr, nullptr, nullptr};
+    end.error = {err::expired_while_running, message, nullptr, nullptr, nullptr};
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
@@ -62,7 +62,7 @@ LeaseEnd end_outside(store::TaskRow *row, const dispatch::Lease &seen, const pg:
             return {true, {}};
         }
     }
-    bool written = expired ? expire(row, now.wall) : lose(row, lease.ended, now.wall);
+    bool written = expired ? expire(row, "the task expired while a worker held it", now.wall) : lose(row, lease.ended, now.wall);
     if (written) dispatch::note_lease_over(seen.id, seen.receipt);
     return {written, {}};
 }
@@ -90,7 +90,9 @@ LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz
             break;
         }
         case Owed::Terminated: end.looked = charge_terminated(row, now); break;
-        case Owed::TimedOut: end.looked = fail_timed_out(row, now); break;
+        case Owed::TimedOut: end.looked = fail_stopped(row, err::transaction_timeout, "terminating connection due to transaction timeout", now); break;
+        case Owed::RunLimit: end.looked = fail_stopped(row, err::run_limit, "the task ran longer than its run limit, and its worker was terminated", now); break;
+        case Owed::Expired: end.looked = expire(row, "the task expired while it ran, and its worker was terminated", now); break;
         default: end.looked = give_back(row, &end.place);
     }
     if (end.looked) dispatch::note_lease_over(lease.id, lease.receipt);

@@ -302,12 +302,12 @@ bool charge_terminated(store::TaskRow *row, TimestampTz now) {
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
-bool fail_timed_out(store::TaskRow *row, TimestampTz now) {
+bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
     End end{};
     end.outcome = AttemptEnd::Failed;
-    end.status = after_failure(row, store::queue_by_id(row->queue_id), err::transaction_timeout, now);
-    end.error.sqlstate = err::transaction_timeout;
-    end.error.message = "terminating connection due to transaction timeout";
+    end.status = after_failure(row, store::queue_by_id(row->queue_id), sqlstate, now);
+    end.error.sqlstate = sqlstate;
+    end.error.message = message;
     end.cpu_seconds = -1;
     end.wal_bytes = end.row_count = -1;
     return end_attempt(row, end, now, store::Wait::Skip);

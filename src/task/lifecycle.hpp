@@ -88,8 +88,8 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
 // A retained task whose process was terminated by an administrator: uncounted, tried again; after many of them it counts as a crash.
 bool charge_terminated(store::TaskRow *row, TimestampTz now);
 
-// A retained task whose process ended at transaction_timeout: an ordinary failure.
-bool fail_timed_out(store::TaskRow *row, TimestampTz now);
+// A retained task whose process ended at a limit of the task or of its transaction: an ordinary failure.
+bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
 // A waiting task ends without an attempt (cancelled, expired, failed because its role is gone).
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);

@@ -19,6 +19,8 @@ constinit int64 running_id = 0;
 constinit int32 running_attempt = 0;
 
 constexpr int64 share_after = 20 * 1000;
+// For so long a command may go on after its limit or its time.
+constexpr int64 patience_after_limit = 5 * int64(USECS_PER_SEC);
 // So often a task is asked whether its time of the calendar has come by a clock that was set forward.
 constexpr int64 calendar_look = 60 * int64(USECS_PER_SEC);
 
@@ -27,10 +29,11 @@ struct Alarms {
     pg::Deadline limit;     // run limit
     pg::Deadline calendar;  // a look at the wall clock
     pg::Deadline share;     // the task is long
+    pg::Deadline patience;  // it goes on after its limit or its time
 
-    pg::Deadline first() const { return Min(Min(limit, calendar), share); }
+    pg::Deadline first() const { return Min(Min(limit, calendar), Min(share, patience)); }
 };
-constexpr Alarms no_alarms{never, never, never};
+constexpr Alarms no_alarms{never, never, never, never};
 constinit Alarms alarms = no_alarms;
 constinit TimestampTz dies = 0;
 constinit timer_t timer{};
@@ -74,6 +77,13 @@ void give_back_others() {
     dispatch::wake_scheduler(my_slot().db);
 }
 
+// The command has caught the cancel and goes on: its process ends, which cannot be caught.
+void end_process() {
+    if (sender == dispatch::EndedBy::Itself)
+        sender = reason == static_cast<int>(Stop::Expired) ? dispatch::EndedBy::Expiry : dispatch::EndedBy::RunLimit;
+    die(SIGTERM);
+}
+
 // Does what is due, and sets the timer for the rest. The handler, or the process while it keeps the handler off.
 void look_at_alarms() {
     if (alarms.first() == never) {
@@ -84,15 +94,23 @@ void look_at_alarms() {
     if (rings.passed(now)) rings = never;
     if (alarms.limit.passed(now)) {
         alarms.limit = never;
+        alarms.patience = now.in(patience_after_limit);
         interrupt(Stop::RunLimit);
     }
     if (alarms.calendar != never) {
         alarms.calendar = dies <= now.wall ? never : calendar_alarm(dies, now);
-        if (dies <= now.wall) interrupt(Stop::Expired);
+        if (dies <= now.wall) {
+            alarms.patience = now.in(patience_after_limit);
+            interrupt(Stop::Expired);
+        }
     }
     if (alarms.share.passed(now)) {
         alarms.share = never;
         give_back_others();
+    }
+    if (alarms.patience.passed(now)) {
+        alarms.patience = never;
+        end_process();
     }
     set_timer();
 }

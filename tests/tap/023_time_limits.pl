@@ -46,5 +46,14 @@ SKIP: {
     $id = $create->('q', 'SELECT 1');
     ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $id", 'released|', 20), 'the next one runs as ever');
 }
+# A command that catches the cancel of its run limit, or of its dies_at, ends with its worker.
+sql(q{SELECT pgqueue.create_queue('stubborn', retries => 0, ttl => '0');
+    CREATE PROCEDURE stubborn() LANGUAGE plpgsql AS $$
+    BEGIN LOOP BEGIN PERFORM pg_sleep(1000); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$});
+my $limited = sql(q{SELECT pgqueue.create_task('stubborn', command => 'CALL stubborn()', run_limit => '100 ms')});
+my $expired = sql(q{SELECT pgqueue.create_task('stubborn', command => 'CALL stubborn()', ttl => '1 s')});
+ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $limited", 'failed|1|PQ105', 60), 'a stubborn command ends after its run limit');
+ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $expired", 'expired|1|PQ106', 60), 'and after its dies_at');
+is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('crash_loop', 'quarantine')}), '0', 'which is no crash');
 $node->stop;
 done_testing();

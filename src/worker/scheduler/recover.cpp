@@ -27,8 +27,13 @@ using dispatch::WorkerState;
 Owed owed_of(HoldState was, dispatch::EndedBy by) {
     if (was == HoldState::Popped) return Owed::PutBack;
     if (was != HoldState::Running || by == dispatch::EndedBy::Shutdown) return Owed::GiveBack;
-    if (by == dispatch::EndedBy::Order) return Owed::Terminated;
-    return by == dispatch::EndedBy::Timeout ? Owed::TimedOut : Owed::Crash;
+    switch (by) {
+        case dispatch::EndedBy::Order: return Owed::Terminated;
+        case dispatch::EndedBy::Timeout: return Owed::TimedOut;
+        case dispatch::EndedBy::RunLimit: return Owed::RunLimit;
+        case dispatch::EndedBy::Expiry: return Owed::Expired;
+        default: return Owed::Crash;
+    }
 }
 
 bool was_cancelled(const WorkerSlot &w, const Hold &h) {
