@@ -15,8 +15,11 @@ namespace {
     "s.due_at, s.last_at, s.last_task, s.prior_task, s.runs, s.resumed_at, s.ahead_until "                                                        \
     "FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id "
 
-constinit Statement all_due{"SELECT ticker_id, due_at FROM pgqueue_internal.ticker_state", 0, {}, nullptr};
-constinit Statement due_of{"SELECT i, s.due_at FROM pg_catalog.unnest($1) i LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i", 1, {INT4ARRAYOID}, nullptr};
+constinit Statement all_due{"SELECT t.id, t.namespace_id, s.due_at FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id", 0, {}, nullptr};
+constinit Statement due_of{
+    "SELECT i, t.namespace_id, s.due_at FROM pg_catalog.unnest($1) i LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i "
+    "LEFT JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "i",
+    1, {INT4ARRAYOID}, nullptr};
 // A definition is read after its state was locked, by a later snapshot: the two belong together then.
 constinit Statement lock_many{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE SKIP LOCKED", 1, {INT4ARRAYOID}, nullptr};
 constinit Statement lock_one{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "$1 FOR NO KEY UPDATE", 1, {INT4OID}, nullptr};
@@ -166,21 +169,26 @@ int lock_and_read(Statement *lock, const Datum *values, std::size_t most, Ticker
 
 }  // namespace
 
-void each_due(void (*fn)(void *arg, int32 id, TimestampTz due), void *arg) {
-    each_row(&all_due, nullptr, [fn, arg](const ResultRow &row) {
-        Columns c{row};
-        int32 id = c.int4(0);
-        fn(arg, id, c.time());
-    });
+namespace {
+
+TickerDue due_from(const ResultRow &row) {
+    Columns c{row};
+    TickerDue t{};
+    t.id = c.int4(0);
+    t.ns_id = c.int4(0);
+    t.due = c.time();
+    return t;
 }
 
-void each_due_of(std::span<const int32> ids, void (*fn)(void *arg, int32 id, TimestampTz due), void *arg) {
+}  // namespace
+
+void each_due(void (*fn)(const TickerDue &)) {
+    each_row(&all_due, nullptr, [fn](const ResultRow &row) { fn(due_from(row)); });
+}
+
+void each_due_of(std::span<const int32> ids, void (*fn)(const TickerDue &)) {
     Datum values[] = {array_of(ids)};
-    each_row(&due_of, values, [fn, arg](const ResultRow &row) {
-        Columns c{row};
-        int32 id = c.int4(0);
-        fn(arg, id, c.time());
-    });
+    each_row(&due_of, values, [fn](const ResultRow &row) { fn(due_from(row)); });
 }
 
 int lock_tickers(std::span<const int32> ids, Ticker *out) {

@@ -39,9 +39,14 @@ struct Ticker {
     TimestampTz resumed_at, ahead_until;
 };
 
-// Calls back for each ticker of the database, or each of the ids, with its time to look (0: never).
-void each_due(void (*fn)(void *arg, int32 id, TimestampTz due), void *arg);
-void each_due_of(std::span<const int32> ids, void (*fn)(void *arg, int32 id, TimestampTz due), void *arg);
+// When a ticker is looked at; due 0: never.
+struct TickerDue {
+    int32 id, ns_id;
+    TimestampTz due;
+};
+// Calls back for each ticker of the database, or each of the ids.
+void each_due(void (*fn)(const TickerDue &));
+void each_due_of(std::span<const int32> ids, void (*fn)(const TickerDue &));
 
 // Reads tickers with their state rows locked; those that somebody holds are left out. Returns how many.
 int lock_tickers(std::span<const int32> ids, Ticker *out);

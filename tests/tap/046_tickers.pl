@@ -269,5 +269,15 @@ $then = fired('switch');
 wait_fired('switch', $then + 2, 'on again it fires');
 cmp_ok(sql(q{SELECT count(*) FROM pgqueue.ticker_run WHERE ticker = 'switch' AND outcome = 'missed'}), '>=', 1, 'what it missed is skipped');
 once('after all of it');
+# T3: namespaces take turns: one with more tickers than can be fired at once delays itself alone.
+sql(q{SELECT pgqueue.create_namespace('many'), pgqueue.create_namespace('one')});
+sql(qq{SELECT pgqueue.create_queue('q', namespace => '$_', ttl => '0')}) for qw(many one);
+sql(q{SELECT count(pgqueue.create_ticker('m' || i, 'q', period => '1 day', payload => '1', starts_at => now() + interval '1 day', namespace => 'many')) FROM generate_series(1, 1200) i});
+sql(q{SELECT pgqueue.create_ticker('o', 'q', period => '1 day', payload => '1', starts_at => now() + interval '1 day', namespace => 'one')});
+# All at the same moment, and the one after them.
+sql(q{UPDATE pgqueue.ticker SET starts_at = now() + interval '5 s' + CASE namespace WHEN 'one' THEN interval '10 ms' ELSE '0' END WHERE namespace IN ('many', 'one')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.ticker_run WHERE namespace IN ('many', 'one') AND outcome = 'fired'}, '1201', 60), 'T3: all tickers of two namespaces fire');
+cmp_ok(sql(q{SELECT count(*) FROM pgqueue.ticker_run m, pgqueue.ticker_run o WHERE m.namespace = 'many' AND o.namespace = 'one' AND m.fired_at < o.fired_at}), '<', 1000,
+    'T3: the last one, of the other namespace, does not wait for all of them');
 $node->stop('fast');
 done_testing();

@@ -1,5 +1,5 @@
-// When tickers fire: a heap of their due times in this process, filled from the rows, and one of those that are looked
-// at again after a while. What a slot makes: task/ticker.
+// When tickers fire: for each namespace a heap of their due times in this process, filled from the rows, and one of those that are looked at again after a
+// while. Namespaces take turns. What a slot makes: task/ticker.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -21,16 +21,23 @@ constexpr int64 failed_wait = 10 * int64(USECS_PER_SEC);
 // Heaps: by the calendar, and by the monotonic clock.
 enum Order { Due, Again, orders };
 
+// The tickers of a namespace.
+struct Calendar {
+    int32 ns_id;  // key
+    pairingheap *heaps[orders];
+};
+
 struct Entry {
     int32 id;  // key
+    Calendar *calendar;
     bool filed;
     Order in;
     int64 at;  // by the clock of its heap
     pairingheap_node node;
 };
 
-constinit HTAB *entries = nullptr;
-constinit pairingheap *heaps[orders] = {};
+constinit HTAB *entries = nullptr, *calendars = nullptr;
+constinit List *all_calendars = NIL;
 constinit bool read_all = true;
 // Tickers taken at once: fewer while their tasks are large.
 constinit int batch = batch_most;
@@ -44,53 +51,74 @@ int later_first(const pairingheap_node *a, const pairingheap_node *b, void *) {
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-void begin_anew() {
-    if (entries != nullptr) hash_destroy(entries);
-    for (pairingheap *heap : heaps)
-        if (heap != nullptr) pairingheap_free(heap);
+HTAB *table(const char *name, Size entry) {
     HASHCTL control{};
     control.keysize = sizeof(int32);
-    control.entrysize = sizeof(Entry);
+    control.entrysize = entry;
     control.hcxt = self.lasting;
+    return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+void begin_anew() {
+    ListCell *cell;
+    foreach (cell, all_calendars)
+        for (pairingheap *heap : static_cast<Calendar *>(lfirst(cell))->heaps) pairingheap_free(heap);
+    list_free(all_calendars);
+    all_calendars = NIL;
+    if (entries != nullptr) hash_destroy(entries);
+    if (calendars != nullptr) hash_destroy(calendars);
     pg::MemoryScope scope(self.lasting);
-    entries = hash_create("pgqueue tickers", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-    for (pairingheap *&heap : heaps) heap = pairingheap_allocate(later_first, nullptr);
+    entries = table("pgqueue tickers", sizeof(Entry));
+    calendars = table("pgqueue calendars", sizeof(Calendar));
+}
+
+Calendar *calendar_of(int32 ns_id) {
+    bool found;
+    auto *c = static_cast<Calendar *>(hash_search(calendars, &ns_id, HASH_ENTER, &found));
+    if (found) return c;
+    pg::MemoryScope scope(self.lasting);
+    for (pairingheap *&heap : c->heaps) heap = pairingheap_allocate(later_first, nullptr);
+    all_calendars = lappend(all_calendars, c);
+    return c;
 }
 
 void take_out(Entry *e) {
-    if (e->filed) pairingheap_remove(heaps[e->in], &e->node);
+    if (e->filed) pairingheap_remove(e->calendar->heaps[e->in], &e->node);
     e->filed = false;
 }
 
 // Puts a ticker into a heap, out of the one that it is in.
-void file_in(Order order, int32 id, int64 at) {
-    bool found;
-    auto *e = static_cast<Entry *>(hash_search(entries, &id, HASH_ENTER, &found));
-    if (found) take_out(e);
+void file_in(Order order, Entry *e, int64 at) {
+    take_out(e);
     e->filed = true;
     e->in = order;
     e->at = at;
-    pairingheap_add(heaps[order], &e->node);
+    pairingheap_add(e->calendar->heaps[order], &e->node);
 }
 
+Entry *find(int32 id) { return static_cast<Entry *>(hash_search(entries, &id, HASH_FIND, nullptr)); }
+
 void forget(int32 id) {
-    auto *e = static_cast<Entry *>(hash_search(entries, &id, HASH_FIND, nullptr));
+    Entry *e = find(id);
     if (e == nullptr) return;
     take_out(e);
     hash_search(entries, &id, HASH_REMOVE, nullptr);
 }
 
-// due 0: it never is.
-void file(int32 id, TimestampTz due) {
-    if (due != 0)
-        file_in(Due, id, due);
-    else
-        forget(id);
+void file(const store::TickerDue &t) {
+    if (t.due == 0) {
+        forget(t.id);
+        return;
+    }
+    bool found;
+    auto *e = static_cast<Entry *>(hash_search(entries, &t.id, HASH_ENTER, &found));
+    if (!found) e->filed = false;
+    e->calendar = calendar_of(t.ns_id);
+    file_in(Due, e, t.due);
 }
 
-void look_again(int32 id, pg::Deadline when) { file_in(Again, id, when.at); }
-
-void file_row(void *, int32 id, TimestampTz due) { file(id, due); }
+// One that was taken.
+void look_again(int32 id, pg::Deadline when) { file_in(Again, find(id), when.at); }
 
 void read_rows() {
     static constinit int32 ids[dispatch::ticker_posts];
@@ -100,11 +128,11 @@ void read_rows() {
     if (read_all || all) {
         ok = transact("read its tickers", [] {
             begin_anew();
-            store::each_due(file_row, nullptr);
+            store::each_due(file);
         });
         read_all = !ok;
     } else if (n > 0) {
-        ok = transact("read tickers", [n] { store::each_due_of({ids, static_cast<std::size_t>(n)}, file_row, nullptr); });
+        ok = transact("read tickers", [n] { store::each_due_of({ids, static_cast<std::size_t>(n)}, file); });
         read_all = !ok;
     }
 }
@@ -126,25 +154,52 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
         if (i < handled && t.due_at != 0 && t.due_at <= now.wall)
             look_again(t.id, now.in(0));
         else
-            file(t.id, t.due_at);
+            file({t.id, t.ns_id, t.due_at});
     }
     batch = handled < n ? handled : Min(batch * 2, batch_most);
     return true;
 }
 
 // The time of the first one of a heap, INT64_MAX none.
-int64 first_of(Order order) {
-    return pairingheap_is_empty(heaps[order]) ? INT64_MAX : entry_of(pairingheap_first(heaps[order]))->at;
+int64 first_of(pairingheap *heap) { return pairingheap_is_empty(heap) ? INT64_MAX : entry_of(pairingheap_first(heap))->at; }
+
+// The same over all namespaces.
+int64 first_of_all(Order order) {
+    int64 first = INT64_MAX;
+    ListCell *cell;
+    foreach (cell, all_calendars) first = Min(first, first_of(static_cast<Calendar *>(lfirst(cell))->heaps[order]));
+    return first;
 }
 
-// A batch of those that are due, out of their heaps; those that are looked at again come behind the others.
-int take(const pg::Moment &now, int32 *ids) {
+bool has_due(const Calendar &c, const pg::Moment &now) { return first_of(c.heaps[Due]) <= now.wall || first_of(c.heaps[Again]) <= now.monotonic; }
+
+// Up to `most` of a namespace that are due; those that are looked at again come behind the others.
+int take_of(const Calendar &c, const pg::Moment &now, int most, int32 *ids) {
     int n = 0;
     for (auto [order, time] : {std::pair{Due, now.wall}, std::pair{Again, now.monotonic}}) {
-        while (n < batch && first_of(order) <= time) {
-            Entry *e = entry_of(pairingheap_first(heaps[order]));
+        while (n < most && first_of(c.heaps[order]) <= time) {
+            Entry *e = entry_of(pairingheap_first(c.heaps[order]));
             take_out(e);
             ids[n++] = e->id;
+        }
+    }
+    return n;
+}
+
+// A batch of those that are due, out of their heaps: of each namespace its share, as long as there are any. Another one is the first each time.
+int take(const pg::Moment &now, int32 *ids) {
+    static constinit uint32 turns = 0;
+    const int count = list_length(all_calendars);
+    int due = 0, n = 0;
+    ListCell *cell;
+    foreach (cell, all_calendars) due += has_due(*static_cast<Calendar *>(lfirst(cell)), now);
+    const int share = due > 0 ? Max(batch / due, 1) : 0;
+    turns++;
+    for (int before = -1; n > before && n < batch;) {
+        before = n;
+        for (int i = 0; i < count && n < batch; i++) {
+            const auto *c = static_cast<Calendar *>(list_nth(all_calendars, static_cast<int>((turns + static_cast<uint32>(i)) % static_cast<uint32>(count))));
+            n += take_of(*c, now, Min(share, batch - n), ids + n);
         }
     }
     return n;
@@ -183,11 +238,13 @@ pg::Deadline fire_tickers(const pg::Moment &now) {
     read_rows();
     if (read_all) return now.in(wait_after_failure(failed_wait));
     int32 ids[batch_most];
-    while (int n = take(now, ids)) {
-        fire_batch({ids, static_cast<std::size_t>(n)}, now, dispatch::tickers_since(self.db));
-        if (now.in(turn).at < pg::monotonic_now()) break;
+    pg::Moment at = now;
+    while (int n = take(at, ids)) {
+        fire_batch({ids, static_cast<std::size_t>(n)}, at, dispatch::tickers_since(self.db));
+        at = pg::this_moment();
+        if (now.in(turn).passed(at)) break;
     }
-    return Min(now.until(first_of(Due)), pg::Deadline{first_of(Again)});
+    return Min(at.until(first_of_all(Due)), pg::Deadline{first_of_all(Again)});
 }
 
 }  // namespace pgqueue::worker::scheduler
