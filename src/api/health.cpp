@@ -72,7 +72,7 @@ void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &no
     if (uint32 n = dispatch::in_loop(d.scheduler_deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
                    .since = shown(&d.scheduler_deaths.first, now)});
-    if (pg_atomic_read_u32(&d.lost) != 0)
+    if (pg_atomic_read_u32(&d.lost) == dispatch::lost_full)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
 }
 

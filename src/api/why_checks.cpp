@@ -46,9 +46,12 @@ bool add_disabled(const Case &c, Reasons *reasons) {
 
 const char *why_not_loaded(const Case &c) {
     if (TransactionIdIsCurrentTransactionId(c.row.xmin)) return "This transaction has created or changed the task; it counts from the commit on.";
-    if (c.live) return pg_atomic_read_u32(&dispatch::database(c.db).lost) != 0 && c.position.listed == dispatch::Listed::No && !is_held_off(c)
-                           ? "The dispatcher's memory was full; the tasks are read again from the rows."
-                           : nullptr;
+    if (c.live) {
+        const uint32 lost = pg_atomic_read_u32(&dispatch::database(c.db).lost);
+        if (lost == 0 || c.position.listed != dispatch::Listed::No || is_held_off(c)) return nullptr;
+        return lost == dispatch::lost_full ? "The dispatcher's memory was full; the tasks are read again from the rows."
+                                           : "The configuration has changed; the tasks are read again from the rows.";
+    }
     if (c.db >= 0 && dispatch::state_of(c.db) == dispatch::DbState::Loading) return "The dispatcher is reading the tasks of this database.";
     return "No scheduler serves this database yet.";
 }

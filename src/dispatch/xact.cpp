@@ -215,7 +215,7 @@ void run_action(const Action &a) {
         case ActionKind::LeftGroup:
         case ActionKind::RunningGone: break;
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
-        case ActionKind::Reread: pg_atomic_write_u32(&database(a.slot).lost, 1); break;
+        case ActionKind::Reread: read_rows_again(a.slot); break;
         case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
         case ActionKind::Handlers:
             if (my_db >= 0) pg_atomic_write_u32(&database(my_db).handlers_changed, 1);
@@ -230,7 +230,7 @@ void run_action(const Action &a) {
             if (!a.database.wanted) {
                 // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
                 pg_atomic_write_u32(&database(db).current_segment, UINT32_MAX);
-                pg_atomic_write_u32(&database(db).lost, 1);
+                read_rows_again(db);
                 drop_everything(db);
             }
             wake_scheduler(db);
