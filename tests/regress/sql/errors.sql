@@ -64,3 +64,13 @@ SELECT pgqueue.create_task('q', '{}') AS id \gset
 CALL pgqueue.wait_for_result(:id, '0');
 ROLLBACK;
 SELECT queue FROM pgqueue.delete_queue('q');
+
+-- What is inside our functions is no context for users; what is outside is.
+\set SHOW_CONTEXT always
+SELECT pgqueue.create_queue('e', executor => 'worker');
+SELECT queue FROM pgqueue.create_queue('e');
+UPDATE pgqueue.queue SET max_running = -1 WHERE queue = 'e';
+SELECT queue FROM pgqueue.delete_queue('e');
+CREATE FUNCTION makes_queue() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM pgqueue.create_queue('e', retries => -1); END$$;
+SELECT makes_queue();
+DROP FUNCTION makes_queue();
