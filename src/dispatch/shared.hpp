@@ -223,7 +223,7 @@ struct Database {
     pg_atomic_uint64 wake_at;        // monotonic time of the scheduler's (or, when it left, the launcher's) next look
     pg_atomic_uint32 delta_inbox;    // pages of deltas for the scheduler while loading
     pg_atomic_uint32 taken_apart;    // a lane's `taken_apart` was set
-    pg_atomic_uint32 lost;           // 0, or why all rows are read again when lists are short: lost_…
+    pg_atomic_uint32 lost;           // 0, or why all rows are read again when lists are short: lost_full, lost_asked
     pg_atomic_uint32 reload;         // configuration changed
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
     pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped
