@@ -100,6 +100,7 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
     if (isnull) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("column \"function\" of view \"handler\" must not be NULL"));
     if (!is_phase(word)) return PointerGetDatum(tuple);
     Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), word));
+    warn_of_owner(look_up(TextDatumGetCString(function), word), arguments_of(word));
     bool null = false;
     return PointerGetDatum(heap_modify_tuple_by_cols(tuple, desc, 1, &function_column, &whole, &null));
 }

@@ -95,4 +95,9 @@ void check_function_apart(Oid function) {
             errhint("It works with what a session has open. Call it in the handler itself, or have a worker run the task."));
 }
 
+void check_statement_apart(Node *statement) {
+    if (!apart || !IsA(statement, ExecuteStmt)) return;
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot execute a prepared statement in the session of another role"));
+}
+
 }  // namespace pgqueue::executor

@@ -13,7 +13,8 @@ void run_apart(F &&fn, MemoryContext keep) {
     run_apart_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
 }
 
-// For the hook that sees each call of a function: 42501 as above.
+// For the hooks that see each call of a function and each utility statement: 42501 as above. EXECUTE runs what the other role has prepared.
 void check_function_apart(Oid function);
+void check_statement_apart(Node *statement);
 
 }  // namespace pgqueue::executor

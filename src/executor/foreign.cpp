@@ -61,7 +61,25 @@ bool made_temporary_objects(CommandId since) {
     return found;
 }
 
+// Settings by which a text is read, and rows are seen, as code expects that was written without a thought of them: the session may have set others.
+struct Usual {
+    const char *name, *value;
+};
+constexpr Usual usual[] = {{"standard_conforming_strings", "on"}, {"backslash_quote", "safe_encoding"}, {"transform_null_equals", "off"},
+                           {"array_nulls", "on"}, {"row_security", "on"}};
+
+void set_here(const char *name, const char *value) { (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); }
+
 }  // namespace
+
+void fire_deferred(bool inside_query) {
+    if (inside_query) {
+        ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+        AfterTriggerSetState(all);
+    } else {
+        AfterTriggerFireDeferred();
+    }
+}
 
 Foreign begin_foreign(Oid role, bool keep_settings) {
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
@@ -74,7 +92,8 @@ Foreign begin_foreign(Oid role, bool keep_settings) {
     GetUserIdAndSecContext(&visit.user, &visit.sec);
     SetUserIdAndSecContext(role, visit.sec | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     visit.nest = NewGUCNestLevel();
-    (void)set_config_option("search_path", path_of(role), PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    set_here("search_path", path_of(role));
+    for (const Usual &u : usual) set_here(u.name, u.value);
     return visit;
 }
 

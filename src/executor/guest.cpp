@@ -7,12 +7,6 @@
 namespace pgqueue::executor {
 namespace {
 
-// Deferrable constraints and triggers are immediate from now on in this transaction; those that wait fire now, as the current user.
-void fire_deferred() {
-    ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
-    AfterTriggerSetState(all);
-}
-
 struct GuestRun {
     Oid role;
     pg::Call fn;
@@ -25,7 +19,7 @@ void run_inside(const GuestRun &run, MemoryContext keep) {
     run_apart(
         [&run] {
             run.fn(run.arg);
-            fire_deferred();
+            fire_deferred(true);
         },
         keep);
     end_foreign(visit);
@@ -39,7 +33,7 @@ bool is_session_of(Oid role) {
 
 pg::Outcome run_as_guest_raw(Oid role, pg::Call fn, void *arg, MemoryContext keep) {
     GuestRun run{role, fn, arg};
-    fire_deferred();
+    fire_deferred(true);
     return pg::run_in_subtransaction([&run, keep] { run_inside(run, keep); }, keep);
 }
 

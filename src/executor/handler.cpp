@@ -107,6 +107,7 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     bool foreign = step.role != run.call->handle.role;
     Jsonb *result = nullptr;
     if (foreign) {
+        fire_deferred(!run.is_worker);
         // Its settings stay only when its role may act as the handler's anyway.
         Foreign visit = begin_foreign(step.role, pg::may_act_as(step.role, run.call->handle.role));
         run_apart([&] { call_step(step, arguments, run.keep); }, run.keep);

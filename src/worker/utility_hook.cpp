@@ -57,6 +57,7 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
     Node *node = stmt->utilityStmt;
     const bool top_level = context == PROCESS_UTILITY_TOPLEVEL;
     refuse_view_locks(node);
+    executor::check_statement_apart(node);
     if (dispatch::loaded() && top_level) leave_for(node);
     if (dispatch::loaded()) note(node, top_level);
     if (previous_utility)

@@ -122,6 +122,29 @@ like(typed('bob', 'his'), qr/^failed \w+ $/, 'R1: a function before a handler le
 as_role('alice', q{SELECT pgqueue.delete_handler('his', phase => 'after')});
 is(typed('bob', 'his'), 'released handle bob 34000, handle bob unlocked false', 'R1: without that the handler finds nothing open');
 
+# What one role has deferred, set or prepared does not run, or is not read, with the rights of the other one.
+as_role('bob', q{SELECT pgqueue.delete_handler(type, phase => phase) FROM pgqueue.handler WHERE role = 'bob' AND type IN ('mine', 'his')});
+as_role('alice', q{SELECT pgqueue.delete_handler(type, phase => phase) FROM pgqueue.handler WHERE role = 'alice'});
+as_role('bob', q{
+    CREATE TABLE app.deferred (i int); GRANT INSERT ON app.deferred TO alice;
+    CREATE FUNCTION app.fires() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO app.log VALUES ('trigger', current_user, NULL); RETURN NULL; END$$;
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON app.deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.fires();
+    CREATE FUNCTION app.traps(jsonb) RETURNS text LANGUAGE plpgsql AS $$BEGIN
+        INSERT INTO app.deferred VALUES (1); SET standard_conforming_strings = off; SET backslash_quote = on;
+        EXECUTE 'PREPARE p AS SELECT app.pwn()'; RETURN 'done'; END$$});
+as_role('alice', q{
+    CREATE FUNCTION app.careless(jsonb, jsonb) RETURNS void LANGUAGE plpgsql AS $$BEGIN
+        SET CONSTRAINTS ALL IMMEDIATE;
+        INSERT INTO app.log VALUES ('settings', current_user, current_setting('standard_conforming_strings') || ' ' || current_setting('backslash_quote'));
+        BEGIN EXECUTE 'EXECUTE p'; EXCEPTION WHEN insufficient_privilege THEN NULL; END;
+    END$$});
+as_role('bob', q{SELECT pgqueue.create_handler('trap', 'app.traps')});
+as_role('alice', q{SELECT pgqueue.create_handler('trap', 'app.careless', 'after')});
+is(typed('bob', 'trap'), 'released trigger bob, settings alice on safe_encoding', 'R1: triggers that wait fire as their role first, texts are read as usual, EXECUTE is refused');
+(undef, undef, $warned) = $node->psql('postgres', q{INSERT INTO pgqueue.handler (type, function) VALUES ('view', 'app.send')});
+like($warned, qr/WARNING:  the handler runs as role "postgres", and its function belongs to role "\w+"/, 'R5: INSERT into the view warns, too');
+sql(q{DELETE FROM pgqueue.handler WHERE type = 'view'});
+
 # A dump knows whose functions they were, by name; a restored copy has roles of other numbers.
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 made_by('team');
