@@ -4,6 +4,7 @@
 #include "dispatch/full_table.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/users.hpp"
+#include "dispatch/xact.hpp"
 #include "task/share.hpp"
 
 using namespace pgqueue;
@@ -26,15 +27,16 @@ const char *remedy(int64 left) {
 // Waits a moment for places of deleted queues; 53400 when there is none. A purge gives the queue another place, and its former one is left over: so it
 // asks only for as many of these as the namespace may have queues.
 void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
-    dispatch::SlotNo slot = dispatch::ensure_namespace(dispatch::ensure_database(MyDatabaseId), ns.id);
     for (int tries = 0;;) {
+        dispatch::SlotNo slot = dispatch::ensure_namespace(dispatch::ensure_database(MyDatabaseId), ns.id);
         dispatch::QueueShare share = dispatch::queue_share(slot);
         int64 used = purge ? left_over(ns, share) : share.used;
         // Where no place at all is free, and the namespace could have one, the error is that of the full table.
         if (used < share_limit(share.own, used, share.free) || (used == 0 && share.free == 0)) return;
         int64 left = purge ? used : left_over(ns, share);
-        bool hope = left > 0 && dispatch::holder_of_drops() != MyProcPid;
-        if (hope && dispatch::wait_for_place(&tries)) continue;
+        // What is dropped while this transaction looks for its place waits for its end: it begins anew.
+        bool hope = left > 0 && (dispatch::holder_of_drops() != MyProcPid || dispatch::let_drops_pass());
+        if (hope && dispatch::wait_for_place(&tries, true)) continue;
         const char *what = purge ? "places for queues that are purged" : "queues";
         task::share_used_up(ns, {what, "max_queues", share.own, used, share.free, remedy(left)});
     }

@@ -16,10 +16,10 @@ void table_full(const char *what, int32 capacity) {
     pg_unreachable();
 }
 
-bool wait_for_place(int *tries) {
+bool wait_for_place(int *tries, bool sure) {
     constexpr int most_tries = 200;
     constexpr long nap_ms = 10;
-    bool hope = false;
+    bool hope = sure;
     for (SlotNo db = 0; db < max_databases; db++) {
         Database &d = database(db);
         if (!d.used) continue;

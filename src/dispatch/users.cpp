@@ -63,6 +63,12 @@ void end_use() {
     in_use = false;
 }
 
+bool use_anew() {
+    if (!in_use || made) return false;
+    end_use();
+    return begin_use();
+}
+
 uint64 count_drop() { return pg_atomic_fetch_add_u64(&map.shared->drops, 1) + 1; }
 
 uint64 put_down_until() {

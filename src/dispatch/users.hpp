@@ -13,6 +13,8 @@ void note_made();
 void note_rolled_back();
 // It has put them down: called at the end of each transaction, and by who uses them outside of one.
 void end_use();
+// Both, one after the other. False: nothing was in use, or entries were made since it began.
+bool use_anew();
 // The count of a drop; the entry is not to be found any more.
 uint64 count_drop();
 // Does nobody use numbers since before that drop?

@@ -383,6 +383,8 @@ Action *add_action(ActionKind kind, SlotNo slot) {
 
 }  // namespace
 
+bool let_drops_pass() { return !was_used() && use_anew(); }
+
 void apply_delta(const Delta &d) {
     if (d.from == edges || d.to == edges) {
         pg_atomic_fetch_add_u64(&map.namespaces[d.slot].edges, d.to == edges ? d.count : -d.count);

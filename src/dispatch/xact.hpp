@@ -24,6 +24,9 @@ void note_queue_drop(SlotNo queue);
 void note_namespace_drop(SlotNo db, int32 ns_id);
 // Cancels that attempt in the worker's process at commit.
 void note_cancel(SlotNo worker, const Cancel &cancel);
+// Begins the use of entries anew, so that those that were dropped meanwhile do not wait for this transaction. The caller holds no number of an entry.
+// False: the transaction itself does.
+bool let_drops_pass();
 // The queue is dropped in this transaction with all that runs of it.
 void note_running_gone(SlotNo queue);
 // Wakes those who wait for this task's result.

@@ -86,6 +86,9 @@ CREATE OR REPLACE FUNCTION pg_temp.not_handed_out() RETURNS SETOF text LANGUAGE 
         SELECT d.task_id FROM pgqueue_internal.dependency d JOIN unfinished t ON t.id = d.task_id WHERE t.flags & 4096 <> 0
         UNION SELECT d.task_id FROM pgqueue_internal.dependency d JOIN unfinished a ON a.id = d.awaited
         UNION SELECT w.task_id FROM pgqueue_internal.batch_waiter w JOIN pgqueue_internal.batch_member m USING (namespace_id, batch_key) JOIN unfinished a ON a.id = m.task_id),
+    -- As many of its group as may be are held; who holds them is for I3, I4 and I6.
+    busy AS MATERIALIZED (SELECT t.queue_id, t.group_key FROM unfinished t JOIN pgqueue_internal.queue q ON q.id = t.queue_id WHERE t.status = 2 AND t.group_key IS NOT NULL
+        GROUP BY 1, 2, q.group_max_running HAVING count(*) >= q.group_max_running),
     -- One of its group waits for its time.
     stopped AS MATERIALIZED (SELECT queue_id, group_key FROM unfinished WHERE group_key IS NOT NULL AND status IN (0, 1) AND delayed_at > clock_timestamp()),
     waiting AS MATERIALIZED (
@@ -93,6 +96,7 @@ CREATE OR REPLACE FUNCTION pg_temp.not_handed_out() RETURNS SETOF text LANGUAGE 
         WHERE t.status IN (0, 1) AND NOT t.paused AND (t.delayed_at IS NULL OR t.delayed_at <= clock_timestamp()) AND t.namespace <> 'pgqueue'
             AND NOT (t.flags & 2048 <> 0 AND t.id IN (SELECT b.task_id FROM blocked b))
             AND NOT EXISTS (SELECT FROM stopped s WHERE s.queue_id = t.queue_id AND s.group_key = t.group_key)
+            AND NOT EXISTS (SELECT FROM busy b WHERE b.queue_id = t.queue_id AND b.group_key = t.group_key)
         LIMIT 200
     )
     SELECT format('task %s of %s.%s, status %s, role %s%s%s: %s', t.id, t.namespace, t.queue, t.status, t.creator, ', group ' || t.group_key,
