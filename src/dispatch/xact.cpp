@@ -109,7 +109,7 @@ struct LaneCount {
 };
 
 // How many tasks of which lanes are in a page; those of groups may be of several.
-int lanes_of(const Page &p, LaneCount *out) {
+int count_lanes(const Page &p, LaneCount *out) {
     if (p.kind != PageKind::Grouped) {
         out[0] = {p.lane, p.count};
         return 1;
@@ -159,7 +159,7 @@ void hand_over_tasks() {
         for (int i = 0; p->kind == PageKind::Grouped && i < p->count; i++)
             if (p->hints[i].due != 0) earliest = Min(earliest, p->hints[i].due);
         LaneCount lanes[hints_per_page];
-        int n = ready ? lanes_of(*p, lanes) : 0;
+        int n = ready ? count_lanes(*p, lanes) : 0;
         push_inbox(&map.namespaces[map.queues[map.lanes[p->lane].queue].ns].inbox, oldest);
         for (int i = 0; i < n; i++) scheduler = !wake_for(lanes[i]) || scheduler;
         wake_scheduler_at(my_db, earliest);
