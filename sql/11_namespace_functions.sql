@@ -1,5 +1,18 @@
 -- The functions that manage namespaces, each a body here and its entry in schema pgqueue.
 
+-- Keeps a namespace until the end of the transaction, for a row that refers to it. 42704 when another session has deleted it meanwhile. The caller has
+-- checked the rights.
+CREATE FUNCTION pgqueue_internal.keep_namespace(target integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR KEY SHARE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = 'the namespace was deleted by another session',
+            HINT = 'See the view pgqueue.namespace.';
+    END IF;
+END
+$$;
+
 CREATE FUNCTION pgqueue_internal.create_namespace(namespace text, weight integer, max_running integer, max_depth bigint, description text,
     max_leases integer, max_groups integer, max_queues integer, max_priorities integer, max_dependencies integer)
 RETURNS pgqueue.namespace
@@ -150,6 +163,7 @@ BEGIN
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
     PERFORM pgqueue_internal.require(target, 'owner');
     words := pgqueue_internal.privilege_list(privileges);
+    PERFORM pgqueue_internal.keep_namespace(target);
     INSERT INTO pgqueue_internal.namespace_grant (namespace_id, role, role_name, privilege, grantor, grantor_name)
     SELECT target, pgqueue_internal.role_oid(grant_namespace.role, true), grant_namespace.role, p, grantor, pgqueue_internal.role_name(grantor, '')
     FROM unnest(words) p

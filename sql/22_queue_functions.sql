@@ -25,6 +25,7 @@ DECLARE
     q pgqueue_internal.queue;
 BEGIN
     PERFORM pgqueue_internal.check_queue_share(target, false);
+    PERFORM pgqueue_internal.keep_namespace(target);
     INSERT INTO pgqueue_internal.queue AS s (namespace_id, name) VALUES (target, queue_name)
     ON CONFLICT ON CONSTRAINT queue_namespace_id_name_key DO NOTHING
     RETURNING s.* INTO q;

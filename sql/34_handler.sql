@@ -91,6 +91,7 @@ BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.refuse_system_namespace(target);
     PERFORM pgqueue_internal.check_handler(new_type, new_phase);
+    PERFORM pgqueue_internal.keep_namespace(target);
     LOOP
         PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
         INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name, owner, owner_name)

@@ -47,6 +47,7 @@ DECLARE
     t pgqueue_internal.ticker;
 BEGIN
     PERFORM pgqueue_internal.refuse_system_namespace(target);
+    PERFORM pgqueue_internal.keep_namespace(target);
     INSERT INTO pgqueue_internal.ticker AS s (namespace_id, name, time_zone, role, role_name)
     VALUES (target, ticker_name, pgqueue_internal.database_time_zone(), pgqueue_internal.caller(), '')
     ON CONFLICT ON CONSTRAINT ticker_namespace_id_name_key DO NOTHING
