@@ -147,7 +147,7 @@ bool free_idle(SlotNo db) {
     Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
            static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
     // After that question: what those who have put their numbers down handed over is in the lists now.
-    drain_inboxes(db);
+    if (!drain_inboxes(db)) return true;
     pg::LwLockGuard lock(registry_lock());
     s.left = free_unlinked_lanes(db, s.until);
     each_queue(db, [&s](SlotNo no) { look_at_lanes(&map.queues[no], &s); });

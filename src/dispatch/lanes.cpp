@@ -6,6 +6,7 @@
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -144,10 +145,21 @@ void drain_inbox(SlotNo ns) {
     }
 }
 
-void drain_inboxes(SlotNo db) {
-    each_namespace(db, [](SlotNo ns) {
-        if (has_handed_over(ns)) drain_inbox(ns);
-    });
+bool drain_inboxes(SlotNo db) {
+    constexpr int most_rounds = 4;
+    bool all = false;
+    for (int round = 0; round < most_rounds && !all; round++) {
+        all = true;
+        each_namespace(db, [&all](SlotNo ns) { all = drain_some(ns) && all; });
+    }
+    return all;
+}
+
+void drain_for_role(SlotNo role) {
+    bool began = begin_use();
+    for (SlotNo no = first_source_of(role); no >= 0; no = map.sources[no].next_of_role)
+        if (SlotNo ns = map.sources[no].ns; ns >= 0) drain_inbox(ns);
+    if (began) end_use();
 }
 
 void forget_handed_over(SlotNo no) {

@@ -136,18 +136,13 @@ namespace {
 int pop_best(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
     if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
-    Role &role = map.roles[w.role];
-    // Those of others are none of this worker's business when there is much in them: the scheduler goes on.
-    bool all = true;
-    each_namespace(w.db, [&all](SlotNo ns) { all = drain_some(ns) && all; });
-    if (!all) wake_scheduler(w.db);
+    drain_for_role(w.role);
     uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
     SlotNo after_no = -1;
     for (;;) {
         SlotNo best = -1;
         uint64 best_pass = 0;
-        for (uint32 i = pg_atomic_read_u32(&role.first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
-            SlotNo no = static_cast<SlotNo>(i - 1);
+        for (SlotNo no = first_source_of(w.role); no >= 0; no = map.sources[no].next_of_role) {
             Source &s = map.sources[no];
             if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
             uint64 pass = map.namespaces[s.ns].pass;
@@ -243,8 +238,8 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
 
 int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most) {
     drain_inboxes(db);
-    for (uint32 i = pg_atomic_read_u32(&map.roles[role].first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
-        Source &s = map.sources[i - 1];
+    for (SlotNo no = first_source_of(role); no >= 0; no = map.sources[no].next_of_role) {
+        Source &s = map.sources[no];
         if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
         pg::LwLockGuard lock(namespace_lock(s.ns));
         Candidate c = best_lane(s);
@@ -263,10 +258,9 @@ int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most) {
 
 int64 ready_for_role(SlotNo no) {
     bool began = begin_use();
-    Role &role = map.roles[no];
     int64 sum = 0;
-    for (uint32 i = pg_atomic_read_u32(&role.first_source); i != 0; i = static_cast<uint32>(map.sources[i - 1].next_of_role + 1)) {
-        Source &s = map.sources[i - 1];
+    for (SlotNo source = first_source_of(no); source >= 0; source = map.sources[source].next_of_role) {
+        Source &s = map.sources[source];
         if (s.ns < 0) continue;
         Namespace &ns = map.namespaces[s.ns];
         if (!ns.paused && has_room(ns)) sum += static_cast<int64>(pg_atomic_read_u64(&s.ready));

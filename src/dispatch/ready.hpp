@@ -13,8 +13,10 @@ bool drain_some(SlotNo ns);
 bool has_handed_over(SlotNo ns);
 // Forgets it (rebuild).
 void forget_handed_over(SlotNo ns);
-// Drains every namespace of the database that has something.
-void drain_inboxes(SlotNo db);
+// Drains every namespace of the database that has something, in turns. False: there is too much for once, the rest stays.
+bool drain_inboxes(SlotNo db);
+// Drains the namespaces in which the role may have tasks. A flood in another namespace does not hold its workers up.
+void drain_for_role(SlotNo role);
 
 // Goes on with lists of many priorities that are taken apart (dispatch/priorities.hpp), a part of it. Returns how many steps it came on. The
 // scheduler only.

@@ -200,7 +200,7 @@ bool unlink_sources(SlotNo ns) {
         Role &role = map.roles[r];
         if (!role.used || role.db != map.namespaces[ns].db) continue;
         Source *before = nullptr;
-        for (auto no = static_cast<SlotNo>(pg_atomic_read_u32(&role.first_source)) - 1; no >= 0; no = map.sources[no].next_of_role) {
+        for (SlotNo no = first_source_of(r); no >= 0; no = map.sources[no].next_of_role) {
             Source &source = map.sources[no];
             if (source.ns != ns) {
                 before = &source;

@@ -337,6 +337,8 @@ inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespac
 constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
 
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
+// The sources of a role are linked by next_of_role; -1 ends them.
+inline SlotNo first_source_of(SlotNo role) { return static_cast<SlotNo>(pg_atomic_read_u32(&map.roles[role].first_source)) - 1; }
 inline bool is_dropped(const Queue &q) { return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.dropped)) != 0; }
 
 // The namespaces of a database. F: void(SlotNo).

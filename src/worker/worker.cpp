@@ -105,7 +105,7 @@ bool wait_for_work() {
         stop_idling(WorkerState::Busy);
         return true;
     }
-    dispatch::drain_inboxes(my_slot().db);
+    dispatch::drain_for_role(my_slot().role);
     if (dispatch::ready_for_role(my_slot().role) > 0) {
         stop_idling(WorkerState::Busy);
         return true;

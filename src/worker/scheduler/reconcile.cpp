@@ -160,7 +160,7 @@ void make_room() {
 }
 
 bool collect() {
-    dispatch::drain_inboxes(self.db);
+    if (!dispatch::drain_inboxes(self.db)) return false;
     bool ok = dispatch::collect_hints(self.db, &look.known);
     more_room = ok ? 0 : Max(look.known.count * static_cast<Size>(look.known.parts), more_room);
     return ok;

@@ -248,7 +248,7 @@ pg::Deadline turn() {
     if (has_late_deltas()) apply_late_deltas();
     pg::Deadline next = Min(follow_topics(now), follow_configuration(now));
     next = Min(next, recover_workers(now));
-    dispatch::drain_inboxes(self.db);
+    if (!dispatch::drain_inboxes(self.db)) next = now.in(0);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, fire_tickers(now));
     next = Min(next, expire(now));
