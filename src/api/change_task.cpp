@@ -120,26 +120,19 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const store::QueueInfo &from = lock_task(&row, nullptr, Access::Manage);
+    const task::QueueRef from = task::ref_of(lock_task(&row, nullptr, Access::Manage));
     refuse_retained(row);
-    refuse_system(store::namespace_there(from.ns_id));
+    refuse_system(store::namespace_there(from.info->ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
                 errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
     const store::TaskRow before = row;
     set_columns(fcinfo, &row);
-    dispatch::SlotNo old_slot = task::slot_of(from);
+    task::QueueRef to = from;
     if (wants(fcinfo, "queue")) {
-        const store::QueueInfo &to = find_queue(store::namespace_there(from.ns_id), text_arg(fcinfo, u_queue));
-        row.queue_id = to.id;
-        if (old_slot >= 0) dispatch::note_count(old_slot, static_cast<int>(row.status), -1, 1);
-        dispatch::SlotNo slot = task::slot_of(to);
-        if (slot >= 0) dispatch::note_count(slot, -1, static_cast<int>(row.status), 1);
+        to = task::ref_of(find_queue(store::namespace_there(from.info->ns_id), text_arg(fcinfo, u_queue)));
+        row.queue_id = to.info->id;
     }
-    task::count_unhinted(before, -1);
-    task::count_unhinted(row, 1);
-    bool moved = wants(fcinfo, "queue") || wants(fcinfo, "group_key");
-    if (moved) task::note_left_group(before);
     store::update(&row, nullptr, store::Wait::Block);
     store::BodyChange body{};
     body.set_group_key = wants(fcinfo, "group_key");
@@ -152,7 +145,9 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     if (body.set_payload && !PG_ARGISNULL(u_payload)) body.payload = PG_GETARG_JSONB_P(u_payload);
     if (body.set_headers && !PG_ARGISNULL(u_headers)) body.headers = PG_GETARG_JSONB_P(u_headers);
     if (body.set_payload || body.set_headers || body.set_group_key) store::update_body(&row, body);
-    if (is_waiting(row.status)) task::hint_again(row, moved ? dispatch::Comes::New : dispatch::Comes::Changed);
+    task::announce({.from_queue = from, .to_queue = to, .from = &before, .to = &row});
+    bool moved = row.queue_id != before.queue_id || row.group != before.group;
+    if (is_waiting(row.status)) task::hint_again(to, row, moved ? dispatch::Comes::New : dispatch::Comes::Changed);
     PG_RETURN_BOOL(true);
 }
 
@@ -161,14 +156,10 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const store::QueueInfo &q = lock_task(&row, nullptr, Access::Manage);
+    const task::QueueRef queue = task::ref_of(lock_task(&row, nullptr, Access::Manage));
     refuse_retained(row);
-    dispatch::SlotNo slot = task::slot_of(q);
-    task::note_left_group(row);
-    task::count_unhinted(row, -1);
+    const store::TaskRow before = row;
     store::remove(&row);
-    if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
-    dispatch::note_finished(id);
-    if ((row.flags & (flag_depends | flag_batch)) != 0) dispatch::note_settle(id);
+    task::announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = nullptr});
     PG_RETURN_BOOL(true);
 }

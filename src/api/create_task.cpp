@@ -6,6 +6,7 @@
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
 #include "task/dedup.hpp"
+#include "task/depth.hpp"
 #include "task/lifecycle.hpp"
 #include "task/priorities.hpp"
 #include "task/workflow.hpp"

@@ -60,12 +60,10 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *r
     TimestampTz now = GetCurrentTimestamp();
     end.worker = "run_task";
     end.role = GetUserNameFromId(GetUserId(), false);
-    end.cpu_seconds = -1;
-    end.wal_bytes = -1;
-    end.row_count = out.ok ? run.result.rows : -1;
-    end.outcome = AttemptEnd::Released;
-    end.status = Status::Released;
-    end.result = out.ok ? run.result.json : nullptr;
+    if (out.ok) {
+        end.row_count = run.result.rows;
+        end.result = run.result.json;
+    }
     if (out.ok || run.own.decided.what == task::Ending::What::Failed) {
         task::apply(run.own.decided, row, &end, now);
         return end;
@@ -133,7 +131,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     if (!store::fetch(row.ref, false, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
     task::End end = end_of(run, out, &row);
     task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
-    if (!is_waiting(row.status)) task::note_left_group(row);
+    if (!is_waiting(row.status)) task::leave_group(task::queue_of(row.queue_id), row);
     std::string_view status = word(row.status);
     PG_RETURN_TEXT_P(cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
 }

@@ -92,15 +92,13 @@ enum PutArg { p_id, p_queue_id, p_role, p_command, p_priority, p_headers, p_crea
 void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const char *error) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) return;
+    const store::TaskRow before = row;
     row.attempt = failures;
     row.status = Status::Retry;
     row.started_at = row.created_at;
     store::update(&row, nullptr, store::Wait::Block);
-    dispatch::SlotNo slot = task::slot_of(q);
-    if (slot >= 0) {
-        dispatch::note_count(slot, static_cast<int>(Status::New), -1, 1);
-        dispatch::note_count(slot, -1, static_cast<int>(Status::Retry), 1);
-    }
+    const task::QueueRef queue = task::ref_of(q);
+    task::announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
     if (error == nullptr) return;
     store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, -1, -1, -1};
     out.error.sqlstate = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;  // the real one was not kept

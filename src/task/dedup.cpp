@@ -68,7 +68,7 @@ bool take_key(const store::NewTask &task, TimestampTz until, const Pending &pend
 bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     store::TaskRow row;
     if (!lock_waiting(holder, by, &row)) return false;
-    count_unhinted(row, -1);
+    const store::TaskRow before = row;
     row.priority = by.priority;
     row.delayed_at = by.delayed_at;
     row.dies_at = by.dies_at;
@@ -80,8 +80,9 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     body.type = by.type;
     body.command = by.command;
     store::update_body(&row, body);
-    count_unhinted(row, 1);
-    hint_again(row, dispatch::Comes::Changed);
+    const QueueRef queue = queue_of(row.queue_id);
+    announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
+    hint_again(queue, row, dispatch::Comes::Changed);
     return true;
 }
 

@@ -19,14 +19,14 @@ void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *r
     if (verdict == Verdict::Expired) {
         touch(*row);
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
-    } else if (dispatch::Hint hint; verdict == Verdict::Early && hint_of(queue, *row, dispatch::Comes::Again, &hint)) {
+    } else if (dispatch::Hint hint; verdict == Verdict::Early && hint_of(ref_of(queue), *row, dispatch::Comes::Again, &hint)) {
         dispatch::file_hint(hint);
         dispatch::wake_scheduler(dispatch::map.queues[dispatch::map.lanes[hint.lane].queue].db);
     }
 }
 
 void put_off(const store::TaskRow &row, dispatch::Wait wait) {
-    Place place = place_of(row);
+    Place place = place_of(queue_of(row.queue_id), row);
     place.hint.wait = wait;
     if (place.known) dispatch::file_hint(place.hint);
 }

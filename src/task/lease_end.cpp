@@ -23,13 +23,7 @@ LeaseEnd drop(const dispatch::Lease &lease) {
 }
 
 End lost_end(const store::TaskRow &row, AttemptEnd outcome, Status status) {
-    End end{};
-    end.worker = store::worker_name(row);
-    end.outcome = outcome;
-    end.status = status;
-    end.cpu_seconds = -1;
-    end.wal_bytes = end.row_count = -1;
-    return end;
+    return {.outcome = outcome, .status = status, .worker = store::worker_name(row)};
 }
 
 // The task's time is over, whoever holds it.
@@ -76,7 +70,7 @@ LeaseEnd check(const store::TaskRow &row, const dispatch::Lease &lease) {
 
 LeaseEnd put_back(const store::TaskRow &row, const dispatch::Lease &lease) {
     dispatch::note_lease_over(lease.id, lease.receipt);
-    return {true, place_of(row)};
+    return {true, place_of(queue_of(row.queue_id), row)};
 }
 
 // The end of an attempt whose process is gone.

@@ -1,83 +1,20 @@
-// A task's life: each transition changes the row (store) and notes for the commit what shared memory has to know (dispatch).
+// A task's life: each transition changes the row (store) and announces itself for the commit (task/transition.hpp).
 // All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
 #pragma once
-#include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "store/catalog.hpp"
 #include "store/roles.hpp"
-#include "store/rows.hpp"
+#include "task/transition.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::task {
-
-using dispatch::SlotNo;
-
-// What the dispatcher has to know of a queue.
-dispatch::QueueConfig config_of(const store::QueueInfo &queue);
-
-// The dispatcher's entry of a queue in this database, configured when it was new; -1 while shared memory or the database is not served at all.
-SlotNo slot_of(const store::QueueInfo &queue);
-// The lane for tasks of a queue: of the role when the server runs them, else of outside workers. -1 as above.
-SlotNo lane_of(const store::QueueInfo &queue, int32 role_id, bool in_server);
-
-// The lane for a row: in the server, that of the role whose workers run it (task/route.hpp).
-SlotNo lane_of_row(const store::QueueInfo &queue, const store::TaskRow &row);
-
-bool runs_in_server(const store::QueueInfo &queue, int16 flags);
-
-// What max_depth of a queue, or of its namespace, leaves no room for so many more tasks of the queue, and as many of others of the namespace; kind nullptr: there is
-// room.
-struct Full {
-    const char *kind, *name;
-    int64 depth, max_depth;
-};
-Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int64 more, int64 elsewhere);
 
 // Inserts tasks of one queue and hands their hints to the commit.
 void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);
 
-// Where a waiting task of the queue is to be filed. False: nowhere.
-bool hint_of(const store::QueueInfo &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint);
-
-// The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
-void hint_again(const store::TaskRow &row, dispatch::Comes comes);
-
-// The row as it was, or as it is, counts among those without a hint when it is one: by -1 before a change, by 1 after it.
-void count_unhinted(const store::TaskRow &row, int by);
-
-// A waiting task ends or changes its group without having been taken from it.
-void note_left_group(const store::TaskRow &row);
-
-// The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
-void touch(const store::TaskRow &row);
-
-// The caller has locked this row and leaves it as it is: who met the lock has dropped its hint, so a waiting task is hinted again.
-void let_go(const store::TaskRow &row);
-
-// Writes the row with its new status; counts, waiters and outcome follow. False: somebody else was faster (Wait::Skip only).
-struct End {
-    AttemptEnd outcome;
-    Status status;          // new status of the task
-    pg::ErrorReport error;
-    Jsonb *result;
-    const char *worker, *role;
-    double cpu_seconds;     // < 0 unknown
-    int64 wal_bytes, row_count;
-    bool only_if_told;      // no outcome row when there is neither result nor error: the task's row says all
-};
+// A retained task's attempt ends: the row, its new status, its outcome. False: somebody else was faster (Wait::Skip only).
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
 // A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process, with lease_until 0 only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now);
-
-// The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction, taken after the commit.
-struct Place {
-    bool known = false;
-    dispatch::Hint hint{};
-};
-Place place_of(const store::TaskRow &row);
-inline void take_place(const Place &place) {
-    if (place.known) dispatch::return_ready(place.hint);
-}
 
 // A retained task is given back as if it had never been taken: its attempt is not counted; after the commit it takes its place.
 bool give_back(store::TaskRow *row, Place *place);

@@ -30,7 +30,7 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
     const store::QueueInfo *q = verdict != Verdict::Stale ? store::queue_by_id(row->queue_id) : nullptr;
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
-        hint_again(*row, dispatch::Comes::Again);  // the queue's executor has changed
+        hint_again(ref_of(*q), *row, dispatch::Comes::Again);  // the queue's executor has changed
         return false;
     }
     if (verdict != Verdict::Run) {
@@ -104,13 +104,7 @@ void over(const store::TaskRow &row) { dispatch::note_lease_over(row.ref.id, row
 
 // told: there will be an outcome row.
 End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool told = true) {
-    End end{};
-    end.worker = told ? store::worker_name(row) : nullptr;
-    end.outcome = outcome;
-    end.status = status;
-    end.cpu_seconds = -1;
-    end.wal_bytes = end.row_count = -1;
-    return end;
+    return {.outcome = outcome, .status = status, .worker = told ? store::worker_name(row) : nullptr};
 }
 
 }  // namespace

@@ -17,8 +17,9 @@ void make_ready(store::TaskRow *row) {
     row->flags &= static_cast<int16>(~flag_waits);
     store::stop_waiting_for_batch(row->ref.id);
     if (!store::update(row, nullptr, store::Wait::Skip)) return;
-    count_unhinted(before, -1);
-    hint_again(*row, dispatch::Comes::New);
+    const QueueRef queue = queue_of(row->queue_id);
+    announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
+    hint_again(queue, *row, dispatch::Comes::New);
 }
 
 // Locks a task that may wait. `waits`: it does, as its newest version says. False: it is in somebody's hands.

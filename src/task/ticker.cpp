@@ -6,6 +6,7 @@
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
 #include "pg/zone.hpp"
+#include "task/depth.hpp"
 #include "task/lifecycle.hpp"
 #include "task/workflow.hpp"
 

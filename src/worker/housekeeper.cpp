@@ -42,11 +42,7 @@ store::QueueEnd queue_end(void *, int32 queue_id) {
     return {true, 0, false};
 }
 
-void on_removed(void *, const store::TaskRow &row) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    SlotNo slot = q ? task::slot_of(*q) : -1;
-    if (slot >= 0) dispatch::note_count(slot, static_cast<int>(row.status), -1, 1);
-}
+void on_removed(void *, const store::TaskRow &row) { task::announce_removed(row); }
 
 // A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped it: the task is hinted
 // again, whether this commits or not; a double hint does no harm. That is noted before, as everything after it may fail.

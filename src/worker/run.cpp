@@ -45,14 +45,10 @@ void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
 }
 
 task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
-    task::End end{};
-    end.outcome = outcome;
-    end.status = status;
-    end.worker = self.name;
-    end.role = self.role;
-    end.cpu_seconds = config::track_costs ? record.costs.cpu_seconds : -1;
-    end.wal_bytes = config::track_costs ? record.costs.wal_bytes : -1;
-    end.row_count = -1;
+    task::End end{.outcome = outcome, .status = status, .worker = self.name, .role = self.role};
+    if (!config::track_costs) return end;
+    end.cpu_seconds = record.costs.cpu_seconds;
+    end.wal_bytes = record.costs.wal_bytes;
     return end;
 }
 

@@ -80,7 +80,7 @@ void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
         return;
     }
     dispatch::Hint hint;
-    if (!task::hint_of(*q, row, q->group_pass ? dispatch::Comes::New : dispatch::Comes::Changed, &hint)) return;
+    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? dispatch::Comes::New : dispatch::Comes::Changed, &hint)) return;
     if (hint.due <= now) hint.due = 0;
     dispatch::file_hint(hint);
 }

@@ -41,7 +41,7 @@ bool on_row(void *arg, const store::TaskRow &row) {
     SlotNo slot = q != nullptr ? task::slot_of(*q) : -1;
     if (slot < 0 || row.ref.id <= reading->after[map.queues[slot].ns]) return true;
     Hint *hint = &reading->hints[reading->count];
-    if (!task::hint_of(*q, row, dispatch::Comes::New, hint)) return true;
+    if (!task::hint_of(task::ref_of(*q), row, dispatch::Comes::New, hint)) return true;
     if (hint->due <= reading->now) hint->due = 0;
     reading->count++;
     return true;

@@ -112,13 +112,13 @@ bool place(const store::TaskRow &row) {
     if (task::by_handlers(*q, row.flags)) {
         pg::TempContext scratch;
         scan.last_role_id = -1;
-        scan.last_lane = task::lane_of_row(*q, row);
+        scan.last_lane = task::lane_of_row(task::ref_of(*q), row);
         return true;
     }
     if (scan.last_role_id != row.role_id || scan.last_server != server) {
         scan.last_role_id = row.role_id;
         scan.last_server = server;
-        scan.last_lane = task::lane_of(*q, row.role_id, server);
+        scan.last_lane = task::lane_of(task::ref_of(*q), row.role_id, server);
     }
     return true;
 }
@@ -161,13 +161,13 @@ void between_pages(void *) {
 }
 
 void publish_counts() {
+    dispatch::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         dispatch::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
         for (int k = 0; k < dispatch::count_kinds; k++)
             pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * dispatch::count_kinds + k]));
     }
-    dispatch::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
     pg_atomic_write_u32(&my_db().awaited_known, 1);
 }
 

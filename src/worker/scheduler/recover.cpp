@@ -54,13 +54,8 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
             return;
         }
         const char *reason = dispatch::cancel_reason(w, h.ref.id, h.attempt);
-        task::End end{};
-        end.outcome = AttemptEnd::Cancelled;
-        end.status = Status::Cancelled;
-        end.error.sqlstate = ERRCODE_QUERY_CANCELED;
-        end.error.message = reason != nullptr ? reason : "the task was cancelled and its worker terminated";
-        end.cpu_seconds = -1;
-        end.wal_bytes = end.row_count = -1;
+        const char *text = reason != nullptr ? reason : "the task was cancelled and its worker terminated";
+        task::End end{.outcome = AttemptEnd::Cancelled, .status = Status::Cancelled, .error = {ERRCODE_QUERY_CANCELED, text, nullptr, nullptr, nullptr}};
         task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Skip);
     });
     return ok && looked;

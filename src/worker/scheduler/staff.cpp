@@ -185,7 +185,7 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
     const store::QueueInfo *q = waits ? store::queue_by_id(row.queue_id) : nullptr;
     dispatch::Hint hint;
-    bool known = q != nullptr && task::hint_of(*q, row, dispatch::Comes::Again, &hint);
+    bool known = q != nullptr && task::hint_of(task::ref_of(*q), row, dispatch::Comes::Again, &hint);
     bool moved = !known || map.lanes[hint.lane].queue != ready.queue || hint.group != ready.group;
     if (ready.group != 0 && moved) dispatch::leave_group(ready.queue, ready.group, ready.ref.id);
     if (!known) return;

@@ -1,0 +1,73 @@
+#include "task/transition.hpp"
+
+#include "dispatch/incidents.hpp"
+#include "dispatch/xact.hpp"
+#include "pg/errcodes.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+constexpr int nowhere = -1;
+
+void count(const QueueRef &queue, int from, int to) {
+    if (queue.slot >= 0 && from != to) dispatch::note_count(queue.slot, from, to, 1);
+}
+
+void count_status(const Transition &t) {
+    int from = static_cast<int>(t.from->status), to = t.to != nullptr ? static_cast<int>(t.to->status) : nowhere;
+    if (t.to == nullptr || t.from_queue.slot == t.to_queue.slot) {
+        count(t.from_queue, from, to);
+    } else {
+        count(t.from_queue, from, nowhere);
+        count(t.to_queue, nowhere, to);
+    }
+}
+
+void count_unhinted(const Transition &t) {
+    if (is_unhinted(*t.from)) count(t.from_queue, dispatch::unhinted, nowhere);
+    if (t.to != nullptr && is_unhinted(*t.to)) count(t.to_queue, nowhere, dispatch::unhinted);
+}
+
+bool leaves_group(const Transition &t) {
+    if (!is_waiting(t.from->status) || t.popped) return false;
+    return t.to == nullptr || !is_waiting(t.to->status) || t.from->group != t.to->group || t.from->queue_id != t.to->queue_id;
+}
+
+// Those who wait for its result, and for its end.
+void tell_of_end(const store::TaskRow &row) {
+    dispatch::note_finished(row.ref.id);
+    if ((row.flags & (flag_depends | flag_batch)) != 0) dispatch::note_settle(row.ref.id);
+}
+
+// What somebody should look at is remembered for view health.
+void note_trouble(int64 id, int sqlstate) {
+    if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
+    if (SlotNo db = database_slot(); db >= 0)
+        dispatch::note_incident(db, sqlstate == err::quarantined ? dispatch::Incident::Quarantined : dispatch::Incident::NoHandler, id);
+}
+
+}  // namespace
+
+void announce(const Transition &t) {
+    count_status(t);
+    count_unhinted(t);
+    if (leaves_group(t)) leave_group(t.from_queue, *t.from);
+    bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
+    if (ends) tell_of_end(*t.from);
+    if (t.end != nullptr) note_trouble(t.from->ref.id, t.end->error.sqlstate);
+}
+
+void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
+    if (queue.slot < 0) return;
+    dispatch::note_count(queue.slot, nowhere, static_cast<int>(Status::New), count);
+    if (unhinted > 0) dispatch::note_count(queue.slot, nowhere, dispatch::unhinted, unhinted);
+}
+
+void announce_removed(const store::TaskRow &row) { count(queue_of(row.queue_id), static_cast<int>(row.status), nowhere); }
+
+void leave_group(const QueueRef &queue, const store::TaskRow &row) {
+    if (row.group != 0 && queue.slot >= 0) dispatch::note_left_group(queue.slot, row.group, row.ref.id);
+}
+
+}  // namespace pgqueue::task

@@ -1,0 +1,94 @@
+#include "task/where.hpp"
+
+#include "dispatch/xact.hpp"
+#include "store/segments.hpp"
+#include "task/route.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::task {
+namespace {
+
+constexpr SlotNo none = -1;
+
+}  // namespace
+
+dispatch::QueueConfig config_of(const store::QueueInfo &q) {
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging, q.group_max_running, q.group_rate_limit, q.group_pass};
+}
+
+SlotNo database_slot() {
+    static constinit bool told_store = false;
+    if (!dispatch::loaded()) return none;
+    SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (db >= 0 && !told_store) {
+        store::set_current_segment_source(&dispatch::database(db).current_segment);
+        told_store = true;
+    }
+    return db;
+}
+
+SlotNo slot_of(const store::QueueInfo &queue) {
+    SlotNo db = database_slot();
+    if (db < 0) return none;
+    SlotNo slot = dispatch::ensure_queue(db, queue.ns_id, queue.id);
+    if (!dispatch::map.queues[slot].configured) {
+        dispatch::configure_queue(slot, config_of(queue));
+        if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
+            dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
+    }
+    return slot;
+}
+
+QueueRef ref_of(const store::QueueInfo &queue) { return {&queue, slot_of(queue)}; }
+
+QueueRef queue_of(int32 queue_id) {
+    const store::QueueInfo *q = store::queue_by_id(queue_id);
+    return q != nullptr ? ref_of(*q) : QueueRef{};
+}
+
+SlotNo lane_of(const QueueRef &queue, int32 role_id, bool in_server) {
+    if (queue.slot < 0) return none;
+    SlotNo role = in_server ? dispatch::ensure_role(dispatch::map.queues[queue.slot].db, role_id) : none;
+    return dispatch::ensure_lane(queue.slot, role);
+}
+
+SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row) {
+    return lane_of(queue, runner_of(*queue.info, row), runs_in_server(*queue.info, row.flags));
+}
+
+bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
+
+bool hint_of(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint) {
+    SlotNo lane = queue.info != nullptr ? lane_of_row(queue, row) : none;
+    TimestampTz due;
+    if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
+    // One that waits for others is not in its group yet.
+    *hint = {row.ref, lane, row.priority, due, row.dies_at, (row.flags & flag_waits) != 0 ? 0 : row.group, comes};
+    return true;
+}
+
+void hint_again(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes) {
+    dispatch::Hint hint;
+    if (hint_of(queue, row, comes, &hint)) dispatch::note_task(hint);
+}
+
+void touch(const store::TaskRow &row) {
+    dispatch::Hint hint;
+    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, dispatch::Comes::Changed, &hint)) dispatch::note_touched(hint);
+}
+
+void let_go(const store::TaskRow &row) {
+    dispatch::Hint hint;
+    if (!is_waiting(row.status) || !hint_of(queue_of(row.queue_id), row, dispatch::Comes::Changed, &hint)) return;
+    dispatch::note_touched(hint);
+    dispatch::note_task(hint);
+}
+
+Place place_of(const QueueRef &queue, const store::TaskRow &row) {
+    Place place;
+    place.known = hint_of(queue, row, dispatch::Comes::Again, &place.hint);
+    place.hint.due = 0;
+    return place;
+}
+
+}  // namespace pgqueue::task
