@@ -272,11 +272,13 @@ once('after all of it');
 # T3: namespaces take turns: one with more tickers than can be fired at once delays itself alone.
 sql(q{SELECT pgqueue.create_namespace('many'), pgqueue.create_namespace('one')});
 sql(qq{SELECT pgqueue.create_queue('q', namespace => '$_', ttl => '0')}) for qw(many one);
+my $began = time();
 sql(q{SELECT count(pgqueue.create_ticker('m' || i, 'q', period => '1 day', payload => '1', starts_at => now() + interval '1 day', namespace => 'many')) FROM generate_series(1, 1200) i});
 sql(q{SELECT pgqueue.create_ticker('o', 'q', period => '1 day', payload => '1', starts_at => now() + interval '1 day', namespace => 'one')});
-# All at the same moment, and the one after them.
-sql(q{UPDATE pgqueue.ticker SET starts_at = now() + interval '5 s' + CASE namespace WHEN 'one' THEN interval '1 ms' ELSE '0' END WHERE namespace IN ('many', 'one')});
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.ticker_run WHERE namespace IN ('many', 'one') AND outcome = 'fired'}, '1201', 60), 'T3: all tickers of two namespaces fire');
+# All at the same moment, and the one after them: a moment that comes after the update.
+my $length = int(3 * (time() - $began)) + 4;
+sql(qq{UPDATE pgqueue.ticker SET starts_at = now() + interval '$length s' + CASE namespace WHEN 'one' THEN interval '1 ms' ELSE '0' END WHERE namespace IN ('many', 'one')});
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.ticker_run WHERE namespace IN ('many', 'one') AND outcome = 'fired'}, '1201', 60 + $length), 'T3: all tickers of two namespaces fire');
 cmp_ok(sql(q{SELECT count(*) FROM pgqueue.ticker_run m, pgqueue.ticker_run o WHERE m.namespace = 'many' AND o.namespace = 'one' AND m.fired_at < o.fired_at}), '<', 1000,
     'T3: the last one, of the other namespace, does not wait for all of them');
 $node->stop('fast');
