@@ -36,10 +36,11 @@ bool text_changed(TriggerData *data, const char *name) {
 }
 
 // Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its groups.
-void note_places(TriggerData *data) {
+void note_places(TriggerData *data, int32 queue_id) {
     if (!text_changed(data, "executor") && !text_changed(data, "group_policy")) return;
-    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
-    if (db >= 0) dispatch::note_reread(db);
+    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    dispatch::SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, queue_id);
+    if (slot >= 0) dispatch::note_refile(slot);
 }
 
 void note_namespace(int32 ns_id) {
@@ -85,7 +86,7 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         int32 before = int_column(data, data->tg_trigtuple, "id");
         if (gone || before != id) note_queue_gone(before);
         if (!gone) note_queue(id);
-        if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_places(data);
+        if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_places(data, id);
     } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
         // A restore, or adopt(): whose data this is has to be asked again.
         dispatch::note_identity_change();

@@ -37,6 +37,7 @@ void configure_queue(SlotNo queue, const QueueConfig &config) {
     q.group_max_running = config.group_max_running;
     q.group_rate = config.group_rate;
     q.group_pass = config.group_pass;
+    q.server = config.server;
     q.bucket.tokens = Min(q.bucket.tokens, static_cast<double>(q.burst));
     q.throttled_until = 0;
     q.configured = true;

@@ -1,6 +1,8 @@
 #include "dispatch/due.hpp"
 
 #include "dispatch/page_list.hpp"
+#include "dispatch/spill.hpp"
+#include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
@@ -149,6 +151,50 @@ void clear_due(SlotNo db) {
 void purge_due(SlotNo db) {
     for (PageList &list : database(db).due) purge_list(db, &list);
     for (PageList &list : database(db).put_off) purge_list(db, &list);
+}
+
+namespace {
+
+// The last drop of a queue with entries that nobody has the number of; 0 none.
+uint64 newest_purge(SlotNo db) {
+    uint64 newest = 0, until = put_down_until();
+    each_queue(db, [&newest, until](SlotNo no) {
+        const Queue &q = map.queues[no];
+        if (is_put_down(q, until) && pg_atomic_read_u64(&map.queues[no].hinted) != 0) newest = Max(newest, q.drop);
+    });
+    return newest;
+}
+
+// The walk over the pages in the file.
+struct FilePurge {
+    bool running;
+    uint64 until;  // the last drop whose entries it takes out, or has taken out
+    int bucket;
+    uint32 left;   // pages of the bucket
+};
+constinit FilePurge file_purge{};
+
+}  // namespace
+
+bool purge_spilled_due(SlotNo db) {
+    Database &d = database(db);
+    FilePurge &p = file_purge;
+    if (!p.running) {
+        uint64 newest = d.in_file > 0 ? newest_purge(db) : 0;
+        if (newest <= p.until) return true;
+        p = {true, newest, 0, d.due[0].spilled};
+    }
+    for (uint32 budget = 128; budget > 0 && p.bucket < due_buckets;) {
+        uint32 wanted = Min(budget, p.left), n = sift_spilled(db, &d.due[p.bucket], due_lock(db), wanted, purge_page);
+        budget -= n;
+        p.left -= n;
+        if (n < wanted && d.due[p.bucket].spilled > 0) break;  // no memory for it now
+        if (p.left > 0 && n == wanted) continue;
+        p.bucket++;
+        p.left = p.bucket < due_buckets ? d.due[p.bucket].spilled : 0;
+    }
+    p.running = p.bucket < due_buckets;
+    return !p.running;
 }
 
 bool add_due(SlotNo db, const DueEntry &entry) {

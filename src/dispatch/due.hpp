@@ -12,6 +12,8 @@ void init_due(SlotNo db);
 void clear_due(SlotNo db);
 // Takes the entries of dropped queues out, as far as they are in memory. The scheduler only.
 void purge_due(SlotNo db);
+// Goes on with those in the spill file, some pages in a step. True: nothing is left to do.
+bool purge_spilled_due(SlotNo db);
 // Adds an entry; takes the due lock. False: no memory.
 bool add_due(SlotNo db, const DueEntry &entry);
 // The same for one that is put off from now on; the scheduler is woken in time.

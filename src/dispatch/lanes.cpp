@@ -6,6 +6,7 @@
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/spill.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
@@ -51,6 +52,16 @@ void change_count_locked(SlotNo no, int64 by) {
         pg_atomic_write_u32(&database(q.db).news, 1);
     }
     if (lane.count == 0) deactivate_locked(no);
+}
+
+void empty_lists_locked(const Queue &q) {
+    for (SlotNo no : lanes_of(q)) {
+        for (SlotNo p = map.lanes[no].first; p >= 0; p = map.priorities[p].next) {
+            change_count_locked(no, -map.priorities[p].list.count);
+            give_file_places(q.db, &map.priorities[p].list);
+        }
+        free_lists_locked(no);
+    }
 }
 
 namespace {
@@ -261,7 +272,10 @@ void clear_ready(SlotNo db) {
             map.lanes[lane].count = 0;
         }
         pg_atomic_write_u64(&q.hinted, 0);
+        pg_atomic_write_u32(&q.refile, 0);
+        q.rows_decide = false;
     });
+    database(db).rows_decide = false;
     pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
 }
 

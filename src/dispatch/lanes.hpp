@@ -9,5 +9,7 @@ void activate_locked(SlotNo lane);
 void deactivate_locked(SlotNo lane);
 // The number of tasks in a lane has changed.
 void change_count_locked(SlotNo lane, int64 by);
+// Empties the lists of a queue. The scheduler only, which is at work on none of them.
+void empty_lists_locked(const Queue &queue);
 
 }  // namespace pgqueue::dispatch

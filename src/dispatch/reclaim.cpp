@@ -5,26 +5,13 @@
 #include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/registry.hpp"
-#include "dispatch/spill.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
-
-// Takes a queue's lists apart; the namespace's lock is held.
-void empty_lists_locked(const Queue &q) {
-    for (SlotNo no : lanes_of(q)) {
-        for (SlotNo p = map.lanes[no].first; p >= 0; p = map.priorities[p].next) {
-            change_count_locked(no, -map.priorities[p].list.count);
-            give_file_places(q.db, &map.priorities[p].list);
-        }
-        free_lists_locked(no);
-    }
-}
 
 bool is_empty(const Queue &q) {
     return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running)) == 0 && pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&q.hinted)) == 0;

@@ -28,6 +28,7 @@ struct QueueConfig {
     int32 group_max_running;
     double group_rate;         // starts of a group a second, 0 none
     bool group_pass;           // group_policy pass
+    bool server;               // executor server
 };
 
 // The highest keys that entries of a database have, also those of an extension that was dropped; 0 none.

@@ -126,6 +126,7 @@ struct Queue {
     int32 group_max_running;
     double group_rate;       // starts of a group a second, 0 no limit
     bool group_pass;         // group_policy pass
+    bool server;             // executor server
     // state, namespace lock
     TokenBucket bucket;      // of rate
     int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
@@ -137,6 +138,9 @@ struct Queue {
     pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
     pg_atomic_uint64 hinted;    // entries in ready lists and due heap
     pg_atomic_uint64 full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    // dispatch/refile.hpp
+    pg_atomic_uint32 refile;    // Refile
+    bool rows_decide;           // entries of the due heap may name a lane of before; written and read by the scheduler
 };
 
 struct Namespace {
@@ -228,6 +232,8 @@ struct Database {
     pg_atomic_uint32 config_changes; // commits that changed the configuration copies, each counts before it writes them
     pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped
     pg_atomic_uint32 handlers_changed;  // handlers were
+    pg_atomic_uint32 refile;         // tasks of a queue are to be filed anew (dispatch/refile.hpp)
+    bool rows_decide;                // of one of its queues
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;

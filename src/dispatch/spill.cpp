@@ -103,6 +103,17 @@ int detach_middle(const ListAt &at, PageNo *out, int most) {
     return n;
 }
 
+// What stands before and behind the pages in the file is one chain when there are none; lock held.
+void join_parts(PageList *list) {
+    if (list->spilled > 0) return;
+    if (list->front_last != 0)
+        page(list->front_last)->next = list->back;
+    else
+        list->front = list->back;
+    if (list->back_last != 0) list->front_last = list->back_last;
+    list->back = list->back_last = 0;
+}
+
 // Writes detached pages, in order, and notes their places; takes the lock again. Pages that could not be written are dropped, the rows are read again.
 int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     PageList *list = at.list;
@@ -128,15 +139,7 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
         if (pages[i] != 0) give_page(pages[i]);
     }
     list->moving = false;
-    if (list->spilled == 0) {
-        // Nothing is in the file after all: join the two parts.
-        if (list->front_last != 0)
-            page(list->front_last)->next = list->back;
-        else
-            list->front = list->back;
-        list->front_last = list->back_last != 0 ? list->back_last : list->front_last;
-        list->back = list->back_last = 0;
-    }
+    join_parts(list);
     return written;
 }
 
@@ -181,14 +184,7 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     } else {
         give_page(no);
     }
-    if (list->spilled == 0) {
-        if (list->front_last != 0)
-            page(list->front_last)->next = list->back;
-        else
-            list->front = list->back;
-        if (list->back_last != 0) list->front_last = list->back_last;
-        list->back = list->back_last = 0;
-    }
+    join_parts(list);
     return ok;
 }
 
@@ -269,6 +265,50 @@ int refill_lists(SlotNo db) {
         return true;
     });
     return total;
+}
+
+namespace {
+
+// Takes entries out of the first page in the file, which becomes the last one there if it keeps any; lock held, and let go meanwhile. spare: as of push_slot.
+void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), PageNo *spare) {
+    PageList *list = at.list;
+    uint32 slot = pop_slot(list);
+    list->moving = true;
+    LWLockRelease(at.lock);
+    bool ok = transfer(db, slot, bytes, false);
+    LWLockAcquire(at.lock, LW_EXCLUSIVE);
+    int gone = ok ? drop(bytes) : 0;
+    list->count -= gone;
+    bool stays = ok && bytes->head < bytes->count;
+    if (stays && gone > 0) {
+        LWLockRelease(at.lock);
+        ok = transfer(db, slot, bytes, true);
+        LWLockAcquire(at.lock, LW_EXCLUSIVE);
+    }
+    if (!ok) fail(db, "pgqueue could not read or write its spill file");
+    list->moving = false;
+    if (ok && stays && push_slot(&list->dir, &list->dir_last, slot, spare)) return;
+    if (stays) pg_atomic_write_u32(&database(db).lost, 1);
+    list->spilled--;
+    database(db).in_file--;
+    free_file_slot(db, slot);
+    join_parts(list);
+}
+
+}  // namespace
+
+uint32 sift_spilled(SlotNo db, PageList *list, LWLock *lock, uint32 most, int (*drop)(Page *)) {
+    auto *bytes = static_cast<Page *>(palloc(page_bytes));
+    pg::LwLockGuard guard(lock);
+    PageNo spare = take_page(PageKind::Ready);
+    uint32 n = 0;
+    for (; n < most && spare != 0 && list->spilled > 0 && !list->moving; n++) {
+        sift_page(db, {list, lock, false}, bytes, drop, &spare);
+        if (spare == 0) spare = take_page(PageKind::Ready);
+    }
+    if (spare != 0) give_page(spare);
+    pfree(bytes);
+    return n;
 }
 
 void give_file_places(SlotNo db, PageList *list) {

@@ -13,6 +13,9 @@ int spill_pages(SlotNo db, uint32 target);
 int refill_lists(SlotNo db);
 // Shows the pages of a list that are in the file, which stay there. False: trouble with the file; what it held is read again from the rows.
 bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg);
+// Has `drop` take entries out of up to `most` pages of a list that are in the file, first ones first; they go to the end there, so the order of the list must
+// not matter. drop returns how many it took, with the lock held. Returns how many pages it has seen.
+uint32 sift_spilled(SlotNo db, PageList *list, LWLock *lock, uint32 most, int (*drop)(Page *));
 // The places of a list that is given back are free.
 void give_file_places(SlotNo db, PageList *list);
 

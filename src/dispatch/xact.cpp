@@ -9,6 +9,7 @@
 #include "dispatch/pack.hpp"
 #include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/refile.hpp"
 #include "dispatch/tickers.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
@@ -20,7 +21,7 @@ namespace pgqueue::dispatch {
 namespace {
 
 enum class ActionKind {
-    Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Reread, MoveLease, Ticker,
+    Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Refile, MoveLease, Ticker,
     Handlers, RunningGone
 };
 
@@ -148,7 +149,8 @@ void hand_over_tasks() {
         if (had && pg_atomic_read_u32(&database(my_db).wanted) != 0) wake_launcher();
         return;
     }
-    bool scheduler = false;
+    // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
+    bool scheduler = oldest != 0 && free_pages() < low_water();
     while (oldest != 0) {
         Page *p = page(oldest);
         PageNo next = p->next;
@@ -215,7 +217,7 @@ void run_action(const Action &a) {
         case ActionKind::LeftGroup:
         case ActionKind::RunningGone: break;
         case ActionKind::MoveLease: move_lease_to(a.moved.id, a.slot, a.moved.key); break;
-        case ActionKind::Reread: read_rows_again(a.slot); break;
+        case ActionKind::Refile: want_refile(a.slot); break;
         case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
         case ActionKind::Handlers:
             if (my_db >= 0) pg_atomic_write_u32(&database(my_db).handlers_changed, 1);
@@ -445,7 +447,7 @@ void note_settle(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
 void note_database(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_lease_moved(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
-void note_reread(SlotNo db) { add_action(ActionKind::Reread, db); }
+void note_refile(SlotNo queue) { add_action(ActionKind::Refile, queue); }
 void note_ticker(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
 void note_handlers() { add_action(ActionKind::Handlers, -1); }
 void note_wake() { add_action(ActionKind::Wake, -1); }

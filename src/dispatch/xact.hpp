@@ -41,8 +41,8 @@ void note_database(Oid oid, bool wanted);
 void note_identity_change();
 // A task that an outside worker holds is of another queue from the commit on; key: hash of its group key, 0 none.
 void note_lease_moved(int64 id, SlotNo queue, uint64 key);
-// Waiting tasks are in the wrong lists from the commit on: the scheduler reads the rows again.
-void note_reread(SlotNo db);
+// Waiting tasks of a queue are in the wrong lists from the commit on (dispatch/refile.hpp).
+void note_refile(SlotNo queue);
 // A ticker was written: the scheduler reads when it is due.
 void note_ticker(int32 id);
 // Handlers were changed: tasks that are held may be other roles' from the commit on.

@@ -13,7 +13,8 @@ constexpr SlotNo none = -1;
 }  // namespace
 
 dispatch::QueueConfig config_of(const store::QueueInfo &q) {
-    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging, q.group_max_running, q.group_rate_limit, q.group_pass};
+    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging, q.group_max_running, q.group_rate_limit, q.group_pass,
+            q.server};
 }
 
 SlotNo database_slot() {

@@ -3,6 +3,7 @@
 
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/refile.hpp"
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "store/catalog.hpp"
@@ -141,7 +142,7 @@ pg::Deadline follow_roles(const pg::Moment &now) {
         reread = reread || any_held_needlessly();
     });
     // Tasks that are held may be ready now, or another role's.
-    if (reread) dispatch::read_rows_again(self.db);
+    if (reread) dispatch::refile_held(self.db);
     if (!ok && handlers) pg_atomic_write_u32(&my_db().handlers_changed, 1);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
     return reread ? now.in(0) : again;

@@ -85,6 +85,30 @@ void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
     dispatch::file_hint(hint);
 }
 
+// The queue's executor has changed since the task was filed: the row says where it belongs.
+void look_at_moved(const dispatch::DueEntry &e, TimestampTz now) {
+    store::TaskRow row;
+    dispatch::Hint hint;
+    if (!store::fetch(e.ref, false, &row) || !is_waiting(row.status)) return;
+    if (!task::hint_of(task::queue_of(row.queue_id), row, dispatch::Comes::New, &hint)) return;
+    if (hint.due <= now) hint.due = 0;
+    dispatch::file_hint(hint);
+}
+
+// Whether the row of a task whose time has come has to be looked at.
+bool needs_row(const dispatch::DueEntry &e, TimestampTz now) {
+    return dispatch::is_grouped(e) || is_over(e, now) || dispatch::map.queues[dispatch::map.lanes[e.lane].queue].rows_decide;
+}
+
+void look_at_due(const dispatch::DueEntry &e, TimestampTz now) {
+    if (dispatch::is_grouped(e))
+        look_at_grouped(e, now);
+    else if (is_over(e, now))
+        look_at_end(e, now);
+    else
+        look_at_moved(e, now);
+}
+
 void move_to_lane(const dispatch::DueEntry &e) {
     dispatch::file_hint({e.ref, e.lane, e.priority, 0, e.dies, 0, dispatch::Comes::New});
     SlotNo role = dispatch::map.lanes[e.lane].role;
@@ -108,7 +132,7 @@ pg::Deadline move_due(const pg::Moment &now) {
         all_tasks += n;
         int rows = 0;  // that have to be looked at
         for (int i = 0; i < n; i++) {
-            if (dispatch::is_grouped(batch[i]) || is_over(batch[i], now.wall))
+            if (needs_row(batch[i], now.wall))
                 batch[rows++] = batch[i];
             else
                 move_to_lane(batch[i]);
@@ -118,8 +142,7 @@ pg::Deadline move_due(const pg::Moment &now) {
         for (int i = 0; failures >= most_failures && i < rows; i++) again(i);
         if (failures >= most_failures) continue;
         failures += transact_each(
-            "look at tasks whose time has come", rows,
-            [&](int i) { dispatch::is_grouped(batch[i]) ? look_at_grouped(batch[i], now.wall) : look_at_end(batch[i], now.wall); }, again);
+            "look at tasks whose time has come", rows, [&](int i) { look_at_due(batch[i], now.wall); }, again);
     }
     return dispatch::next_due(self.db, now);
 }

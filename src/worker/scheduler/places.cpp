@@ -1,6 +1,7 @@
 // Places in the fixed tables of shared memory that nobody needs any more.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/due.hpp"
 #include "dispatch/idle.hpp"
 #include "dispatch/reclaim.hpp"
 #include "dispatch/registry.hpp"
@@ -120,17 +121,32 @@ pg::Deadline drop_strays() {
     return pace.look(told, [] { return suspects = find_strays(); });
 }
 
+constinit bool purging = false;  // tasks of dropped queues may be in the spill file
+
+// Takes a quarter of the time at most.
+pg::Deadline purge_file() {
+    static constinit pg::Deadline again{};
+    pg::Moment begin = pg::this_moment();
+    if (!purging) return never;
+    if (!again.passed(begin)) return again;
+    purging = !dispatch::purge_spilled_due(self.db);
+    again = begin.in(4 * (pg::monotonic_now() - begin.monotonic));
+    return purging ? again : never;
+}
+
 pg::Deadline free_dropped_places() {
     static constinit Pace pace{};
     static constinit uint32 left = 0;
     uint32 pending = pg_atomic_read_u32(&my_db().drops_pending);
     if (pending == 0) return never;
     bool hurry = pending > left || pg_atomic_read_u32(&my_db().places_wanted) != 0;
-    return pace.look(hurry, [] {
+    pg::Deadline next = pace.look(hurry, [] {
         bool any = dispatch::free_dropped(self.db);
         left = pg_atomic_read_u32(&my_db().drops_pending);
+        purging = true;
         return any;
     });
+    return Min(next, purge_file());
 }
 
 }  // namespace

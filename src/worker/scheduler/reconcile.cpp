@@ -194,7 +194,7 @@ void recount() {
 // False: not now.
 bool begin() {
     dispatch::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.lost) != 0) return false;
+    if (pg_atomic_read_u32(&d.lost) != 0 || is_refiling()) return false;
     look = Look{};
     look.rebuilds = static_cast<uint64>(d.rebuilds);
     look.queue_id = -1;
@@ -304,7 +304,8 @@ void confirm() {
 
 // One step; returns when to go on.
 pg::Deadline go_on(const pg::Moment &now) {
-    if (look.rebuilds != static_cast<uint64>(my_db().rebuilds)) {
+    if (look.rebuilds != static_cast<uint64>(my_db().rebuilds) || is_refiling()) {
+        look.unfinished = look.unfinished || is_refiling();
         end_look(now);
         return my_db().next_look;
     }

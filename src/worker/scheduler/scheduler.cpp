@@ -258,6 +258,7 @@ pg::Deadline turn() {
     next = Min(next, notify_listeners(now));
     bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
     if (room) next = Min(next, read_lost(now));
+    next = Min(next, refile(now));
     next = Min(next, read_groups(now));
     next = Min(next, dispatch::sweep_groups(self.db, now));
     next = Min(next, free_places(now));

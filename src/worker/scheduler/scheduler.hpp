@@ -74,6 +74,10 @@ pg::Deadline reconcile(const pg::Moment &now);
 // groups.cpp: tasks of groups that were left out of memory.
 pg::Deadline read_groups(const pg::Moment &now);
 
+// refile.cpp: ready tasks that are in the wrong lists.
+pg::Deadline refile(const pg::Moment &now);
+bool is_refiling();
+
 // dependencies.cpp: tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
 bool owes_settling();  // only this process knows of tasks that are to be looked at

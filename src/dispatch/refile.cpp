@@ -1,0 +1,74 @@
+#include "dispatch/refile.hpp"
+
+#include "dispatch/groups.hpp"
+#include "dispatch/lanes.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+void empty_queue(SlotNo no) {
+    Queue &q = map.queues[no];
+    drain_inbox(q.ns);
+    leave_out_all(q.ns);
+    pg::LwLockGuard lock(namespace_lock(q.ns));
+    empty_lists_locked(q);
+    q.rows_decide = database(q.db).rows_decide = true;
+}
+
+bool has_strays(const Queue &q) {
+    if (!q.rows_decide || !q.server) return false;
+    for (SlotNo no : lanes_of(q))
+        if (map.lanes[no].role < 0 && map.lanes[no].count > 0) return true;
+    return false;
+}
+
+}  // namespace
+
+void want_refile(SlotNo queue) {
+    SlotNo db = map.queues[queue].db;
+    pg_atomic_write_u32(&map.queues[queue].refile, static_cast<uint32>(Refile::Wanted));
+    pg_write_barrier();
+    pg_atomic_write_u32(&database(db).refile, 1);
+    wake_scheduler(db);
+}
+
+void refile_held(SlotNo db) {
+    each_queue(db, [](SlotNo q) {
+        bool held = false;
+        for (SlotNo no : lanes_of(map.queues[q])) held = held || (map.lanes[no].held && map.lanes[no].count > 0);
+        if (held) want_refile(q);
+    });
+}
+
+bool has_strays(SlotNo db) {
+    bool any = false;
+    if (!database(db).rows_decide) return false;
+    each_queue(db, [&any](SlotNo q) { any = any || has_strays(map.queues[q]); });
+    return any;
+}
+
+bool begin_refile(SlotNo db) {
+    bool any = false;
+    pg_atomic_write_u32(&database(db).refile, 0);
+    pg_memory_barrier();
+    each_queue(db, [&any](SlotNo q) {
+        if (!is_refiled(map.queues[q]) && !has_strays(map.queues[q])) return;
+        pg_atomic_write_u32(&map.queues[q].refile, static_cast<uint32>(Refile::Begun));
+        pg_memory_barrier();
+        empty_queue(q);
+        any = true;
+    });
+    return any;
+}
+
+void end_refile(SlotNo db) {
+    each_queue(db, [](SlotNo q) {
+        uint32 begun = static_cast<uint32>(Refile::Begun);
+        pg_atomic_compare_exchange_u32(&map.queues[q].refile, &begun, static_cast<uint32>(Refile::No));
+    });
+}
+
+}  // namespace pgqueue::dispatch

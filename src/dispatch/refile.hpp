@@ -1,0 +1,24 @@
+// Tasks of a queue are in the wrong lists: its executor or the policy of its groups has changed, or they were held for a role or a handler that is there by
+// now. The scheduler takes ready ones out of lists and groups and files them anew, as their rows say; other queues go on.
+#pragma once
+#include "dispatch/shared.hpp"
+
+namespace pgqueue::dispatch {
+
+enum class Refile : uint32 { No, Wanted, Begun };
+
+// Has the scheduler file the tasks of a queue anew.
+void want_refile(SlotNo queue);
+// The same for queues with held tasks.
+void refile_held(SlotNo db);
+
+// Begins with the queues that want it or have strays, and once more with those that have begun: empties their lists, and the groups of their namespaces, which are read
+// again (scheduler/groups.cpp). Returns whether there are any. The scheduler only.
+bool begin_refile(SlotNo db);
+// Tasks for outside workers in a queue of the server: a transaction that began before the change has handed them over after it.
+bool has_strays(SlotNo db);
+inline bool is_refiled(const Queue &q) { return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.refile)) != 0; }
+// All rows were seen.
+void end_refile(SlotNo db);
+
+}  // namespace pgqueue::dispatch

@@ -1,0 +1,103 @@
+// Files ready tasks anew that are in the wrong lists (dispatch/refile.hpp), a part of all rows in a turn. Tasks that become ready meanwhile file themselves,
+// or are looked at by their row when their time comes; one that is filed twice does no harm. A scheduler that ends leaves the marks of the queues in shared
+// memory, and the next one begins again.
+#include "worker/scheduler/scheduler.hpp"
+
+#include "dispatch/outside.hpp"
+#include "dispatch/refile.hpp"
+#include "dispatch/registry.hpp"
+#include "pg/testpoint.hpp"
+#include "store/catalog.hpp"
+#include "store/segments.hpp"
+#include "task/where.hpp"
+#include "task/workflow.hpp"
+
+namespace pgqueue::worker::scheduler {
+namespace {
+
+using dispatch::map;
+
+constexpr int blocks_in_turn = 64;
+constexpr int64 shortly = 20 * 1000;
+
+struct Pass {
+    bool running;
+    int64 rebuilds;  // a rebuild in the middle ends it: it files all tasks
+    store::ScanPlace place;
+    int32 queue_id;  // of the row before
+    task::QueueRef queue;
+    TimestampTz now;
+    bool behind;     // the catalog cache has not heard of the change yet
+};
+constinit Pass pass{};
+constinit bool looked = false;  // for marks that a scheduler before has left
+
+bool wants(const store::TaskRow &row) {
+    if (!is_waiting(row.status) || row.group != 0 || (row.flags & flag_waits) != 0 || row.delayed_at > pass.now) return false;
+    if (pass.queue_id != row.queue_id) {
+        pass.queue_id = row.queue_id;
+        pass.queue = task::queue_of(row.queue_id);
+    }
+    if (pass.queue.slot < 0 || !dispatch::is_refiled(map.queues[pass.queue.slot])) return false;
+    pass.behind = pass.behind || pass.queue.info->server != map.queues[pass.queue.slot].server;
+    return !pass.behind;
+}
+
+bool on_row(void *, const store::TaskRow &row) {
+    dispatch::Hint hint;
+    if (!wants(row) || !task::hint_of(pass.queue, row, dispatch::Comes::New, &hint)) return true;
+    if (hint.due <= pass.now) hint.due = 0;
+    dispatch::file_hint(hint);
+    if (map.lanes[hint.lane].role < 0) dispatch::wake_task_waiters(pass.queue.slot, 1);
+    return true;
+}
+
+// True: all rows were seen.
+bool file_some(const pg::Moment &now, bool *last) {
+    pass.now = now.wall;
+    pass.queue_id = 0;
+    pass.behind = false;
+    return transact("file tasks anew", [last] {
+        PGQUEUE_TESTPOINT("scheduler-refiles");
+        Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+        *last = store::scan_part(snapshot, &pass.place, blocks_in_turn, on_row, nullptr);
+        UnregisterSnapshot(snapshot);
+    });
+}
+
+}  // namespace
+
+bool is_refiling() { return pass.running || pg_atomic_read_u32(&my_db().refile) != 0; }
+
+pg::Deadline refile(const pg::Moment &now) {
+    static constinit pg::Deadline again{};
+    dispatch::Database &d = my_db();
+    if (!looked || pg_atomic_read_u32(&d.refile) != 0 || dispatch::has_strays(self.db)) {
+        looked = true;
+        pass = Pass{};
+        pass.running = dispatch::begin_refile(self.db);
+        pass.rebuilds = d.rebuilds;
+    }
+    if (!pass.running) return never;
+    if (pass.rebuilds != d.rebuilds) {
+        pass.running = false;
+        return never;
+    }
+    if (!again.passed(now)) return again;
+    bool last = false;
+    if (!file_some(now, &last)) {
+        again = now.in(wait_after_failure(USECS_PER_SEC));
+        return again;
+    }
+    if (pass.behind) {
+        pass.place = {};
+        again = now.in(shortly);
+        return again;
+    }
+    if (!last) return now.in(0);
+    dispatch::end_refile(self.db);
+    pass.running = false;
+    return never;
+}
+
+}  // namespace pgqueue::worker::scheduler

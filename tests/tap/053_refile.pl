@@ -1,0 +1,104 @@
+# Tasks that wait change hands: the executor of their queue changes, or their role is there by now. Only their queue is filed anew, for a pass over all rows
+# by the scheduler would stop tickers, retries and groups of everybody (T1).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use PgQueue;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('refile', conf => "log_statement = none\nlog_min_messages = warning\nautovacuum = off\npgqueue.max_workers = 2");
+my $db = 'postgres';
+sub sql { return $node->safe_psql($db, @_); }
+sub becomes { my ($query, $value, $what) = @_; return ok(wait_for($node, $db, $query, $value, 60), $what); }
+sub of_memory { my ($kind) = @_; return sql("SELECT sum(used) FROM pgqueue.memory WHERE kind = '$kind'"); }
+
+sql(<<~'Q');
+    CREATE TABLE got (n bigserial, id bigint, who text);
+    CREATE FUNCTION handled(payload jsonb) RETURNS void LANGUAGE sql AS $$INSERT INTO got (id, who) VALUES ((SELECT id FROM pgqueue.current_task()), current_user)$$;
+    SELECT pgqueue.create_handler('a', 'handled'), pgqueue.create_queue('turn', retries => 0), pgqueue.create_queue('quiet');
+    SELECT pgqueue.create_task('quiet', '{}');
+    Q
+becomes('SELECT count(*) FROM pgqueue.memory WHERE used > 0', sql('SELECT count(*) FROM pgqueue.memory WHERE used > 0'), 'the scheduler is there');
+my $rebuilds = of_memory('rebuilds');
+
+# Ready tasks of three priorities, delayed ones and those of groups.
+sub make_tasks
+{
+    sql(<<~'Q');
+        SELECT count(*) FROM generate_series(1, 3) p, pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[1000]), type => 'a', priority => p);
+        SELECT count(*) FROM pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[30]), type => 'a', delay => '1 s');
+        SELECT count(*) FROM pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[60]), type => 'a',
+            group_keys => ARRAY(SELECT 'g' || i % 3 FROM generate_series(1, 60) i));
+        Q
+    return;
+}
+my $unfinished = q{SELECT count(*) FROM pgqueue.task WHERE queue = 'turn' AND finished_at IS NULL};
+
+make_tasks();
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
+becomes($unfinished, '0', 'to the server: all waiting tasks are run by handlers');
+is(sql('SELECT count(*), count(DISTINCT id) FROM got'), '3090|3090', 'each once');
+is(sql(q{SELECT count(*) FROM (SELECT g.n, lag(g.n) OVER (PARTITION BY t.group_key ORDER BY t.id) AS before FROM got g JOIN pgqueue.task t USING (id)
+    WHERE t.group_key IS NOT NULL) s WHERE n < before}), '0', 'groups in their order');
+
+sql(q{SELECT pgqueue.pause_queue('turn')});
+make_tasks();
+my $command = sql(q{SELECT pgqueue.create_task('turn', command => 'SELECT 1')});
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside'); SELECT pgqueue.resume_queue('turn')});
+sql(<<~'Q');
+    CREATE PROCEDURE take_all(wanted int) LANGUAGE plpgsql AS $$ DECLARE total int := 0; n int; until timestamptz := clock_timestamp() + interval '60 s'; BEGIN
+        WHILE total < wanted AND clock_timestamp() < until LOOP
+            SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n FROM pgqueue.next_tasks('w', '{turn}', 500) t;
+            total := total + n;
+            COMMIT;
+            IF n = 0 THEN PERFORM pg_sleep(0.02); END IF;
+        END LOOP; END $$;
+    Q
+sql('CALL take_all(3090)');
+becomes($unfinished, '0', 'to outside workers: they get all of them');
+is(sql('SELECT count(*) FROM got'), '3090', 'handlers none');
+is(sql("SELECT status FROM pgqueue.task WHERE id = $command"), 'released', 'the server its command');
+
+# A transaction that began before the change commits after it.
+my $late = session($node);
+$late->query(q{BEGIN; SELECT count(pgqueue.create_task('turn', '{}', type => 'a')) FROM generate_series(1, 5)});
+sql(q{SELECT pgqueue.create_task('turn', '{}', type => 'a')});
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
+becomes($unfinished, '0', 'the task of before runs');
+$late->query('COMMIT');
+$late->close;
+becomes('SELECT count(*) FROM got', '3096', 'and those that are committed after the change');
+becomes($unfinished, '0', 'all are done');
+
+# The scheduler ends in the middle.
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside')});
+make_tasks();
+my $holder = session($node);
+hold_point($holder, 'scheduler-refiles');
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
+my $scheduler = pid_at($node, $db, 'scheduler-refiles', 30);
+terminate($node, $scheduler);
+$holder->close;
+becomes($unfinished, '0', 'the scheduler ends in the middle: all waiting tasks are run');
+$rebuilds = of_memory('rebuilds') if of_memory('rebuilds') > $rebuilds;  # its end may want one
+
+# Tasks of a handler whose role does not exist are held until another one is registered.
+sql(<<~'Q');
+    CREATE ROLE gone LOGIN IN ROLE pgqueue_user;
+    SELECT pgqueue.grant_namespace('default', 'manage', 'gone');
+    GRANT INSERT ON got TO gone; GRANT USAGE ON SEQUENCE got_n_seq TO gone;
+    SELECT pgqueue.delete_handler('a');
+    SET ROLE gone; SELECT pgqueue.create_handler('a', 'handled'); RESET ROLE;
+    DROP OWNED BY gone; DROP ROLE gone;
+    SELECT count(pgqueue.create_task('turn', '{}', type => 'a')) FROM generate_series(1, 50);
+    Q
+becomes(q{SELECT count(*) > 0 FROM pgqueue.health WHERE problem = 'role_missing' AND message LIKE '50 ready tasks %'}, 't', 'held: the role does not exist');
+sql(q{SELECT pgqueue.delete_handler('a'); SELECT pgqueue.create_handler('a', 'handled')});
+becomes($unfinished, '0', 'held tasks run when there is another handler');
+is(of_memory('rebuilds'), $rebuilds, 'T1: all that without a pass over all rows that stops the others');
+is(of_memory('repaired'), '0', 'and nothing was forgotten');
+check_invariants($node, $db, 'in the end', 30);
+$node->stop;
+done_testing();
