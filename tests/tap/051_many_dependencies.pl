@@ -84,7 +84,8 @@ sql(sprintf($many, 400));
 $node->restart;
 ok(wait_up($node), 'T5: restart');
 becomes(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'}, '1', 'T5: a scheduler is there');
-becomes(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'waits' AND status = 'new' AND count = 400}, '1', 'T5: it has read the tasks');
+# Until then queue_status counts the rows, and nobody knows how many edges there are.
+becomes(q{SELECT sum(used) FROM pgqueue.memory WHERE kind = 'rebuilds'}, '1', 'T5: it has read the tasks');
 ($rc, $out, $err) = $node->psql('postgres', sprintf($many, 200));
 like($err, qr/It has 400000, its limit is 500000/, 'T5: open edges count after a restart');
 sql(q{SELECT FROM pgqueue.update_namespace('default', max_dependencies => 300000)});
