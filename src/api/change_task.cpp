@@ -45,17 +45,19 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     // A task that runs in the server is only told; its row is left to its worker.
-    if (row.status == Status::Retained && worker_of(row) >= 0)
+    dispatch::SlotNo worker = row.status == Status::Retained ? worker_of(row) : -1;
+    if (worker >= 0) {
         require_access(row, text_arg(fcinfo, 3), Access::ManageOrOwn);
-    else
+    } else {
         lock_task(&row, text_arg(fcinfo, 3), Access::ManageOrOwn);
-    if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
+        if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
+        if (row.status == Status::Retained) worker = worker_of(row);
+    }
+    if (worker >= 0) {
+        dispatch::note_cancel(worker, {id, row.attempt, force, reason});
+        PG_RETURN_DATUM(status_text(row.status));
+    }
     if (row.status == Status::Retained) {
-        dispatch::SlotNo worker = worker_of(row);
-        if (worker >= 0) {
-            dispatch::note_cancel(worker, {id, row.attempt, force, reason});
-            PG_RETURN_DATUM(status_text(row.status));
-        }
         task::end_held(&row, {task::Ending::What::Cancelled, reason, 0, false, nullptr});
         PG_RETURN_DATUM(status_text(row.status));
     }
