@@ -195,8 +195,8 @@ setting('pgqueue.max_workers_per_role', '2');
 setting('pgqueue.max_workers', '5');
 # Workers beyond the new limits end first.
 wait_sql("SELECT count(*) <= 5 FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'", 't');
-sql_as('alice', q{SELECT count(*) FROM pgqueue.create_tasks('free', commands => array_fill('SELECT inside(''alice'', 2, 0.01)'::text, ARRAY[100]))});
-sql_as('bob', q{SELECT count(*) FROM pgqueue.create_tasks('free', commands => array_fill('SELECT inside(''bob'', 2, 0.01)'::text, ARRAY[100]))});
+sql_as('alice', q{SELECT count(*) FROM pgqueue.create_tasks('free', commands => array_fill('SELECT inside(''alice'', 2, 0.03)'::text, ARRAY[100]))});
+sql_as('bob', q{SELECT count(*) FROM pgqueue.create_tasks('free', commands => array_fill('SELECT inside(''bob'', 2, 0.03)'::text, ARRAY[100]))});
 ok(drained('free'), 'max_workers_per_role: all run');
 is(counts('free'), 'released 200', 'max_workers_per_role: never more than 2 of a role');
 is(sql("SELECT string_agg(what || ' ' || m, ', ' ORDER BY what) FROM (SELECT what, max(slot) AS m FROM slots GROUP BY what) s"),
