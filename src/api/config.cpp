@@ -93,7 +93,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
         dispatch::note_ticker(int_column(data, tuple, "id"));
     } else if (dispatch::loaded() && strcmp(table, "handler") == 0) {
-        dispatch::note_handlers();
+        dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+        dispatch::note_handlers(db < 0 ? -1 : dispatch::find_namespace(db, int_column(data, tuple, "namespace_id")));
     } else if (dispatch::loaded() && strcmp(table, "namespace") == 0) {
         int32 id = int_column(data, tuple, "id");
         gone ? note_namespace_gone(id) : note_namespace(id);

@@ -148,19 +148,26 @@ void clear_due(SlotNo db) {
     });
 }
 
+namespace {
+
+constinit uint64 purged_in_memory = 0;  // the last drop whose entries were taken out there
+
+}  // namespace
+
 void purge_due(SlotNo db) {
+    purged_in_memory = put_down_until();
     for (PageList &list : database(db).due) purge_list(db, &list);
     for (PageList &list : database(db).put_off) purge_list(db, &list);
 }
 
 namespace {
 
-// The last drop of a queue with entries that nobody has the number of; 0 none.
+// The last drop of a queue that has entries, of those that are in no page in memory any more; 0 none.
 uint64 newest_purge(SlotNo db) {
-    uint64 newest = 0, until = put_down_until();
-    each_queue(db, [&newest, until](SlotNo no) {
+    uint64 newest = 0;
+    each_queue(db, [&newest](SlotNo no) {
         const Queue &q = map.queues[no];
-        if (is_put_down(q, until) && pg_atomic_read_u64(&map.queues[no].hinted) != 0) newest = Max(newest, q.drop);
+        if (is_put_down(q, purged_in_memory) && pg_atomic_read_u64(&map.queues[no].hinted) != 0) newest = Max(newest, q.drop);
     });
     return newest;
 }

@@ -272,10 +272,8 @@ void clear_ready(SlotNo db) {
             map.lanes[lane].count = 0;
         }
         pg_atomic_write_u64(&q.hinted, 0);
-        pg_atomic_write_u32(&q.refile, 0);
         q.rows_decide = false;
     });
-    database(db).rows_decide = false;
     pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
 }
 

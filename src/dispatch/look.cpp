@@ -143,7 +143,7 @@ bool any_held(SlotNo db, bool *by_role) {
             const Lane &lane = map.lanes[no];
             if (!lane.held || lane.count == 0) continue;
             any = true;
-            if (by_role != nullptr) by_role[lane.role] = true;
+            by_role[lane.role] = true;
         }
     }
     return any;

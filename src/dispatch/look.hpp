@@ -48,7 +48,7 @@ struct HeldLook {
 };
 // One role after the other; *lane is 0 before the first. False: no more.
 bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
-// Whether any are, and (nullptr: not wanted) of which roles.
+// Whether any are, and of which roles.
 bool any_held(SlotNo db, bool *by_role);
 
 // Lists of priorities of a namespace in which something is.

@@ -11,15 +11,15 @@ namespace {
 
 void empty_queue(SlotNo no) {
     Queue &q = map.queues[no];
-    drain_inbox(q.ns);
+    (void)drain_some(q.ns);  // what is left of a flood comes to the old lanes: as strays, or to a worker, who hints it to where it belongs
     leave_out_all(q.ns);
     pg::LwLockGuard lock(namespace_lock(q.ns));
     empty_lists_locked(q);
-    q.rows_decide = database(q.db).rows_decide = true;
+    q.rows_decide = database(q.db).was_refiled = true;
 }
 
 bool has_strays(const Queue &q) {
-    if (!q.rows_decide || !q.server) return false;
+    if (!q.server) return false;
     for (SlotNo no : lanes_of(q))
         if (map.lanes[no].role < 0 && map.lanes[no].count > 0) return true;
     return false;
@@ -35,17 +35,20 @@ void want_refile(SlotNo queue) {
     wake_scheduler(db);
 }
 
-void refile_held(SlotNo db) {
-    each_queue(db, [](SlotNo q) {
+void refile_held(SlotNo db, bool all) {
+    auto *wanted = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
+    each_namespace(db, [wanted, all](SlotNo ns) { wanted[ns] = pg_atomic_exchange_u32(&map.namespaces[ns].handlers_changed, 0) != 0 || all; });
+    each_queue(db, [wanted](SlotNo q) {
         bool held = false;
         for (SlotNo no : lanes_of(map.queues[q])) held = held || (map.lanes[no].held && map.lanes[no].count > 0);
-        if (held) want_refile(q);
+        if (held && wanted[map.queues[q].ns]) want_refile(q);
     });
+    pfree(wanted);
 }
 
 bool has_strays(SlotNo db) {
     bool any = false;
-    if (!database(db).rows_decide) return false;
+    if (!database(db).was_refiled) return false;
     each_queue(db, [&any](SlotNo q) { any = any || has_strays(map.queues[q]); });
     return any;
 }

@@ -9,11 +9,11 @@ enum class Refile : uint32 { No, Wanted, Begun };
 
 // Has the scheduler file the tasks of a queue anew.
 void want_refile(SlotNo queue);
-// The same for queues with held tasks.
-void refile_held(SlotNo db);
+// The same for queues with held tasks, of namespaces where handlers have changed, or of all. The scheduler only.
+void refile_held(SlotNo db, bool all);
 
-// Begins with the queues that want it or have strays, and once more with those that have begun: empties their lists, and the groups of their namespaces, which are read
-// again (scheduler/groups.cpp). Returns whether there are any. The scheduler only.
+// Begins with the queues that want it or have strays, and once more with those that a scheduler before has left: empties their lists, and the groups of their
+// namespaces, which are read again (scheduler/groups.cpp). Returns whether there are any. The scheduler only.
 bool begin_refile(SlotNo db);
 // Tasks for outside workers in a queue of the server: a transaction that began before the change has handed them over after it.
 bool has_strays(SlotNo db);

@@ -158,6 +158,7 @@ struct Namespace {
     int32 dropped_queues;
     pg_atomic_uint32 dropped;  // as of a queue
     uint64 drop;
+    pg_atomic_uint32 handlers_changed;
     pg_atomic_uint32 running;
     pg_atomic_uint32 blocked;
     pg_atomic_uint64 full_since;  // as of a queue
@@ -233,7 +234,7 @@ struct Database {
     pg_atomic_uint32 roles_changed;  // a role was made, renamed or dropped
     pg_atomic_uint32 handlers_changed;  // handlers were
     pg_atomic_uint32 refile;         // tasks of a queue are to be filed anew (dispatch/refile.hpp)
-    bool rows_decide;                // of one of its queues
+    bool was_refiled;                // a queue of it, in this life of the server
     pg_atomic_uint32 idle_workers;
     pg_atomic_uint32 result_waiters;
     pg_atomic_uint32 current_segment;

@@ -220,6 +220,8 @@ void run_action(const Action &a) {
         case ActionKind::Refile: want_refile(a.slot); break;
         case ActionKind::Ticker: post_ticker(my_db, static_cast<int32>(a.id)); break;
         case ActionKind::Handlers:
+            if (a.slot >= 0) pg_atomic_write_u32(&map.namespaces[a.slot].handlers_changed, 1);
+            pg_memory_barrier();
             if (my_db >= 0) pg_atomic_write_u32(&database(my_db).handlers_changed, 1);
             break;
         case ActionKind::Identity: look_at_identity(); break;
@@ -449,7 +451,7 @@ void note_identity_change() { add_action(ActionKind::Identity, -1); }
 void note_lease_moved(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
 void note_refile(SlotNo queue) { add_action(ActionKind::Refile, queue); }
 void note_ticker(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
-void note_handlers() { add_action(ActionKind::Handlers, -1); }
+void note_handlers(SlotNo ns) { add_action(ActionKind::Handlers, ns); }
 void note_wake() { add_action(ActionKind::Wake, -1); }
 
 void register_xact_callbacks() {

@@ -45,8 +45,8 @@ void note_lease_moved(int64 id, SlotNo queue, uint64 key);
 void note_refile(SlotNo queue);
 // A ticker was written: the scheduler reads when it is due.
 void note_ticker(int32 id);
-// Handlers were changed: tasks that are held may be other roles' from the commit on.
-void note_handlers();
+// Handlers of a namespace were changed: its tasks that are held may be other roles' from the commit on. ns -1: it has no entry.
+void note_handlers(SlotNo ns);
 // Something that workers were started or stopped for; wakes the scheduler.
 void note_wake();
 

@@ -136,16 +136,16 @@ pg::Deadline follow_roles(const pg::Moment &now) {
     if (!look_at_roles && !handlers && !again.passed(now)) return again;
     bool names = look_at_roles || again.passed(now);
     look_at_roles = false;
-    bool done = true, reread = handlers && dispatch::any_held(self.db, nullptr);
-    bool ok = transact("follow changes of roles", [names, &done, &reread] {
+    bool done = true, needlessly = false;
+    bool ok = transact("follow changes of roles", [names, &done, &needlessly] {
         if (names) done = follow_names();
-        reread = reread || any_held_needlessly();
+        needlessly = any_held_needlessly();
     });
     // Tasks that are held may be ready now, or another role's.
-    if (reread) dispatch::refile_held(self.db);
+    if (handlers || needlessly) dispatch::refile_held(self.db, needlessly);
     if (!ok && handlers) pg_atomic_write_u32(&my_db().handlers_changed, 1);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
-    return reread ? now.in(0) : again;
+    return is_refiling() ? now.in(0) : again;
 }
 
 }  // namespace pgqueue::worker::scheduler

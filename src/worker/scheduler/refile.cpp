@@ -18,7 +18,6 @@ namespace {
 using dispatch::map;
 
 constexpr int blocks_in_turn = 64;
-constexpr int64 shortly = 20 * 1000;
 
 struct Pass {
     bool running;
@@ -27,7 +26,6 @@ struct Pass {
     int32 queue_id;  // of the row before
     task::QueueRef queue;
     TimestampTz now;
-    bool behind;     // the catalog cache has not heard of the change yet
 };
 constinit Pass pass{};
 constinit bool looked = false;  // for marks that a scheduler before has left
@@ -39,8 +37,10 @@ bool wants(const store::TaskRow &row) {
         pass.queue = task::queue_of(row.queue_id);
     }
     if (pass.queue.slot < 0 || !dispatch::is_refiled(map.queues[pass.queue.slot])) return false;
-    pass.behind = pass.behind || pass.queue.info->server != map.queues[pass.queue.slot].server;
-    return !pass.behind;
+    if (pass.queue.info->server == map.queues[pass.queue.slot].server) return true;
+    // The catalog cache has not heard of the change yet.
+    dispatch::want_refile(pass.queue.slot);
+    return false;
 }
 
 bool on_row(void *, const store::TaskRow &row) {
@@ -56,7 +56,6 @@ bool on_row(void *, const store::TaskRow &row) {
 bool file_some(const pg::Moment &now, bool *last) {
     pass.now = now.wall;
     pass.queue_id = 0;
-    pass.behind = false;
     return transact("file tasks anew", [last] {
         PGQUEUE_TESTPOINT("scheduler-refiles");
         Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -69,35 +68,35 @@ bool file_some(const pg::Moment &now, bool *last) {
 
 bool is_refiling() { return pass.running || pg_atomic_read_u32(&my_db().refile) != 0; }
 
+namespace {
+
+pg::Deadline end_pass(const pg::Moment &now) {
+    dispatch::end_refile(self.db);
+    pass.running = false;
+    return is_refiling() ? now.in(0) : never;
+}
+
+}  // namespace
+
 pg::Deadline refile(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     dispatch::Database &d = my_db();
-    if (!looked || pg_atomic_read_u32(&d.refile) != 0 || dispatch::has_strays(self.db)) {
+    // Who changes a queue again and again has a pass after the other; those of others end.
+    if (!pass.running && (!looked || pg_atomic_read_u32(&d.refile) != 0 || dispatch::has_strays(self.db))) {
         looked = true;
         pass = Pass{};
         pass.running = dispatch::begin_refile(self.db);
         pass.rebuilds = d.rebuilds;
     }
     if (!pass.running) return never;
-    if (pass.rebuilds != d.rebuilds) {
-        pass.running = false;
-        return never;
-    }
+    if (pass.rebuilds != d.rebuilds) return end_pass(now);
     if (!again.passed(now)) return again;
     bool last = false;
     if (!file_some(now, &last)) {
         again = now.in(wait_after_failure(USECS_PER_SEC));
         return again;
     }
-    if (pass.behind) {
-        pass.place = {};
-        again = now.in(shortly);
-        return again;
-    }
-    if (!last) return now.in(0);
-    dispatch::end_refile(self.db);
-    pass.running = false;
-    return never;
+    return last ? end_pass(now) : now.in(0);
 }
 
 }  // namespace pgqueue::worker::scheduler
