@@ -47,16 +47,7 @@ sql(q{SELECT pgqueue.pause_queue('turn')});
 make_tasks();
 my $command = sql(q{SELECT pgqueue.create_task('turn', command => 'SELECT 1')});
 sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside'); SELECT pgqueue.resume_queue('turn')});
-sql(<<~'Q');
-    CREATE PROCEDURE take_all(wanted int) LANGUAGE plpgsql AS $$ DECLARE total int := 0; n int; until timestamptz := clock_timestamp() + interval '60 s'; BEGIN
-        WHILE total < wanted AND clock_timestamp() < until LOOP
-            SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n FROM pgqueue.next_tasks('w', '{turn}', 500) t;
-            total := total + n;
-            COMMIT;
-            IF n = 0 THEN PERFORM pg_sleep(0.02); END IF;
-        END LOOP; END $$;
-    Q
-sql('CALL take_all(3090)');
+take_tasks($node, $db, 'turn', 3090);
 becomes($unfinished, '0', 'to outside workers: they get all of them');
 is(sql('SELECT count(*) FROM got'), '3090', 'handlers none');
 is(sql("SELECT status FROM pgqueue.task WHERE id = $command"), 'released', 'the server its command');

@@ -37,16 +37,7 @@ is(sql(q{SELECT sum(used) FROM pgqueue.memory WHERE kind = 'rebuilds'}), $rebuil
 # What is left is there.
 is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'good' AND status = 'new'}), '60000', 'the tasks of the other queue are there');
 sql(q{UPDATE pgqueue.task SET delayed_at = now() WHERE queue = 'good' AND id % 100 = 0});
-sql(<<~'Q');
-    CREATE PROCEDURE take_all(wanted int) LANGUAGE plpgsql AS $$ DECLARE total int := 0; n int; until timestamptz := clock_timestamp() + interval '60 s'; BEGIN
-        WHILE total < wanted AND clock_timestamp() < until LOOP
-            SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n FROM pgqueue.next_tasks('w', '{good}', 500) t;
-            total := total + n;
-            COMMIT;
-            IF n = 0 THEN PERFORM pg_sleep(0.02); END IF;
-        END LOOP; END $$;
-    Q
-sql('CALL take_all(600)');
+take_tasks($node, $db, 'good', 600);
 is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'good' AND status = 'released' AND id % 100 = 0}), '600', 'and are handed out');
 sql(q{SELECT pgqueue.delete_queue('good', force => true)});
 becomes($spilled, '0', 'T6: nothing is in the file in the end');

@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
-  session hold_point hold_rebuild pid_at counters_right make_ledger check_invariants);
+  session hold_point hold_rebuild pid_at counters_right make_ledger check_invariants take_tasks);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -98,6 +98,21 @@ sub wait_for
 
 # Waits until the server takes connections.
 sub wait_up { my ($node, $timeout) = @_; return wait_for($node, 'postgres', 'SELECT 1', '1', $timeout); }
+
+# Takes and releases so many tasks of a queue, as an outside worker; gives up after a minute.
+sub take_tasks
+{
+    my ($node, $db, $queue, $wanted) = @_;
+    return $node->safe_psql($db, <<~"Q");
+        DO \$\$ DECLARE total int := 0; n int; until timestamptz := clock_timestamp() + interval '60 s'; BEGIN
+            WHILE total < $wanted AND clock_timestamp() < until LOOP
+                SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n FROM pgqueue.next_tasks('w', '{$queue}', 500) t;
+                total := total + n;
+                COMMIT;
+                IF n = 0 THEN PERFORM pg_sleep(0.02); END IF;
+            END LOOP; END \$\$
+        Q
+}
 
 # The processes of a backend type, oldest first; of one database when it is given.
 sub pids_of
