@@ -55,15 +55,22 @@ bool has_strays(SlotNo db) {
 
 bool begin_refile(SlotNo db) {
     bool any = false;
+    auto *reading = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
+    each_namespace(db, [reading](SlotNo ns) { reading[ns] = wants_reading(ns); });
     pg_atomic_write_u32(&database(db).refile, 0);
     pg_memory_barrier();
-    each_queue(db, [&any](SlotNo q) {
+    each_queue(db, [&any, reading, db](SlotNo q) {
         if (!is_refiled(map.queues[q]) && !has_strays(map.queues[q])) return;
+        if (reading[map.queues[q].ns]) {
+            pg_atomic_write_u32(&database(db).refile, 1);
+            return;
+        }
         pg_atomic_write_u32(&map.queues[q].refile, static_cast<uint32>(Refile::Begun));
         pg_memory_barrier();
         empty_queue(q);
         any = true;
     });
+    pfree(reading);
     return any;
 }
 

@@ -19,6 +19,9 @@ sql(<<~'Q');
     CREATE FUNCTION handled(payload jsonb) RETURNS void LANGUAGE sql AS $$INSERT INTO got (id, who) VALUES ((SELECT id FROM pgqueue.current_task()), current_user)$$;
     SELECT pgqueue.create_handler('a', 'handled'), pgqueue.create_queue('turn', retries => 0), pgqueue.create_queue('quiet');
     SELECT pgqueue.create_task('quiet', '{}');
+    -- They are read before all others.
+    SELECT pgqueue.create_queue('evil');
+    SELECT count(*) FROM generate_series(1, 60) i, pgqueue.create_tasks('evil', array_fill('{}'::jsonb, ARRAY[1000]), priority => i % 3);
     Q
 becomes('SELECT count(*) FROM pgqueue.memory WHERE used > 0', sql('SELECT count(*) FROM pgqueue.memory WHERE used > 0'), 'the scheduler is there');
 my $rebuilds = of_memory('rebuilds');
@@ -62,6 +65,25 @@ $late->query('COMMIT');
 $late->close;
 becomes('SELECT count(*) FROM got', '3096', 'and those that are committed after the change');
 becomes($unfinished, '0', 'all are done');
+
+# Somebody changes his queue again and again, faster than a pass over the table is: the pass for another queue comes to its end all the same (T1).
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside')});
+make_tasks();
+my $stop = session($node);
+$stop->query('SELECT pg_advisory_lock(4711)');
+my $evil = session($node);
+$evil->query('SET synchronous_commit = off');
+$evil->send(q{DO $$ BEGIN WHILE NOT pg_try_advisory_xact_lock(4711) LOOP
+    PERFORM pgqueue.update_queue('evil', executor => 'server'); COMMIT; PERFORM pgqueue.update_queue('evil', executor => 'outside'); COMMIT; END LOOP; END $$;});
+my $changing = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN WHILE NOT%' AND state = 'active'};
+becomes($changing, '1', 'a queue is changed again and again');
+sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
+becomes($unfinished, '0', 'T1: tasks of another queue change hands meanwhile');
+is(sql($changing), '1', 'which goes on');
+$stop->close;
+becomes($changing, '0', 'until it ends');
+$evil->close;
+sql(q{SELECT pgqueue.purge_queue('evil')});
 
 # The scheduler ends in the middle.
 sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside')});

@@ -145,7 +145,7 @@ pg::Deadline follow_roles(const pg::Moment &now) {
     if (handlers || needlessly) dispatch::refile_held(self.db, needlessly);
     if (!ok && handlers) pg_atomic_write_u32(&my_db().handlers_changed, 1);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
-    return is_refiling() ? now.in(0) : again;
+    return again;
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -18,6 +18,7 @@ namespace {
 using dispatch::map;
 
 constexpr int blocks_in_turn = 64;
+constexpr int64 look_again = 10 * 1000;  // us; for a queue that waits
 
 struct Pass {
     bool running;
@@ -88,7 +89,7 @@ pg::Deadline refile(const pg::Moment &now) {
         pass.running = dispatch::begin_refile(self.db);
         pass.rebuilds = d.rebuilds;
     }
-    if (!pass.running) return never;
+    if (!pass.running) return is_refiling() ? now.in(look_again) : never;
     if (pass.rebuilds != d.rebuilds) return end_pass(now);
     if (!again.passed(now)) return again;
     bool last = false;
