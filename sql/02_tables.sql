@@ -7,8 +7,7 @@ REVOKE ALL ON SCHEMA pgqueue_internal FROM PUBLIC;
 CREATE TABLE pgqueue_internal.identity (
     system_identifier bigint NOT NULL,
     database oid NOT NULL,
-    schema_version integer NOT NULL,
-    PRIMARY KEY (system_identifier, database, schema_version)
+    PRIMARY KEY (system_identifier, database)
 );
 
 -- Roles that created tasks or registered handlers, and the keys under which their tasks are stored. A key has one row or several that say the

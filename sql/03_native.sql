@@ -42,6 +42,10 @@ CREATE FUNCTION pgqueue_internal.this_cluster() RETURNS bigint
 CREATE FUNCTION pgqueue_internal.normalize_name(kind text, name text) RETURNS text
     LANGUAGE C IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_normalize_name';
 
+-- "Perhaps you meant ...", for the hint of an error, when a name is like one of those that there are; else NULL.
+CREATE FUNCTION pgqueue_internal.perhaps(kind text, wanted text, names text[]) RETURNS text
+    LANGUAGE C IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pgqueue_internal_perhaps';
+
 -- The id of a namespace; NULL names the current one. 42704 when there is none.
 CREATE FUNCTION pgqueue_internal.resolve_namespace(name text) RETURNS integer
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_resolve_namespace';

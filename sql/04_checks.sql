@@ -16,7 +16,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value <> ALL (words) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('invalid value for "%s": "%s"', setting, value),
-            HINT = format('Valid values: %s.', array_to_string(words, ', '));
+            HINT = concat_ws(' ', pgqueue_internal.perhaps('', value, words), format('Valid values: %s.', array_to_string(words, ', ')));
     END IF;
 END
 $$;

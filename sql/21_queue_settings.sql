@@ -45,6 +45,12 @@ BEGIN
 END
 $$;
 
+-- "Perhaps you meant queue ...", NULL when the namespace has none with a name like this.
+CREATE FUNCTION pgqueue_internal.near_queue(target integer, wanted text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pgqueue_internal.perhaps('queue', wanted, ARRAY(SELECT q.name FROM pgqueue_internal.queue q WHERE q.namespace_id = target))
+$$;
+
 -- Raises unless the dead-letter queue is another queue of the same namespace.
 CREATE FUNCTION pgqueue_internal.check_dead_letter(q pgqueue_internal.queue) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -60,7 +66,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pgqueue_internal.queue d
                    WHERE d.namespace_id = q.namespace_id AND d.name = q.dead_letter AND d.id IS DISTINCT FROM q.id) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('dead-letter queue "%s" does not exist', q.dead_letter),
-            HINT = 'Create it first, in the same namespace.';
+            HINT = coalesce(pgqueue_internal.near_queue(q.namespace_id, q.dead_letter), 'Create it first, in the same namespace.');
     END IF;
 END
 $$;

@@ -12,7 +12,7 @@ BEGIN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('queue "%s" does not exist in namespace "%s"', queue_name, namespace_name),
-            HINT = 'See the view pgqueue.queue.';
+            HINT = coalesce(pgqueue_internal.near_queue(target, queue_name), 'See the view pgqueue.queue.');
     END IF;
     RETURN q;
 END

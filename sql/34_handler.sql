@@ -144,7 +144,8 @@ BEGIN
     IF NOT deleted THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('handler of phase "%s" for type "%s" does not exist', phase, type),
-            HINT = 'See the view pgqueue.handler.';
+            HINT = coalesce(pgqueue_internal.perhaps('type', type, ARRAY(SELECT DISTINCT h.type FROM pgqueue_internal.handler h WHERE h.namespace_id = target)),
+                'See the view pgqueue.handler.');
     END IF;
 END
 $$;

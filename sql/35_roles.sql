@@ -82,7 +82,7 @@ $$;
 
 -- The data becomes this database's own. Rows that come from another cluster belong to the roles of their names here; those of a copy inside the
 -- cluster keep their roles, and only one that was dropped is looked for by its name. A role that is not found has nobody's number.
-CREATE FUNCTION pgqueue_internal.adopt_rows(database oid, version integer) RETURNS void
+CREATE FUNCTION pgqueue_internal.adopt_rows(database oid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     here CONSTANT bigint := pgqueue_internal.this_cluster();
@@ -90,7 +90,7 @@ DECLARE
     c pgqueue_internal.role_column;
 BEGIN
     DELETE FROM pgqueue_internal.identity;
-    INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (here, adopt_rows.database, version);
+    INSERT INTO pgqueue_internal.identity (system_identifier, database) VALUES (here, adopt_rows.database);
     -- A key that the dictionary does not know is a number of the old cluster: here it may be somebody else's.
     INSERT INTO pgqueue_internal.role (id, oid, name, system_identifier)
     SELECT DISTINCT s.role_id, NULL::oid, 'role ' || (s.role_id::bigint & 4294967295), here

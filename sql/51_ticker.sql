@@ -150,7 +150,7 @@ BEGIN
     END IF;
     IF t.queue IS NOT NULL AND NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.namespace_id = t.namespace_id AND q.name = t.queue) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('queue "%s" does not exist', t.queue),
-            HINT = 'Create it first, in the namespace of the ticker.';
+            HINT = coalesce(pgqueue_internal.near_queue(t.namespace_id, t.queue), 'Create it first, in the namespace of the ticker.');
     END IF;
 END
 $$;

@@ -34,7 +34,8 @@ BEGIN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('ticker "%s" does not exist in namespace "%s"', ticker_name, namespace_name),
-            HINT = 'See the view pgqueue.ticker.';
+            HINT = coalesce(pgqueue_internal.perhaps('ticker', ticker_name, ARRAY(SELECT s.name FROM pgqueue_internal.ticker s WHERE s.namespace_id = target)),
+                'See the view pgqueue.ticker.');
     END IF;
     RETURN t;
 END

@@ -20,8 +20,7 @@ CREATE FUNCTION pgqueue_internal.restore_tasks() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pgqueue_internal.identity i WHERE i.system_identifier = 0) THEN
-        INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version)
-        SELECT 0, 0, max(i.schema_version) FROM pgqueue_internal.identity i;
+        INSERT INTO pgqueue_internal.identity (system_identifier, database) VALUES (0, 0);
     END IF;
     RETURN NULL;
 END

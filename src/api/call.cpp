@@ -1,5 +1,6 @@
 #include "api/call.hpp"
 
+#include "api/nearest.hpp"
 #include "config/settings.hpp"
 #include "dispatch/registry.hpp"
 #include "pg/error.hpp"
@@ -93,6 +94,7 @@ void check_call(const char *function, bool writes) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue is not preloaded, %s cannot work", function),
                 errdetail("The library must be loaded when the server starts."),
                 errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
+    store::refresh_catalog();
     if (!writes) return;
     if (RecoveryInProgress())
         ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby", function),
@@ -110,12 +112,36 @@ char *normalize(const char *kind, const char *raw) {
     return out;
 }
 
+namespace {
+
+// Hints for a wrong name, of what the caller sees; nullptr: nothing is near.
+const char *near_namespace(const char *wanted) {
+    Nearest nearest = nearest_to(wanted);
+    for (const store::NamespaceInfo &n : store::all_namespaces())
+        if (store::privileges_of(caller(), n.id) != 0) consider(&nearest, n.name);
+    return perhaps(nearest, "namespace");
+}
+
+const char *near_queue(const store::NamespaceInfo &ns, const char *wanted) {
+    Nearest nearest = nearest_to(wanted);
+    if (store::privileges_of(caller(), ns.id) == 0) return nullptr;
+    for (const store::QueueInfo &q : store::read_queues())
+        if (q.ns_id == ns.id) consider(&nearest, q.name);
+    return perhaps(nearest, "queue");
+}
+
+}  // namespace
+
 const store::NamespaceInfo &find_namespace(const char *name) {
     const char *wanted = normalize("namespace", name != nullptr ? name : config::current_namespace);
     const store::NamespaceInfo *ns = store::namespace_by_name(wanted);
-    if (ns == nullptr)
+    if (ns == nullptr) {
+        const char *other = near_namespace(wanted);
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("namespace \"%s\" does not exist", wanted),
-                name == nullptr ? errhint("It is the session's namespace: see SHOW pgqueue.namespace.") : errhint("See the view pgqueue.namespace."));
+                name == nullptr    ? errhint("It is the session's namespace: see SHOW pgqueue.namespace.")
+                : other != nullptr ? errhint("%s", other)
+                                   : errhint("See the view pgqueue.namespace."));
+    }
     return *ns;
 }
 
@@ -142,9 +168,11 @@ const store::QueueInfo *queue_now(int32 ns_id, const char *name) {
 const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name) {
     const char *wanted = normalize("queue", name);
     const store::QueueInfo *q = queue_now(ns.id, wanted);
-    if (q == nullptr)
+    if (q == nullptr) {
+        const char *other = near_queue(ns, wanted);
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue \"%s\" does not exist in namespace \"%s\"", wanted, ns.name),
-                errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));
+                other != nullptr ? errhint("%s", other) : errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));
+    }
     return *q;
 }
 

@@ -1,5 +1,7 @@
 #include "api/checks.hpp"
 
+#include "api/nearest.hpp"
+
 namespace pgqueue::api {
 
 void not_null(FunctionCallInfo fcinfo, int i, const char *name) {
@@ -13,13 +15,18 @@ void out_of_range(const char *setting, const char *value, const char *hint) {
 
 void check_word(const char *setting, std::string_view value, const char *words) {
     constexpr std::string_view between = ", ";
+    const char *given = pnstrdup(value.data(), value.size());
+    Nearest nearest = nearest_to(given);
     for (std::string_view rest = words; !rest.empty();) {
         std::size_t end = rest.find(between);
-        if (value == std::string_view(rest.data(), end == rest.npos ? rest.size() : end)) return;
+        const std::string_view word(rest.data(), end == rest.npos ? rest.size() : end);
+        if (value == word) return;
+        consider(&nearest, pnstrdup(word.data(), word.size()));
         rest.remove_prefix(end == rest.npos ? rest.size() : end + between.size());
     }
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-            errmsg("invalid value for \"%s\": \"%s\"", setting, pnstrdup(value.data(), value.size())), errhint("Valid values: %s.", words));
+            errmsg("invalid value for \"%s\": \"%s\"", setting, given),
+            nearest.name != nullptr ? errhint("%s Valid values: %s.", perhaps(nearest, ""), words) : errhint("Valid values: %s.", words));
 }
 
 int32 checked_range(const char *setting, int32 value, int32 lowest, int32 highest) {

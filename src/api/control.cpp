@@ -61,8 +61,7 @@ PGQ_FUNCTION(pgqueue_adopt) {
     (void)fcinfo;
     check_call("adopt", true);
     require_admin();
-    store::Identity id = store::read_identity();
-    if (!id.ours) store::adopt();
+    if (!store::is_ours()) store::adopt();
     dispatch::note_database(MyDatabaseId, my_database() >= 0);
     PG_RETURN_VOID();
 }

@@ -58,7 +58,7 @@ void put_server(ReturnSetInfo *info) {
     if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC)))
         put(info, {.severity = "critical", .word = "disabled", .message = "the launcher has ended and the server does not bring it back, no process starts", .hint = "SELECT pgqueue.ensure_workers();",
                    .since = shown(&dispatch::map.shared->launcher_ended, pg::this_moment())});
-    if (!store::read_identity().ours)
+    if (!store::is_ours())
         put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
 }
 

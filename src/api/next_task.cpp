@@ -68,7 +68,7 @@ bool will_be_loaded(dispatch::SlotNo db) {
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
     if (pg_atomic_read_u32(&d.looked) != 0 && pg_atomic_read_u32(&d.wanted) == 0) return false;
     if (pg_atomic_read_u32(&d.held) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 || pg_atomic_read_u32(&d.starving) != 0) return false;
-    return store::read_identity().ours;
+    return store::is_ours();
 }
 
 // Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE EXTENSION. False: no use.

@@ -36,7 +36,7 @@ bool add_disabled(const Case &c, Reasons *reasons) {
     if (!config::enabled) reasons->add({"disabled", "pgqueue.enabled is off, no task starts.", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", serve_this_database()});
     if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC))) reasons->add({"disabled", "The launcher has ended and the server does not bring it back: no process starts.", "SELECT pgqueue.ensure_workers();"});
-    if (!store::read_identity().ours) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
+    if (!store::is_ours()) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;
     if (c.db >= 0 && pg_atomic_read_u32(&dispatch::database(c.db).stopped) != 0) reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});

@@ -5,6 +5,7 @@
 #include "store/cached.hpp"
 #include "store/queues.hpp"
 #include "store/row_reader.hpp"
+#include "store/version.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -104,6 +105,7 @@ void read_table(Cache *into, Oid oid, Snapshot snapshot, void (*reader)(Cache *,
 
 void read_tables(Cache *into) {
     constexpr void (*readers[2])(Cache *, const RowReader &) = {read_namespace, read_grant};
+    check_version();
     find_tables();
     // One snapshot for both. A catalog snapshot is fresh and to be had in parallel mode too.
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_namespace]));
@@ -129,6 +131,8 @@ void on_relcache(Datum, Oid relid) {
 void on_syscache(Datum, int, uint32) { cache.forget(); }
 
 }  // namespace
+
+void refresh_catalog() { (void)current(); }
 
 namespace {
 

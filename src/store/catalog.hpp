@@ -62,6 +62,9 @@ constexpr int32 system_namespace = 2;
 constexpr int32 housekeeping_queue = 1;
 constexpr int32 cleanup_ticker = 1;
 
+// Reads the tables when they have changed; 55000 unless library and SQL objects have the same version.
+void refresh_catalog();
+
 // nullptr: the table has none of this name or id, whatever this process has heard of; but namespaces by name as it has heard.
 const NamespaceInfo *namespace_by_name(const char *name);
 const NamespaceInfo *namespace_by_id(int32 id);

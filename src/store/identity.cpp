@@ -4,11 +4,11 @@
 #include "store/statement.hpp"
 
 namespace pgqueue::store {
-Identity read_identity() {
-    enum { a_system = 1, a_database, a_version };
-    Identity id{true, 0};
+bool is_ours() {
+    enum { a_system = 1, a_database };
+    bool any = false, foreign = false;
     Oid oid = get_relname_relid("identity", get_namespace_oid("pgqueue_internal", false));
-    if (!OidIsValid(oid)) return {false, 0};
+    if (!OidIsValid(oid)) return false;
     pg::RelationRef rel(oid, AccessShareLock);
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(oid));
     TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
@@ -16,26 +16,22 @@ Identity read_identity() {
         bool isnull;
         auto column = [&](int i) { return heap_getattr(tuple, i, RelationGetDescr(static_cast<Relation>(rel)), &isnull); };
         bool same_server = DatumGetInt64(column(a_system)) == static_cast<int64>(GetSystemIdentifier());
-        id.ours = id.ours && same_server && DatumGetObjectId(column(a_database)) == MyDatabaseId;
-        id.schema_version = Max(id.schema_version, DatumGetInt32(column(a_version)));
+        foreign = foreign || !same_server || DatumGetObjectId(column(a_database)) != MyDatabaseId;
+        any = true;
     }
     table_endscan(scan);
     UnregisterSnapshot(snapshot);
-    id.ours = id.ours && id.schema_version > 0;
-    return id;
+    return any && !foreign;
 }
 
 void hold() {
-    static constinit Statement note{
-        "INSERT INTO pgqueue_internal.identity (system_identifier, database, schema_version) VALUES (0, 0, $1)",
-        1, {INT4OID}, nullptr};
-    Datum version = Int32GetDatum(schema_version);
-    run_as_self(&note, &version, nullptr, nullptr, nullptr);
+    static constinit Statement note{"INSERT INTO pgqueue_internal.identity (system_identifier, database) VALUES (0, 0)", 0, {}, nullptr};
+    run_as_self(&note, nullptr, nullptr, nullptr, nullptr);
 }
 
 void adopt() {
-    static constinit Statement take{"SELECT pgqueue_internal.adopt_rows($1, $2)", 2, {OIDOID, INT4OID}, nullptr};
-    Datum values[2] = {ObjectIdGetDatum(MyDatabaseId), Int32GetDatum(schema_version)};
+    static constinit Statement take{"SELECT pgqueue_internal.adopt_rows($1)", 1, {OIDOID}, nullptr};
+    Datum database = ObjectIdGetDatum(MyDatabaseId);
     // As superuser: the rights of whoever adopts do not matter here.
     Oid caller;
     int sec;
@@ -43,7 +39,7 @@ void adopt() {
     SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, sec | SECURITY_LOCAL_USERID_CHANGE);
     {
         pg::ActiveSnapshot snapshot;
-        run_as_self(&take, values, nullptr, nullptr, nullptr);
+        run_as_self(&take, &database, nullptr, nullptr, nullptr);
     }
     SetUserIdAndSecContext(caller, sec);
 }

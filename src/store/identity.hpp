@@ -1,16 +1,11 @@
-// Which server and database the data belongs to, and its schema version.
+// Which server and database the data belongs to.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-constexpr int schema_version = 1;
-
-struct Identity {
-    bool ours;           // every stored identity is this server's and this database's
-    int schema_version;  // of the newest row, 0 when there is none
-};
-Identity read_identity();
+// Whether the data has an identity, and every one that is stored is this server's and this database's.
+bool is_ours();
 
 // Makes the data this database's own: identity, and the oids of roles found again by name. At commit the caller tells the dispatcher.
 void adopt();

@@ -37,7 +37,7 @@ store::QueueEnd queue_end(void *, int32 queue_id) {
     static constinit int32 gone = 0;
     if (queue_id == gone) return {true, 0, false};
     if (const store::QueueInfo *q = store::queue_by_id(queue_id)) return {false, q->retention, q->on_finish == store::OnFinish::Archive};
-    if (!store::read_identity().ours) return {false, -1, false};
+    if (!store::is_ours()) return {false, -1, false};
     gone = queue_id;
     return {true, 0, false};
 }

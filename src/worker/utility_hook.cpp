@@ -1,11 +1,12 @@
 // Utility commands on their way to the server: what is refused, who leaves for them, and who is told of them. CREATE DATABASE has the launcher look into the
-// new one; DROP EXTENSION ends the service of this one.
+// new one; DROP EXTENSION ends the service of this one, an update of the extension begins it.
 #include "worker/processes.hpp"
 
 #include "dispatch/registry.hpp"
 #include "dispatch/wake.hpp"
 #include "dispatch/xact.hpp"
 #include "executor/apart.hpp"
+#include "store/version.hpp"
 #include "worker/utility.hpp"
 
 namespace pgqueue::worker {
@@ -66,12 +67,14 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         standard_ProcessUtility(stmt, query, read_only, context, params, env, dest, qc);
 }
 
-// DROP EXTENSION: the service ends with the commit. What a task of another role calls in a user's session.
+// DROP EXTENSION: the service ends with the commit. ALTER EXTENSION: it may begin. What a task of another role calls in a user's session.
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
     if (access == OAT_FUNCTION_EXECUTE) executor::check_function_apart(object);
-    if (access != OAT_DROP || klass != ExtensionRelationId || !dispatch::loaded()) return;
-    if (object == get_extension_oid("pgqueue", true) && dispatch::find_database(MyDatabaseId) >= 0) dispatch::note_database(MyDatabaseId, false);
+    if ((access != OAT_DROP && access != OAT_POST_ALTER) || klass != ExtensionRelationId || !dispatch::loaded()) return;
+    if (object != get_extension_oid("pgqueue", true) || dispatch::find_database(MyDatabaseId) < 0) return;
+    if (access == OAT_POST_ALTER) store::version_changed();
+    dispatch::note_database(MyDatabaseId, access == OAT_POST_ALTER);
 }
 
 }  // namespace

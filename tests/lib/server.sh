@@ -66,6 +66,7 @@ build_server() {
     mkdir -p "$pg$(dirname "$dir")"
     cp -au "$dir" "$pg$(dirname "$dir")/"
   done
+  [ "$variant" = plain ] || install -m 644 "$root"/tests/lib/pgqueue--0.9--1.0.sql "$pg$sharedir/extension/"
   if [ -n "${MESON_BUILD_ROOT:-}" ] && [ "$variant" = test ]; then
     # Called by `meson test`, which has built everything: test that build.
     obj=$MESON_BUILD_ROOT

@@ -49,7 +49,7 @@ SELECT is((SELECT count(*) FROM pgqueue.task_archive), 2::bigint, 'L5: finished 
 SELECT lives_ok('DELETE FROM pgqueue.task_archive WHERE payload = ''1''', 'L5: rows of the archive can be deleted');
 
 -- A copy can begin to work, and be cleared.
-INSERT INTO pgqueue_internal.identity VALUES (1, 2, 1);
+INSERT INTO pgqueue_internal.identity VALUES (1, 2);
 SELECT is((SELECT count(*) FROM pgqueue.health WHERE problem = 'not_adopted'), 1::bigint, 'a restored database');
 SELECT lives_ok('SELECT pgqueue.adopt()', 'L5: adopt()');
 SELECT is((SELECT count(*) FROM pgqueue_internal.identity), 1::bigint, 'it has one identity');

@@ -9,7 +9,7 @@ SELECT is((SELECT extcondition FROM pg_extension WHERE extname = 'pgqueue'), (SE
 
 -- Rows of an older server, as COPY brings them.
 CREATE ROLE tap_here;
-INSERT INTO pgqueue_internal.identity VALUES (1, 2, 1), (1, 2, 1);
+INSERT INTO pgqueue_internal.identity VALUES (1, 2), (1, 2);
 SELECT is((SELECT count(*) FROM pgqueue_internal.identity WHERE system_identifier = 1), 1::bigint, 'an identity that is there already adds nothing');
 INSERT INTO pgqueue_internal.role (id, oid, name, system_identifier) VALUES (1, 999999, 'tap_here', 1), (2, 10, 'tap_gone', 1), (3, 999998, 'tap_gone_too', 1), (3, 999998, 'tap_gone_too', 1);
 SELECT results_eq('SELECT id, oid FROM pgqueue_internal.role WHERE id <= 3 ORDER BY id', $$VALUES (1, 'tap_here'::regrole::oid), (2, NULL), (3, NULL)$$, 'roles are found by name; a number that belongs to somebody else here is not taken over');

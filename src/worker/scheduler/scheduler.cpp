@@ -15,6 +15,7 @@
 #include "pg/testpoint.hpp"
 #include "store/identity.hpp"
 #include "store/segments.hpp"
+#include "store/version.hpp"
 
 namespace pgqueue::worker::scheduler {
 
@@ -83,10 +84,10 @@ void at_exit(int, Datum) {
 enum class Found { Unknown, No, OtherVersion, Foreign, Ours };
 
 Found look_inside() {
-    if (!OidIsValid(get_extension_oid("pgqueue", true))) return Found::No;
-    store::Identity id = store::read_identity();
-    if (id.schema_version != store::schema_version) return Found::OtherVersion;
-    return id.ours ? Found::Ours : Found::Foreign;
+    const char *version = store::installed_version();
+    if (version == nullptr) return Found::No;
+    if (strcmp(version, PGQUEUE_VERSION) != 0) return Found::OtherVersion;
+    return store::is_ours() ? Found::Ours : Found::Foreign;
 }
 
 Found probe() {
@@ -146,6 +147,7 @@ void check_identity() {
     // The extension was made while we looked: the next scheduler finds it.
     if (pg_atomic_read_u32(&d.identity_changed) != 0) pg_atomic_write_u32(&d.wanted, 1);
     if (found == Found::Foreign) transact("name its database", [] { say_held(); });
+    if (found == Found::OtherVersion) transact("check the version", [] { store::check_version(); });
     dismiss_workers();
     leave();
 }

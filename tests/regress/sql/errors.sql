@@ -74,3 +74,28 @@ SELECT queue FROM pgqueue.delete_queue('e');
 CREATE FUNCTION makes_queue() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM pgqueue.create_queue('e', retries => -1); END$$;
 SELECT makes_queue();
 DROP FUNCTION makes_queue();
+
+-- Names and words that are nearly right.
+\set SHOW_CONTEXT never
+SELECT queue FROM pgqueue.create_queue('mails');
+SELECT namespace FROM pgqueue.create_namespace('billing');
+SELECT ticker FROM pgqueue.create_ticker('nightly', period => '1 day');
+SELECT pgqueue.create_task('mail', '{}');
+SELECT pgqueue.create_task('letters', '{}');
+SELECT pgqueue.update_queue('Mials', ttl => '1 h');
+SELECT pgqueue.update_queue('mails', dead_letter => 'mail');
+SELECT pgqueue.create_ticker('t', period => '1 day', queue => 'mailz');
+SELECT pgqueue.update_ticker('nigthly', period => '2 days');
+SELECT pgqueue.create_task('mails', '{}', namespace => 'biling');
+SELECT pgqueue.create_queue('new', executor => 'sever');
+SELECT pgqueue.create_task('mails', '{}', on_conflict => 'skipp');
+-- Nobody learns the names of what he may not see.
+CREATE ROLE regress_stranger IN ROLE pgqueue_user;
+SET ROLE regress_stranger;
+SELECT pgqueue.create_task('mails', '{}', namespace => 'biling');
+SELECT pgqueue.create_task('mail', '{}', namespace => 'default');
+RESET ROLE;
+DROP ROLE regress_stranger;
+SELECT ticker FROM pgqueue.delete_ticker('nightly');
+SELECT namespace FROM pgqueue.delete_namespace('billing');
+SELECT queue FROM pgqueue.delete_queue('mails');

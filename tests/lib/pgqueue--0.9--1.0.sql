@@ -1,0 +1,1 @@
+-- For tests of updates: there was no version 0.9, its objects are those of 1.0.
