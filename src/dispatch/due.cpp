@@ -1,6 +1,7 @@
 #include "dispatch/due.hpp"
 
 #include "dispatch/page_list.hpp"
+#include "dispatch/registry.hpp"
 #include "dispatch/spill.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
@@ -124,25 +125,12 @@ int take_from_list(PageList *list, int64 *until, int64 now, DueEntry *out, int m
 
 }  // namespace
 
-void init_due(SlotNo db) {
-    Database &d = database(db);
-    d.due_last = 0;
-    for (int b = 0; b < due_buckets; b++) {
-        init_list(&d.due[b]);
-        d.due_min[b] = INT64_MAX;
-    }
-    for (int k = 0; k < wait_kinds; k++) {
-        init_list(&d.put_off[k]);
-        d.put_off_until[k] = INT64_MAX;
-    }
-}
-
 void clear_due(SlotNo db) {
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
     for (PageList &list : d.due) clear_list(&list);
     for (PageList &list : d.put_off) clear_list(&list);
-    init_due(db);
+    init_due_lists(&d);
     each_queue(db, [](SlotNo q) {
         for (SlotNo lane : lanes_of(map.queues[q])) map.lanes[lane].due = 0;
     });

@@ -8,7 +8,6 @@
 
 namespace pgqueue::dispatch {
 
-void init_due(SlotNo db);
 void clear_due(SlotNo db);
 // Takes the entries of dropped queues out, as far as they are in memory. The scheduler only.
 void purge_due(SlotNo db);

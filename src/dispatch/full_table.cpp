@@ -1,11 +1,30 @@
 #include "dispatch/full_table.hpp"
 
-#include "dispatch/idle.hpp"
+#include "dispatch/pool.hpp"
 #include "dispatch/users.hpp"
 #include "dispatch/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
+namespace {
+
+bool is_short(int64 used, int64 capacity) { return used * 4 > capacity * 3; }
+
+template <typename Entry, typename Used>
+int64 count(const Entry *entries, int32 end, Used used) {
+    int64 n = 0;
+    for (int32 i = 0; i < end; i++) n += used(entries[i]);
+    return n;
+}
+
+}  // namespace
+
+bool short_of_places() {
+    const Shared &s = *map.shared;
+    return is_short(s.n_lanes - free_lanes(), s.n_lanes) || is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
+           is_short(count(map.sources, s.used_sources, [](const Source &e) { return e.ns >= 0; }), s.n_sources) ||
+           is_short(count(map.roles, s.used_roles, [](const Role &e) { return e.used; }), s.n_roles);
+}
 
 void table_full(const char *what, int32 capacity) {
     pid_t holder = holder_of_drops();

@@ -4,6 +4,8 @@
 
 namespace pgqueue::dispatch {
 
+// More than three quarters of a table are taken.
+bool short_of_places();
 // An entry was made: when few places are left, the scheduler of the database looks for idle ones.
 void ask_for_idle_places(SlotNo db);
 // A table is full. True: the schedulers may free entries in a moment, and this has waited for a little of it; tries counts the calls. sure: some will be free.

@@ -1,5 +1,6 @@
 #include "dispatch/idle.hpp"
 
+#include "dispatch/full_table.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
@@ -17,15 +18,6 @@ struct Step {
     bool *sources;
     bool left;       // there is another step to come
 };
-
-bool is_short(int64 used, int64 capacity) { return used * 4 > capacity * 3; }
-
-template <typename Entry, typename Used>
-int64 count(const Entry *entries, int32 end, Used used) {
-    int64 n = 0;
-    for (int32 i = 0; i < end; i++) n += used(entries[i]);
-    return n;
-}
 
 bool has_workers(SlotNo role) { return pg_atomic_read_u32(&map.roles[role].workers) != 0; }
 
@@ -122,13 +114,6 @@ void free_role(SlotNo no) {
 }
 
 }  // namespace
-
-bool short_of_places() {
-    const Shared &s = *map.shared;
-    return is_short(s.n_lanes - free_lanes(), s.n_lanes) || is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
-           is_short(count(map.sources, s.used_sources, [](const Source &e) { return e.ns >= 0; }), s.n_sources) ||
-           is_short(count(map.roles, s.used_roles, [](const Role &e) { return e.used; }), s.n_roles);
-}
 
 bool free_unlinked_lanes(SlotNo db, uint64 until) {
     SlotNo *link = &database(db).unlinked_lanes;

@@ -9,8 +9,6 @@
 
 namespace pgqueue::dispatch {
 
-// More than three quarters of a table are taken.
-bool short_of_places();
 // Takes one step with everything that is idle in a database. The scheduler only. Allocates. Returns whether there is another step to come.
 bool free_idle(SlotNo db);
 // Frees the lanes that were unlinked up to a drop; registry lock held. Returns whether some are left.

@@ -1,7 +1,7 @@
 #include "dispatch/registry.hpp"
 
-#include "dispatch/due.hpp"
 #include "dispatch/full_table.hpp"
+#include "dispatch/page_list.hpp"
 #include "dispatch/pool.hpp"
 #include "dispatch/users.hpp"
 #include "pg/guards.hpp"
@@ -86,6 +86,18 @@ SlotNo find_database(Oid oid) {
     return -1;
 }
 
+void init_due_lists(Database *d) {
+    d->due_last = 0;
+    for (int b = 0; b < due_buckets; b++) {
+        init_list(&d->due[b]);
+        d->due_min[b] = INT64_MAX;
+    }
+    for (int k = 0; k < wait_kinds; k++) {
+        init_list(&d->put_off[k]);
+        d->put_off_until[k] = INT64_MAX;
+    }
+}
+
 SlotNo ensure_database(Oid oid) {
     SlotNo found = find_database(oid);
     if (found >= 0) return found;
@@ -103,7 +115,7 @@ SlotNo ensure_database(Oid oid) {
         pg_atomic_init_u64(&d.min_lease, static_cast<uint64>(INT64_MAX));
         pg_atomic_init_u64(&d.min_lease_dies, static_cast<uint64>(INT64_MAX));
         pg_atomic_init_u64(&d.wake_at, static_cast<uint64>(INT64_MAX));
-        init_due(i);
+        init_due_lists(&d);
         d.oid = oid;
         pg_write_barrier();
         d.used = true;

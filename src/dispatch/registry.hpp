@@ -7,6 +7,8 @@ namespace pgqueue::dispatch {
 // The entry of a database; -1 when there is none (ensure: when the table of databases is full).
 SlotNo find_database(Oid oid);
 SlotNo ensure_database(Oid oid);
+// The due heap of a database, and what was put off, begin empty.
+void init_due_lists(Database *d);
 
 // The configuration copies that dispatch needs.
 struct NamespaceConfig {
