@@ -3,9 +3,9 @@
 
 #include "api/replica.hpp"
 #include "config/settings.hpp"
-#include "dispatch/running_file.hpp"
-#include "dispatch/shared.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/transaction.hpp"
+#include "memory/shared.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/roles.hpp"
@@ -26,7 +26,7 @@ Size dispatch_bytes() { return Size(pgqueue::config::dispatch_memory) * 1024; }
 
 void on_request() {
     if (previous_request) previous_request();
-    pgqueue::dispatch::request_shared(dispatch_bytes());
+    pgqueue::memory::request_shared(dispatch_bytes());
 #ifdef PGQUEUE_TESTPOINTS
     RequestAddinShmemSpace(pgqueue::pg::fault_bytes());
 #endif
@@ -37,7 +37,7 @@ void on_startup() {
 #ifdef PGQUEUE_TESTPOINTS
     pgqueue::pg::attach_faults();
 #endif
-    if (pgqueue::dispatch::attach_shared(dispatch_bytes())) pgqueue::dispatch::open_running_file();
+    if (pgqueue::memory::attach_shared(dispatch_bytes())) pgqueue::signal::open_running_file();
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ void _PG_init(void) {
     shmem_request_hook = on_request;
     previous_startup = shmem_startup_hook;
     shmem_startup_hook = on_startup;
-    pgqueue::dispatch::register_xact_callbacks();
+    pgqueue::handover::register_xact_callbacks();
     pgqueue::task::register_run_callbacks();
     pgqueue::worker::install_utility_hook();
     pgqueue::api::install_replica_hook();

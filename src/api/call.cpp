@@ -2,7 +2,7 @@
 
 #include "api/nearest.hpp"
 #include "config/settings.hpp"
-#include "dispatch/registry.hpp"
+#include "memory/registry.hpp"
 #include "pg/error.hpp"
 
 namespace pgqueue::api {
@@ -90,7 +90,7 @@ Datum call_inner(FunctionCallInfo fcinfo) {
 Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
 
 void check_call(const char *function, bool writes) {
-    if (!dispatch::loaded())
+    if (!memory::loaded())
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue is not preloaded, %s cannot work", function),
                 errdetail("The library must be loaded when the server starts."),
                 errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
@@ -150,13 +150,13 @@ namespace {
 // The queue of a name. One that memory does not know may be gone, or have a new key after a purge: memory hears of it a moment before the
 // caches of the catalog do, which are asked again then.
 const store::QueueInfo *queue_now(int32 ns_id, const char *name) {
-    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     const store::QueueInfo *q = store::queue_by_name(ns_id, name);
-    if (db < 0 || q == nullptr || dispatch::is_queue_known(db, q->id)) return q;
+    if (db < 0 || q == nullptr || memory::is_queue_known(db, q->id)) return q;
     for (int tries = 0; tries < 1000; tries++) {
         AcceptInvalidationMessages();
         q = store::queue_by_name(ns_id, name);
-        if (q == nullptr || !dispatch::is_queue_dropped(db, q->id)) break;
+        if (q == nullptr || !memory::is_queue_dropped(db, q->id)) break;
         CHECK_FOR_INTERRUPTS();
         pg_usleep(100);
     }

@@ -3,7 +3,7 @@
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
 
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "task/dedup.hpp"
@@ -15,10 +15,10 @@ using namespace pgqueue::api;
 namespace {
 
 // The worker that runs this attempt; -1 none. A process with the number of the row's may be another one by now.
-dispatch::SlotNo worker_of(const store::TaskRow &row) {
-    for (dispatch::SlotNo i = 0; i < dispatch::max_workers; i++) {
-        const dispatch::WorkerSlot &w = dispatch::map.shared->workers[i];
-        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && dispatch::database(w.db).oid == MyDatabaseId && dispatch::has_hold(w, row.ref.id, row.receipt)) return i;
+memory::SlotNo worker_of(const store::TaskRow &row) {
+    for (memory::SlotNo i = 0; i < memory::max_workers; i++) {
+        const memory::WorkerSlot &w = memory::map.shared->workers[i];
+        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && memory::database(w.db).oid == MyDatabaseId && dispatch::has_hold(w, row.ref.id, row.receipt)) return i;
     }
     return -1;
 }
@@ -45,7 +45,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
     // A task that runs in the server is only told; its row is left to its worker.
-    dispatch::SlotNo worker = row.status == Status::Retained ? worker_of(row) : -1;
+    memory::SlotNo worker = row.status == Status::Retained ? worker_of(row) : -1;
     if (worker >= 0) {
         require_access(row, text_arg(fcinfo, 3), Access::ManageOrOwn);
     } else {
@@ -54,7 +54,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
         if (row.status == Status::Retained) worker = worker_of(row);
     }
     if (worker >= 0) {
-        dispatch::note_cancel(worker, {id, row.attempt, force, reason});
+        handover::cancel_at_commit(worker, {id, row.attempt, force, reason});
         PG_RETURN_DATUM(status_text(row.status));
     }
     if (row.status == Status::Retained) {
@@ -149,7 +149,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     if (body.set_payload || body.set_headers || body.set_group_key) store::update_body(&row, body);
     task::announce({.from_queue = from, .to_queue = to, .from = &before, .to = &row});
     bool moved = row.queue_id != before.queue_id || row.group != before.group;
-    if (is_waiting(row.status)) task::hint_again(to, row, moved ? dispatch::Comes::New : dispatch::Comes::Changed);
+    if (is_waiting(row.status)) task::hint_again(to, row, moved ? memory::Comes::New : memory::Comes::Changed);
     PG_RETURN_BOOL(true);
 }
 

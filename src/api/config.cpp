@@ -1,8 +1,8 @@
 // What changes of settings and rights tell the rest: caches of the backends at once, shared memory at commit.
 #include "api/call.hpp"
 
-#include "dispatch/registry.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "store/identity.hpp"
 #include "task/lifecycle.hpp"
@@ -23,8 +23,8 @@ int32 int_column(TriggerData *data, HeapTuple tuple, const char *name) {
 void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
-    dispatch::SlotNo slot = task::slot_of(*q);
-    if (slot >= 0) dispatch::note_queue_config(slot, task::config_of(*q));
+    memory::SlotNo slot = task::slot_of(*q);
+    if (slot >= 0) handover::configure_queue_at_commit(slot, task::config_of(*q));
 }
 
 bool text_changed(TriggerData *data, const char *name) {
@@ -38,28 +38,28 @@ bool text_changed(TriggerData *data, const char *name) {
 // Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its groups.
 void note_places(TriggerData *data, int32 queue_id) {
     if (!text_changed(data, "executor") && !text_changed(data, "group_policy")) return;
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    dispatch::SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, queue_id);
-    if (slot >= 0) dispatch::note_refile(slot);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    memory::SlotNo slot = db < 0 ? -1 : memory::find_queue(db, queue_id);
+    if (slot >= 0) handover::refile_at_commit(slot);
 }
 
 void note_namespace(int32 ns_id) {
     const store::NamespaceInfo *n = store::namespace_by_id(ns_id);
-    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    memory::SlotNo db = memory::ensure_database(MyDatabaseId);
     if (n == nullptr || db < 0) return;
-    dispatch::ensure_namespace(db, n->id);
-    dispatch::note_namespace_config(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
+    memory::ensure_namespace(db, n->id);
+    handover::configure_namespace_at_commit(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
 }
 
 void note_namespace_gone(int32 ns_id) {
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    if (db >= 0) dispatch::note_namespace_drop(db, ns_id);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    if (db >= 0) handover::drop_namespace_at_commit(db, ns_id);
 }
 
 void note_queue_gone(int32 queue_id) {
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    dispatch::SlotNo slot = db < 0 ? -1 : dispatch::find_queue(db, queue_id);
-    if (slot >= 0) dispatch::note_queue_drop(slot);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    memory::SlotNo slot = db < 0 ? -1 : memory::find_queue(db, queue_id);
+    if (slot >= 0) handover::drop_queue_at_commit(slot);
 }
 
 // Caches hear of it when it is committed, own ones with the next command. For queues that is an invalidation of a
@@ -81,21 +81,21 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
     const char *table = RelationGetRelationName(data->tg_relation);
     bool gone = TRIGGER_FIRED_BY_DELETE(data->tg_event);
     HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-    if (dispatch::loaded() && strcmp(table, "queue") == 0) {
+    if (memory::loaded() && strcmp(table, "queue") == 0) {
         int32 id = int_column(data, tuple, "id");
         int32 before = int_column(data, data->tg_trigtuple, "id");
         if (gone || before != id) note_queue_gone(before);
         if (!gone) note_queue(id);
         if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_places(data, id);
-    } else if (dispatch::loaded() && strcmp(table, "identity") == 0) {
+    } else if (memory::loaded() && strcmp(table, "identity") == 0) {
         // A restore, or adopt(): whose data this is has to be asked again.
-        dispatch::note_identity_change();
-    } else if (dispatch::loaded() && strcmp(table, "ticker") == 0) {
-        dispatch::note_ticker(int_column(data, tuple, "id"));
-    } else if (dispatch::loaded() && strcmp(table, "handler") == 0) {
-        dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-        dispatch::note_handlers(db < 0 ? -1 : dispatch::find_namespace(db, int_column(data, tuple, "namespace_id")));
-    } else if (dispatch::loaded() && strcmp(table, "namespace") == 0) {
+        handover::check_identity_at_commit();
+    } else if (memory::loaded() && strcmp(table, "ticker") == 0) {
+        handover::read_ticker_at_commit(int_column(data, tuple, "id"));
+    } else if (memory::loaded() && strcmp(table, "handler") == 0) {
+        memory::SlotNo db = memory::find_database(MyDatabaseId);
+        handover::read_handlers_at_commit(db < 0 ? -1 : memory::find_namespace(db, int_column(data, tuple, "namespace_id")));
+    } else if (memory::loaded() && strcmp(table, "namespace") == 0) {
         int32 id = int_column(data, tuple, "id");
         gone ? note_namespace_gone(id) : note_namespace(id);
     }
@@ -121,11 +121,11 @@ PGQ_FUNCTION(pgqueue_internal_register_database) {
     (void)fcinfo;
     // A restore sets row_security off: the rows of the dump are to come, and nobody shall write others before.
     row_security ? store::adopt() : store::hold();
-    dispatch::SlotNo db = dispatch::loaded() && !IsBinaryUpgrade ? dispatch::ensure_database(MyDatabaseId) : -1;
+    memory::SlotNo db = memory::loaded() && !IsBinaryUpgrade ? memory::ensure_database(MyDatabaseId) : -1;
     if (db < 0) PG_RETURN_VOID();
-    dispatch::HighestIds ids = dispatch::highest_ids(db);
+    memory::HighestIds ids = memory::highest_ids(db);
     begin_ids_after("pgqueue_internal.queue", ids.queue);
     begin_ids_after("pgqueue_internal.namespace", ids.ns);
-    dispatch::note_database(MyDatabaseId, true);
+    handover::serve_at_commit(MyDatabaseId, true);
     PG_RETURN_VOID();
 }

@@ -3,9 +3,9 @@
 #include "api/waiting.hpp"
 
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/process.hpp"
 #include "store/identity.hpp"
 
@@ -16,20 +16,20 @@ using namespace pgqueue::api;
 
 namespace {
 
-bool alive(const dispatch::WorkerSlot &w) {
-    auto s = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)));
-    return s == dispatch::WorkerState::Starting || s == dispatch::WorkerState::Idle || s == dispatch::WorkerState::Busy;
+bool alive(const memory::WorkerSlot &w) {
+    auto s = static_cast<memory::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)));
+    return s == memory::WorkerState::Starting || s == memory::WorkerState::Idle || s == memory::WorkerState::Busy;
 }
 
-int count_workers(dispatch::SlotNo db, Oid role) {
+int count_workers(memory::SlotNo db, Oid role) {
     int n = 0;
-    for (const dispatch::WorkerSlot &w : dispatch::map.shared->workers)
-        n += w.db == db && db >= 0 && alive(w) && (!OidIsValid(role) || dispatch::map.roles[w.role].oid == role);
+    for (const memory::WorkerSlot &w : memory::map.shared->workers)
+        n += w.db == db && db >= 0 && alive(w) && (!OidIsValid(role) || memory::map.roles[w.role].oid == role);
     return n;
 }
 
-dispatch::SlotNo my_database() {
-    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+memory::SlotNo my_database() {
+    memory::SlotNo db = memory::ensure_database(MyDatabaseId);
     if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));
     return db;
 }
@@ -48,7 +48,7 @@ bool wait_until(pg::Deadline end, F done) {
 
 // The server brings a launcher that ended back by the wall clock: not for a day, when the clock was set back by a day in between.
 void ensure_launcher() {
-    if (!dispatch::launcher_missing(0)) return;
+    if (!memory::launcher_missing(0)) return;
     BackgroundWorker w = pg::launcher_process();
     BackgroundWorkerHandle *handle;
     if (!RegisterDynamicBackgroundWorker(&w, &handle))
@@ -62,7 +62,7 @@ PGQ_FUNCTION(pgqueue_adopt) {
     check_call("adopt", true);
     require_admin();
     if (!store::is_ours()) store::adopt();
-    dispatch::note_database(MyDatabaseId, my_database() >= 0);
+    handover::serve_at_commit(MyDatabaseId, my_database() >= 0);
     PG_RETURN_VOID();
 }
 
@@ -70,14 +70,14 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     (void)fcinfo;
     check_call("ensure_workers", true);
     require_admin();
-    dispatch::SlotNo db = my_database();
-    pg_atomic_write_u32(&dispatch::database(db).stopped, 0);
+    memory::SlotNo db = my_database();
+    pg_atomic_write_u32(&memory::database(db).stopped, 0);
     ensure_launcher();
-    dispatch::wake_scheduler(db);
+    memory::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
     wait_until(pg::deadline_in(USECS_PER_SEC), [db] {
-        for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++)
-            if (dispatch::map.roles[r].used && dispatch::map.roles[r].db == db && pg_atomic_read_u32(&dispatch::map.roles[r].workers) == 0 &&
+        for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++)
+            if (memory::map.roles[r].used && memory::map.roles[r].db == db && pg_atomic_read_u32(&memory::map.roles[r].workers) == 0 &&
                 dispatch::ready_for_role(r) > 0)
                 return false;
         return true;
@@ -90,17 +90,17 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
     require_admin();
     Oid role = PG_ARGISNULL(0) ? InvalidOid : get_role_oid(text_arg(fcinfo, 0), false);
     int64 micros = wait_time(fcinfo, 1);
-    dispatch::SlotNo db = my_database();
+    memory::SlotNo db = my_database();
     int before = count_workers(db, role);
-    if (!OidIsValid(role)) pg_atomic_write_u32(&dispatch::database(db).stopped, 1);
+    if (!OidIsValid(role)) pg_atomic_write_u32(&memory::database(db).stopped, 1);
     auto each = [db, role](auto f) {
-        for (dispatch::WorkerSlot &w : dispatch::map.shared->workers)
-            if (w.db == db && alive(w) && (!OidIsValid(role) || dispatch::map.roles[w.role].oid == role)) f(w);
+        for (memory::WorkerSlot &w : memory::map.shared->workers)
+            if (w.db == db && alive(w) && (!OidIsValid(role) || memory::map.roles[w.role].oid == role)) f(w);
     };
-    each([](dispatch::WorkerSlot &w) { (void)dispatch::ask_to_leave(&w); });
+    each([](memory::WorkerSlot &w) { (void)memory::ask_to_leave(&w); });
     auto gone = [db, role] { return count_workers(db, role) == 0; };
     if (!wait_until(pg::deadline_in(micros), gone)) {
-        each([](dispatch::WorkerSlot &w) {
+        each([](memory::WorkerSlot &w) {
             if (w.pid != 0) kill(w.pid, SIGTERM);
         });
         wait_until(pg::deadline_in(10 * int64(USECS_PER_SEC)), gone);
@@ -116,7 +116,7 @@ PGQ_FUNCTION(pgqueue_version) {
 // Has the housekeeper do one pass with these parameters and waits for its end (tests).
 PGQ_FUNCTION(pgqueue_internal_clean) {
     check_call("clean", true);
-    dispatch::SlotNo db = my_database();
+    memory::SlotNo db = my_database();
     BackgroundWorker w = pg::housekeeper_process(db);
     int64 parameters[2] = {PG_GETARG_INT64(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_TIMESTAMPTZ(1)};
     memcpy(w.bgw_extra, parameters, sizeof(parameters));

@@ -1,7 +1,6 @@
 // create_task and create_tasks: arguments, rights, limits, then rows and hints.
 #include "api/call.hpp"
 
-#include "dispatch/xact.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"

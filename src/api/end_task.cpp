@@ -24,7 +24,7 @@ struct Claim {
 // The receipt that was given, or that of the session's own lease.
 int64 receipt_of(const Claim &c) {
     if (c.receipt_given) return c.receipt;
-    dispatch::Lease lease;
+    memory::Lease lease;
     return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 

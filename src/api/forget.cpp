@@ -13,7 +13,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-dispatch::SlotNo queue_arg(FunctionCallInfo fcinfo) {
+memory::SlotNo queue_arg(FunctionCallInfo fcinfo) {
     const store::NamespaceInfo *ns = store::namespace_by_name("default");
     return task::slot_of(*store::queue_by_name(ns->id, text_arg(fcinfo, 0)));
 }
@@ -22,11 +22,11 @@ dispatch::SlotNo queue_arg(FunctionCallInfo fcinfo) {
 
 // pgqueue_test_forget_hints(queue text): ready tasks for outside workers; returns how many. A test declares it itself.
 PGQ_FUNCTION(pgqueue_test_forget_hints) {
-    dispatch::SlotNo queue = queue_arg(fcinfo);
+    memory::SlotNo queue = queue_arg(fcinfo);
     int32 n = 0;
     for (int popped = 1; popped > 0; n += popped) {
-        std::span<const dispatch::SlotNo> entries = dispatch::reserve_leases(1);
-        popped = dispatch::pop_for_outside(dispatch::map.queues[queue].ns, {&queue, 1}, entries);
+        std::span<const memory::SlotNo> entries = dispatch::reserve_leases(1);
+        popped = dispatch::pop_for_outside(memory::map.queues[queue].ns, {&queue, 1}, entries);
         if (popped > 0) dispatch::drop_popped(entries[0]);
         dispatch::return_unheld();
     }
@@ -35,8 +35,8 @@ PGQ_FUNCTION(pgqueue_test_forget_hints) {
 
 // pgqueue_test_leave_popped(queue text): a ready task for outside workers, for good when this session ends.
 PGQ_FUNCTION(pgqueue_test_leave_popped) {
-    dispatch::SlotNo queue = queue_arg(fcinfo);
-    (void)dispatch::pop_for_outside(dispatch::map.queues[queue].ns, {&queue, 1}, dispatch::reserve_leases(1));
+    memory::SlotNo queue = queue_arg(fcinfo);
+    (void)dispatch::pop_for_outside(memory::map.queues[queue].ns, {&queue, 1}, dispatch::reserve_leases(1));
     dispatch::leave_unheld();
     PG_RETURN_VOID();
 }

@@ -4,16 +4,17 @@
 #include "api/hints.hpp"
 #include "api/longest_wait.hpp"
 #include "config/settings.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
 #include "dispatch/usage.hpp"
-#include "dispatch/wake.hpp"
+#include "handover/counts.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
+#include "signal/incidents.hpp"
 #include "store/holders.hpp"
 #include "store/identity.hpp"
 #include "store/rows.hpp"
@@ -55,24 +56,24 @@ void put_server(ReturnSetInfo *info) {
         put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.enabled is off, no task starts", .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId)))
         put(info, {.severity = "critical", .word = "disabled", .message = "pgqueue.databases leaves this database out, no task starts", .hint = serve_this_database()});
-    if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC)))
+    if (memory::launcher_missing(5 * int64(USECS_PER_SEC)))
         put(info, {.severity = "critical", .word = "disabled", .message = "the launcher has ended and the server does not bring it back, no process starts", .hint = "SELECT pgqueue.ensure_workers();",
-                   .since = shown(&dispatch::map.shared->launcher_ended, pg::this_moment())});
+                   .since = shown(&memory::map.shared->launcher_ended, pg::this_moment())});
     if (!store::is_ours())
         put(info, {.severity = "critical", .word = "not_adopted", .message = "this database was restored, copied or cloned, its tasks are held", .hint = "SELECT pgqueue.adopt();"});
 }
 
-void put_starts(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
+void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
     if (d.no_slot_since != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
                    .hint = more_workers(),
                    .since = now.to_wall(d.no_slot_since)});
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
-    if (uint32 n = dispatch::in_loop(d.scheduler_deaths, now))
+    if (uint32 n = signal::in_loop(d.scheduler_deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
                    .since = shown(&d.scheduler_deaths.first, now)});
-    if (pg_atomic_read_u32(&d.lost) == dispatch::lost_full)
+    if (pg_atomic_read_u32(&d.lost) == memory::lost_full)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
 }
 
@@ -81,7 +82,7 @@ constexpr int64 owed_patience = 5 * int64(USECS_PER_SEC);
 const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminate_backend(%d);", pid); }
 
 // Somebody's lock on one of our tables that keeps us from reading or writing it; none of our own processes'.
-pg::LockHolder table_holder(dispatch::Database &d) {
+pg::LockHolder table_holder(memory::Database &d) {
     constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
                                 LOCKBIT_ON(AccessExclusiveLock);
     const pid_t ours[] = {static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid)),
@@ -90,7 +91,7 @@ pg::LockHolder table_holder(dispatch::Database &d) {
 }
 
 // What the scheduler tries again and again, and who keeps it from that.
-void put_failing_step(ReturnSetInfo *info, dispatch::Database &d, const pg::Moment &now) {
+void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
     auto since = static_cast<int64>(pg_atomic_read_u64(&d.failing.since));
     if (since == 0 || now.monotonic - since <= owed_patience) return;
     pg::LockHolder holder = d.failing.lock ? table_holder(d) : pg::LockHolder{};
@@ -105,9 +106,9 @@ void put_failing_step(ReturnSetInfo *info, dispatch::Database &d, const pg::Mome
 }
 
 // Rows that the scheduler wants to write and cannot, for a while already.
-void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
+void put_owed(ReturnSetInfo *info, memory::SlotNo db) {
     pg::Moment now = pg::this_moment();
-    put_failing_step(info, dispatch::database(db), now);
+    put_failing_step(info, memory::database(db), now);
     dispatch::OwedLook look = dispatch::look_at_owed(db, now, owed_patience);
     if (look.count == 0) return;
     pid_t pid = store::holder_of_task(look.first_id);
@@ -122,7 +123,7 @@ void put_owed(ReturnSetInfo *info, dispatch::SlotNo db) {
 }
 
 // A pause that is over: the queue goes on as soon as its row is free.
-void put_overdue_pause(ReturnSetInfo *info, const dispatch::Queue &q) {
+void put_overdue_pause(ReturnSetInfo *info, const memory::Queue &q) {
     pg::Moment now = pg::this_moment();
     if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
     pid_t pid = store::holder_of_queue(q.queue_id);
@@ -145,7 +146,7 @@ void put_memory(ReturnSetInfo *info) {
 }
 
 // Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper cleans.
-void put_cleaning(ReturnSetInfo *info, dispatch::Database &d) {
+void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
     if (pg_atomic_read_u32(&d.cleaning_held_back) == 0) return;
     TransactionId xmin = pg_atomic_read_u32(&d.holder_xmin);
     pid_t pid = TransactionIdIsNormal(xmin) ? pg::holder_of(xmin) : 0;
@@ -165,8 +166,8 @@ const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo 
     return psprintf("SELECT pgqueue.update_queue(%s, %s, namespace => %s);", quote_literal_cstr(queue->name), given, ns_name);
 }
 
-void put_queue_limits(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &ns, const store::QueueInfo &queue) {
-    const dispatch::Queue &q = dispatch::map.queues[no];
+void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &ns, const store::QueueInfo &queue) {
+    const memory::Queue &q = memory::map.queues[no];
     dispatch::QueueLook look = dispatch::look_at_queue(no);
     if (look.ready == 0 || q.paused || (!look.full && look.next_token == 0)) return;
     TimestampTz since = longest_wait(no, dispatch::every_role);
@@ -198,12 +199,12 @@ int64 waiting_of(const dispatch::HeldLook &look) {
 }
 
 // Tasks of roles that do not exist.
-void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &queue) {
+void put_held(ReturnSetInfo *info, memory::SlotNo no, const store::QueueInfo &queue) {
     dispatch::HeldLook look;
     for (uint32 lane = 0; dispatch::look_at_held(no, &lane, &look);) {
         int64 held = waiting_of(look);
         if (held <= 0) continue;
-        int32 id = dispatch::map.roles[look.role].role_id;
+        int32 id = memory::map.roles[look.role].role_id;
         const char *name = store::shown_role(id);
         put(info, {.severity = "warning", .word = "role_missing", .message = psprintf("%s for role \"%s\", which does not exist", waiting(held), name),
                    .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name)) : cancel_held(queue, name), .queue_id = queue.id,
@@ -211,8 +212,8 @@ void put_held(ReturnSetInfo *info, dispatch::SlotNo no, const store::QueueInfo &
     }
 }
 
-void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
-    dispatch::Queue &q = dispatch::map.queues[no];
+void put_queue(ReturnSetInfo *info, memory::SlotNo no) {
+    memory::Queue &q = memory::map.queues[no];
     const store::QueueInfo *known = store::queue_by_id(q.queue_id);
     const store::NamespaceInfo *ns = known ? store::namespace_by_id(known->ns_id) : nullptr;
     if (ns == nullptr) return;
@@ -222,36 +223,36 @@ void put_queue(ReturnSetInfo *info, dispatch::SlotNo no) {
     put_overdue_pause(info, q);
     put_queue_limits(info, no, *ns, *known);
     put_held(info, no, *known);
-    int64 depth = known->max_depth > 0 ? dispatch::unfinished(no) : 0;
+    int64 depth = known->max_depth > 0 ? handover::unfinished(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the queue has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
                    .hint = double_limit(*ns, known, "max_depth", static_cast<double>(known->max_depth)), .queue_id = q.queue_id, .since = shown(&q.full_since, pg::this_moment())});
 }
 
 // Ready tasks in queues that only the namespace's limit holds back.
-int64 ready_in(dispatch::SlotNo ns) {
+int64 ready_in(memory::SlotNo ns) {
     int64 n = 0;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        const dispatch::Queue &q = dispatch::map.queues[i];
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        const memory::Queue &q = memory::map.queues[i];
         if (q.used && q.ns == ns && !q.paused) n += dispatch::look_at_queue(i).ready;
     }
     return n;
 }
 
 // Ready tasks for outside workers, in queues that nothing else holds back.
-int64 ready_outside(dispatch::SlotNo ns) {
+int64 ready_outside(memory::SlotNo ns) {
     int64 n = 0;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        const dispatch::Queue &q = dispatch::map.queues[i];
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        const memory::Queue &q = memory::map.queues[i];
         if (!q.used || q.ns != ns || q.paused) continue;
-        if (dispatch::SlotNo lane = dispatch::outside_lane(i); lane >= 0) n += dispatch::map.lanes[lane].count;
+        if (memory::SlotNo lane = dispatch::outside_lane(i); lane >= 0) n += memory::map.lanes[lane].count;
     }
     return n;
 }
 
 // A namespace has its part of what all share, and more of its tasks wait or its queues are refused for that.
-void put_shares(ReturnSetInfo *info, dispatch::SlotNo no, const char *name) {
-    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
+    const memory::Namespace &ns = memory::map.namespaces[no];
     const char *raise = psprintf("Or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s,", quote_literal_cstr(name));
     dispatch::LeaseShare leases = dispatch::lease_share(ns);
     int64 waiting = leases.room() == 0 ? ready_outside(no) : 0;
@@ -261,22 +262,22 @@ void put_shares(ReturnSetInfo *info, dispatch::SlotNo no, const char *name) {
                                        " ready tasks wait", name, leases.used, leases.limit(), waiting),
                    .hint = psprintf("Have its workers release what they hold: SELECT worker, count(*) FROM pgqueue.task WHERE namespace = %s AND "
                                     "status = 'retained' GROUP BY worker; %s max_leases => " INT64_FORMAT ");",
-                                    quote_literal_cstr(name), raise, Min(leases.used * 2 + 1, int64(dispatch::map.shared->n_leases))),
+                                    quote_literal_cstr(name), raise, Min(leases.used * 2 + 1, int64(memory::map.shared->n_leases))),
                    .ns_id = ns.ns_id, .since = longest_wait_in(no, -1)});
-    dispatch::QueueShare queues = dispatch::queue_share(no);
+    memory::QueueShare queues = memory::queue_share(no);
     // A number that somebody has set is meant.
     if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
         put(info, {.severity = "warning", .word = "share_used_up",
                    .message = psprintf("namespace \"%s\" has its part of the queues: " INT64_FORMAT, name, queues.used),
                    .hint = psprintf("Delete queues that nobody needs with SELECT pgqueue.delete_queue('queue', namespace => %s); %s max_queues => "
                                     INT64_FORMAT ");",
-                                    quote_literal_cstr(name), raise, Min(queues.used * 2 + 1, int64(dispatch::map.shared->n_queues))),
+                                    quote_literal_cstr(name), raise, Min(queues.used * 2 + 1, int64(memory::map.shared->n_queues))),
                    .ns_id = ns.ns_id});
 }
 
 // Its tasks wait for memory for groups, or it is near the limit of its dependencies.
-void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
-    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+void put_more_shares(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
+    const memory::Namespace &ns = memory::map.namespaces[no];
     const char *name = quote_literal_cstr(known.name);
     if (ns.groups_short)
         put(info, {.severity = "warning", .word = "share_used_up",
@@ -294,7 +295,7 @@ void put_more_shares(ReturnSetInfo *info, dispatch::SlotNo no, const store::Name
 }
 
 // A number that was set; without one, further priorities share lists.
-void put_priorities(ReturnSetInfo *info, dispatch::SlotNo no, const store::NamespaceInfo &known) {
+void put_priorities(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
     if (known.shares.priorities == 0) return;
     int64 used = dispatch::priorities_in_use(no), limit = share_limit(known.shares.priorities, used, dispatch::usage_of(dispatch::Table::Priorities).capacity);
     if (used < limit) return;
@@ -305,8 +306,8 @@ void put_priorities(ReturnSetInfo *info, dispatch::SlotNo no, const store::Names
                .ns_id = known.id});
 }
 
-void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
-    const dispatch::Namespace &ns = dispatch::map.namespaces[no];
+void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
+    const memory::Namespace &ns = memory::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
     if (known == nullptr) return;
     if (!ns.paused) put_shares(info, no, known->name);
@@ -316,19 +317,19 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     if (ready > 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s: %d of the namespace %s held, max_running is %d", waiting(ready), running, are(running), known->max_running),
                    .hint = double_limit(*known, nullptr, "max_running", Min(known->max_running, PG_INT32_MAX / 2)), .ns_id = ns.ns_id, .since = longest_wait_in(no, dispatch::every_role)});
-    int64 depth = known->max_depth > 0 ? dispatch::unfinished_of_namespace(no) : 0;
+    int64 depth = known->max_depth > 0 ? handover::unfinished_of_namespace(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning", .word = "queue_full", .message = psprintf("the namespace has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"), known->max_depth),
                    .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)), .ns_id = ns.ns_id, .since = shown(&ns.full_since, pg::this_moment())});
     put_priorities(info, no, *known);
 }
 
-void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
-    dispatch::Role &role = dispatch::map.roles[no];
+void put_role(ReturnSetInfo *info, memory::SlotNo no, const pg::Moment &now) {
+    memory::Role &role = memory::map.roles[no];
     if (!OidIsValid(store::role_oid_of(role.role_id))) return;
     const char *name = store::shown_role(role.role_id);
     const bool shut_out = is_shut_out(store::role_oid_of(role.role_id));
-    if (uint32 n = dispatch::in_loop(role.deaths, now))
+    if (uint32 n = signal::in_loop(role.deaths, now))
         put(info, {.severity = "warning", .word = "crash_loop", .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
                    .hint = shut_out ? grant_connect(name) : "See the log of the server; tasks that ended their worker have error_code PQ102.",
                    .since = shown(&role.deaths.first, now)});
@@ -343,21 +344,21 @@ void put_role(ReturnSetInfo *info, dispatch::SlotNo no, const pg::Moment &now) {
                    .hint = more_workers_of_role(), .since = longest_wait_of(no)});
 }
 
-void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
-    dispatch::Database &d = dispatch::database(db);
-    if (dispatch::state_of(db) == dispatch::DbState::Ready) dispatch::drain_inboxes(db);
+void put_database(ReturnSetInfo *info, memory::SlotNo db) {
+    memory::Database &d = memory::database(db);
+    if (memory::state_of(db) == memory::DbState::Ready) dispatch::drain_inboxes(db);
     pg::Moment now = pg::this_moment();
     put_starts(info, d, now);
     put_cleaning(info, d);
     put_owed(info, db);
     put_memory(info);
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        dispatch::Queue &q = dispatch::map.queues[i];
-        if (q.used && q.db == db && !dispatch::is_dropped(q)) put_queue(info, i);
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        memory::Queue &q = memory::map.queues[i];
+        if (q.used && q.db == db && !memory::is_dropped(q)) put_queue(info, i);
     }
-    dispatch::each_namespace(db, [info](dispatch::SlotNo ns) { put_namespace(info, ns); });
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_roles; i++)
-        if (dispatch::map.roles[i].used && dispatch::map.roles[i].db == db) put_role(info, i, now);
+    memory::each_namespace(db, [info](memory::SlotNo ns) { put_namespace(info, ns); });
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_roles; i++)
+        if (memory::map.roles[i].used && memory::map.roles[i].db == db) put_role(info, i, now);
 }
 
 }  // namespace
@@ -365,12 +366,12 @@ void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
 PGQ_FUNCTION(pgqueue_internal_problems) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    if (!dispatch::loaded()) {
+    if (!memory::loaded()) {
         put(info, {.severity = "critical", .word = "not_preloaded", .message = "pgqueue is not preloaded, no task runs", .hint = "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."});
         return Datum(0);
     }
     put_server(info);
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
     if (db >= 0) put_database(info, db);
     return Datum(0);
 }
@@ -378,11 +379,11 @@ PGQ_FUNCTION(pgqueue_internal_problems) {
 PGQ_FUNCTION(pgqueue_internal_incidents) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db < 0) return Datum(0);
-    for (auto [kind, code] : {std::pair{dispatch::Incident::Quarantined, "PQ103"}, std::pair{dispatch::Incident::NoHandler, "PQ104"}}) {
-        int64 ids[dispatch::incident_places];
-        int n = dispatch::read_incidents(db, kind, ids);
+    for (auto [kind, code] : {std::pair{memory::Incident::Quarantined, "PQ103"}, std::pair{memory::Incident::NoHandler, "PQ104"}}) {
+        int64 ids[memory::incident_places];
+        int n = signal::read_incidents(db, kind, ids);
         for (int i = 0; i < n; i++) {
             Datum values[2] = {CStringGetTextDatum(code), Int64GetDatum(ids[i])};
             bool nulls[2] = {};

@@ -11,10 +11,10 @@ TimestampTz earlier(TimestampTz a, TimestampTz b) { return a == 0 || (b != 0 && 
 
 // Of the queues that are wanted.
 template <typename F>
-TimestampTz longest_of(dispatch::SlotNo role, F wanted) {
+TimestampTz longest_of(memory::SlotNo role, F wanted) {
     TimestampTz first = 0;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        const dispatch::Queue &q = dispatch::map.queues[i];
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        const memory::Queue &q = memory::map.queues[i];
         if (q.used && !q.paused && wanted(q)) first = earlier(first, api::longest_wait(i, role));
     }
     return first;
@@ -22,7 +22,7 @@ TimestampTz longest_of(dispatch::SlotNo role, F wanted) {
 
 }  // namespace
 
-TimestampTz api::longest_wait(dispatch::SlotNo queue, dispatch::SlotNo role) {
+TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role) {
     dispatch::FirstLook look;
     dispatch::look_at_first(queue, role, &look);
     TimestampTz first = 0;
@@ -34,10 +34,10 @@ TimestampTz api::longest_wait(dispatch::SlotNo queue, dispatch::SlotNo role) {
     return first;
 }
 
-TimestampTz api::longest_wait_in(dispatch::SlotNo ns, dispatch::SlotNo role) {
-    return longest_of(role, [ns](const dispatch::Queue &q) { return q.ns == ns; });
+TimestampTz api::longest_wait_in(memory::SlotNo ns, memory::SlotNo role) {
+    return longest_of(role, [ns](const memory::Queue &q) { return q.ns == ns; });
 }
 
-TimestampTz api::longest_wait_of(dispatch::SlotNo role) {
-    return longest_of(role, [role](const dispatch::Queue &q) { return q.db == dispatch::map.roles[role].db; });
+TimestampTz api::longest_wait_of(memory::SlotNo role) {
+    return longest_of(role, [role](const memory::Queue &q) { return q.db == memory::map.roles[role].db; });
 }

@@ -5,10 +5,10 @@
 namespace pgqueue::api {
 
 // Since when the ready task of a queue has waited that has waited longest, of all or of those for a role (dispatch::every_role); 0: none does.
-TimestampTz longest_wait(dispatch::SlotNo queue, dispatch::SlotNo role);
+TimestampTz longest_wait(memory::SlotNo queue, memory::SlotNo role);
 // The same for all queues of a namespace that are not paused.
-TimestampTz longest_wait_in(dispatch::SlotNo ns, dispatch::SlotNo role);
+TimestampTz longest_wait_in(memory::SlotNo ns, memory::SlotNo role);
 // The same for a role in all queues of its database.
-TimestampTz longest_wait_of(dispatch::SlotNo role);
+TimestampTz longest_wait_of(memory::SlotNo role);
 
 }  // namespace pgqueue::api

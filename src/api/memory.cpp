@@ -1,8 +1,8 @@
 // View memory: how full shared memory is, of the cluster and of the namespaces of this database.
 #include "api/call.hpp"
 
-#include "dispatch/registry.hpp"
 #include "dispatch/usage.hpp"
+#include "memory/registry.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -16,8 +16,8 @@ void put(ReturnSetInfo *info, const dispatch::Usage &u, int32 ns_id) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
-    int32 id = dispatch::map.namespaces[no].ns_id;
+void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
+    int32 id = memory::map.namespaces[no].ns_id;
     dispatch::NamespaceUsage u = dispatch::usage_of_namespace(no);
     put(info, {"queues", u.queues, 0, "queues of the namespace"}, id);
     put(info, {"priorities", u.priorities, u.most_priorities, "lists of priorities of the namespace; further priorities share them"}, id);
@@ -26,10 +26,10 @@ void put_namespace(ReturnSetInfo *info, dispatch::SlotNo no) {
     put(info, {"grouped tasks", u.grouped, 0, "tasks that wait in groups"}, id);
 }
 
-void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
-    dispatch::each_namespace(db, [info](dispatch::SlotNo ns) { put_namespace(info, ns); });
-    put(info, {"spilled pages", dispatch::database(db).in_file, 0, "pages of this database in its spill file"}, 0);
-    put(info, {"rebuilds", dispatch::database(db).rebuilds, 0, "times that all tasks of this database were read into memory since the server started"}, 0);
+void put_database(ReturnSetInfo *info, memory::SlotNo db) {
+    memory::each_namespace(db, [info](memory::SlotNo ns) { put_namespace(info, ns); });
+    put(info, {"spilled pages", memory::database(db).in_file, 0, "pages of this database in its spill file"}, 0);
+    put(info, {"rebuilds", memory::database(db).rebuilds, 0, "times that all tasks of this database were read into memory since the server started"}, 0);
     put(info, {"repaired", dispatch::repairs(db), 0, "entries of this database that a look at the rows found missing or left over; more than zero is a fault"}, 0);
 }
 
@@ -38,8 +38,8 @@ void put_database(ReturnSetInfo *info, dispatch::SlotNo db) {
 PGQ_FUNCTION(pgqueue_internal_memory) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    if (!dispatch::loaded()) return Datum(0);
+    if (!memory::loaded()) return Datum(0);
     for (int kind = 0; kind < dispatch::table_kinds; kind++) put(info, dispatch::usage_of(static_cast<dispatch::Table>(kind)), 0);
-    if (dispatch::SlotNo db = dispatch::find_database(MyDatabaseId); db >= 0) put_database(info, db);
+    if (memory::SlotNo db = memory::find_database(MyDatabaseId); db >= 0) put_database(info, db);
     return Datum(0);
 }

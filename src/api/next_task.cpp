@@ -3,7 +3,6 @@
 #include "api/outside.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/outside.hpp"
 #include "pg/clock.hpp"
 #include "store/identity.hpp"
 #include "task/outside.hpp"
@@ -14,14 +13,14 @@ using namespace pgqueue::api;
 
 namespace pgqueue::api {
 
-std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names) {
+std::span<const memory::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names) {
     if (names == nullptr) return {};
     Datum *items;
     bool *nulls;
     int n;
     deconstruct_array(one_dimensional(names, "queues"), TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &n);
     if (n == 0) return {};
-    auto *slots = static_cast<dispatch::SlotNo *>(palloc(sizeof(dispatch::SlotNo) * static_cast<Size>(n)));
+    auto *slots = static_cast<memory::SlotNo *>(palloc(sizeof(memory::SlotNo) * static_cast<Size>(n)));
     int32 ns_id = ns.id;
     for (int i = 0; i < n; i++) {
         if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"queues\" must not contain NULL"));
@@ -30,7 +29,7 @@ std::span<const dispatch::SlotNo> queue_slots(const store::NamespaceInfo &ns, Ar
     return {slots, static_cast<std::size_t>(n)};
 }
 
-bool is_lease_of_session(const dispatch::Lease &lease) {
+bool is_lease_of_session(const memory::Lease &lease) {
     if (!dispatch::is_of_session(lease)) return false;
     return !InSecurityRestrictedOperation() || pg::may_act_as(caller(), lease.role);
 }
@@ -45,10 +44,10 @@ task::OwnRun *own_run_of(int64 id, const char *ns_name) {
     return ns != nullptr && strcmp(normalize("namespace", ns_name), ns->name) == 0 ? run : nullptr;
 }
 
-dispatch::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
-    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+memory::SlotNo namespace_slot(const store::NamespaceInfo &ns) {
+    memory::SlotNo db = memory::ensure_database(MyDatabaseId);
     if (db < 0) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("pgqueue serves no more databases"));
-    return dispatch::ensure_namespace(db, ns.id);
+    return memory::ensure_namespace(db, ns.id);
 }
 
 }  // namespace pgqueue::api
@@ -58,13 +57,13 @@ namespace {
 constexpr int64 longest_load = 5 * int64(USECS_PER_SEC);
 
 // Memory has the tasks that were committed up to now.
-bool is_loaded(dispatch::SlotNo db) {
-    return dispatch::state_of(db) == dispatch::DbState::Ready && pg_atomic_read_u32(&dispatch::database(db).identity_changed) == 0;
+bool is_loaded(memory::SlotNo db) {
+    return memory::state_of(db) == memory::DbState::Ready && pg_atomic_read_u32(&memory::database(db).identity_changed) == 0;
 }
 
 // A scheduler is going to load the database, as far as can be known here.
-bool will_be_loaded(dispatch::SlotNo db) {
-    dispatch::Database &d = dispatch::database(db);
+bool will_be_loaded(memory::SlotNo db) {
+    memory::Database &d = memory::database(db);
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
     if (pg_atomic_read_u32(&d.looked) != 0 && pg_atomic_read_u32(&d.wanted) == 0) return false;
     if (pg_atomic_read_u32(&d.held) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 || pg_atomic_read_u32(&d.starving) != 0) return false;
@@ -72,12 +71,12 @@ bool will_be_loaded(dispatch::SlotNo db) {
 }
 
 // Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE EXTENSION. False: no use.
-bool wait_for_load(dispatch::SlotNo db) {
+bool wait_for_load(memory::SlotNo db) {
     constexpr long look_again_ms = 500;
     const pg::Deadline end = pg::deadline_in(longest_load);
     bool waited = false;
     while (!is_loaded(db) && will_be_loaded(db) && !pg::has_passed(end)) {
-        (void)ConditionVariableTimedSleep(&dispatch::map.shared->loaded[db], Min(pg::ms_until(end), look_again_ms) + 1, pg::wait_event("PgqueueLoad"));
+        (void)ConditionVariableTimedSleep(&memory::map.shared->loaded[db], Min(pg::ms_until(end), look_again_ms) + 1, pg::wait_event("PgqueueLoad"));
         waited = true;
     }
     ConditionVariableCancelSleep();
@@ -86,8 +85,8 @@ bool wait_for_load(dispatch::SlotNo db) {
 
 struct Take {
     const char *worker;
-    std::span<const dispatch::SlotNo> queues;
-    dispatch::SlotNo ns;
+    std::span<const memory::SlotNo> queues;
+    memory::SlotNo ns;
     int64 lease;
     bool bound;
     int most;
@@ -137,7 +136,7 @@ void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name
     auto *rows = static_cast<store::TaskRow *>(palloc(sizeof(store::TaskRow) * static_cast<Size>(t.most)));
     const task::TakeRequest request{t.ns, t.queues, t.worker, receipt, t.lease, t.bound};
     int n = task::take(request, rows, t.most);
-    if (n == 0 && wait_for_load(dispatch::map.namespaces[t.ns].db)) n = task::take(request, rows, t.most);
+    if (n == 0 && wait_for_load(memory::map.namespaces[t.ns].db)) n = task::take(request, rows, t.most);
     for (int i = 0; i < n; i++) put_task(info, rows[i], receipt, ns_name);
 }
 
@@ -165,7 +164,7 @@ PGQ_FUNCTION(pgqueue_next_task) {
     t.lease = lease_arg(fcinfo, 2, t.bound);
     t.ns = namespace_slot(ns);
     if (!PG_ARGISNULL(1)) {
-        auto *slot = static_cast<dispatch::SlotNo *>(palloc(sizeof(dispatch::SlotNo)));
+        auto *slot = static_cast<memory::SlotNo *>(palloc(sizeof(memory::SlotNo)));
         *slot = task::slot_of(find_queue(ns, text_arg(fcinfo, 1)));
         t.queues = {slot, 1};
     }

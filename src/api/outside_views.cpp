@@ -2,8 +2,9 @@
 #include "api/call.hpp"
 #include "api/outside.hpp"
 
-#include "dispatch/outside.hpp"
-#include "dispatch/registry.hpp"
+#include "dispatch/lease.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "store/rows.hpp"
 
@@ -30,15 +31,15 @@ struct Row {
 };
 
 // A task in somebody's hands. A retain that is not committed shows only to its own session.
-void put_holder(ReturnSetInfo *info, const dispatch::Lease &lease) {
+void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
     store::TaskRow task;
     if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt) return;
     Row row;
     row.set_text(c_worker, store::worker_name(task));
     if (lease.session != 0) row.set(c_pid, Int32GetDatum(lease.session));
     if (OidIsValid(lease.role)) row.set(c_role, ObjectIdGetDatum(lease.role));
-    const dispatch::Queue &queue = dispatch::map.queues[lease.queue];
-    row.set(c_namespace, Int32GetDatum(dispatch::map.namespaces[queue.ns].ns_id));
+    const memory::Queue &queue = memory::map.queues[lease.queue];
+    row.set(c_namespace, Int32GetDatum(memory::map.namespaces[queue.ns].ns_id));
     row.set(c_queue, Int32GetDatum(queue.queue_id));
     row.set(c_task, Int64GetDatum(lease.id));
     row.set_text(c_type, store::fetch_type(task.ref));
@@ -51,12 +52,12 @@ void put_holder(ReturnSetInfo *info, const dispatch::Lease &lease) {
 }
 
 // A session in CALL wait_for_task; which name it works under is not known before it takes a task.
-void put_waiter(ReturnSetInfo *info, const dispatch::TaskWaiter &waiter) {
+void put_waiter(ReturnSetInfo *info, const memory::TaskWaiter &waiter) {
     Row row;
     row.set(c_pid, Int32GetDatum(waiter.pid));
     row.set(c_role, ObjectIdGetDatum(waiter.role));
-    row.set(c_namespace, Int32GetDatum(dispatch::map.namespaces[waiter.ns].ns_id));
-    if (waiter.n_queues == 1) row.set(c_queue, Int32GetDatum(dispatch::map.queues[waiter.queues[0]].queue_id));
+    row.set(c_namespace, Int32GetDatum(memory::map.namespaces[waiter.ns].ns_id));
+    if (waiter.n_queues == 1) row.set(c_queue, Int32GetDatum(memory::map.queues[waiter.queues[0]].queue_id));
     row.set_text(c_state, "waiting");
     row.set(c_since, TimestampTzGetDatum(waiter.since));
     row.put(info);
@@ -67,28 +68,28 @@ void put_waiter(ReturnSetInfo *info, const dispatch::TaskWaiter &waiter) {
 PGQ_FUNCTION(pgqueue_internal_outside_workers) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db < 0) return Datum(0);
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pgqueue outside workers", ALLOCSET_DEFAULT_SIZES);
     pg::MemoryScope scope(scratch);
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
-        dispatch::Lease lease;
+    for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
+        memory::Lease lease;
         if (!dispatch::read_lease(i, db, &lease)) continue;
         put_holder(info, lease);
         MemoryContextReset(scratch);
         CHECK_FOR_INTERRUPTS();
     }
-    for (int i = 0; i < dispatch::max_task_waiters; i++) {
-        dispatch::TaskWaiter waiter;
+    for (int i = 0; i < memory::max_task_waiters; i++) {
+        memory::TaskWaiter waiter;
         if (dispatch::read_waiter(i, db, &waiter)) put_waiter(info, waiter);
     }
     return Datum(0);
 }
 
 PGQ_FUNCTION(pgqueue_internal_is_held) {
-    dispatch::Lease lease;
-    if (!dispatch::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1)) PG_RETURN_BOOL(false);
-    if (dispatch::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
+    memory::Lease lease;
+    if (!memory::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1)) PG_RETURN_BOOL(false);
+    if (memory::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
     bool mine = is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
     PG_RETURN_BOOL(mine);
 }

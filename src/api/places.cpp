@@ -1,10 +1,10 @@
 // What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests (tests/lib/invariants.sql).
 #include "api/call.hpp"
 
-#include "dispatch/edges.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
+#include "handover/edges.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 
 using namespace pgqueue;
@@ -28,18 +28,18 @@ void put(ReturnSetInfo *info, const Place &p) {
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
-void put_namespaces(ReturnSetInfo *info, dispatch::SlotNo db) {
-    dispatch::each_namespace(db, [info](dispatch::SlotNo no) {
-        dispatch::Namespace &ns = dispatch::map.namespaces[no];
+void put_namespaces(ReturnSetInfo *info, memory::SlotNo db) {
+    memory::each_namespace(db, [info](memory::SlotNo no) {
+        memory::Namespace &ns = memory::map.namespaces[no];
         put(info, {"namespace", ns.ns_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&ns.running))});
-        put(info, {"edges", ns.ns_id, 0, 0, 0, dispatch::open_edges(no)});
-        put(info, {"edges_asked", ns.ns_id, 0, 0, 0, dispatch::asked_edges(no)});
+        put(info, {"edges", ns.ns_id, 0, 0, 0, handover::open_edges(no)});
+        put(info, {"edges_asked", ns.ns_id, 0, 0, 0, handover::asked_edges(no)});
     });
 }
 
-void put_queues(ReturnSetInfo *info, dispatch::SlotNo db) {
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        dispatch::Queue &q = dispatch::map.queues[i];
+void put_queues(ReturnSetInfo *info, memory::SlotNo db) {
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        memory::Queue &q = memory::map.queues[i];
         if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
         dispatch::PlacesLook places = dispatch::look_at_places(i);
         put(info, {"queue", q.queue_id, 0, 0, 0, static_cast<int32>(places.running)});
@@ -47,29 +47,29 @@ void put_queues(ReturnSetInfo *info, dispatch::SlotNo db) {
     }
 }
 
-void put_leases(ReturnSetInfo *info, dispatch::SlotNo db) {
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
-        dispatch::Lease l;
-        if (dispatch::read_lease(i, db, &l)) put(info, {"lease", dispatch::map.queues[l.queue].queue_id, l.id, l.receipt, l.session, 0});
+void put_leases(ReturnSetInfo *info, memory::SlotNo db) {
+    for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
+        memory::Lease l;
+        if (dispatch::read_lease(i, db, &l)) put(info, {"lease", memory::map.queues[l.queue].queue_id, l.id, l.receipt, l.session, 0});
     }
 }
 
-void put_workers(ReturnSetInfo *info, dispatch::SlotNo db) {
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
-        if (w.db != db || static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state)) == dispatch::WorkerState::Free) continue;
-        put(info, {"worker", dispatch::map.roles[w.role].role_id, 0, 0, w.pid, 1});
-        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
-            const dispatch::Hold &h = w.holds[i];
-            auto state = static_cast<dispatch::HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
-            if (state == dispatch::HoldState::None || state == dispatch::HoldState::Taken) continue;
-            put(info, {"hold", dispatch::map.queues[h.queue].queue_id, h.ref.id, h.receipt, w.pid, 0});
+void put_workers(ReturnSetInfo *info, memory::SlotNo db) {
+    for (memory::WorkerSlot &w : memory::map.shared->workers) {
+        if (w.db != db || static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state)) == memory::WorkerState::Free) continue;
+        put(info, {"worker", memory::map.roles[w.role].role_id, 0, 0, w.pid, 1});
+        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); i++) {
+            const memory::Hold &h = w.holds[i];
+            auto state = static_cast<memory::HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
+            if (state == memory::HoldState::None || state == memory::HoldState::Taken) continue;
+            put(info, {"hold", memory::map.queues[h.queue].queue_id, h.ref.id, h.receipt, w.pid, 0});
         }
     }
-    for (dispatch::SlotNo r = 0; r < dispatch::map.shared->used_roles; r++) {
-        dispatch::Role &role = dispatch::map.roles[r];
+    for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++) {
+        memory::Role &role = memory::map.roles[r];
         if (role.used && role.db == db) put(info, {"role", role.role_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&role.workers))});
     }
-    put(info, {"cluster", 0, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&dispatch::map.shared->total_workers))});
+    put(info, {"cluster", 0, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&memory::map.shared->total_workers))});
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ void put_workers(ReturnSetInfo *info, dispatch::SlotNo db) {
 PGQ_FUNCTION(pgqueue_internal_places) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    dispatch::SlotNo db = dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
+    memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db < 0) return Datum(0);
     put_namespaces(info, db);
     put_queues(info, db);

@@ -1,7 +1,7 @@
 // progress: what a task says of how far it is, for the view worker.
 #include "api/call.hpp"
 
-#include "dispatch/progress.hpp"
+#include "signal/progress.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -15,6 +15,6 @@ PGQ_FUNCTION(pgqueue_progress) {
     if (!(done >= 0 && done <= most)) out_of_range("done", psprintf("%g", done), "It must be 0 or more, and finite.");
     double part = done / total;
     char *note = text_arg(fcinfo, 2);
-    if (dispatch::loaded()) dispatch::tell_progress(part > 1 ? 1 : part, note);
+    if (memory::loaded()) signal::tell_progress(part > 1 ? 1 : part, note);
     PG_RETURN_VOID();
 }

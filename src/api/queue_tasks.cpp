@@ -2,7 +2,8 @@
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
+#include "handover/counts.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"
@@ -30,16 +31,16 @@ namespace {
 
 // Tasks of a queue that are held now, outside and by workers, as memory knows them.
 template <typename F>
-void each_held(dispatch::SlotNo slot, F f) {
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++) {
-        dispatch::Lease l;
-        int64 id = dispatch::map.leases[i].id;
+void each_held(memory::SlotNo slot, F f) {
+    for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
+        memory::Lease l;
+        int64 id = memory::map.leases[i].id;
         if (id != 0 && dispatch::find_lease(id, &l) && l.queue == slot) f(l.id);
     }
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
-        if (w.db < 0 || w.db != dispatch::map.queues[slot].db) continue;
-        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); h++)
-            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) != static_cast<uint32>(dispatch::HoldState::None)) f(w.holds[h].ref.id);
+    for (memory::WorkerSlot &w : memory::map.shared->workers) {
+        if (w.db < 0 || w.db != memory::map.queues[slot].db) continue;
+        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); h++)
+            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) != static_cast<uint32>(memory::HoldState::None)) f(w.holds[h].ref.id);
     }
 }
 
@@ -57,8 +58,8 @@ int32 rename_key(int32 old_id) {
 }
 
 // Counts of a queue as seen now, own changes included.
-int64 count_of(dispatch::SlotNo slot, Status s) {
-    return static_cast<int64>(pg_atomic_read_u64(&dispatch::map.queues[slot].counts[static_cast<int>(s)])) + dispatch::own_count(slot, static_cast<int>(s));
+int64 count_of(memory::SlotNo slot, Status s) {
+    return static_cast<int64>(pg_atomic_read_u64(&memory::map.queues[slot].counts[static_cast<int>(s)])) + handover::own_count(slot, static_cast<int>(s));
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ int64 count_of(dispatch::SlotNo slot, Status s) {
 // The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
 PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
-    if (q == nullptr || !dispatch::loaded()) PG_RETURN_INT64(0);
-    dispatch::SlotNo slot = task::slot_of(*q);
+    if (q == nullptr || !memory::loaded()) PG_RETURN_INT64(0);
+    memory::SlotNo slot = task::slot_of(*q);
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0;
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
@@ -75,7 +76,7 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     if (held > 0 && !PG_GETARG_BOOL(1))
         ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
                 errhint("Wait for them, or use force => true to cancel them."));
-    dispatch::note_running_gone(slot);
+    handover::cancel_running_at_commit(slot);
     PG_RETURN_INT64(all);
 }
 
@@ -84,13 +85,13 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     int32 old_id = PG_GETARG_INT32(0);
     bool force = PG_GETARG_BOOL(1);
     const store::QueueInfo *q = store::queue_by_id(old_id);
-    dispatch::SlotNo slot = q ? task::slot_of(*q) : -1;
+    memory::SlotNo slot = q ? task::slot_of(*q) : -1;
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0, kept = 0;
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
-    if (force) dispatch::note_running_gone(slot);
+    if (force) handover::cancel_running_at_commit(slot);
     int32 new_id = rename_key(old_id);
-    dispatch::SlotNo new_slot = task::slot_of(store::queue_there(new_id));
+    memory::SlotNo new_slot = task::slot_of(store::queue_there(new_id));
     each_held(slot, [&](int64 id) {
         store::TaskRow row;
         if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;
@@ -98,8 +99,8 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
         if (row.status != Status::Retained || row.queue_id != old_id) return;
         row.queue_id = new_id;
         store::update(&row, nullptr, store::Wait::Block);
-        dispatch::note_count(new_slot, -1, static_cast<int>(Status::Retained), 1);
-        dispatch::note_lease_moved(id, new_slot, row.group);
+        handover::count_at_commit(new_slot, -1, static_cast<int>(Status::Retained), 1);
+        handover::move_lease_at_commit(id, new_slot, row.group);
         kept++;
     });
     PG_RETURN_INT64(all - kept);

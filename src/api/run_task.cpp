@@ -2,7 +2,6 @@
 // its handler; for tests and debugging.
 #include "api/task_access.hpp"
 
-#include "dispatch/xact.hpp"
 #include "executor/executor.hpp"
 #include "executor/guest.hpp"
 #include "executor/handler.hpp"

@@ -1,10 +1,10 @@
 // The part that a namespace may have of the places for queues, asked before one is made. Other parts are asked where the thing is taken.
 #include "api/call.hpp"
 
-#include "dispatch/full_table.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/transaction.hpp"
+#include "memory/full_table.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
 #include "task/share.hpp"
 
 using namespace pgqueue;
@@ -13,13 +13,13 @@ using namespace pgqueue::api;
 namespace {
 
 // Places of the namespace that no queue has, as this transaction sees it: of queues that were deleted or purged a moment ago, perhaps here.
-int64 left_over(const store::NamespaceInfo &ns, const dispatch::QueueShare &share) {
+int64 left_over(const store::NamespaceInfo &ns, const memory::QueueShare &share) {
     return Max(share.used - store::count_queues(ns.id), 0);
 }
 
 const char *remedy(int64 left) {
     if (left == 0) return "Delete queues.";
-    int pid = dispatch::holder_of_drops();
+    int pid = memory::holder_of_drops();
     const char *waits = psprintf("The places of " INT64_FORMAT " queues that were deleted or purged are not free yet", left);
     return pid == 0 ? psprintf("%s.", waits) : psprintf("%s: they wait for the end of the transaction of process %d.", waits, pid);
 }
@@ -28,15 +28,15 @@ const char *remedy(int64 left) {
 // asks only for as many of these as the namespace may have queues.
 void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
     for (int tries = 0;;) {
-        dispatch::SlotNo slot = dispatch::ensure_namespace(dispatch::ensure_database(MyDatabaseId), ns.id);
-        dispatch::QueueShare share = dispatch::queue_share(slot);
+        memory::SlotNo slot = memory::ensure_namespace(memory::ensure_database(MyDatabaseId), ns.id);
+        memory::QueueShare share = memory::queue_share(slot);
         int64 used = purge ? left_over(ns, share) : share.used;
         // Where no place at all is free, and the namespace could have one, the error is that of the full table.
         if (used < share_limit(share.own, used, share.free) || (used == 0 && share.free == 0)) return;
         int64 left = purge ? used : left_over(ns, share);
         // What is dropped while this transaction looks for its place waits for its end: it begins anew.
-        bool hope = left > 0 && (dispatch::holder_of_drops() != MyProcPid || dispatch::let_drops_pass());
-        if (hope && dispatch::wait_for_place(&tries, true)) continue;
+        bool hope = left > 0 && (memory::holder_of_drops() != MyProcPid || handover::let_drops_pass());
+        if (hope && memory::wait_for_place(&tries, true)) continue;
         const char *what = purge ? "places for queues that are purged" : "queues";
         task::share_used_up(ns, {what, "max_queues", share.own, used, share.free, remedy(left)});
     }
@@ -46,7 +46,7 @@ void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
 
 PGQ_FUNCTION(pgqueue_internal_check_queue_share) {
     const store::NamespaceInfo *ns = store::namespace_by_id(PG_GETARG_INT32(0));
-    bool known = ns != nullptr && dispatch::loaded() && !IsBinaryUpgrade && dispatch::ensure_database(MyDatabaseId) >= 0;
+    bool known = ns != nullptr && memory::loaded() && !IsBinaryUpgrade && memory::ensure_database(MyDatabaseId) >= 0;
     if (known) check_queue_share(*ns, PG_GETARG_BOOL(1));
     PG_RETURN_BOOL(true);
 }

@@ -1,8 +1,8 @@
 // What the SQL of tickers (sql/51 to 53) asks of C++: slots, and what is made of them in the caller's transaction.
 #include "api/call.hpp"
 
-#include "dispatch/registry.hpp"
-#include "dispatch/tickers.hpp"
+#include "memory/registry.hpp"
+#include "signal/tickers.hpp"
 #include "task/ticker.hpp"
 
 using namespace pgqueue;
@@ -14,8 +14,8 @@ TimestampTz time_arg(FunctionCallInfo fcinfo, int i, TimestampTz none = 0) { ret
 
 // Slots before were missed because nobody was there.
 TimestampTz served_since() {
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    return db < 0 ? 0 : dispatch::tickers_since(db);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    return db < 0 ? 0 : signal::tickers_since(db);
 }
 
 }  // namespace

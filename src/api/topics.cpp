@@ -4,9 +4,8 @@
 
 #include "config/topics.hpp"
 #include "core/topic_name.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;
@@ -79,8 +78,8 @@ PGQ_FUNCTION(pgqueue_internal_topic) {
 PGQ_FUNCTION(pgqueue_internal_wake_scheduler) {
     (void)fcinfo;
     check_call("ensure_workers", true);
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    if (db >= 0) dispatch::wake_scheduler(db);
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    if (db >= 0) memory::wake_scheduler(db);
     PG_RETURN_VOID();
 }
 

@@ -1,11 +1,11 @@
 // What the views read from shared memory: counts by status, workers of the server.
 #include "api/call.hpp"
 
-#include "dispatch/progress.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/counts.hpp"
+#include "memory/registry.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "signal/progress.hpp"
 #include "store/segments.hpp"
 
 using namespace pgqueue;
@@ -59,38 +59,38 @@ void count_rows(const RowSink &rows) {
         for (int s = 0; s < status_count; s++) put_count(rows, t->queue_id, s, t->counts[s]);
 }
 
-dispatch::SlotNo served_database() {
-    if (!dispatch::loaded()) return -1;
-    dispatch::SlotNo db = dispatch::find_database(MyDatabaseId);
-    return db >= 0 && dispatch::state_of(db) == dispatch::DbState::Ready ? db : -1;
+memory::SlotNo served_database() {
+    if (!memory::loaded()) return -1;
+    memory::SlotNo db = memory::find_database(MyDatabaseId);
+    return db >= 0 && memory::state_of(db) == memory::DbState::Ready ? db : -1;
 }
 
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_queue_counts) {
     RowSink rows = open_rows(fcinfo);
-    dispatch::SlotNo db = served_database();
+    memory::SlotNo db = served_database();
     if (db < 0) {
         count_rows(rows);
         return Datum(0);
     }
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->used_queues; i++) {
-        dispatch::Queue &q = dispatch::map.queues[i];
-        if (!q.used || q.db != db || dispatch::is_dropped(q)) continue;
-        for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + dispatch::own_count(i, s));
+    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
+        memory::Queue &q = memory::map.queues[i];
+        if (!q.used || q.db != db || memory::is_dropped(q)) continue;
+        for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + handover::own_count(i, s));
     }
     return Datum(0);
 }
 
 namespace {
 
-const char *state_word(const dispatch::WorkerSlot &w, dispatch::WorkerState state) {
-    if (pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.leave)) != 0 || state == dispatch::WorkerState::Ended) return "stopping";
-    return state == dispatch::WorkerState::Busy ? "running" : "idle";
+const char *state_word(const memory::WorkerSlot &w, memory::WorkerState state) {
+    if (pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.leave)) != 0 || state == memory::WorkerState::Ended) return "stopping";
+    return state == memory::WorkerState::Busy ? "running" : "idle";
 }
 
-void put_worker(const RowSink &rows, dispatch::WorkerSlot &w, const pg::Moment &now) {
-    auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
+void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &now) {
+    auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
     Datum values[13] = {};
     bool nulls[13];
     memset(nulls, true, sizeof(nulls));
@@ -101,21 +101,21 @@ void put_worker(const RowSink &rows, dispatch::WorkerSlot &w, const pg::Moment &
     set(0, CStringGetTextDatum(psprintf("server/%d", w.pid)));
     set(1, CStringGetTextDatum("server"));
     set(2, Int32GetDatum(w.pid));
-    set(3, Int32GetDatum(dispatch::map.roles[w.role].role_id));
+    set(3, Int32GetDatum(memory::map.roles[w.role].role_id));
     set(7, CStringGetTextDatum(state_word(w, state)));
     auto set_since = [&](pg_atomic_uint64 *at) {
         set(8, TimestampTzGetDatum(now.to_wall(static_cast<int64>(pg_atomic_read_u64(at)))));
     };
     set_since(&w.since);
-    for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(dispatch::max_batch)); i++) {
-        dispatch::Hold &h = w.holds[i];
-        if (pg_atomic_read_u32(&h.state) != static_cast<uint32>(dispatch::HoldState::Running)) continue;
-        set(4, Int32GetDatum(dispatch::map.queues[h.queue].queue_id));
+    for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); i++) {
+        memory::Hold &h = w.holds[i];
+        if (pg_atomic_read_u32(&h.state) != static_cast<uint32>(memory::HoldState::Running)) continue;
+        set(4, Int32GetDatum(memory::map.queues[h.queue].queue_id));
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
         set_since(&w.started);
-        dispatch::Progress progress;
-        if (!dispatch::read_progress(&w, &progress)) continue;
+        signal::Progress progress;
+        if (!signal::read_progress(&w, &progress)) continue;
         set(11, Float8GetDatum(progress.part));
         if (progress.note[0] != '\0') set(12, CStringGetTextDatum(progress.note));
     }
@@ -126,12 +126,12 @@ void put_worker(const RowSink &rows, dispatch::WorkerSlot &w, const pg::Moment &
 
 PGQ_FUNCTION(pgqueue_internal_workers) {
     RowSink rows = open_rows(fcinfo);
-    dispatch::SlotNo db = served_database();
+    memory::SlotNo db = served_database();
     if (db < 0) return Datum(0);
     pg::Moment now = pg::this_moment();
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
-        auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        bool there = state != dispatch::WorkerState::Free && state != dispatch::WorkerState::Starting;
+    for (memory::WorkerSlot &w : memory::map.shared->workers) {
+        auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        bool there = state != memory::WorkerState::Free && state != memory::WorkerState::Starting;
         if (w.db == db && w.pid != 0 && there) put_worker(rows, w, now);
     }
     return Datum(0);

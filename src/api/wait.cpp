@@ -2,7 +2,7 @@
 #include "api/call.hpp"
 #include "api/waiting.hpp"
 
-#include "dispatch/registry.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"
 
@@ -42,26 +42,26 @@ bool read_answer(int64 id, const char *ns, MemoryContext keep, Answer *out) {
     return true;
 }
 
-dispatch::ResultWaiter *begin_waiting(int64 id, dispatch::SlotNo db) {
-    for (dispatch::ResultWaiter &w : dispatch::map.shared->waiters) {
+memory::ResultWaiter *begin_waiting(int64 id, memory::SlotNo db) {
+    for (memory::ResultWaiter &w : memory::map.shared->waiters) {
         uint64 nobody = 0;
         if (!pg_atomic_compare_exchange_u64(&w.task_id, &nobody, static_cast<uint64>(-1))) continue;
         w.db = db;
         w.procno = pg::my_procno();
         pg_memory_barrier();
         pg_atomic_write_u64(&w.task_id, static_cast<uint64>(id));
-        pg_atomic_fetch_add_u32(&dispatch::database(db).result_waiters, 1);
+        pg_atomic_fetch_add_u32(&memory::database(db).result_waiters, 1);
         return &w;
     }
     return nullptr;
 }
 
-void end_waiting(dispatch::ResultWaiter *w) {
+void end_waiting(memory::ResultWaiter *w) {
     pg_atomic_write_u64(&w->task_id, 0);
-    pg_atomic_fetch_sub_u32(&dispatch::database(w->db).result_waiters, 1);
+    pg_atomic_fetch_sub_u32(&memory::database(w->db).result_waiters, 1);
 }
 
-constinit dispatch::ResultWaiter *waiting_as = nullptr;
+constinit memory::ResultWaiter *waiting_as = nullptr;
 
 // A waiter's entry must not outlive its process.
 void at_exit(int, Datum) {
@@ -108,7 +108,7 @@ PGQ_FUNCTION(pgqueue_wait_for_result) {
         before_shmem_exit(at_exit, Datum(0));
         registered = true;
     }
-    dispatch::SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    memory::SlotNo db = memory::ensure_database(MyDatabaseId);
     if (waiting_as != nullptr) at_exit(0, Datum(0));
     waiting_as = db >= 0 && micros > 0 ? begin_waiting(id, db) : nullptr;
     pg::with_cleanup(

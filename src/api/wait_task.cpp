@@ -3,8 +3,8 @@
 #include "api/outside.hpp"
 #include "api/waiting.hpp"
 
-#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
+#include "dispatch/waiters.hpp"
 #include "pg/guards.hpp"
 
 using namespace pgqueue;
@@ -14,7 +14,7 @@ namespace {
 
 enum Arg { a_queues, a_timeout, a_namespace, a_found };
 
-constinit dispatch::TaskWaiter *waiting_as = nullptr;
+constinit memory::TaskWaiter *waiting_as = nullptr;
 constinit bool exit_callback_registered = false;
 
 // A waiter's entry must not outlive its process.
@@ -36,8 +36,8 @@ bool look_and_register(const Wanted &wanted) {
     pg::MemoryScope scope(TopTransactionContext);
     const store::NamespaceInfo &ns = store::namespace_there(wanted.ns_id);
     require(ns, store::priv_work);
-    dispatch::SlotNo slot = namespace_slot(ns);
-    std::span<const dispatch::SlotNo> queues = queue_slots(store::namespace_there(wanted.ns_id), wanted.queues);
+    memory::SlotNo slot = namespace_slot(ns);
+    std::span<const memory::SlotNo> queues = queue_slots(store::namespace_there(wanted.ns_id), wanted.queues);
     waiting_as = dispatch::begin_wait(slot, queues);
     ResetLatch(MyLatch);
     return dispatch::ready_for_outside(slot, queues);

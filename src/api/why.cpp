@@ -3,10 +3,10 @@
 
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
-#include "task/route.hpp"
 #include "task/lifecycle.hpp"
+#include "task/route.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -20,13 +20,13 @@ constexpr Check checks[] = {add_server, add_waiting, add_places};
 void look(Case *c) {
     c->db = c->slot = c->role = -1;
     c->live = false;
-    if (!dispatch::loaded() || RecoveryInProgress()) return;
-    c->db = dispatch::find_database(MyDatabaseId);
+    if (!memory::loaded() || RecoveryInProgress()) return;
+    c->db = memory::find_database(MyDatabaseId);
     if (c->db < 0) return;
-    c->slot = dispatch::find_queue(c->db, c->queue->id);
-    c->live = c->slot >= 0 && dispatch::state_of(c->db) == dispatch::DbState::Ready;
+    c->slot = memory::find_queue(c->db, c->queue->id);
+    c->live = c->slot >= 0 && memory::state_of(c->db) == memory::DbState::Ready;
     if (!c->live) return;
-    if (c->in_server) c->role = dispatch::find_role(c->db, c->runner);
+    if (c->in_server) c->role = memory::find_role(c->db, c->runner);
     dispatch::drain_inboxes(c->db);
     c->look = dispatch::look_at_queue(c->slot);
     // Tasks of groups stand in no list.
@@ -58,7 +58,7 @@ void add_ready(const Case &c, Reasons *reasons) {
         message = psprintf("It may start; " INT64_FORMAT " tasks run before it.", c.position.ahead);
     else if (c.live && dispatch::is_popped(c.db, c.row.ref.id))
         message = "A worker has taken it and is about to run it.";
-    else if (dispatch::Lease lease; c.live && dispatch::find_lease(c.row.ref.id, &lease))
+    else if (memory::Lease lease; c.live && dispatch::find_lease(c.row.ref.id, &lease))
         message = "An outside worker has taken it in a transaction that has not committed yet.";
     reasons->add({"ready", message});
 }

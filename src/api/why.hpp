@@ -16,7 +16,7 @@ struct Case {
     bool in_server;      // workers of the server run it, as role `runner`
     int32 runner;
     bool live;           // shared memory knows the tasks of this database
-    dispatch::SlotNo db, slot, role;  // -1 none
+    memory::SlotNo db, slot, role;  // -1 none
     dispatch::QueueLook look;
     dispatch::Position position;
 };

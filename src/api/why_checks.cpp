@@ -4,9 +4,9 @@
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/outside.hpp"
-#include "dispatch/wake.hpp"
+#include "dispatch/waiters.hpp"
 #include "executor/handler.hpp"
+#include "memory/wake.hpp"
 #include "store/dependencies.hpp"
 #include "store/identity.hpp"
 #include "task/route.hpp"
@@ -35,11 +35,11 @@ bool add_disabled(const Case &c, Reasons *reasons) {
     int before = reasons->count;
     if (!config::enabled) reasons->add({"disabled", "pgqueue.enabled is off, no task starts.", "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
     if (!config::serves_database(get_database_name(MyDatabaseId))) reasons->add({"disabled", "pgqueue.databases leaves this database out.", serve_this_database()});
-    if (dispatch::launcher_missing(5 * int64(USECS_PER_SEC))) reasons->add({"disabled", "The launcher has ended and the server does not bring it back: no process starts.", "SELECT pgqueue.ensure_workers();"});
+    if (memory::launcher_missing(5 * int64(USECS_PER_SEC))) reasons->add({"disabled", "The launcher has ended and the server does not bring it back: no process starts.", "SELECT pgqueue.ensure_workers();"});
     if (!store::is_ours()) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;
-    if (c.db >= 0 && pg_atomic_read_u32(&dispatch::database(c.db).stopped) != 0) reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
+    if (c.db >= 0 && pg_atomic_read_u32(&memory::database(c.db).stopped) != 0) reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
     if (config::max_workers() == 0) reasons->add({"disabled", "pgqueue.max_workers is 0: the server runs no tasks.", "ALTER SYSTEM RESET pgqueue.max_workers; SELECT pg_reload_conf();"});
     return off;
 }
@@ -47,12 +47,12 @@ bool add_disabled(const Case &c, Reasons *reasons) {
 const char *why_not_loaded(const Case &c) {
     if (TransactionIdIsCurrentTransactionId(c.row.xmin)) return "This transaction has created or changed the task; it counts from the commit on.";
     if (c.live) {
-        const uint32 lost = pg_atomic_read_u32(&dispatch::database(c.db).lost);
+        const uint32 lost = pg_atomic_read_u32(&memory::database(c.db).lost);
         if (lost == 0 || c.position.listed != dispatch::Listed::No || is_held_off(c)) return nullptr;
-        return lost == dispatch::lost_full ? "The dispatcher's memory was full; the tasks are read again from the rows."
+        return lost == memory::lost_full ? "The dispatcher's memory was full; the tasks are read again from the rows."
                                            : "The configuration has changed; the tasks are read again from the rows.";
     }
-    if (c.db >= 0 && dispatch::state_of(c.db) == dispatch::DbState::Loading) return "The dispatcher is reading the tasks of this database.";
+    if (c.db >= 0 && memory::state_of(c.db) == memory::DbState::Loading) return "The dispatcher is reading the tasks of this database.";
     return "No scheduler serves this database yet.";
 }
 
@@ -60,7 +60,7 @@ const char *why_not_loaded(const Case &c) {
 
 void add_server(const Case &c, Reasons *reasons) {
     if (RecoveryInProgress()) return reasons->add({"not_loaded", "This server is a standby; tasks run on its primary server."});
-    if (!dispatch::loaded())
+    if (!memory::loaded())
         return reasons->add({"not_loaded", "pgqueue is not preloaded, no task runs.", "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."});
     if (add_disabled(c, reasons)) return;
     if (const char *message = why_not_loaded(c)) reasons->add({"not_loaded", message});
@@ -151,7 +151,7 @@ void add_no_handler(const Case &c, Reasons *reasons) {
 void add_group(const Case &c, Reasons *reasons) {
     if (c.row.group == 0) return;
     if (dispatch::is_left_out(c.slot, c.row.ref.id)) {
-        if (dispatch::map.namespaces[dispatch::map.queues[c.slot].ns].groups_short)
+        if (memory::map.namespaces[memory::map.queues[c.slot].ns].groups_short)
             return reasons->add({"share_used_up", psprintf("Namespace \"%s\" has its part of the memory for groups; the task waits in the table, and comes in the order of its id.", c.ns->name),
                                  psprintf("SELECT message, hint FROM pgqueue.health WHERE problem = 'share_used_up' AND namespace = %s;", quoted(c.ns->name))});
         return reasons->add({"not_loaded", "The dispatcher is reading the tasks of groups of its namespace."});
@@ -211,17 +211,17 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (l.full)
         return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role, config::max_workers_per_role),
                              more_workers_of_role()});
-    auto all = static_cast<int>(pg_atomic_read_u32(&dispatch::map.shared->total_workers));
+    auto all = static_cast<int>(pg_atomic_read_u32(&memory::map.shared->total_workers));
     // Idle workers of other roles give way.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), more_workers()});
-    else if (dispatch::database(c.db).no_slot_since != 0)
+    else if (memory::database(c.db).no_slot_since != 0)
         reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), more_workers()});
 }
 
 bool is_held_outside(const Case &c) {
-    dispatch::Lease lease;
-    for (dispatch::SlotNo i = 0; i < dispatch::map.shared->n_leases; i++)
+    memory::Lease lease;
+    for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++)
         if (dispatch::read_lease(i, c.db, &lease) && lease.queue == c.slot) return true;
     return false;
 }

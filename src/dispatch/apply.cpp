@@ -1,10 +1,10 @@
-// What a commit does to the entries of namespaces and queues: new settings, and their end. Nothing here raises or waits.
+#include "dispatch/apply.hpp"
+
 #include "dispatch/groups.hpp"
-#include "dispatch/outside.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

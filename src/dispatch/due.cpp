@@ -1,10 +1,10 @@
 #include "dispatch/due.hpp"
 
-#include "dispatch/page_list.hpp"
-#include "dispatch/registry.hpp"
 #include "dispatch/spill.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/page_list.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

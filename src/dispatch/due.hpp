@@ -3,7 +3,7 @@
 // the last taken one count as that one, so the order never breaks. Those that are only put off for a while are in
 // lists: each reason has its length, so what is added to a list is in order.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {

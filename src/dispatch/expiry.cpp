@@ -1,7 +1,7 @@
 #include "dispatch/expiry.hpp"
 
 #include "dispatch/groups.hpp"
-#include "dispatch/page_list.hpp"
+#include "memory/page_list.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -1,6 +1,6 @@
 // ttl of ready tasks: every page, list and database knows a lower bound of the dies_at of what it holds.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

@@ -1,6 +1,6 @@
 #include "dispatch/group_entries.hpp"
 
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -4,9 +4,8 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
-#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

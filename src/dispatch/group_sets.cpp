@@ -2,7 +2,7 @@
 #include "dispatch/group_entries.hpp"
 
 #include "dispatch/ready.hpp"
-#include "dispatch/users.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -3,9 +3,9 @@
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/wake.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -1,7 +1,7 @@
 // Groups: tasks with a group key, in strict order. docs/internals/groups.md. Inside dispatch/ the functions with _locked are called under the lock of
 // the namespace. None raises or waits.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
@@ -67,7 +67,7 @@ int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most,
 
 }  // namespace pgqueue::dispatch
 
-#include "dispatch/slab.hpp"
+#include "memory/slab.hpp"
 
 namespace pgqueue::dispatch {
 inline Group &group(GroupNo no) { return *slab_entry<Group>(no); }

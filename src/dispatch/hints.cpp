@@ -2,9 +2,9 @@
 
 #include "dispatch/lease.hpp"
 #include "dispatch/lists.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/slab.hpp"
 #include "dispatch/spill.hpp"
+#include "memory/registry.hpp"
+#include "memory/slab.hpp"
 
 namespace pgqueue::dispatch {
 namespace {

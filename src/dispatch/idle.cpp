@@ -1,10 +1,10 @@
 #include "dispatch/idle.hpp"
 
-#include "dispatch/full_table.hpp"
-#include "dispatch/pool.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/users.hpp"
+#include "memory/full_table.hpp"
+#include "memory/pool.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -5,7 +5,7 @@
 //   unlinked   (lanes, sources) nobody had its number since before the suspicion, and it is idle still: it is out of its chain
 //   free       nobody walks along the chain since before
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

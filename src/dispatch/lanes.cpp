@@ -7,7 +7,9 @@
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/spill.hpp"
-#include "dispatch/users.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -233,6 +235,15 @@ void return_ready(const Hint &h) {
     }
     if (h.dies != 0) note_dies(db, h.dies);
     change_count_locked(h.lane, 1);
+}
+
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies) {
+    SlotNo db = map.queues[queue].db;
+    SlotNo lane = outside_lane(queue);
+    if (lane < 0 || state_of(db) == DbState::Unserved) return;
+    return_ready({ref, lane, priority, 0, dies, key, Comes::Again});
+    wake_task_waiters(queue, 1);
+    wake_scheduler(db);
 }
 
 void file_hint(const Hint &h) {

@@ -1,6 +1,6 @@
 // The lists of ready tasks and which of them may be taken from now. Inside dispatch/ only; everything here is under the namespace's lock.
 #pragma once
-#include "dispatch/page_list.hpp"
+#include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 

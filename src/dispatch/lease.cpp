@@ -1,12 +1,11 @@
 #include "dispatch/lease.hpp"
 
 #include "dispatch/groups.hpp"
-#include "dispatch/outside.hpp"
-#include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/pool.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -1,7 +1,7 @@
 // Leases of outside workers: which tasks are held, until when, by which session. The row says the same; this is what makes release fast and
 // lets a lease end at its moment. A lease lasts by the monotonic clock; only the end of its task (dies_at) is a time of the wall clock.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {

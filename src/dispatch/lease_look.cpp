@@ -1,6 +1,6 @@
 // What is to be known of many leases: those that are over, those that are owed something, and how many a namespace has.
 #include "dispatch/lease.hpp"
-#include "dispatch/pool.hpp"
+#include "memory/pool.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -2,7 +2,7 @@
 
 #include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

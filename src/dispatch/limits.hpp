@@ -1,7 +1,7 @@
 // How many tasks of a queue and a namespace may be held at once, and how many may start a second. Inside dispatch/ only, under the
 // namespace's lock unless said otherwise.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

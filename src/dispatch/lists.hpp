@@ -1,7 +1,7 @@
 // All lists of a database whose pages may be in the spill file. The scheduler only: nobody else takes lists away that
 // are not empty.
 #pragma once
-#include "dispatch/page_list.hpp"
+#include "memory/page_list.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -4,10 +4,9 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
-#include "dispatch/pool.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/xact.hpp"
+#include "memory/pool.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -186,20 +185,6 @@ bool any_idle_worker() {
     for (WorkerSlot &w : map.shared->workers)
         if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle) return true;
     return false;
-}
-
-int64 unfinished(SlotNo queue) {
-    int64 n = 0;
-    for (Status s : {Status::New, Status::Retry, Status::Retained})
-        n += static_cast<int64>(pg_atomic_read_u64(&map.queues[queue].counts[static_cast<int>(s)])) + own_count(queue, static_cast<int>(s));
-    return n;
-}
-
-int64 unfinished_of_namespace(SlotNo ns) {
-    int64 n = 0;
-    for (SlotNo q = 0; q < map.shared->used_queues; q++)
-        if (map.queues[q].used && map.queues[q].ns == ns) n += unfinished(q);
-    return n;
 }
 
 }  // namespace pgqueue::dispatch

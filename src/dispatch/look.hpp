@@ -1,7 +1,7 @@
 // What holds the tasks of a queue, a group or a role back now, for views and why(). A copy; it may have changed by the time it is read. What is in the
 // inboxes is not seen: the caller has drained them.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 
@@ -71,8 +71,5 @@ void look_at_first(SlotNo queue, SlotNo role, FirstLook *look);
 // Has any worker of the cluster nothing to do?
 bool any_idle_worker();
 
-// Unfinished tasks as this session sees them.
-int64 unfinished(SlotNo queue);
-int64 unfinished_of_namespace(SlotNo ns);
 
 }  // namespace pgqueue::dispatch

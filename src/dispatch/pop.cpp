@@ -5,8 +5,8 @@
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

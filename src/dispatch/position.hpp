@@ -1,6 +1,6 @@
 // The place of one ready task among those that run before it, for why().
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

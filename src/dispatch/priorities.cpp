@@ -1,6 +1,6 @@
 #include "dispatch/priorities.hpp"
 
-#include "dispatch/pool.hpp"
+#include "memory/pool.hpp"
 
 namespace pgqueue::dispatch {
 namespace {

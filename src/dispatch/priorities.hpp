@@ -9,7 +9,7 @@
 //                           end, and is gone when it is empty
 // Inside dispatch/ only; everything here is under the namespace's lock. Nothing raises, waits or allocates.
 #pragma once
-#include "dispatch/page_list.hpp"
+#include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 

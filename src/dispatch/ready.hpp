@@ -1,6 +1,6 @@
 // Ready lists: what could run now, in which order, within which limits.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
@@ -27,6 +27,8 @@ int take_lists_apart(SlotNo db);
 void file_hint(const Hint &hint);
 // A task that was popped and is ready is first in line again, when its place is still free. Without memory as file_hint.
 void return_ready(const Hint &hint);
+// The same for a task of outside workers, who are woken.
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies);
 // The lane of a queue for outside workers; -1 none.
 SlotNo outside_lane(SlotNo queue);
 

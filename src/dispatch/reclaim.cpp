@@ -6,8 +6,8 @@
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -4,7 +4,7 @@
 //   empty     no task of it is held, listed, in a group or in the due heap
 //   free      another object may have the place
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

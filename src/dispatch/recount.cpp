@@ -3,8 +3,8 @@
 #include "dispatch/due.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lists.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/slab.hpp"
+#include "memory/registry.hpp"
+#include "memory/slab.hpp"
 
 namespace pgqueue::dispatch {
 namespace {

@@ -1,6 +1,6 @@
 // Whether the lists say how many tasks they have, for the look that finds what was forgotten (docs/internals/dispatch.md).
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

@@ -1,7 +1,7 @@
 // Tasks of a queue are in the wrong lists: its executor or the policy of its groups has changed, or they were held for a role or a handler that is there by
 // now. The scheduler takes ready ones out of lists and groups and files them anew, as their rows say; other queues go on.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 

@@ -1,7 +1,7 @@
 // Middle pages of long lists, written to a file of the database and brought back a page ahead. Only the scheduler calls this: one process
 // owns the file, which is not logged and starts empty with each rebuild. File I/O happens outside all locks, while list->moving is set.
 #pragma once
-#include "dispatch/page_list.hpp"
+#include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 

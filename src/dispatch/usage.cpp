@@ -2,10 +2,10 @@
 
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/pool.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
+#include "memory/pool.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {

@@ -1,11 +1,11 @@
 #include "executor/handler.hpp"
 
-#include "pg/error.hpp"
-#include "pg/guards.hpp"
 #include "executor/apart.hpp"
 #include "executor/foreign.hpp"
 #include "executor/result.hpp"
 #include "executor/statement.hpp"
+#include "pg/error.hpp"
+#include "pg/guards.hpp"
 
 namespace pgqueue::executor {
 namespace {

@@ -1,8 +1,8 @@
 // Runs the statements of a command one after the other, as the simple query protocol does.
 #include "executor/executor.hpp"
-#include "pg/guards.hpp"
 #include "executor/result.hpp"
 #include "executor/statement.hpp"
+#include "pg/guards.hpp"
 
 namespace pgqueue::executor {
 namespace {

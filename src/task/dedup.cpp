@@ -82,7 +82,7 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     store::update_body(&row, body);
     const QueueRef queue = queue_of(row.queue_id);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
-    hint_again(queue, row, dispatch::Comes::Changed);
+    hint_again(queue, row, memory::Comes::Changed);
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "task/depth.hpp"
 
 #include "dispatch/look.hpp"
+#include "handover/counts.hpp"
 #include "pg/clock.hpp"
 #include "task/where.hpp"
 
@@ -19,12 +20,12 @@ bool is_full(pg_atomic_uint64 *since, int64 depth, int64 max_depth) {
 Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more, int64 elsewhere) {
     SlotNo slot = q.max_depth > 0 || ns.max_depth > 0 ? slot_of(q) : -1;
     if (slot < 0) return {};
-    int64 depth = dispatch::unfinished(slot);
-    if (is_full(&dispatch::map.queues[slot].full_since, depth + more, q.max_depth)) return {"queue", q.name, depth, q.max_depth};
+    int64 depth = handover::unfinished(slot);
+    if (is_full(&memory::map.queues[slot].full_since, depth + more, q.max_depth)) return {"queue", q.name, depth, q.max_depth};
     if (ns.max_depth <= 0) return {};
-    SlotNo ns_slot = dispatch::map.queues[slot].ns;
-    depth = dispatch::unfinished_of_namespace(ns_slot);
-    if (is_full(&dispatch::map.namespaces[ns_slot].full_since, depth + more + elsewhere, ns.max_depth)) return {"namespace", ns.name, depth, ns.max_depth};
+    SlotNo ns_slot = memory::map.queues[slot].ns;
+    depth = handover::unfinished_of_namespace(ns_slot);
+    if (is_full(&memory::map.namespaces[ns_slot].full_since, depth + more + elsewhere, ns.max_depth)) return {"namespace", ns.name, depth, ns.max_depth};
     return {};
 }
 

@@ -1,7 +1,7 @@
 #include "task/judge.hpp"
 
 #include "dispatch/ready.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {
@@ -19,13 +19,13 @@ void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *r
     if (verdict == Verdict::Expired) {
         touch(*row);
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
-    } else if (dispatch::Hint hint; verdict == Verdict::Early && hint_of(ref_of(queue), *row, dispatch::Comes::Again, &hint)) {
+    } else if (memory::Hint hint; verdict == Verdict::Early && hint_of(ref_of(queue), *row, memory::Comes::Again, &hint)) {
         dispatch::file_hint(hint);
-        dispatch::wake_scheduler(dispatch::map.queues[dispatch::map.lanes[hint.lane].queue].db);
+        memory::wake_scheduler(memory::map.queues[memory::map.lanes[hint.lane].queue].db);
     }
 }
 
-void put_off(const store::TaskRow &row, dispatch::Wait wait) {
+void put_off(const store::TaskRow &row, memory::Wait wait) {
     Place place = place_of(queue_of(row.queue_id), row);
     place.hint.wait = wait;
     if (place.known) dispatch::file_hint(place.hint);

@@ -15,6 +15,6 @@ Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, Timestamp
 // Ends a task that has expired, unless somebody else has its row; files one that came early for its time.
 void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *row, TimestampTz now);
 // Files a task that cannot be had now for a moment later, at once.
-void put_off(const store::TaskRow &row, dispatch::Wait wait);
+void put_off(const store::TaskRow &row, memory::Wait wait);
 
 }  // namespace pgqueue::task

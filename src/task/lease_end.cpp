@@ -1,23 +1,24 @@
 #include "task/lease_end.hpp"
 
-#include "dispatch/incidents.hpp"
-#include "dispatch/outside.hpp"
-#include "dispatch/running_file.hpp"
+#include "dispatch/lease.hpp"
+#include "handover/holds.hpp"
 #include "pg/errcodes.hpp"
+#include "signal/incidents.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "task/retry.hpp"
 
 namespace pgqueue::task {
 namespace {
 
-using dispatch::Owed;
+using memory::Owed;
 
-bool is_of(const store::TaskRow &row, const dispatch::Lease &lease) {
+bool is_of(const store::TaskRow &row, const memory::Lease &lease) {
     return row.status == Status::Retained && row.receipt == lease.receipt;
 }
 
 // Memory is behind: the row says that the attempt is over.
-LeaseEnd drop(const dispatch::Lease &lease) {
+LeaseEnd drop(const memory::Lease &lease) {
     dispatch::drop_lease(lease.id, lease.receipt);
     return {true, {}};
 }
@@ -44,8 +45,8 @@ bool lose(store::TaskRow *row, bool session_gone, TimestampTz now) {
 }
 
 // A lease of an outside worker that is over by its time, its session or the end of its task.
-LeaseEnd end_outside(store::TaskRow *row, const dispatch::Lease &seen, const pg::Moment &now) {
-    dispatch::Lease lease;
+LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::Moment &now) {
+    memory::Lease lease;
     if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return {true, {}};
     bool expired = row->dies_at != 0 && row->dies_at <= now.wall;
     if (!expired && !lease.ended) {
@@ -57,26 +58,26 @@ LeaseEnd end_outside(store::TaskRow *row, const dispatch::Lease &seen, const pg:
         }
     }
     bool written = expired ? expire(row, "the task expired while a worker held it", now.wall) : lose(row, lease.ended, now.wall);
-    if (written) dispatch::note_lease_over(seen.id, seen.receipt);
+    if (written) handover::end_lease_at_commit(seen.id, seen.receipt);
     return {written, {}};
 }
 
 // A lease that was restored from its row: it may have been extended, or ended, between the scan and the entry.
-LeaseEnd check(const store::TaskRow &row, const dispatch::Lease &lease) {
+LeaseEnd check(const store::TaskRow &row, const memory::Lease &lease) {
     dispatch::move_lease(lease.id, lease.receipt, restored_time(row), InvalidOid);
     dispatch::forget_owed(lease.id, lease.receipt);
     return {true, {}};
 }
 
-LeaseEnd put_back(const store::TaskRow &row, const dispatch::Lease &lease) {
-    dispatch::note_lease_over(lease.id, lease.receipt);
+LeaseEnd put_back(const store::TaskRow &row, const memory::Lease &lease) {
+    handover::end_lease_at_commit(lease.id, lease.receipt);
     return {true, place_of(queue_of(row.queue_id), row)};
 }
 
 // The end of an attempt whose process is gone.
-LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz now) {
+LeaseEnd end_owed(store::TaskRow *row, const memory::Lease &lease, TimestampTz now) {
     LeaseEnd end{};
-    bool this_life = row->epoch == dispatch::map.shared->boot_epoch;
+    bool this_life = row->epoch == memory::map.shared->boot_epoch;
     switch (lease.owed) {
         case Owed::Crash: {
             const char *why = this_life ? "the worker process ended while the task ran" : "the server crashed while the task ran";
@@ -89,7 +90,7 @@ LeaseEnd end_owed(store::TaskRow *row, const dispatch::Lease &lease, TimestampTz
         case Owed::Expired: end.looked = expire(row, "the task expired while it ran, and its worker was terminated", now); break;
         default: end.looked = give_back(row, &end.place);
     }
-    if (end.looked) dispatch::note_lease_over(lease.id, lease.receipt);
+    if (end.looked) handover::end_lease_at_commit(lease.id, lease.receipt);
     return end;
 }
 
@@ -103,14 +104,14 @@ int64 full_length(const store::TaskRow &row) {
 
 }  // namespace
 
-dispatch::LeaseTime restored_time(const store::TaskRow &row) {
+memory::LeaseTime restored_time(const store::TaskRow &row) {
     return {0, row.lease_until != 0 ? pg::monotonic_now() + full_length(row) : 0, row.lease_until};
 }
 
-LeaseEnd end_lease(const dispatch::Lease &seen, const pg::Moment &now) {
+LeaseEnd end_lease(const memory::Lease &seen, const pg::Moment &now) {
     if (seen.owed == Owed::Charge) {
         if (!charge_executed(seen.id, seen.attempt, now.wall)) return {};
-        dispatch::note_lease_over(seen.id, seen.receipt);
+        handover::end_lease_at_commit(seen.id, seen.receipt);
         return {true, {}};
     }
     store::TaskRow row;
@@ -134,7 +135,7 @@ bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
         row.uncounted += attempt - row.attempt - 1;
         row.attempt = attempt;
         row.started_at = now;
-    } else if (row.status != Status::Retained || row.attempt != attempt || row.epoch == dispatch::map.shared->boot_epoch) {
+    } else if (row.status != Status::Retained || row.attempt != attempt || row.epoch == memory::map.shared->boot_epoch) {
         let_go(row);
         return true;
     }

@@ -1,10 +1,10 @@
 #include "task/lifecycle.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/awaited.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/transaction.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
+#include "signal/awaited.hpp"
 #include "task/dedup.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
@@ -21,7 +21,7 @@ std::string_view view_of(const text *t) {
 // Its row has to stay for those who wait for it.
 bool is_awaited(int64 id) {
     SlotNo db = database_slot();
-    return db >= 0 && dispatch::may_be_awaited(db, id);
+    return db >= 0 && signal::may_be_awaited(db, id);
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
             continue;
         }
         uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
-        dispatch::note_task({refs[i], lanes[server], t.priority, due, t.dies_at, group, dispatch::Comes::New});
+        handover::hint_at_commit({refs[i], lanes[server], t.priority, due, t.dies_at, group, memory::Comes::New});
     }
     announce_created(queue, static_cast<int32>(tasks.size()), without_hint);
 }
@@ -91,7 +91,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     else
         write_outcome(*row, end, now);
     announce({.from_queue = queue, .to_queue = to, .from = &before, .to = drop ? nullptr : row, .end = &end});
-    if (!finished) hint_again(to, *row, dispatch::Comes::Again);
+    if (!finished) hint_again(to, *row, memory::Comes::Again);
     return true;
 }
 
@@ -102,7 +102,7 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
     row->attempt++;
     row->pid = MyProcPid;
     // What ends with a process of this server is free after a restart; a lease by time holds over it.
-    row->epoch = bound ? dispatch::map.shared->boot_epoch : 0;
+    row->epoch = bound ? memory::map.shared->boot_epoch : 0;
     row->receipt = receipt;
     row->started_at = now;
     row->finished_at = 0;
@@ -192,7 +192,7 @@ int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due
     store::update(row, nullptr, store::Wait::Block);
     const QueueRef to = ref_of(queue);
     announce({.from_queue = before.queue_id == queue.id ? to : queue_of(before.queue_id), .to_queue = to, .from = &before, .to = row});
-    hint_again(to, *row, finished ? dispatch::Comes::New : dispatch::Comes::Changed);
+    hint_again(to, *row, finished ? memory::Comes::New : memory::Comes::Changed);
     return 0;
 }
 

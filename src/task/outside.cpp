@@ -1,11 +1,12 @@
 #include "task/outside.hpp"
 
 #include "dispatch/groups.hpp"
-#include "dispatch/outside.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/holds.hpp"
+#include "handover/transaction.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
 #include "task/judge.hpp"
@@ -14,7 +15,7 @@ namespace pgqueue::task {
 namespace {
 
 // The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond dies_at.
-dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
+memory::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
     if (length <= 0) return {now.monotonic, 0, 0};
     length = Min(length, END_TIMESTAMP - 1 - now.wall);
     TimestampTz end = now.wall + length;
@@ -23,34 +24,34 @@ dispatch::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg
 
 // Makes the task of a popped entry retained. False: it is not to be had.
 bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg::Moment &at) {
-    const dispatch::Lease &p = dispatch::lease(entry);
+    const memory::Lease &p = dispatch::lease(entry);
     TimestampTz now = at.wall;
     if (!store::fetch_to_change(p.ref, true, row)) return false;
-    const Verdict verdict = judge(*row, dispatch::map.queues[p.queue].queue_id, dispatch::key_of_group(p.group), now);
+    const Verdict verdict = judge(*row, memory::map.queues[p.queue].queue_id, dispatch::key_of_group(p.group), now);
     const store::QueueInfo *q = verdict != Verdict::Stale ? store::queue_by_id(row->queue_id) : nullptr;
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
-        hint_again(ref_of(*q), *row, dispatch::Comes::Again);  // the queue's executor has changed
+        hint_again(ref_of(*q), *row, memory::Comes::Again);  // the queue's executor has changed
         return false;
     }
     if (verdict != Verdict::Run) {
         turn_away(verdict, *q, row, now);
         return false;
     }
-    dispatch::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
+    memory::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
     if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
-        if (row->group != 0 && !q->group_pass) put_off(*row, dispatch::Wait::Locked);
+        if (row->group != 0 && !q->group_pass) put_off(*row, memory::Wait::Locked);
         return false;
     }
-    dispatch::note_retained(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
+    handover::hold_lease(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
     return true;
 }
 
 // A task that is not to be had. The head of a group: when that is by changes of this very transaction, an abort has it the first again.
 void leave(SlotNo entry) {
-    const dispatch::Lease &p = dispatch::lease(entry);
+    const memory::Lease &p = dispatch::lease(entry);
     if (p.group != 0)
-        dispatch::note_touched({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), dispatch::Comes::Again});
+        handover::hint_at_abort({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), memory::Comes::Again});
     dispatch::drop_popped(entry);
 }
 
@@ -78,7 +79,7 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
 }
 
 Held hold(int64 id, int64 receipt, store::TaskRow *row) {
-    dispatch::Lease lease;
+    memory::Lease lease;
     bool known = dispatch::find_lease(id, &lease);
     // Whoever has not got the receipt must not lock the row. A receipt that a row has lost does not come back.
     if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
@@ -92,7 +93,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
 }
 
 bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
-    dispatch::Lease lease;
+    memory::Lease lease;
     return receipt != 0 && dispatch::find_lease(id, &lease) && store::fetch_to_change(lease.ref, false, row) && row->receipt == receipt &&
            row->status == Status::Retained;
 }
@@ -100,7 +101,7 @@ bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
 namespace {
 
 // The lease and the place under the limits go with the commit.
-void over(const store::TaskRow &row) { dispatch::note_lease_over(row.ref.id, row.receipt); }
+void over(const store::TaskRow &row) { handover::end_lease_at_commit(row.ref.id, row.receipt); }
 
 // told: there will be an outcome row.
 End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool told = true) {
@@ -128,10 +129,10 @@ void end_held(store::TaskRow *row, const Ending &ending) {
 
 TimestampTz extend(store::TaskRow *row, int64 lease) {
     const store::QueueInfo *q = store::queue_by_id(row->queue_id);
-    dispatch::LeaseTime time = lease_time(*row, lease > 0 ? lease : q ? q->lease : 0, pg::this_moment());
+    memory::LeaseTime time = lease_time(*row, lease > 0 ? lease : q ? q->lease : 0, pg::this_moment());
     row->lease_until = time.until;
     store::update(row, nullptr, store::Wait::Block);
-    dispatch::note_extended(row->ref.id, row->receipt, time);
+    handover::extend_lease_at_commit(row->ref.id, row->receipt, time);
     return row->lease_until;
 }
 

@@ -1,8 +1,7 @@
 #include "task/settle.hpp"
 
-#include "dispatch/awaited.hpp"
-#include "dispatch/xact.hpp"
 #include "pg/errcodes.hpp"
+#include "signal/awaited.hpp"
 #include "task/lifecycle.hpp"
 #include "task/workflow.hpp"
 
@@ -19,7 +18,7 @@ void make_ready(store::TaskRow *row) {
     if (!store::update(row, nullptr, store::Wait::Skip)) return;
     const QueueRef queue = queue_of(row->queue_id);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
-    hint_again(queue, *row, dispatch::Comes::New);
+    hint_again(queue, *row, memory::Comes::New);
 }
 
 // Locks a task that may wait. `waits`: it does, as its newest version says. False: it is in somebody's hands.

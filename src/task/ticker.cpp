@@ -1,7 +1,7 @@
 #include "task/ticker.hpp"
 
 #include "core/schedule.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
@@ -322,7 +322,7 @@ int64 fire(Ticker *t, TimestampTz slot, TimestampTz now) {
     task_id = add_task(&w, t, *q, 0);
     tell(&w, t, t->last_at, RunOutcome::Fired, task_id, nullptr);
     write(&w, {t, 1});
-    dispatch::note_ticker(t->id);
+    handover::read_ticker_at_commit(t->id);
     return task_id;
 }
 

@@ -1,8 +1,9 @@
 #include "task/transition.hpp"
 
-#include "dispatch/incidents.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
+#include "handover/counts.hpp"
 #include "pg/errcodes.hpp"
+#include "signal/incidents.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {
@@ -11,7 +12,7 @@ namespace {
 constexpr int nowhere = -1;
 
 void count(const QueueRef &queue, int from, int to) {
-    if (queue.slot >= 0 && from != to) dispatch::note_count(queue.slot, from, to, 1);
+    if (queue.slot >= 0 && from != to) handover::count_at_commit(queue.slot, from, to, 1);
 }
 
 void count_status(const Transition &t) {
@@ -25,8 +26,8 @@ void count_status(const Transition &t) {
 }
 
 void count_unhinted(const Transition &t) {
-    if (is_unhinted(*t.from)) count(t.from_queue, dispatch::unhinted, nowhere);
-    if (t.to != nullptr && is_unhinted(*t.to)) count(t.to_queue, nowhere, dispatch::unhinted);
+    if (is_unhinted(*t.from)) count(t.from_queue, memory::unhinted, nowhere);
+    if (t.to != nullptr && is_unhinted(*t.to)) count(t.to_queue, nowhere, memory::unhinted);
 }
 
 bool leaves_group(const Transition &t) {
@@ -36,15 +37,15 @@ bool leaves_group(const Transition &t) {
 
 // Those who wait for its result, and for its end.
 void tell_of_end(const store::TaskRow &row) {
-    dispatch::note_finished(row.ref.id);
-    if ((row.flags & (flag_depends | flag_batch)) != 0) dispatch::note_settle(row.ref.id);
+    handover::finish_at_commit(row.ref.id);
+    if ((row.flags & (flag_depends | flag_batch)) != 0) handover::settle_at_commit(row.ref.id);
 }
 
 // What somebody should look at is remembered for view health.
 void note_trouble(int64 id, int sqlstate) {
     if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
     if (SlotNo db = database_slot(); db >= 0)
-        dispatch::note_incident(db, sqlstate == err::quarantined ? dispatch::Incident::Quarantined : dispatch::Incident::NoHandler, id);
+        signal::note_incident(db, sqlstate == err::quarantined ? memory::Incident::Quarantined : memory::Incident::NoHandler, id);
 }
 
 }  // namespace
@@ -60,14 +61,14 @@ void announce(const Transition &t) {
 
 void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
     if (queue.slot < 0) return;
-    dispatch::note_count(queue.slot, nowhere, static_cast<int>(Status::New), count);
-    if (unhinted > 0) dispatch::note_count(queue.slot, nowhere, dispatch::unhinted, unhinted);
+    handover::count_at_commit(queue.slot, nowhere, static_cast<int>(Status::New), count);
+    if (unhinted > 0) handover::count_at_commit(queue.slot, nowhere, memory::unhinted, unhinted);
 }
 
 void announce_removed(const store::TaskRow &row) { count(queue_of(row.queue_id), static_cast<int>(row.status), nowhere); }
 
 void leave_group(const QueueRef &queue, const store::TaskRow &row) {
-    if (row.group != 0 && queue.slot >= 0) dispatch::note_left_group(queue.slot, row.group, row.ref.id);
+    if (row.group != 0 && queue.slot >= 0) handover::leave_group_at_commit(queue.slot, row.group, row.ref.id);
 }
 
 }  // namespace pgqueue::task

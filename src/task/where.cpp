@@ -1,6 +1,7 @@
 #include "task/where.hpp"
 
-#include "dispatch/xact.hpp"
+#include "dispatch/apply.hpp"
+#include "handover/transaction.hpp"
 #include "store/segments.hpp"
 #include "task/route.hpp"
 #include "task/workflow.hpp"
@@ -19,10 +20,10 @@ dispatch::QueueConfig config_of(const store::QueueInfo &q) {
 
 SlotNo database_slot() {
     static constinit bool told_store = false;
-    if (!dispatch::loaded()) return none;
-    SlotNo db = dispatch::ensure_database(MyDatabaseId);
+    if (!memory::loaded()) return none;
+    SlotNo db = memory::ensure_database(MyDatabaseId);
     if (db >= 0 && !told_store) {
-        store::set_current_segment_source(&dispatch::database(db).current_segment);
+        store::set_current_segment_source(&memory::database(db).current_segment);
         told_store = true;
     }
     return db;
@@ -31,8 +32,8 @@ SlotNo database_slot() {
 SlotNo slot_of(const store::QueueInfo &queue) {
     SlotNo db = database_slot();
     if (db < 0) return none;
-    SlotNo slot = dispatch::ensure_queue(db, queue.ns_id, queue.id);
-    if (!dispatch::map.queues[slot].configured) {
+    SlotNo slot = memory::ensure_queue(db, queue.ns_id, queue.id);
+    if (!memory::map.queues[slot].configured) {
         dispatch::configure_queue(slot, config_of(queue));
         if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
             dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
@@ -49,8 +50,8 @@ QueueRef queue_of(int32 queue_id) {
 
 SlotNo lane_of(const QueueRef &queue, int32 role_id, bool in_server) {
     if (queue.slot < 0) return none;
-    SlotNo role = in_server ? dispatch::ensure_role(dispatch::map.queues[queue.slot].db, role_id) : none;
-    return dispatch::ensure_lane(queue.slot, role);
+    SlotNo role = in_server ? memory::ensure_role(memory::map.queues[queue.slot].db, role_id) : none;
+    return memory::ensure_lane(queue.slot, role);
 }
 
 SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row) {
@@ -59,7 +60,7 @@ SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row) {
 
 bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
 
-bool hint_of(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint) {
+bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint) {
     SlotNo lane = queue.info != nullptr ? lane_of_row(queue, row) : none;
     TimestampTz due;
     if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
@@ -68,26 +69,26 @@ bool hint_of(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes c
     return true;
 }
 
-void hint_again(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes) {
-    dispatch::Hint hint;
-    if (hint_of(queue, row, comes, &hint)) dispatch::note_task(hint);
+void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes) {
+    memory::Hint hint;
+    if (hint_of(queue, row, comes, &hint)) handover::hint_at_commit(hint);
 }
 
 void touch(const store::TaskRow &row) {
-    dispatch::Hint hint;
-    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, dispatch::Comes::Changed, &hint)) dispatch::note_touched(hint);
+    memory::Hint hint;
+    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint)) handover::hint_at_abort(hint);
 }
 
 void let_go(const store::TaskRow &row) {
-    dispatch::Hint hint;
-    if (!is_waiting(row.status) || !hint_of(queue_of(row.queue_id), row, dispatch::Comes::Changed, &hint)) return;
-    dispatch::note_touched(hint);
-    dispatch::note_task(hint);
+    memory::Hint hint;
+    if (!is_waiting(row.status) || !hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint)) return;
+    handover::hint_at_abort(hint);
+    handover::hint_at_commit(hint);
 }
 
 Place place_of(const QueueRef &queue, const store::TaskRow &row) {
     Place place;
-    place.known = hint_of(queue, row, dispatch::Comes::Again, &place.hint);
+    place.known = hint_of(queue, row, memory::Comes::Again, &place.hint);
     place.hint.due = 0;
     return place;
 }

@@ -1,13 +1,14 @@
 // Where a task stands in shared memory: the entry of its queue, its lane, its hint. Entries are made when they are missing.
 #pragma once
+#include "dispatch/apply.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
+#include "memory/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {
 
-using dispatch::SlotNo;
+using memory::SlotNo;
 
 // What the dispatcher has to know of a queue.
 dispatch::QueueConfig config_of(const store::QueueInfo &queue);
@@ -33,11 +34,11 @@ SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row);
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
 // Where a waiting task of the queue is to be filed. False: nowhere.
-bool hint_of(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes, dispatch::Hint *hint);
+bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint);
 
 // The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
-void hint_again(const QueueRef &queue, const store::TaskRow &row, dispatch::Comes comes);
-inline void hint_again(const store::TaskRow &row, dispatch::Comes comes) { hint_again(queue_of(row.queue_id), row, comes); }
+void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
+inline void hint_again(const store::TaskRow &row, memory::Comes comes) { hint_again(queue_of(row.queue_id), row, comes); }
 
 // The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
 void touch(const store::TaskRow &row);
@@ -48,7 +49,7 @@ void let_go(const store::TaskRow &row);
 // The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction, taken after the commit.
 struct Place {
     bool known = false;
-    dispatch::Hint hint{};
+    memory::Hint hint{};
 };
 Place place_of(const QueueRef &queue, const store::TaskRow &row);
 inline void take_place(const Place &place) {

@@ -1,8 +1,8 @@
 #include "task/workflow.hpp"
 
-#include "dispatch/edges.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/actions.hpp"
+#include "handover/edges.hpp"
+#include "memory/registry.hpp"
 #include "pg/errcodes.hpp"
 #include "task/lifecycle.hpp"
 #include "task/share.hpp"
@@ -15,17 +15,17 @@ constexpr int64 edges_at_most = 1000 * 1000;
 
 // The deltas of edges are of the namespace's place in memory; one that was deleted has none.
 void note_edges_of(int32 namespace_id, int64 count) {
-    SlotNo db = dispatch::find_database(MyDatabaseId);
-    SlotNo ns = db >= 0 ? dispatch::find_namespace(db, namespace_id) : -1;
-    if (ns >= 0) dispatch::note_edges(ns, static_cast<int32>(count));
+    SlotNo db = memory::find_database(MyDatabaseId);
+    SlotNo ns = db >= 0 ? memory::find_namespace(db, namespace_id) : -1;
+    if (ns >= 0) handover::count_edges_at_commit(ns, static_cast<int32>(count));
 }
 
 }  // namespace
 
 const store::QueueInfo *live_queue(int32 id) {
     const store::QueueInfo *q = store::queue_by_id(id);
-    SlotNo db = q && dispatch::loaded() ? dispatch::find_database(MyDatabaseId) : -1;
-    return db >= 0 && dispatch::is_queue_dropped(db, id) ? nullptr : q;
+    SlotNo db = q && memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
+    return db >= 0 && memory::is_queue_dropped(db, id) ? nullptr : q;
 }
 
 bool is_free(int64 id) {
@@ -35,7 +35,7 @@ bool is_free(int64 id) {
 }
 
 void note_removed(int64 awaited, int32 namespace_id) {
-    dispatch::note_awaited(awaited, -1);
+    handover::add_awaited_at_commit(awaited, -1);
     note_edges_of(namespace_id, -1);
 }
 
@@ -55,19 +55,19 @@ DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
 }
 
 EdgeShare edge_share(const store::NamespaceInfo &ns, SlotNo slot) {
-    int64 used = dispatch::edges_of(slot), free = Max(edges_at_most - used - dispatch::edges_beside(slot), 0);
+    int64 used = handover::edges_of(slot), free = Max(edges_at_most - used - handover::edges_beside(slot), 0);
     return {used, free, share_limit(ns.shares.dependencies, used, free)};
 }
 
 void ask_for_edges(const store::NamespaceInfo &ns, int64 count) {
-    SlotNo db = dispatch::find_database(MyDatabaseId);
+    SlotNo db = memory::find_database(MyDatabaseId);
     if (count <= 0 || db < 0) return;
-    SlotNo slot = dispatch::ensure_namespace(db, ns.id);
+    SlotNo slot = memory::ensure_namespace(db, ns.id);
     EdgeShare share = edge_share(ns, slot);
     if (share.used + count > share.limit)
         share_used_up(ns, {"dependencies of waiting tasks", "max_dependencies", ns.shares.dependencies, share.used, share.free,
                            "Have many tasks wait for a batch (batch_key, depends_on_batch) instead of for each other."});
-    dispatch::ask_for_edges(slot, count);
+    handover::ask_for_edges(slot, count);
 }
 
 namespace {
@@ -76,8 +76,8 @@ namespace {
 // they wait for, and at one of them for the batch.
 void note_waiting(const Workflow &w, std::span<const int64> tasks) {
     bool many = tasks.size() > w.awaited.size() + 1;
-    for (int64 id : many ? w.awaited : tasks) dispatch::note_settle(id);
-    if (many && w.awaits_batch != nullptr) dispatch::note_settle(tasks[0]);
+    for (int64 id : many ? w.awaited : tasks) handover::settle_at_commit(id);
+    if (many && w.awaits_batch != nullptr) handover::settle_at_commit(tasks[0]);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
     if (w.batch_key != nullptr) store::join_batch(all, {w.namespace_id, w.batch_key});
     if (w.awaits_batch != nullptr) store::wait_for_batch(all, {w.namespace_id, w.awaits_batch});
     if (!w.awaited.empty()) note_edges_of(w.namespace_id, store::add_edges(all, w.awaited, w.namespace_id));
-    for (int64 id : w.awaited) dispatch::note_awaited(id, static_cast<int32>(tasks.size()));
+    for (int64 id : w.awaited) handover::add_awaited_at_commit(id, static_cast<int32>(tasks.size()));
     if (w.awaits_batch != nullptr || !w.awaited.empty()) note_waiting(w, all);
 }
 
@@ -116,7 +116,7 @@ void wait_again(store::TaskRow *row) {
         if (end_of_dependency(awaited, 0) != DependencyEnd::Unfinished) continue;
         ask_for_edges(store::namespace_there(q->ns_id), 1);
         if (store::add_edges({&id, 1}, {&awaited, 1}, q->ns_id) == 0) continue;
-        dispatch::note_awaited(awaited, 1);
+        handover::add_awaited_at_commit(awaited, 1);
         note_edges_of(q->ns_id, 1);
     }
     if (is_free(id)) {
@@ -124,7 +124,7 @@ void wait_again(store::TaskRow *row) {
         store::stop_waiting_for_batch(id);
     } else {
         row->flags |= flag_waits;
-        dispatch::note_settle(id);
+        handover::settle_at_commit(id);
     }
 }
 

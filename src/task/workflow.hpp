@@ -1,7 +1,7 @@
 // Tasks that wait for other tasks or for a batch. A waiting one is `new` with flag_waits in its row and no hint; the scheduler, told at each commit
 // that matters, clears the flag and hints it. docs/internals/workflows.md.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "store/catalog.hpp"
 #include "store/dependencies.hpp"
 
@@ -23,7 +23,7 @@ DependencyEnd end_of_dependency(int64 id, int32 namespace_id);
 struct EdgeShare {
     int64 used, free, limit;
 };
-EdgeShare edge_share(const store::NamespaceInfo &ns, dispatch::SlotNo slot);
+EdgeShare edge_share(const store::NamespaceInfo &ns, memory::SlotNo slot);
 
 // Raises 53400 when so many edges more are not to be had by the namespace; else they are kept for this transaction.
 void ask_for_edges(const store::NamespaceInfo &ns, int64 count);

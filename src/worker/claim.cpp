@@ -4,8 +4,8 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
 #include "pg/refusals.hpp"
@@ -20,13 +20,13 @@
 namespace pgqueue::worker::runner {
 namespace {
 
-using dispatch::Hold;
-using dispatch::HoldState;
-using dispatch::map;
+using memory::Hold;
+using memory::HoldState;
+using memory::map;
 
 // The one suspect that may run now is the worker's that holds this mark.
 bool take_suspect_turn() {
-    pg_atomic_uint32 *turn = &dispatch::database(my_slot().db).suspect_running;
+    pg_atomic_uint32 *turn = &memory::database(my_slot().db).suspect_running;
     uint32 nobody = 0;
     uint32 me = static_cast<uint32>(self.slot + 1);
     return pg_atomic_read_u32(turn) == me || pg_atomic_compare_exchange_u32(turn, &nobody, me);
@@ -37,13 +37,13 @@ bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
     if (q.server && store::same_role(task::runner_of(q, row), mine)) return true;
-    task::hint_again(row, dispatch::Comes::Again);
+    task::hint_again(row, memory::Comes::Again);
     return false;
 }
 
 // It ran when the server crashed, and the scheduler has still to write that.
 bool is_to_be_charged(const store::TaskRow &row) {
-    return pg_atomic_read_u32(&dispatch::database(my_slot().db).charges_owed) != 0 && dispatch::is_to_be_charged(row.ref.id);
+    return pg_atomic_read_u32(&memory::database(my_slot().db).charges_owed) != 0 && dispatch::is_to_be_charged(row.ref.id);
 }
 
 // Makes the task of a popped entry retained. False: it is not to be had.
@@ -57,16 +57,16 @@ bool claim_one(const Hold &h, store::TaskRow *row, TimestampTz now) {
         return false;
     }
     if (is_to_be_charged(*row)) {
-        task::put_off(*row, dispatch::Wait::Locked);
+        task::put_off(*row, memory::Wait::Locked);
         return false;
     }
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
-        task::put_off(*row, dispatch::Wait::Suspect);
+        task::put_off(*row, memory::Wait::Suspect);
         return false;
     }
     if (task::retain(row, self.name, h.receipt, 0, true, now)) return true;
     // Whoever has the row in hands hints it again, but its group does not go on without it.
-    if (row->group != 0 && !q->group_pass) task::put_off(*row, dispatch::Wait::Locked);
+    if (row->group != 0 && !q->group_pass) task::put_off(*row, memory::Wait::Locked);
     return false;
 }
 
@@ -79,17 +79,17 @@ int64 run_limit_of(const store::TaskRow &row) {
 
 // After a failed claim a task waits for a moment. Its row was perhaps not read.
 void file_again(const Hold &h) {
-    SlotNo lane = dispatch::ensure_lane(h.queue, my_slot().role);
-    dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), dispatch::Comes::Again, dispatch::Wait::Failed});
-    dispatch::wake_scheduler(my_slot().db);
+    SlotNo lane = memory::ensure_lane(h.queue, my_slot().role);
+    dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, memory::Wait::Failed});
+    memory::wake_scheduler(my_slot().db);
 }
 
 }  // namespace
 
 int claim(Claimed *out) {
-    dispatch::WorkerSlot &w = my_slot();
+    memory::WorkerSlot &w = my_slot();
     int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
-    bool claimed[dispatch::max_batch];
+    bool claimed[memory::max_batch];
     bool role_there = true;
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_OFF;

@@ -3,11 +3,9 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/held_back.hpp"
-#include "dispatch/outside.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
+#include "memory/held_back.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/limited.hpp"
 #include "pg/refusals.hpp"
 #include "pg/snapshots.hpp"
@@ -27,8 +25,8 @@ void at_exit(int, Datum) {
     AbortOutOfAnyTransaction();
     dispatch::end_session_leases();
     uint32 me = static_cast<uint32>(MyProcPid);
-    pg_atomic_compare_exchange_u32(&dispatch::database(my_db).housekeeper_pid, &me, 0);
-    dispatch::wake_scheduler(my_db);
+    pg_atomic_compare_exchange_u32(&memory::database(my_db).housekeeper_pid, &me, 0);
+    memory::wake_scheduler(my_db);
 }
 
 // Rows are dropped only when their queue's row is gone, and never in a database that is being restored, whose queues come last.
@@ -52,10 +50,10 @@ void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     if (!is_waiting(row.status)) return;
     store::TaskRow moved = row;
     moved.ref = now_at;
-    task::hint_again(moved, dispatch::Comes::Changed);
+    task::hint_again(moved, memory::Comes::Changed);
 }
 
-void on_current(void *, int slot) { pg_atomic_write_u32(&dispatch::database(my_db).current_segment, static_cast<uint32>(slot)); }
+void on_current(void *, int slot) { pg_atomic_write_u32(&memory::database(my_db).current_segment, static_cast<uint32>(slot)); }
 
 void remove_keys(TimestampTz at) {
     int64 removed = 0;
@@ -67,11 +65,11 @@ void remove_keys(TimestampTz at) {
 
 // For health: whether a segment waits, since when, and for whom. kept: what else is known to be held.
 void tell_held_back(const store::CleanReport &report, uint32 kept) {
-    dispatch::Database &d = dispatch::database(my_db);
+    memory::Database &d = memory::database(my_db);
     bool before = pg_atomic_read_u32(&d.cleaning_held_back) != 0;
     uint32 held = kept;
-    if (report.condemning_held) held |= dispatch::condemning_held;
-    if (report.truncation_held) held |= dispatch::truncation_held;
+    if (report.condemning_held) held |= memory::condemning_held;
+    if (report.truncation_held) held |= memory::truncation_held;
     if (held != 0 && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
     pg_atomic_write_u32(&d.holder_xmin, report.holder_xmin);
     pg_atomic_write_u32(&d.holder_pid, TransactionIdIsNormal(report.holder_xmin) ? static_cast<uint32>(pg::holder_of(report.holder_xmin)) : 0);
@@ -81,11 +79,11 @@ void tell_held_back(const store::CleanReport &report, uint32 kept) {
 // What waits for its truncation is tried again soon: the scheduler starts a process for that
 // (scheduler/housekeeping.cpp).
 void truncate_held_back() {
-    const uint32 held = pg_atomic_read_u32(&dispatch::database(my_db).cleaning_held_back);
-    if ((held & dispatch::truncation_held) == 0) return;
+    const uint32 held = pg_atomic_read_u32(&memory::database(my_db).cleaning_held_back);
+    if ((held & memory::truncation_held) == 0) return;
     store::CleanReport report = store::truncate();
     if (report.failure != nullptr) ereport(LOG, errmsg("pgqueue housekeeper failed %s", report.failure));
-    if (report.failure == nullptr && !report.skipped) tell_held_back(report, held & dispatch::condemning_held);
+    if (report.failure == nullptr && !report.skipped) tell_held_back(report, held & memory::condemning_held);
 }
 
 int64 usual_limit() { return int64(config::segment_size) * 1024; }
@@ -93,12 +91,12 @@ int64 usual_limit() { return int64(config::segment_size) * 1024; }
 // One pass. An error says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
-    pg_atomic_write_u32(&dispatch::database(my_db).cleaning_owed, 0);
+    pg_atomic_write_u32(&memory::database(my_db).cleaning_owed, 0);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
     // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is about to.
     bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
-    if (report.skipped || report.condemning_held || rotates) pg_atomic_write_u32(&dispatch::database(my_db).cleaning_owed, 1);
+    if (report.skipped || report.condemning_held || rotates) pg_atomic_write_u32(&memory::database(my_db).cleaning_owed, 1);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
@@ -114,11 +112,11 @@ Held take_task() {
     Held held;
     pg::Outcome out = pg::run_limited([&held] {
         const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
-        dispatch::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+        memory::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
         if (queue < 0) return;
         store::TaskRow row;
         int64 receipt = task::new_receipt();
-        if (task::take({dispatch::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row, 1) == 1) held = {row.ref.id, receipt};
+        if (task::take({memory::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row, 1) == 1) held = {row.ref.id, receipt};
     }, TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not take its task", out.error);
     return held;
@@ -143,11 +141,11 @@ void end_task(const Held &held, const pg::Outcome &pass) {
 void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     my_db = db;
     before_shmem_exit(at_exit, Datum(0));
-    pg_atomic_write_u32(&dispatch::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
+    pg_atomic_write_u32(&memory::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
     // A session that wants the database alone waits for a housekeeper only whose pid it has seen.
     pg_memory_barrier();
-    if (pg_atomic_read_u32(&dispatch::database(db).blocked_by) != 0) return;
-    BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
+    if (pg_atomic_read_u32(&memory::database(db).blocked_by) != 0) return;
+    BackgroundWorkerInitializeConnectionByOid(memory::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
     if (limit > 0 || at != 0) {
         pg::Outcome pass = pg::run_then_abort_on_error([=] { run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp()); }, TopMemoryContext);

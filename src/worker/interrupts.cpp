@@ -5,7 +5,7 @@
 // that cancel_task gives; whenever that comes, the handler looks at all.
 #include "worker/runner.hpp"
 
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 
 #include <signal.h>
 #include <time.h>
@@ -14,7 +14,7 @@ namespace pgqueue::worker::runner {
 namespace {
 
 volatile sig_atomic_t reason = 0;
-volatile dispatch::EndedBy sender = dispatch::EndedBy::Itself;
+volatile memory::EndedBy sender = memory::EndedBy::Itself;
 constinit int64 running_id = 0;
 constinit int32 running_attempt = 0;
 
@@ -50,7 +50,7 @@ void interrupt(Stop why) {
 }
 
 bool cancel_is_for_us() {
-    dispatch::WorkerSlot &w = my_slot();
+    memory::WorkerSlot &w = my_slot();
     return running_id != 0 && static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == running_id &&
            static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == running_attempt;
 }
@@ -74,13 +74,13 @@ pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(
 // The task is long: what else was claimed with it goes back to the others.
 void give_back_others() {
     pg_atomic_write_u32(&my_slot().giving_back, 1);
-    dispatch::wake_scheduler(my_slot().db);
+    memory::wake_scheduler(my_slot().db);
 }
 
 // The command has caught the cancel and goes on: its process ends, which cannot be caught.
 void end_process() {
-    if (sender == dispatch::EndedBy::Itself)
-        sender = reason == static_cast<int>(Stop::Expired) ? dispatch::EndedBy::Expiry : dispatch::EndedBy::RunLimit;
+    if (sender == memory::EndedBy::Itself)
+        sender = reason == static_cast<int>(Stop::Expired) ? memory::EndedBy::Expiry : memory::EndedBy::RunLimit;
     die(SIGTERM);
 }
 
@@ -152,15 +152,15 @@ void set_alarms(const Alarms &wanted, TimestampTz wanted_dies) {
 // As the server's own handler; remembers who sent it. A task that ends its own process was not ordered to.
 void on_terminate(int signal, siginfo_t *info, void *) {
     if (info != nullptr && info->si_pid == PostmasterPid)
-        sender = dispatch::EndedBy::Shutdown;
+        sender = memory::EndedBy::Shutdown;
     else if (info != nullptr && info->si_pid != MyProcPid)
-        sender = dispatch::EndedBy::Order;
+        sender = memory::EndedBy::Order;
     die(signal);
 }
 
 // The server ends a session at its transaction_timeout. Only until the transaction is over the timeout tells that it was the cause.
 void look_for_timeout(int, Datum) {
-    if (sender == dispatch::EndedBy::Itself && pg::transaction_timed_out()) sender = dispatch::EndedBy::Timeout;
+    if (sender == memory::EndedBy::Itself && pg::transaction_timed_out()) sender = memory::EndedBy::Timeout;
 }
 
 }  // namespace
@@ -181,7 +181,7 @@ void install_interrupts() {
                 errhint("Raise the limit of pending signals (ulimit -i)."));
 }
 
-dispatch::EndedBy ended_by() { return sender; }
+memory::EndedBy ended_by() { return sender; }
 
 Stop stop_reason() { return static_cast<Stop>(reason); }
 

@@ -3,24 +3,24 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/reclaim.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/tickers.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
 #include "pg/refusals.hpp"
+#include "signal/incidents.hpp"
+#include "signal/tickers.hpp"
 
 #include <signal.h>
 
 namespace pgqueue::worker {
 namespace {
 
-using dispatch::Database;
-using dispatch::database;
-using dispatch::map;
+using memory::Database;
+using memory::database;
+using memory::map;
 
 // What this process remembers about a scheduler that it started.
 struct Started {
@@ -30,7 +30,7 @@ struct Started {
     int failures;          // in a row
 };
 
-constinit Started started[dispatch::max_databases] = {};
+constinit Started started[memory::max_databases] = {};
 constexpr int64 first_wait = 200 * 1000;
 constexpr int64 longest_wait = 30 * int64(USECS_PER_SEC);
 constexpr int64 healthy_after = 10 * int64(USECS_PER_SEC);
@@ -44,23 +44,23 @@ void at_exit(int, Datum) {
 // held needs no care: the rows are gone or not ours.
 bool workers_gone(SlotNo db) {
     bool gone = true;
-    for (SlotNo i = 0; i < dispatch::max_workers; i++) {
-        dispatch::WorkerSlot &w = map.shared->workers[i];
-        auto state = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db != db || state == dispatch::WorkerState::Free) continue;
+    for (SlotNo i = 0; i < memory::max_workers; i++) {
+        memory::WorkerSlot &w = map.shared->workers[i];
+        auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        if (w.db != db || state == memory::WorkerState::Free) continue;
         if (never_came(w, pg::this_moment())) {
             free_worker_slot(i);
             continue;
         }
-        if (state != dispatch::WorkerState::Ended) {
+        if (state != memory::WorkerState::Ended) {
             gone = false;
-            (void)dispatch::ask_to_leave(&w);
+            (void)memory::ask_to_leave(&w);
             // Without the extension even a task that runs is over.
             if (w.pid != 0 && pg_atomic_read_u32(&database(db).no_extension) != 0) kill(w.pid, SIGTERM);
             continue;
         }
         for (uint32 h = 0; h < pg_atomic_read_u32(&w.n_holds); h++)
-            if (pg_atomic_exchange_u32(&w.holds[h].state, static_cast<uint32>(dispatch::HoldState::None)) != static_cast<uint32>(dispatch::HoldState::None))
+            if (pg_atomic_exchange_u32(&w.holds[h].state, static_cast<uint32>(memory::HoldState::None)) != static_cast<uint32>(memory::HoldState::None))
                 dispatch::end_running(w.holds[h].queue, w.holds[h].group);
         free_worker_slot(i);
     }
@@ -70,7 +70,7 @@ bool workers_gone(SlotNo db) {
 void leave_out(const char *database) {
     pg::ErrorReport e;
     e.sqlstate = ERRCODE_PROGRAM_LIMIT_EXCEEDED;
-    e.message = psprintf("it serves at most %d databases", dispatch::max_databases);
+    e.message = psprintf("it serves at most %d databases", memory::max_databases);
     pg::log_refusal(psprintf("pgqueue leaves out database \"%s\"", database), e);
 }
 
@@ -83,7 +83,7 @@ void see_databases(bool *seen) {
         auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
         constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
         if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
-        SlotNo db = dispatch::ensure_database(form->oid);
+        SlotNo db = memory::ensure_database(form->oid);
         if (db < 0) {
             leave_out(NameStr(form->datname));
             continue;
@@ -98,13 +98,13 @@ void see_databases(bool *seen) {
 // Looks at the databases there are and forgets those that are gone. False: somebody has the catalog locked, all stays
 // as it is.
 bool read_databases() {
-    bool seen[dispatch::max_databases] = {};
+    bool seen[memory::max_databases] = {};
     pg::Outcome out = pg::run_limited([&seen] { see_databases(seen); }, TopMemoryContext);
     if (!out.ok) {
         pg::log_refusal("pgqueue launcher could not read which databases there are", out.error);
         return false;
     }
-    for (SlotNo db = 0; db < dispatch::max_databases; db++) {
+    for (SlotNo db = 0; db < memory::max_databases; db++) {
         Database &d = database(db);
         if (!d.used || seen[db]) continue;
         pg_atomic_write_u32(&d.wanted, 0);
@@ -120,8 +120,8 @@ bool read_databases() {
 // No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
 void make_room(SlotNo for_db, const pg::Moment &now) {
     pg_atomic_write_u32(&database(for_db).starving, 1);
-    for (SlotNo db = 0; db < dispatch::max_databases; db++)
-        if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
+    for (SlotNo db = 0; db < memory::max_databases; db++)
+        if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) memory::wake_scheduler(db);
     retire_worker(-1, true, now);
 }
 
@@ -135,11 +135,11 @@ void watch_clock(const pg::Moment &now) {
     static constinit pg::Moment last{};
     int64 step = last.wall != 0 ? now.step_since(last) : 0;
     last = now;
-    for (SlotNo db = 0; step != 0 && db < dispatch::max_databases; db++) {
+    for (SlotNo db = 0; step != 0 && db < memory::max_databases; db++) {
         if (!database(db).used) continue;
         // A scheduler that starts after the step does not know of it.
-        dispatch::serve_tickers_since(db, now.wall);
-        dispatch::wake_scheduler(db);
+        signal::serve_tickers_since(db, now.wall);
+        memory::wake_scheduler(db);
     }
 }
 
@@ -171,7 +171,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         pfree(s.handle);
         s.handle = nullptr;
         bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
-        if (!left) dispatch::note_death(&d.scheduler_deaths);
+        if (!left) signal::note_death(&d.scheduler_deaths);
         s.failures = !left && !s.at.after(healthy_after).passed(now) ? s.failures + 1 : 0;
         s.at = now.in(s.failures > 1 ? wait_after(s.failures) : 0);
     }
@@ -207,14 +207,14 @@ void pgqueue_launcher_main(Datum) {
         CHECK_FOR_INTERRUPTS();
         // Schedulers that have left do not hear of settings: each looks what the new ones mean for it.
         if (reload_if_asked())
-            for (SlotNo db = 0; db < dispatch::max_databases; db++)
-                if (database(db).used) dispatch::wake_scheduler(db);
+            for (SlotNo db = 0; db < memory::max_databases; db++)
+                if (database(db).used) memory::wake_scheduler(db);
         SetCurrentStatementStartTimestamp();
         bool read = read_databases();
         pg::Moment now = pg::this_moment();
         watch_clock(now);
         pg::Deadline next = read ? never : now.in(USECS_PER_SEC);
-        for (SlotNo db = 0; db < dispatch::max_databases; db++) {
+        for (SlotNo db = 0; db < memory::max_databases; db++) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));
             // Only what waits for its time can be hurt by a clock that is set.

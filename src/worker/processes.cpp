@@ -1,6 +1,6 @@
 #include "worker/processes.hpp"
 
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/process.hpp"
 
@@ -29,25 +29,25 @@ bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
 }
 
 void free_worker_slot(SlotNo no) {
-    dispatch::WorkerSlot &w = dispatch::map.shared->workers[no];
-    pg_atomic_fetch_sub_u32(&dispatch::map.roles[w.role].workers, 1);
-    pg_atomic_fetch_sub_u32(&dispatch::map.shared->total_workers, 1);
-    pg::LwLockGuard lock(dispatch::workers_lock());
+    memory::WorkerSlot &w = memory::map.shared->workers[no];
+    pg_atomic_fetch_sub_u32(&memory::map.roles[w.role].workers, 1);
+    pg_atomic_fetch_sub_u32(&memory::map.shared->total_workers, 1);
+    pg::LwLockGuard lock(memory::workers_lock());
     w.db = w.role = -1;
-    pg_atomic_write_u32(&w.state, static_cast<uint32>(dispatch::WorkerState::Free));
+    pg_atomic_write_u32(&w.state, static_cast<uint32>(memory::WorkerState::Free));
 }
 
-bool never_came(dispatch::WorkerSlot &w, const pg::Moment &now) {
+bool never_came(memory::WorkerSlot &w, const pg::Moment &now) {
     constexpr int64 time_to_start = 10 * int64(USECS_PER_SEC);
-    bool starting = pg_atomic_read_u32(&w.state) == static_cast<uint32>(dispatch::WorkerState::Starting);
+    bool starting = pg_atomic_read_u32(&w.state) == static_cast<uint32>(memory::WorkerState::Starting);
     return starting && w.pid == 0 && now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > time_to_start;
 }
 
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
-    using dispatch::WorkerState;
-    dispatch::WorkerSlot *idle = nullptr, *busy = nullptr;
+    using memory::WorkerState;
+    memory::WorkerSlot *idle = nullptr, *busy = nullptr;
     uint32 most = 0;
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
+    for (memory::WorkerSlot &w : memory::map.shared->workers) {
         WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
         if (w.db < 0 || w.role == for_role) continue;
         uint64 leave = pg_atomic_read_u64(&w.leave);
@@ -59,15 +59,15 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
         bool rested = busy_too || now.monotonic - since > pause_between_tasks;
         if (s == WorkerState::Idle && rested && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
         if (s != WorkerState::Busy || !busy_too) continue;
-        uint32 workers = pg_atomic_read_u32(&dispatch::map.roles[w.role].workers);
+        uint32 workers = pg_atomic_read_u32(&memory::map.roles[w.role].workers);
         int64 there = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.joined));
         if (workers > most && (workers > 1 || there > turn_length)) {
             most = workers;
             busy = &w;
         }
     }
-    dispatch::WorkerSlot *victim = idle != nullptr ? idle : busy;
-    if (victim != nullptr) (void)dispatch::ask_to_leave(victim);
+    memory::WorkerSlot *victim = idle != nullptr ? idle : busy;
+    if (victim != nullptr) (void)memory::ask_to_leave(victim);
 }
 
 void begin_process(void (*at_exit)(int, Datum), Datum arg) {

@@ -1,11 +1,11 @@
 // The processes of pgqueue and how they are started. States: README.md beside this file.
 #pragma once
-#include "dispatch/shared.hpp"
+#include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::worker {
 
-using dispatch::SlotNo;
+using memory::SlotNo;
 
 // In _PG_init, preloaded: the one static process.
 void register_launcher();
@@ -34,7 +34,7 @@ void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now);
 // The place of a worker that is gone, for another one.
 void free_worker_slot(SlotNo worker);
 // Whether the postmaster has had its time to start the process of a slot and has not. One that comes later finds its place taken.
-bool never_came(dispatch::WorkerSlot &w, const pg::Moment &now);
+bool never_came(memory::WorkerSlot &w, const pg::Moment &now);
 
 // What every process of ours does first: signals, shared exit callback order, application of pending settings.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);

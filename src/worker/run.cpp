@@ -2,28 +2,28 @@
 #include "worker/runner.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/cancel.hpp"
-#include "dispatch/progress.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/running_file.hpp"
-#include "dispatch/wake.hpp"
+#include "executor/executor.hpp"
+#include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/cancel.hpp"
+#include "signal/progress.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
-#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
 
-using dispatch::Hold;
-using dispatch::HoldState;
+using memory::Hold;
+using memory::HoldState;
 
 // What a run left for the record.
 struct Record {
@@ -69,7 +69,7 @@ void give_back(const Claimed &c, Record *record) {
     fetch_ours(c, true, &row);
     record->given_back = true;
     task::Place unused;  // it is in another role's list
-    if (task::give_back(&row, &unused)) task::hint_again(row, dispatch::Comes::Again);
+    if (task::give_back(&row, &unused)) task::hint_again(row, memory::Comes::Again);
 }
 
 // Released, or what the task has asked to become with its effects.
@@ -118,7 +118,7 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
         case Stop::Cancelled:
             end.outcome = AttemptEnd::Cancelled;
             end.status = Status::Cancelled;
-            if (const char *reason = dispatch::cancel_reason(my_slot(), c.row.ref.id, c.row.attempt)) end.error.message = reason;
+            if (const char *reason = signal::cancel_reason(my_slot(), c.row.ref.id, c.row.attempt)) end.error.message = reason;
             break;
         case Stop::Expired:
             end.outcome = AttemptEnd::Expired;
@@ -175,7 +175,7 @@ void record_failure(const Claimed &c, const Failure &f, const Record &record) {
 
 // Its queue was purged or deleted since the claim, and the task with it.
 bool is_gone(const Claimed &c, const Hold &h) {
-    if (!dispatch::is_dropped(dispatch::map.queues[h.queue])) return false;
+    if (!memory::is_dropped(memory::map.queues[h.queue])) return false;
     store::TaskRow row;
     pg::Outcome out = run_own_transaction([&] { fetch_ours(c, false, &row); }, self.task);
     return !out.ok && out.error.sqlstate == err::receipt_not_valid;
@@ -189,7 +189,7 @@ void end_hold(Hold *h) {
 }  // namespace
 
 void run(Claimed *c) {
-    dispatch::WorkerSlot &w = my_slot();
+    memory::WorkerSlot &w = my_slot();
     Hold &h = w.holds[c->hold];
     uint32 claimed = static_cast<uint32>(HoldState::Claimed);
     if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
@@ -200,14 +200,14 @@ void run(Claimed *c) {
     SetCurrentStatementStartTimestamp();
     pg::Moment began{GetCurrentStatementStartTimestamp(), pg::monotonic_now()};
     pg_atomic_write_u64(&w.started, static_cast<uint64>(began.monotonic));
-    dispatch::clear_progress(&w);
+    signal::clear_progress(&w);
     Record record{};
     record.own.id = c->row.ref.id;
     record.own.role = GetSessionUserId();
     record.own.memory = self.task;
     task::begin_run(&record.own);
     pg::Outcome out;
-    dispatch::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
+    signal::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
     if (config::track_costs) executor::mark_costs();
     out = pg::run_then_abort_on_error(
         [&] {
@@ -225,7 +225,7 @@ void run(Claimed *c) {
         PGQUEUE_TESTPOINT("worker-failed");
         record_failure(*c, failure, record);
     }
-    dispatch::clear_running(self.slot);
+    signal::clear_running(self.slot);
     end_hold(&h);
     int64 micros = pg::monotonic_now() - began.monotonic;
     // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.

@@ -16,7 +16,7 @@ struct Self {
 };
 extern Self self;
 
-inline dispatch::WorkerSlot &my_slot() { return dispatch::map.shared->workers[self.slot]; }
+inline memory::WorkerSlot &my_slot() { return memory::map.shared->workers[self.slot]; }
 
 // A claimed task, in the batch's memory.
 struct Claimed {
@@ -68,6 +68,6 @@ void arm(const Attempt &attempt);
 void disarm();
 void install_interrupts();
 // Who asked for the end of this process.
-dispatch::EndedBy ended_by();
+memory::EndedBy ended_by();
 
 }  // namespace pgqueue::worker::runner

@@ -1,16 +1,16 @@
 // Tasks without a command in this worker: the handler of their type, and what runs around it.
 #include "worker/runner.hpp"
 
+#include "executor/handler.hpp"
 #include "store/roles.hpp"
 #include "task/route.hpp"
-#include "executor/handler.hpp"
 
 namespace pgqueue::worker::runner {
 
 bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) task::no_handler(row.type);
-    if (!store::same_role(task::runner_of(*q, row), dispatch::map.roles[my_slot().role].role_id)) return false;
+    if (!store::same_role(task::runner_of(*q, row), memory::map.roles[my_slot().role].role_id)) return false;
     task::Route route = task::route_of(*q, row.type);
     if (!route.found) task::no_handler(row.type);
     *result = executor::run_handlers({route.handle, route.before, route.after, row.payload}, true, keep);

@@ -3,15 +3,15 @@
 // make fail, ends none of them.
 #include "worker/utility.hpp"
 
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 
 #include <signal.h>
 
 namespace pgqueue::worker {
 namespace {
 
-using dispatch::SlotNo;
+using memory::SlotNo;
 
 constinit SlotNo blocked_db = -1;
 
@@ -91,10 +91,10 @@ bool would_run(Node *node, Oid db) {
 }
 
 bool is_our_process(SlotNo db, int pid) {
-    dispatch::Database &d = dispatch::database(db);
+    memory::Database &d = memory::database(db);
     auto number = static_cast<uint32>(pid);
     if (pg_atomic_read_u32(&d.scheduler_pid) == number || pg_atomic_read_u32(&d.housekeeper_pid) == number) return true;
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers)
+    for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid == pid) return true;
     return false;
 }
@@ -134,27 +134,27 @@ bool others_leave(SlotNo db, Oid oid) {
 
 // A process that has not begun does not count: it looks whether it may come in before it does.
 bool someone_there(SlotNo db) {
-    dispatch::Database &d = dispatch::database(db);
+    memory::Database &d = memory::database(db);
     if (pg_atomic_read_u32(&d.scheduler_pid) != 0 || pg_atomic_read_u32(&d.housekeeper_pid) != 0) return true;
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers) {
-        auto s = static_cast<dispatch::WorkerState>(pg_atomic_read_u32(&w.state));
-        if (w.db == db && w.pid != 0 && s != dispatch::WorkerState::Free && s != dispatch::WorkerState::Ended) return true;
+    for (memory::WorkerSlot &w : memory::map.shared->workers) {
+        auto s = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        if (w.db == db && w.pid != 0 && s != memory::WorkerState::Free && s != memory::WorkerState::Ended) return true;
     }
     return false;
 }
 
 void send_away(SlotNo db) {
-    for (dispatch::WorkerSlot &w : dispatch::map.shared->workers)
+    for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid != 0) kill(w.pid, SIGTERM);
-    pid_t scheduler = static_cast<pid_t>(pg_atomic_read_u32(&dispatch::database(db).scheduler_pid));
-    pid_t housekeeper = static_cast<pid_t>(pg_atomic_read_u32(&dispatch::database(db).housekeeper_pid));
+    pid_t scheduler = static_cast<pid_t>(pg_atomic_read_u32(&memory::database(db).scheduler_pid));
+    pid_t housekeeper = static_cast<pid_t>(pg_atomic_read_u32(&memory::database(db).housekeeper_pid));
     if (scheduler != 0) kill(scheduler, SIGTERM);
     if (housekeeper != 0) kill(housekeeper, SIGTERM);
 }
 
 void at_exit(int, Datum) {
     (void)let_in();
-    dispatch::wake_launcher();
+    memory::wake_launcher();
 }
 
 // Has everybody of ours leave, and keeps them out. The server's own check waits five seconds for whoever is still going.
@@ -163,7 +163,7 @@ void clear_database(SlotNo db) {
     if (!registered) before_shmem_exit(at_exit, Datum(0));
     registered = true;
     uint32 nobody = 0;
-    if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).blocked_by, &nobody, static_cast<uint32>(MyProcPid))) return;
+    if (!pg_atomic_compare_exchange_u32(&memory::database(db).blocked_by, &nobody, static_cast<uint32>(MyProcPid))) return;
     blocked_db = db;
     for (int i = 0; i < 100 && someone_there(db); i++) {
         send_away(db);
@@ -176,7 +176,7 @@ void clear_database(SlotNo db) {
 void leave_for(Node *command) {
     const char *name = database_needed(command);
     Oid oid = name != nullptr ? get_database_oid(name, true) : InvalidOid;
-    SlotNo db = OidIsValid(oid) ? dispatch::find_database(oid) : -1;
+    SlotNo db = OidIsValid(oid) ? memory::find_database(oid) : -1;
     if (db < 0 || !would_run(command, oid)) return;
     if (ends_others(command) || others_leave(db, oid)) clear_database(db);
 }
@@ -184,7 +184,7 @@ void leave_for(Node *command) {
 bool let_in() {
     if (blocked_db < 0) return false;
     uint32 me = static_cast<uint32>(MyProcPid);
-    pg_atomic_compare_exchange_u32(&dispatch::database(blocked_db).blocked_by, &me, 0);
+    pg_atomic_compare_exchange_u32(&memory::database(blocked_db).blocked_by, &me, 0);
     blocked_db = -1;
     return true;
 }

@@ -2,10 +2,10 @@
 // new one; DROP EXTENSION ends the service of this one, an update of the extension begins it.
 #include "worker/processes.hpp"
 
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
 #include "executor/apart.hpp"
+#include "handover/actions.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "store/version.hpp"
 #include "worker/utility.hpp"
 
@@ -20,11 +20,11 @@ constinit bool look_at_roles = false;
 // Each database keeps the names of its roles for a dump, and tasks of roles that do not exist; a scheduler that sleeps would hear of the change
 // only when it wakes up.
 void tell_of_roles() {
-    for (SlotNo db = 0; db < dispatch::max_databases; db++) {
-        dispatch::Database &d = dispatch::database(db);
+    for (SlotNo db = 0; db < memory::max_databases; db++) {
+        memory::Database &d = memory::database(db);
         if (!d.used || pg_atomic_read_u32(&d.wanted) == 0) continue;
         pg_atomic_write_u32(&d.roles_changed, 1);
-        dispatch::wake_scheduler(db);
+        memory::wake_scheduler(db);
     }
 }
 
@@ -34,7 +34,7 @@ bool changes_roles(Node *node) {
 
 void on_xact_end(XactEvent event, void *) {
     if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT) return;
-    if (let_in() || look_at_databases) dispatch::wake_launcher();
+    if (let_in() || look_at_databases) memory::wake_launcher();
     look_at_databases = false;
     if (look_at_roles && event == XACT_EVENT_COMMIT) tell_of_roles();
     look_at_roles = false;
@@ -43,8 +43,8 @@ void on_xact_end(XactEvent event, void *) {
 // NOTIFY is sent only while somebody may listen.
 void note_listen(const char *channel) {
     if (strncmp(channel, "pgqueue_", 8) != 0) return;
-    SlotNo db = dispatch::find_database(MyDatabaseId);
-    if (db >= 0) pg_atomic_write_u32(&dispatch::database(db).listened, 1);
+    SlotNo db = memory::find_database(MyDatabaseId);
+    if (db >= 0) pg_atomic_write_u32(&memory::database(db).listened, 1);
 }
 
 void note(Node *node, bool top_level) {
@@ -59,8 +59,8 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
     const bool top_level = context == PROCESS_UTILITY_TOPLEVEL;
     refuse_view_locks(node);
     executor::check_statement_apart(node);
-    if (dispatch::loaded() && top_level) leave_for(node);
-    if (dispatch::loaded()) note(node, top_level);
+    if (memory::loaded() && top_level) leave_for(node);
+    if (memory::loaded()) note(node, top_level);
     if (previous_utility)
         previous_utility(stmt, query, read_only, context, params, env, dest, qc);
     else
@@ -71,10 +71,10 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
     if (access == OAT_FUNCTION_EXECUTE) executor::check_function_apart(object);
-    if ((access != OAT_DROP && access != OAT_POST_ALTER) || klass != ExtensionRelationId || !dispatch::loaded()) return;
-    if (object != get_extension_oid("pgqueue", true) || dispatch::find_database(MyDatabaseId) < 0) return;
+    if ((access != OAT_DROP && access != OAT_POST_ALTER) || klass != ExtensionRelationId || !memory::loaded()) return;
+    if (object != get_extension_oid("pgqueue", true) || memory::find_database(MyDatabaseId) < 0) return;
     if (access == OAT_POST_ALTER) store::version_changed();
-    dispatch::note_database(MyDatabaseId, access == OAT_POST_ALTER);
+    handover::serve_at_commit(MyDatabaseId, access == OAT_POST_ALTER);
 }
 
 }  // namespace

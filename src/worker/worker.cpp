@@ -2,18 +2,18 @@
 
 #include "config/settings.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/running_file.hpp"
-#include "dispatch/wake.hpp"
+#include "executor/executor.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/running_file.hpp"
 #include "store/segments.hpp"
-#include "executor/executor.hpp"
 
 namespace pgqueue::worker::runner {
 
 constinit Self self{};
 
-using dispatch::WorkerState;
+using memory::WorkerState;
 
 namespace {
 
@@ -22,13 +22,13 @@ void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(pg::mon
 
 // Another worker may run a suspect now.
 void end_suspect_turn() {
-    pg_atomic_uint32 *turn = &dispatch::database(my_slot().db).suspect_running;
+    pg_atomic_uint32 *turn = &memory::database(my_slot().db).suspect_running;
     uint32 me = static_cast<uint32>(self.slot + 1);
     if (pg_atomic_read_u32(turn) == me) pg_atomic_compare_exchange_u32(turn, &me, 0);
 }
 
 bool asked_to_leave() {
-    dispatch::Database &d = dispatch::database(my_slot().db);
+    memory::Database &d = memory::database(my_slot().db);
     return pg_atomic_read_u64(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
            pg_atomic_read_u32(&d.wanted) == 0;
 }
@@ -37,36 +37,36 @@ bool asked_to_leave() {
 void at_exit(int, Datum) {
     if (self.slot < 0) return;
     AbortOutOfAnyTransaction();
-    dispatch::clear_running(self.slot);
+    signal::clear_running(self.slot);
     end_suspect_turn();
-    dispatch::WorkerSlot &w = my_slot();
+    memory::WorkerSlot &w = my_slot();
     bool unborn = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting && !asked_to_leave();
-    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(unborn ? dispatch::EndedBy::Unborn : ended_by()));
+    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(unborn ? memory::EndedBy::Unborn : ended_by()));
     uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
-    if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&dispatch::database(w.db).idle_workers, 1);
-    dispatch::wake_scheduler(w.db);
+    if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&memory::database(w.db).idle_workers, 1);
+    memory::wake_scheduler(w.db);
 }
 
 // How many tasks to take at once: one, unless tasks are so short that claiming costs more than they do.
 int batch_size() {
     constexpr double short_task_us = 500, batch_us = 4000;
     if (self.mean_run_us <= 0 || self.mean_run_us > short_task_us) return 1;
-    int most = Min(static_cast<int>(batch_us / self.mean_run_us), dispatch::max_batch);
-    int64 workers = Max(pg_atomic_read_u32(&dispatch::map.roles[my_slot().role].workers), 1u);
+    int most = Min(static_cast<int>(batch_us / self.mean_run_us), memory::max_batch);
+    int64 workers = Max(pg_atomic_read_u32(&memory::map.roles[my_slot().role].workers), 1u);
     int64 share = dispatch::ready_for_role(my_slot().role) / workers;
     return Max(1, static_cast<int>(Min(int64(most), share)));
 }
 
 // Work that nobody is there for: the scheduler may want to start another worker.
 void tell_of_more_work() {
-    if (dispatch::ready_for_role(my_slot().role) > 0) dispatch::wake_scheduler_if_sleeping(my_slot().db);
+    if (dispatch::ready_for_role(my_slot().role) > 0) memory::wake_scheduler_if_sleeping(my_slot().db);
 }
 
 bool work_once() {
     if (dispatch::pop_for_worker(self.slot, batch_size()) == 0) return false;
     tell_of_more_work();
-    dispatch::WorkerSlot &w = my_slot();
-    auto *claimed = static_cast<Claimed *>(MemoryContextAlloc(self.batch, sizeof(Claimed) * dispatch::max_batch));
+    memory::WorkerSlot &w = my_slot();
+    auto *claimed = static_cast<Claimed *>(MemoryContextAlloc(self.batch, sizeof(Claimed) * memory::max_batch));
     PGQUEUE_TESTPOINT("worker-popped");
     int n = claim(claimed);
     PGQUEUE_TESTPOINT("worker-claimed");
@@ -85,7 +85,7 @@ bool work_once() {
 bool become_idle() {
     touch();
     set_state(WorkerState::Idle);
-    pg_atomic_fetch_add_u32(&dispatch::database(my_slot().db).idle_workers, 1);
+    pg_atomic_fetch_add_u32(&memory::database(my_slot().db).idle_workers, 1);
     pg_memory_barrier();
     return true;
 }
@@ -94,7 +94,7 @@ bool become_idle() {
 bool stop_idling(WorkerState to) {
     uint32 idle = static_cast<uint32>(WorkerState::Idle);
     if (!pg_atomic_compare_exchange_u32(&my_slot().state, &idle, static_cast<uint32>(to))) return false;
-    pg_atomic_fetch_sub_u32(&dispatch::database(my_slot().db).idle_workers, 1);
+    pg_atomic_fetch_sub_u32(&memory::database(my_slot().db).idle_workers, 1);
     return true;
 }
 
@@ -126,7 +126,7 @@ void set_up() {
     strlcpy(self.role, GetUserNameFromId(GetSessionUserId(), false), sizeof(self.role));
     CommitTransactionCommand();
     install_interrupts();
-    store::set_current_segment_source(&dispatch::database(my_slot().db).current_segment);
+    store::set_current_segment_source(&memory::database(my_slot().db).current_segment);
     pgstat_report_appname("pgqueue worker");
 }
 
@@ -134,8 +134,8 @@ void set_up() {
 
 // Makes the slot that the scheduler has reserved this process's; false when nobody waits for it there any more.
 bool occupy_slot(uint32 generation) {
-    dispatch::WorkerSlot &w = my_slot();
-    pg::LwLockGuard lock(dispatch::workers_lock());
+    memory::WorkerSlot &w = my_slot();
+    pg::LwLockGuard lock(memory::workers_lock());
     if (w.generation != generation || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) return false;
     w.procno = pg::my_procno();
     w.pid = MyProcPid;
@@ -143,19 +143,19 @@ bool occupy_slot(uint32 generation) {
 }
 
 void serve(bool can_login) {
-    dispatch::WorkerSlot &w = my_slot();
+    memory::WorkerSlot &w = my_slot();
     // A session that wants the database alone waits for those only whose pid it has seen.
     pg_memory_barrier();
     if (asked_to_leave()) return;
-    Oid role = dispatch::map.roles[w.role].oid;
+    Oid role = memory::map.roles[w.role].oid;
     // Without a role it would be a superuser's session.
     if (!OidIsValid(role)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
-    executor::connect(dispatch::database(w.db).oid, role, can_login);
+    executor::connect(memory::database(w.db).oid, role, can_login);
     set_up();
     pg_atomic_write_u64(&w.joined, static_cast<uint64>(pg::monotonic_now()));
     touch();
     set_state(WorkerState::Busy);
-    dispatch::wake_scheduler(w.db);
+    memory::wake_scheduler(w.db);
     while (!asked_to_leave()) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();

@@ -1,11 +1,12 @@
 // Copies of the configuration in shared memory, queues that resume by themselves, and what follows when roles or handlers have changed.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/apply.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/refile.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/roles.hpp"
@@ -15,7 +16,7 @@
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using memory::map;
 
 // How soon a queue whose row somebody has in hands is looked at again: twice as late each time.
 constexpr int64 first_look = 50 * 1000, longest_look = USECS_PER_SEC / 2;
@@ -72,7 +73,7 @@ bool load_configuration() {
             dispatch::configure_queue(slot, task::config_of(q));
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {
-            dispatch::ensure_namespace(self.db, n.id);
+            memory::ensure_namespace(self.db, n.id);
             dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused, n.shares});
         }
     };
@@ -102,7 +103,7 @@ pg::Deadline resume_paused(const pg::Moment &now) {
     pg::Deadline next = never;
     uint64 due = 0;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
-        const dispatch::Queue &queue = map.queues[q];
+        const memory::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db || !queue.paused || queue.paused_until == 0) continue;
         if (queue.paused_until <= now.wall)
             due++;

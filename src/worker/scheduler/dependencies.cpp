@@ -2,9 +2,9 @@
 // with the namespaces taking turns; the rest is in the memory of this process, and found again in the tables when it ends.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "dispatch/awaited.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/awaited.hpp"
 #include "task/settle.hpp"
 
 namespace pgqueue::worker::scheduler {
@@ -226,14 +226,14 @@ void wake_rested(const pg::Moment &now) {
 }
 
 void take_posts() {
-    int64 ids[dispatch::settle_posts];
-    int n = dispatch::take_posted(self.db, ids);
-    bool all = dispatch::take_posted_all(self.db);
+    int64 ids[memory::settle_posts];
+    int n = signal::take_posted(self.db, ids);
+    bool all = signal::take_posted_all(self.db);
     for (int i = 0; i < n; i++) all = !add_job(ids[i], false) || all;
     if (!all) return;
     // One that is under way has passed some of it.
     if (walk.begun)
-        dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
+        signal::post_settle_all(self.db, signal::Wake::Quiet);
     else
         walk = {true, false, 0, 0, next_walk};
 }
@@ -294,13 +294,13 @@ void go_on(const pg::Moment &now) {
 bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walk.on); }
 
 pg::Deadline settle_dependencies(const pg::Moment &now) {
-    if (!dispatch::anything_posted(self.db) && !owes_settling()) return never;
+    if (!signal::anything_posted(self.db) && !owes_settling()) return never;
     begin();
-    if (dispatch::anything_posted(self.db)) take_posts();
+    if (signal::anything_posted(self.db)) take_posts();
     wake_rested(now);
     go_on(now);
     if (line_of(new_jobs)->count > 0 || !dlist_is_empty(&ring) || may_walk(now)) return now.in(0);
-    if (!walk.on && dispatch::anything_posted(self.db)) return now.in(0);
+    if (!walk.on && signal::anything_posted(self.db)) return now.in(0);
     pg::Deadline next = walk.on ? walk.again : never;
     for (dlist_head &list : resting)
         if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);

@@ -4,9 +4,9 @@
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/wake.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 
@@ -18,12 +18,12 @@ constexpr int expire_batch = 2048;
 
 // A task with a group key is looked at again, at its end or when it was put off: the entry of its group forgets its end
 // once it is told.
-void look_again(const store::TaskRow &row, dispatch::Wait wait) {
+void look_again(const store::TaskRow &row, memory::Wait wait) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
     if (queue < 0) return;
-    dispatch::DueEntry entry{row.dies_at, row.dies_at, row.ref, dispatch::grouped_due(queue), row.priority};
-    bool timed = wait == dispatch::Wait::None;
+    memory::DueEntry entry{row.dies_at, row.dies_at, row.ref, memory::grouped_due(queue), row.priority};
+    bool timed = wait == memory::Wait::None;
     bool ok = timed ? dispatch::add_due(self.db, entry) : dispatch::put_off(self.db, wait, entry);
     if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
 }
@@ -32,11 +32,11 @@ void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
     // Mostly the row need not be locked to see that it lives on.
     if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
-        look_again(row, dispatch::Wait::None);
+        look_again(row, memory::Wait::None);
         return;
     }
     store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, dispatch::Wait::Failed);
+    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, memory::Wait::Failed);
     if (locked != store::Locked::Yes || !is_waiting(row.status)) return;
     if (row.dies_at == 0 || row.dies_at > now)
         task::let_go(row);
@@ -45,11 +45,11 @@ void expire_one(const TaskRef &ref, TimestampTz now) {
 }
 
 // A task whose end comes before its time: the row decides. One that was given another end has another hint as well.
-void look_at_end(const dispatch::DueEntry &e, TimestampTz now) {
+void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = store::lock(e.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) {
-        if (!dispatch::put_off(self.db, dispatch::Wait::Failed, e)) pg_atomic_write_u32(&my_db().lost, 1);
+        if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) pg_atomic_write_u32(&my_db().lost, 1);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
     } else if (locked == store::Locked::Yes) {
@@ -57,11 +57,11 @@ void look_at_end(const dispatch::DueEntry &e, TimestampTz now) {
     }
 }
 
-bool is_over(const dispatch::DueEntry &e, TimestampTz now) { return e.dies != 0 && e.dies <= now; }
+bool is_over(const memory::DueEntry &e, TimestampTz now) { return e.dies != 0 && e.dies <= now; }
 
 // The time of a task with a group key has come, or that of its group: the row says what becomes of it.
-void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
-    SlotNo queue = dispatch::queue_of_grouped(e);
+void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
+    SlotNo queue = memory::queue_of_grouped(e);
     store::TaskRow row;
     // It waits for its end only, and keeps nobody in its group.
     bool for_end = e.due == e.dies;
@@ -79,29 +79,29 @@ void look_at_grouped(const dispatch::DueEntry &e, TimestampTz now) {
         expire_one(e.ref, now);
         return;
     }
-    dispatch::Hint hint;
-    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? dispatch::Comes::New : dispatch::Comes::Changed, &hint)) return;
+    memory::Hint hint;
+    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint)) return;
     if (hint.due <= now) hint.due = 0;
     dispatch::file_hint(hint);
 }
 
 // The queue's executor has changed since the task was filed: the row says where it belongs.
-void look_at_moved(const dispatch::DueEntry &e, TimestampTz now) {
+void look_at_moved(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
-    dispatch::Hint hint;
+    memory::Hint hint;
     if (!store::fetch(e.ref, false, &row) || !is_waiting(row.status)) return;
-    if (!task::hint_of(task::queue_of(row.queue_id), row, dispatch::Comes::New, &hint)) return;
+    if (!task::hint_of(task::queue_of(row.queue_id), row, memory::Comes::New, &hint)) return;
     if (hint.due <= now) hint.due = 0;
     dispatch::file_hint(hint);
 }
 
 // Whether the row of a task whose time has come has to be looked at.
-bool needs_row(const dispatch::DueEntry &e, TimestampTz now) {
-    return dispatch::is_grouped(e) || is_over(e, now) || dispatch::map.queues[dispatch::map.lanes[e.lane].queue].rows_decide;
+bool needs_row(const memory::DueEntry &e, TimestampTz now) {
+    return memory::is_grouped(e) || is_over(e, now) || memory::map.queues[memory::map.lanes[e.lane].queue].rows_decide;
 }
 
-void look_at_due(const dispatch::DueEntry &e, TimestampTz now) {
-    if (dispatch::is_grouped(e))
+void look_at_due(const memory::DueEntry &e, TimestampTz now) {
+    if (memory::is_grouped(e))
         look_at_grouped(e, now);
     else if (is_over(e, now))
         look_at_end(e, now);
@@ -109,13 +109,13 @@ void look_at_due(const dispatch::DueEntry &e, TimestampTz now) {
         look_at_moved(e, now);
 }
 
-void move_to_lane(const dispatch::DueEntry &e) {
-    dispatch::file_hint({e.ref, e.lane, e.priority, 0, e.dies, 0, dispatch::Comes::New});
-    SlotNo role = dispatch::map.lanes[e.lane].role;
+void move_to_lane(const memory::DueEntry &e) {
+    dispatch::file_hint({e.ref, e.lane, e.priority, 0, e.dies, 0, memory::Comes::New});
+    SlotNo role = memory::map.lanes[e.lane].role;
     if (role >= 0)
-        dispatch::wake_idle_workers(self.db, role, 1);
+        memory::wake_idle_workers(self.db, role, 1);
     else
-        dispatch::wake_task_waiters(dispatch::map.lanes[e.lane].queue, 1);
+        dispatch::wake_task_waiters(memory::map.lanes[e.lane].queue, 1);
 }
 
 }  // namespace
@@ -123,10 +123,10 @@ void move_to_lane(const dispatch::DueEntry &e) {
 // In a turn so many tasks at most, and so many whose row has to be looked at: what else there is to do waits no longer than that.
 pg::Deadline move_due(const pg::Moment &now) {
     constexpr int most_failures = 8, most_tasks = 16384, most_rows = 1024;
-    dispatch::DueEntry batch[due_batch];
+    memory::DueEntry batch[due_batch];
     int n, failures = 0, all_tasks = 0, all_rows = 0;
     auto again = [&](int i) {
-        if (!dispatch::put_off(self.db, dispatch::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
+        if (!dispatch::put_off(self.db, memory::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
     };
     while (all_tasks < most_tasks && all_rows < most_rows && (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
         all_tasks += n;
@@ -166,7 +166,7 @@ void end_expired(const pg::Moment &now) {
         "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); }, [&](int i) { failed[n++] = expired.refs[i]; });
     for (int i = 0; i < n; i++) expired.refs[i] = failed[i];
     expired.n = n;
-    if (n > 0) expired.again = now.in(dispatch::length_of(dispatch::Wait::Failed));
+    if (n > 0) expired.again = now.in(dispatch::length_of(memory::Wait::Failed));
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::Hint;
-using dispatch::map;
+using memory::Hint;
+using memory::map;
 
 constexpr int rows_in_turn = 1024;
 
@@ -27,7 +27,7 @@ struct Reading {
 int64 begin(Reading *reading) {
     int64 first = INT64_MAX;
     for (int i = 0; i < map.shared->n_namespaces; i++) reading->after[i] = INT64_MAX;
-    dispatch::each_namespace(self.db, [reading, &first](SlotNo ns) {
+    memory::each_namespace(self.db, [reading, &first](SlotNo ns) {
         if (!dispatch::wants_reading(ns)) return;
         reading->after[ns] = dispatch::begin_reading(ns);
         first = Min(first, reading->after[ns]);
@@ -41,7 +41,7 @@ bool on_row(void *arg, const store::TaskRow &row) {
     SlotNo slot = q != nullptr ? task::slot_of(*q) : -1;
     if (slot < 0 || row.ref.id <= reading->after[map.queues[slot].ns]) return true;
     Hint *hint = &reading->hints[reading->count];
-    if (!task::hint_of(task::ref_of(*q), row, dispatch::Comes::New, hint)) return true;
+    if (!task::hint_of(task::ref_of(*q), row, memory::Comes::New, hint)) return true;
     if (hint->due <= reading->now) hint->due = 0;
     reading->count++;
     return true;
@@ -50,7 +50,7 @@ bool on_row(void *arg, const store::TaskRow &row) {
 // Files what was read, namespace by namespace.
 void file(const Reading &reading, int64 upto) {
     auto *mine = static_cast<Hint *>(MemoryContextAlloc(self.scratch, sizeof(Hint) * rows_in_turn));
-    dispatch::each_namespace(self.db, [&](SlotNo ns) {
+    memory::each_namespace(self.db, [&](SlotNo ns) {
         if (reading.after[ns] == INT64_MAX) return;
         std::size_t n = 0;
         for (int i = 0; i < reading.count; i++)
@@ -64,7 +64,7 @@ void file(const Reading &reading, int64 upto) {
 pg::Deadline read_groups(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     bool any = false;
-    dispatch::each_namespace(self.db, [&any](SlotNo ns) { any = any || dispatch::wants_reading(ns); });
+    memory::each_namespace(self.db, [&any](SlotNo ns) { any = any || dispatch::wants_reading(ns); });
     if (!any) return never;
     if (!again.passed(now)) return again;
     int64 upto = 0;

@@ -3,10 +3,11 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/held_back.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
+#include "handover/counts.hpp"
+#include "memory/held_back.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
@@ -15,7 +16,7 @@
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using memory::map;
 
 constexpr int64 second = USECS_PER_SEC;
 constexpr int64 look_every = 10 * second;
@@ -33,7 +34,7 @@ constinit bool no_slot = false;  // the last attempt to start it found no proces
 int64 finished_rows() {
     int64 sum = 0;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
-        dispatch::Queue &queue = map.queues[q];
+        memory::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
         for (int s = static_cast<int>(Status::Released); s < status_count; s++) sum += static_cast<int64>(pg_atomic_read_u64(&queue.counts[s]));
     }
@@ -55,12 +56,12 @@ int64 segment_bytes() {
     return bytes;
 }
 
-SlotNo system_queue() { return dispatch::find_queue(self.db, store::housekeeping_queue); }
+SlotNo system_queue() { return memory::find_queue(self.db, store::housekeeping_queue); }
 
 // An extra run of the ticker, unless one waits or runs already, or somebody is at the ticker's row. False: not now.
 bool make_task() {
     SlotNo queue = system_queue();
-    if (queue >= 0 && dispatch::unfinished(queue) > 0) return true;
+    if (queue >= 0 && handover::unfinished(queue) > 0) return true;
     return transact("make a task for the housekeeper", [] {
         store::Ticker ticker;
         int32 id = store::cleanup_ticker;
@@ -71,7 +72,7 @@ bool make_task() {
 // Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
 // no finished rows to count: there the growth of the segment tells.
 pg::Deadline think(const pg::Moment &now) {
-    dispatch::Cleaning &then = my_db().cleaning;
+    memory::Cleaning &then = my_db().cleaning;
     if (!then.look_again.passed(now)) return pg_atomic_read_u32(&my_db().cleaning_timer) != 0 ? then.look_again : never;
     then.look_again = now.in(look_every);
     // Before the rows are counted, so that no task that finishes after this is missed.
@@ -97,7 +98,7 @@ struct Retry {
 constinit Retry retry{0, never};
 
 void follow_held_back(const pg::Moment &now) {
-    bool held = (pg_atomic_read_u32(&my_db().cleaning_held_back) & dispatch::truncation_held) != 0;
+    bool held = (pg_atomic_read_u32(&my_db().cleaning_held_back) & memory::truncation_held) != 0;
     if (!held)
         retry = {0, never};
     else if (retry.wait == 0)

@@ -3,18 +3,17 @@
 
 #include "config/settings.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/outside.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/running_file.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using memory::map;
 
 constexpr int most = 2048, at_once = 256;
 // How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some time.
@@ -23,24 +22,24 @@ constinit int64 patience = look_again;
 
 // What ends first is first in line again. What is owed comes before, from the last one, because each of them is put in front of the others.
 int by_end(const void *a, const void *b) {
-    const auto &x = *static_cast<const dispatch::Lease *>(a);
-    const auto &y = *static_cast<const dispatch::Lease *>(b);
-    bool x_owed = x.owed != dispatch::Owed::Nothing, y_owed = y.owed != dispatch::Owed::Nothing;
+    const auto &x = *static_cast<const memory::Lease *>(a);
+    const auto &y = *static_cast<const memory::Lease *>(b);
+    bool x_owed = x.owed != memory::Owed::Nothing, y_owed = y.owed != memory::Owed::Nothing;
     if (x_owed != y_owed) return x_owed ? -1 : 1;
     bool before = x.time.ends != y.time.ends ? x.time.ends < y.time.ends : x.id < y.id;
     return before != x_owed ? -1 : 1;
 }
 
 // What follows from the end of a lease once that is committed. False: its row is in somebody's hands.
-bool follow_end(const dispatch::Lease &ended, const task::LeaseEnd &end) {
+bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
     task::take_place(end.place);
-    bool charged = end.looked && (ended.owed == dispatch::Owed::Crash || ended.owed == dispatch::Owed::Charge);
-    if (charged) dispatch::forget_executed(MyDatabaseId, ended.id);
+    bool charged = end.looked && (ended.owed == memory::Owed::Crash || ended.owed == memory::Owed::Charge);
+    if (charged) signal::forget_executed(MyDatabaseId, ended.id);
     return end.looked;
 }
 
 // Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is left to do.
-bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now, int *failures) {
+bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *failures) {
     auto n = static_cast<int>(ended.size());
     auto *ends = static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
     auto *left = static_cast<bool *>(MemoryContextAllocZero(self.scratch, ended.size()));
@@ -60,7 +59,7 @@ bool end_some(std::span<const dispatch::Lease> ended, const pg::Moment &now, int
 
 pg::Deadline end_leases(const pg::Moment &now) {
     if (pg::Deadline next = dispatch::next_lease_end(self.db, now); !next.passed(now)) return next;
-    auto *ended = static_cast<dispatch::Lease *>(MemoryContextAlloc(self.scratch, sizeof(dispatch::Lease) * most));
+    auto *ended = static_cast<memory::Lease *>(MemoryContextAlloc(self.scratch, sizeof(memory::Lease) * most));
     bool all = true;
     // What lets so many fail is no matter of one of them: the others are for later.
     constexpr int most_failures = 16;
@@ -71,7 +70,7 @@ pg::Deadline end_leases(const pg::Moment &now) {
     while (from >= 0 && failures < most_failures && (taken < most || !all)) {
         auto n = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
         taken += static_cast<int>(n);
-        qsort(ended, n, sizeof(dispatch::Lease), by_end);
+        qsort(ended, n, sizeof(memory::Lease), by_end);
         for (std::size_t i = 0; i < n && failures < most_failures; i += at_once)
             all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
     }
@@ -84,11 +83,11 @@ pg::Deadline end_leases(const pg::Moment &now) {
 
 void wake_waiters() {
     if (pg_atomic_read_u32(&my_db().task_waiters) == 0) return;
-    for (dispatch::TaskWaiter &w : map.shared->task_waiters) {
-        if (static_cast<dispatch::WaitState>(pg_atomic_read_u32(&w.state)) != dispatch::WaitState::Waiting || w.db != self.db) continue;
+    for (memory::TaskWaiter &w : map.shared->task_waiters) {
+        if (static_cast<memory::WaitState>(pg_atomic_read_u32(&w.state)) != memory::WaitState::Waiting || w.db != self.db) continue;
         if (!dispatch::ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
-        uint32 waiting = static_cast<uint32>(dispatch::WaitState::Waiting);
-        if (pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(dispatch::WaitState::Woken))) dispatch::wake_procno(w.procno);
+        uint32 waiting = static_cast<uint32>(memory::WaitState::Waiting);
+        if (pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(memory::WaitState::Woken))) memory::wake_procno(w.procno);
     }
 }
 
@@ -96,7 +95,7 @@ namespace {
 
 constinit pg::Deadline notified{INT64_MIN};  // when we last did
 
-void notify_of(const dispatch::Queue &queue) {
+void notify_of(const memory::Queue &queue) {
     const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
     const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
     if (ns == nullptr) return;
@@ -110,7 +109,7 @@ bool notify_queues() {
     auto *told = static_cast<SlotNo *>(MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
     int n = 0;
     bool ok = transact("notify listeners", [told, &n] {
-        dispatch::each_queue(self.db, [told, &n](SlotNo q) {
+        memory::each_queue(self.db, [told, &n](SlotNo q) {
             if (pg_atomic_exchange_u32(&map.queues[q].news, 0) == 0) return;
             told[n++] = q;
             notify_of(map.queues[q]);
@@ -123,7 +122,7 @@ bool notify_queues() {
 }  // namespace
 
 pg::Deadline notify_listeners(const pg::Moment &now) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     if (config::notify_interval < 0 || pg_atomic_read_u32(&d.listened) == 0 || pg_atomic_read_u32(&d.news) == 0) return never;
     pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
     if (!next.passed(now)) return next;

@@ -1,18 +1,19 @@
 // Places in the fixed tables of shared memory that nobody needs any more.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/apply.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/idle.hpp"
 #include "dispatch/reclaim.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/users.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using memory::map;
 
 constexpr int64 first_wait = 10 * 1000, longest_wait = 10 * int64(USECS_PER_SEC);
 
@@ -43,12 +44,12 @@ struct Pace {
 // whether the tables have it. They are asked last: who puts the number down may have committed the object a moment before.
 template <typename Entry, typename IsKnown, typename Drop>
 bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
-    bool put_down = e->drop != 0 && dispatch::is_put_down(e->drop), known = is_known();
+    bool put_down = e->drop != 0 && memory::is_put_down(e->drop), known = is_known();
     if (!known) PGQUEUE_TESTPOINT("scheduler-found-stray");
     if (known) {
         e->drop = 0;
     } else if (e->drop == 0) {
-        e->drop = dispatch::count_drop();
+        e->drop = memory::count_drop();
     } else if (put_down) {
         drop();
     }
@@ -63,12 +64,12 @@ bool find_stray_queues() {
     bool any = false;
     for (SlotNo i = 0, end = map.shared->used_queues; i < end; i++) {
         SlotNo no = (last + 1 + i) % end;
-        dispatch::Queue &q = map.queues[no];
-        if (!q.used || q.db != self.db || dispatch::is_dropped(q)) continue;
+        memory::Queue &q = map.queues[no];
+        if (!q.used || q.db != self.db || memory::is_dropped(q)) continue;
         any = any || q.drop != 0;
         if (unknown == most_unknown) continue;
         bool known = look_at_stray(&q, [&q] { return store::queue_by_id(q.queue_id) != nullptr; }, [no] { dispatch::drop_queue(no); });
-        any = any || (q.drop != 0 && !dispatch::is_dropped(q));
+        any = any || (q.drop != 0 && !memory::is_dropped(q));
         unknown += !known;
         if (unknown == most_unknown) last = no;
     }
@@ -80,8 +81,8 @@ bool find_strays() {
     bool any = false;
     bool ok = transact("look for entries without an object", [&any] {
         any = find_stray_queues();
-        dispatch::each_namespace(self.db, [&any](SlotNo no) {
-            dispatch::Namespace &ns = map.namespaces[no];
+        memory::each_namespace(self.db, [&any](SlotNo no) {
+            memory::Namespace &ns = map.namespaces[no];
             if (pg_atomic_read_u32(&ns.dropped) != 0) return;
             look_at_stray(&ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; }, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
             any = any || (ns.drop != 0 && pg_atomic_read_u32(&ns.dropped) == 0);

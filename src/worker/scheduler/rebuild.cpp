@@ -4,21 +4,21 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/awaited.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/incidents.hpp"
-#include "dispatch/page_list.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/reclaim.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/running_file.hpp"
 #include "dispatch/spill.hpp"
-#include "dispatch/wake.hpp"
-#include "dispatch/xact.hpp"
+#include "handover/counts.hpp"
+#include "memory/page_list.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/awaited.hpp"
+#include "signal/incidents.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "store/dependencies.hpp"
 #include "store/segments.hpp"
@@ -29,11 +29,11 @@
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::DbState;
-using dispatch::map;
-using dispatch::Page;
-using dispatch::page;
-using dispatch::PageNo;
+using memory::DbState;
+using memory::map;
+using memory::Page;
+using memory::page;
+using memory::PageNo;
 
 struct Scan {
     Snapshot snapshot;
@@ -73,25 +73,25 @@ void remember_snapshot(Snapshot s) {
     if (seen_count > 0) memcpy(seen_running, s->xip, sizeof(TransactionId) * seen_count);
 }
 
-void count_in_scan(const dispatch::Delta &d) {
-    if (d.from == dispatch::edges || d.to == dispatch::edges) {
-        scan.edges[d.slot] += d.to == dispatch::edges ? d.count : -d.count;
+void count_in_scan(const memory::Delta &d) {
+    if (d.from == memory::edges || d.to == memory::edges) {
+        scan.edges[d.slot] += d.to == memory::edges ? d.count : -d.count;
         return;
     }
-    int64 *of_queue = scan.counts + int64(d.slot) * dispatch::count_kinds;
+    int64 *of_queue = scan.counts + int64(d.slot) * memory::count_kinds;
     if (d.from >= 0) of_queue[d.from] -= d.count;
     if (d.to >= 0) of_queue[d.to] += d.count;
 }
 
 // Takes the deltas that were handed over and applies those the snapshot has not seen.
-void take_deltas(void (*apply)(const dispatch::Delta &)) {
+void take_deltas(void (*apply)(const memory::Delta &)) {
     PageNo no = pg_atomic_exchange_u32(&my_db().delta_inbox, 0);
     while (no != 0) {
         Page *p = page(no);
         PageNo next = p->next;
         if (!was_seen(p->xid))
             for (int i = 0; i < p->count; i++) apply(p->deltas[i]);
-        dispatch::give_page(no);
+        memory::give_page(no);
         no = next;
     }
 }
@@ -124,30 +124,30 @@ bool place(const store::TaskRow &row) {
 }
 
 void make_room() {
-    if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
+    if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
 }
 
 bool on_row(void *, const store::TaskRow &row) {
     if (!place(row)) return true;
-    int64 *counts = scan.counts + int64(scan.last_queue) * dispatch::count_kinds;
+    int64 *counts = scan.counts + int64(scan.last_queue) * memory::count_kinds;
     counts[static_cast<int>(row.status)]++;
     if (is_waiting(row.status)) {
         TimestampTz due;
         if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) {
-            counts[dispatch::unhinted]++;
+            counts[memory::unhinted]++;
             return true;
         }
         if (due <= GetCurrentStatementStartTimestamp()) due = 0;
-        if (dispatch::free_pages() == 0) make_room();
+        if (memory::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
         // Those of groups are read afterwards, in their order; only their end is noted now.
         int64 *least = &scan.groups[map.queues[scan.last_queue].ns];
         if (group != 0) *least = Min(*least, row.ref.id);
-        dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, dispatch::Comes::New});
+        dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Comes::New});
     } else if (row.status == Status::Retained) {
         if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
-        dispatch::note_incident(self.db, dispatch::Incident::Quarantined, row.ref.id);
+        signal::note_incident(self.db, memory::Incident::Quarantined, row.ref.id);
     }
     return true;
 }
@@ -161,18 +161,18 @@ void between_pages(void *) {
 }
 
 void publish_counts() {
-    dispatch::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
+    memory::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
-        dispatch::Queue &queue = map.queues[q];
+        memory::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
-        for (int k = 0; k < dispatch::count_kinds; k++)
-            pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * dispatch::count_kinds + k]));
+        for (int k = 0; k < memory::count_kinds; k++)
+            pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * memory::count_kinds + k]));
     }
     pg_atomic_write_u32(&my_db().awaited_known, 1);
 }
 
 void clear_memory() {
-    dispatch::each_namespace(self.db, [](SlotNo ns) { dispatch::forget_handed_over(ns); });
+    memory::each_namespace(self.db, [](SlotNo ns) { dispatch::forget_handed_over(ns); });
     dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);
@@ -184,8 +184,8 @@ void clear_memory() {
 void count_edges() {
     PushActiveSnapshot(scan.snapshot);
     store::each_awaited([](int64 awaited, int32 ns_id, int32 count) {
-        if (!scan.awaited_known) dispatch::add_awaited(self.db, awaited, count);
-        SlotNo ns = dispatch::find_namespace(self.db, ns_id);
+        if (!scan.awaited_known) signal::add_awaited(self.db, awaited, count);
+        SlotNo ns = memory::find_namespace(self.db, ns_id);
         if (ns >= 0) scan.edges[ns] += count;
     });
     PopActiveSnapshot();
@@ -205,7 +205,7 @@ void scan_rows() {
 
 bool has_late_deltas() { return pg_atomic_read_u32(&my_db().delta_inbox) != 0; }
 
-void apply_late_deltas() { take_deltas(dispatch::apply_delta); }
+void apply_late_deltas() { take_deltas(handover::apply_delta); }
 
 namespace {
 
@@ -220,16 +220,16 @@ void forget_counters() {
 
 // One attempt. False: the rows could not be read, memory is as far as it came.
 bool read_again() {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Loading));
     pg_memory_barrier();
     pg_atomic_write_u32(&d.lost, 0);
     pg_memory_barrier();
     clear_memory();
-    dispatch::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
+    memory::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
     scan = Scan{};
     scan.awaited_known = pg_atomic_read_u32(&d.awaited_known) != 0;
-    scan.counts = counters(dispatch::count_kinds * static_cast<Size>(map.shared->n_queues));
+    scan.counts = counters(memory::count_kinds * static_cast<Size>(map.shared->n_queues));
     scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
     scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
     for (int i = 0; i < map.shared->n_namespaces; i++) scan.groups[i] = INT64_MAX;
@@ -246,7 +246,7 @@ bool read_again() {
     pg_atomic_write_u32(&d.unwatched, scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);
-    dispatch::post_settle_all(self.db);
+    signal::post_settle_all(self.db);
     d.rebuilds++;
     forget_counters();
     return true;

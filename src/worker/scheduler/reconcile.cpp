@@ -5,11 +5,11 @@
 
 #include "dispatch/groups.hpp"
 #include "dispatch/hints.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/recount.hpp"
 #include "pg/guards.hpp"
+#include "signal/incidents.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
@@ -19,8 +19,8 @@ namespace pgqueue::worker::scheduler {
 namespace {
 
 using dispatch::HintIds;
-using dispatch::map;
-using dispatch::Repaired;
+using memory::map;
+using memory::Repaired;
 
 constexpr int64 look_every = 20 * int64(USECS_PER_SEC);
 // A look may take one part of so many: of a processor's time, and, as the rows may come from a disk, of all time.
@@ -79,7 +79,7 @@ void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receip
 // Sums up what happened to the tasks of a queue; two equal sums are of a quiet time.
 int64 changes_of(SlotNo queue) {
     uint64 sum = 0;
-    for (int k = 0; k < dispatch::count_kinds; k++) sum = sum * 31 + pg_atomic_read_u64(&map.queues[queue].counts[k]);
+    for (int k = 0; k < memory::count_kinds; k++) sum = sum * 31 + pg_atomic_read_u64(&map.queues[queue].counts[k]);
     return static_cast<int64>(sum);
 }
 
@@ -92,7 +92,7 @@ void note_idle_queues() {
     look.idle = static_cast<IdleQueue *>(palloc(sizeof(IdleQueue) * queues));
     dispatch::count_places(self.db, places);
     dispatch::count_held(self.db, held);
-    dispatch::each_queue(self.db, [held, places](SlotNo q) {
+    memory::each_queue(self.db, [held, places](SlotNo q) {
         if (held[q] == 0 && has_places(places[q])) look.idle[look.n_idle++] = {q, changes_of(q), places[q]};
     });
     pfree(held);
@@ -106,10 +106,10 @@ void look_at_leases() {
     static constinit SlotNo next = 0;
     int rows = 4096;
     for (SlotNo i = 0; i < map.shared->n_leases && rows > 0; i++) {
-        dispatch::Lease l;
+        memory::Lease l;
         store::TaskRow row;
         next = (next + 1) % map.shared->n_leases;
-        if (!dispatch::read_lease(next, self.db, &l) || l.owed != dispatch::Owed::Nothing) continue;
+        if (!dispatch::read_lease(next, self.db, &l) || l.owed != memory::Owed::Nothing) continue;
         rows--;
         if (!store::fetch(l.ref, false, &row) || !is_row_of(row, l.receipt)) suspect(Repaired::Lease, l.ref, InvalidTransactionId, l.receipt);
     }
@@ -178,7 +178,7 @@ void return_left() {
     int left = dispatch::take_over_left(self.db);
     if (left == 0) return;
     dispatch::return_unheld();
-    for (int i = 0; i < left; i++) dispatch::note_repair(self.db, Repaired::Lease);
+    for (int i = 0; i < left; i++) signal::note_repair(self.db, Repaired::Lease);
     say_repaired(left, 0);
     look.unfinished = true;
 }
@@ -187,13 +187,13 @@ void return_left() {
 void recount() {
     int wrong = dispatch::recount_lists(self.db);
     if (wrong == 0) return;
-    for (int i = 0; i < wrong; i++) dispatch::note_repair(self.db, Repaired::List);
+    for (int i = 0; i < wrong; i++) signal::note_repair(self.db, Repaired::List);
     say_repaired(wrong, 0);
 }
 
 // False: not now.
 bool begin() {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     if (pg_atomic_read_u32(&d.lost) != 0 || is_refiling()) return false;
     look = Look{};
     look.rebuilds = static_cast<uint64>(d.rebuilds);
@@ -243,13 +243,13 @@ bool repair_row(const Suspect &s) {
     if (s.kind == Repaired::Held) {
         bool lost = is_row_of(row, s.receipt) && !dispatch::is_held_by_anybody(self.db, row.ref.id, s.receipt);
         if (!lost || !watch_retained(row, task::slot_of(*q), 0)) return false;
-        dispatch::note_repair(self.db, Repaired::Held);
+        signal::note_repair(self.db, Repaired::Held);
         return true;
     }
     if (!is_waiting(row.status)) return false;
     if (is_left_out(row)) return false;
     task::let_go(row);
-    dispatch::note_repair(self.db, Repaired::Hint);
+    signal::note_repair(self.db, Repaired::Hint);
     // In its group it has lost its place: only the rows have the order.
     if (row.group != 0) dispatch::leave_out_all(map.queues[task::slot_of(*q)].ns);
     return true;
@@ -259,7 +259,7 @@ bool repair_lease(const Suspect &s) {
     store::TaskRow row;
     if (store::fetch(s.ref, false, &row) && is_row_of(row, s.receipt)) return false;
     if (!dispatch::drop_lease(s.ref.id, s.receipt)) return false;
-    dispatch::note_repair(self.db, Repaired::Lease);
+    signal::note_repair(self.db, Repaired::Lease);
     return true;
 }
 
@@ -276,7 +276,7 @@ int repair_places() {
         const IdleQueue &was = look.idle[i];
         if (held[was.no] != 0 || changes_of(was.no) != was.changes || dispatch::look_at_places(was.no) != was.places) continue;
         if (!dispatch::forget_places(was.no, was.places)) continue;
-        dispatch::note_repair(self.db, Repaired::Place);
+        signal::note_repair(self.db, Repaired::Place);
         repaired++;
     }
     return repaired;
@@ -327,7 +327,7 @@ pg::Deadline go_on(const pg::Moment &now) {
 }  // namespace
 
 pg::Deadline reconcile(const pg::Moment &now) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     if (look.step == Step::Rest) {
         if (pg_atomic_read_u32(&d.changed) == 0) return never;
         if (!d.next_look.passed(now)) return d.next_look;

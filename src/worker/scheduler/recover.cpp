@@ -2,36 +2,36 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/cancel.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/running_file.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/cancel.hpp"
+#include "signal/incidents.hpp"
+#include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::Hold;
-using dispatch::HoldState;
-using dispatch::map;
-using dispatch::Owed;
-using dispatch::WorkerSlot;
-using dispatch::WorkerState;
+using memory::Hold;
+using memory::HoldState;
+using memory::map;
+using memory::Owed;
+using memory::WorkerSlot;
+using memory::WorkerState;
 
 // What is owed to the task of a hold whose worker has ended: what had not begun is as if never taken, what ran is charged.
-Owed owed_of(HoldState was, dispatch::EndedBy by) {
+Owed owed_of(HoldState was, memory::EndedBy by) {
     if (was == HoldState::Popped) return Owed::PutBack;
-    if (was != HoldState::Running || by == dispatch::EndedBy::Shutdown) return Owed::GiveBack;
+    if (was != HoldState::Running || by == memory::EndedBy::Shutdown) return Owed::GiveBack;
     switch (by) {
-        case dispatch::EndedBy::Order: return Owed::Terminated;
-        case dispatch::EndedBy::Timeout: return Owed::TimedOut;
-        case dispatch::EndedBy::RunLimit: return Owed::RunLimit;
-        case dispatch::EndedBy::Expiry: return Owed::Expired;
+        case memory::EndedBy::Order: return Owed::Terminated;
+        case memory::EndedBy::Timeout: return Owed::TimedOut;
+        case memory::EndedBy::RunLimit: return Owed::RunLimit;
+        case memory::EndedBy::Expiry: return Owed::Expired;
         default: return Owed::Crash;
     }
 }
@@ -53,7 +53,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
             task::let_go(row);
             return;
         }
-        const char *reason = dispatch::cancel_reason(w, h.ref.id, h.attempt);
+        const char *reason = signal::cancel_reason(w, h.ref.id, h.attempt);
         const char *text = reason != nullptr ? reason : "the task was cancelled and its worker terminated";
         task::End end{.outcome = AttemptEnd::Cancelled, .status = Status::Cancelled, .error = {ERRCODE_QUERY_CANCELED, text, nullptr, nullptr, nullptr}};
         task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Skip);
@@ -64,16 +64,16 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
 // Deals with one hold of an ended worker. False: it stays in the slot until a later look.
 bool recover_hold(SlotNo no, Hold *h, int64 order) {
     WorkerSlot &w = map.shared->workers[no];
-    HoldState was = dispatch::hold_state(*h);
+    HoldState was = memory::hold_state(*h);
     if (was == HoldState::None || was == HoldState::Taken) return true;
     bool cancelled = was == HoldState::Running && was_cancelled(w, *h);
-    Owed what = owed_of(was, static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)));
+    Owed what = owed_of(was, static_cast<memory::EndedBy>(pg_atomic_read_u32(&w.ended_by)));
     if (cancelled ? !write_cancelled(w, *h)
                   : !dispatch::owe({h->queue, h->group, h->ref, h->receipt, h->priority, h->attempt, what, order}))
         return false;
     pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
     if (cancelled) dispatch::end_running(h->queue, h->group);
-    if (what == Owed::Crash && !cancelled) dispatch::note_death(&map.roles[w.role].deaths);
+    if (what == Owed::Crash && !cancelled) signal::note_death(&map.roles[w.role].deaths);
     return true;
 }
 
@@ -83,7 +83,7 @@ bool recover_ended(SlotNo no) {
     bool done = true;
     for (uint32 i = 0; i < pg_atomic_read_u32(&w.n_holds); i++) done = recover_hold(no, &w.holds[i], i) && done;
     if (!done) return false;
-    dispatch::clear_running(no);
+    signal::clear_running(no);
     note_worker_gone(no);
     return true;
 }
@@ -114,7 +114,7 @@ bool could_share(const WorkerSlot &w) {
 void take_back(WorkerSlot *w) {
     for (uint32 i = pg_atomic_read_u32(&w->n_holds); i-- > 0;) {
         Hold &h = w->holds[i];
-        if (dispatch::hold_state(h) != HoldState::Claimed) continue;
+        if (memory::hold_state(h) != HoldState::Claimed) continue;
         const Hold copy = h;  // once taken, the worker may go on and use its holds again
         bool taken = false;
         task::Place place;
@@ -135,19 +135,19 @@ void charge_executed() {
     // On disk before it runs again, else a task that crashes the server at once would never be charged.
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
-    dispatch::RunningTask t;
-    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) {
+    signal::RunningTask t;
+    for (int at = 0; signal::next_executed(MyDatabaseId, &at, &t);) {
         bool done = false;
         bool ok = transact("charge a task that ran when the server crashed",
                            [&] { done = task::charge_executed(t.id, t.attempt, GetCurrentTimestamp()); });
-        if (ok && done) dispatch::forget_executed(MyDatabaseId, t.id);
+        if (ok && done) signal::forget_executed(MyDatabaseId, t.id);
     }
     synchronous_commit = before;
 }
 
 void owe_charges() {
-    dispatch::RunningTask t;
-    for (int at = 0; dispatch::next_executed(MyDatabaseId, &at, &t);) {
+    signal::RunningTask t;
+    for (int at = 0; signal::next_executed(MyDatabaseId, &at, &t);) {
         SlotNo queue = -1;
         bool retained = false;
         bool ok = transact("look at a task that ran when the server crashed", [&] {
@@ -160,14 +160,14 @@ void owe_charges() {
         if (queue >= 0 && dispatch::owe({queue, 0, {t.id, InvalidBlockNumber, 0, 0}, 0, 0, t.attempt, Owed::Charge, 0}))
             dispatch::take_places(queue);
         else if (ok && !retained)
-            dispatch::forget_executed(MyDatabaseId, t.id);
+            signal::forget_executed(MyDatabaseId, t.id);
     }
 }
 
 pg::Deadline recover_workers(const pg::Moment &now) {
     constexpr int64 look_again = 20 * 1000;
     pg::Deadline next = never;
-    for (SlotNo i = 0; i < dispatch::max_workers; i++) {
+    for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
         WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));

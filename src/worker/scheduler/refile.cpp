@@ -3,9 +3,9 @@
 // memory, and the next one begins again.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "dispatch/outside.hpp"
 #include "dispatch/refile.hpp"
-#include "dispatch/registry.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/registry.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
@@ -15,7 +15,7 @@
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
+using memory::map;
 
 constexpr int blocks_in_turn = 64;
 constexpr int64 look_again = 10 * 1000;  // us; for a queue that waits
@@ -45,8 +45,8 @@ bool wants(const store::TaskRow &row) {
 }
 
 bool on_row(void *, const store::TaskRow &row) {
-    dispatch::Hint hint;
-    if (!wants(row) || !task::hint_of(pass.queue, row, dispatch::Comes::New, &hint)) return true;
+    memory::Hint hint;
+    if (!wants(row) || !task::hint_of(pass.queue, row, memory::Comes::New, &hint)) return true;
     if (hint.due <= pass.now) hint.due = 0;
     dispatch::file_hint(hint);
     if (map.lanes[hint.lane].role < 0) dispatch::wake_task_waiters(pass.queue.slot, 1);
@@ -81,7 +81,7 @@ pg::Deadline end_pass(const pg::Moment &now) {
 
 pg::Deadline refile(const pg::Moment &now) {
     static constinit pg::Deadline again{};
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     // Who changes a queue again and again has a pass after the other; those of others end.
     if (!pass.running && (!looked || pg_atomic_read_u32(&d.refile) != 0 || dispatch::has_strays(self.db))) {
         looked = true;

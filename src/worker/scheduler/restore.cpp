@@ -4,16 +4,16 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/running_file.hpp"
+#include "signal/running_file.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::Owed;
+using memory::Owed;
 
 // The group of a held task counts it; 0 none.
-dispatch::GroupNo group_of(const store::TaskRow &row, SlotNo queue) { return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0; }
+memory::GroupNo group_of(const store::TaskRow &row, SlotNo queue) { return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0; }
 
 // A lease of an earlier life of the server holds from now on for its full length. An end or an extension that committed after the snapshot of
 // the scan, and told memory before the entry was there, is not known yet: its row is looked at once more. What is told later finds the entry.
@@ -28,8 +28,8 @@ bool restore_lease(const store::TaskRow &row, SlotNo queue) {
 
 // Its process is gone. One of an earlier life of the server: charged when it was executing, else as if it had never been taken.
 bool owe_orphan(const store::TaskRow &row, SlotNo queue, int64 order) {
-    bool this_life = row.epoch == dispatch::map.shared->boot_epoch;
-    Owed what = !this_life && dispatch::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
+    bool this_life = row.epoch == memory::map.shared->boot_epoch;
+    Owed what = !this_life && signal::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
     if (!dispatch::owe({queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, what, order})) return false;
     dispatch::take_places(queue);
     return true;

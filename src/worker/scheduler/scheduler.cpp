@@ -1,18 +1,18 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/awaited.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/running_file.hpp"
 #include "dispatch/spill.hpp"
-#include "dispatch/users.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/awaited.hpp"
+#include "signal/running_file.hpp"
 #include "store/identity.hpp"
 #include "store/segments.hpp"
 #include "store/version.hpp"
@@ -21,14 +21,14 @@ namespace pgqueue::worker::scheduler {
 
 constinit Self self{-1, nullptr, nullptr};
 
-using dispatch::DbState;
+using memory::DbState;
 
 namespace {
 
 // Keeps what health shows: the first step that fails, until the same one succeeds.
 void note_outcome(const char *what, bool ok, bool lock) {
     static constinit const char *failing = nullptr;
-    dispatch::FailingStep &shown = my_db().failing;
+    memory::FailingStep &shown = my_db().failing;
     if (ok && failing != nullptr && strcmp(failing, what) == 0) {
         failing = nullptr;
         pg_atomic_write_u64(&shown.since, 0);
@@ -67,17 +67,17 @@ constinit bool busy = false;  // in the middle of a turn
 
 void at_exit(int, Datum) {
     if (self.db < 0) return;
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
     // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
     if (busy || owes_expiry()) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
-    if (owes_settling()) dispatch::post_settle_all(self.db, dispatch::Wake::Quiet);
+    if (owes_settling()) signal::post_settle_all(self.db, signal::Wake::Quiet);
     pg_atomic_write_u32(&d.scheduler_procno, 0);
     pg_atomic_write_u32(&d.sleeping, 0);
     pg_atomic_write_u64(&d.failing.since, 0);
     pg_atomic_write_u32(&d.scheduler_pid, 0);
-    ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
-    dispatch::wake_launcher();
+    ConditionVariableBroadcast(&memory::map.shared->loaded[self.db]);
+    memory::wake_launcher();
 }
 
 // Is there a pgqueue of our version in this database? Also says whether the data belongs here.
@@ -111,7 +111,7 @@ void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uin
 }  // namespace
 
 bool should_stay() {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
 }
 
@@ -136,7 +136,7 @@ void check_identity() {
         found = probe();
     }
     if (found == Found::Unknown) give_up("ask whose database it serves");
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
     pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
     if (found == Found::Ours) return;
@@ -154,12 +154,12 @@ void check_identity() {
 
 // Takes up the database: identity, memory from rows.
 void take_over() {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     pg_atomic_write_u32(&d.parked, 0);
     bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
     check_identity();
     transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
-    if (!changed && dispatch::state_of(self.db) == DbState::Ready) return;
+    if (!changed && memory::state_of(self.db) == DbState::Ready) return;
     pg_atomic_write_u32(&d.tickers_on, 0);
     rebuild();
 }
@@ -180,14 +180,14 @@ bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
 // New work, or any other call, since the turn began.
 bool is_called() {
     bool work = MyLatch->is_set;
-    dispatch::each_namespace(self.db, [&work](SlotNo ns) { work = work || dispatch::has_handed_over(ns); });
+    memory::each_namespace(self.db, [&work](SlotNo ns) { work = work || dispatch::has_handed_over(ns); });
     return work;
 }
 
 // Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes `parked` off and wakes the launcher;
 // who found it before has set our latch or left a page: then it stays, and has to look at everything again. So it does for those who called in between.
 void park(pg::Deadline next) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     PGQUEUE_TESTPOINT("scheduler-parks");
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
     pg_atomic_write_u32(&d.parked, 1);
@@ -207,18 +207,18 @@ pg::Deadline read_lost(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     static constinit int64 pause = least;
     static constinit uint32 free_then = 0;
-    if (!again.passed(now) && dispatch::free_pages() < free_then + dispatch::low_water()) return again;
+    if (!again.passed(now) && memory::free_pages() < free_then + memory::low_water()) return again;
     // What somebody has locked cannot be read now: what memory has goes on.
     bool readable = false;
     if (!transact("see whether its tasks can be read", [&readable] { readable = store::is_readable(); }) || !readable) {
         again = now.in(USECS_PER_SEC);
-        free_then = dispatch::free_pages();
+        free_then = memory::free_pages();
         return again;
     }
     rebuild();
     int64 spent = pg::monotonic_now() - now.monotonic;
     pause = pg_atomic_read_u32(&my_db().lost) != 0 ? Min(pause * 2, most) : least;
-    free_then = dispatch::free_pages();
+    free_then = memory::free_pages();
     again = now.in(spent + Max(pause, 3 * spent));
     return never;
 }
@@ -228,14 +228,14 @@ pg::Deadline arrange_lists(const pg::Moment &now) {
     constexpr int64 patience = 20 * 1000;  // until there is memory
     int steps = dispatch::take_lists_apart(self.db);
     steps += dispatch::refill_lists(self.db);
-    if (dispatch::free_pages() < dispatch::low_water()) dispatch::spill_pages(self.db, dispatch::low_water());
+    if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
     if (pg_atomic_read_u32(&my_db().taken_apart) == 0) return never;
     return now.in(steps > 0 ? 0 : patience);
 }
 
 // Everything there is to do now; returns when to look again.
 pg::Deadline turn() {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never.at));
     pg_memory_barrier();
@@ -245,7 +245,7 @@ pg::Deadline turn() {
         rebuild();
         // One more change meanwhile: asked again in the next turn. Until then nothing is handed out.
         pg_atomic_compare_exchange_u32(&d.identity_changed, &seen, 0);
-        ConditionVariableBroadcast(&dispatch::map.shared->loaded[self.db]);
+        ConditionVariableBroadcast(&memory::map.shared->loaded[self.db]);
     }
     if (has_late_deltas()) apply_late_deltas();
     pg::Deadline next = Min(follow_topics(now), follow_configuration(now));
@@ -258,7 +258,7 @@ pg::Deadline turn() {
     next = Min(next, arrange_lists(now));
     wake_waiters();
     next = Min(next, notify_listeners(now));
-    bool room = pg_atomic_read_u32(&d.lost) != 0 && dispatch::free_pages() > dispatch::low_water() / 2;
+    bool room = pg_atomic_read_u32(&d.lost) != 0 && memory::free_pages() > memory::low_water() / 2;
     if (room) next = Min(next, read_lost(now));
     next = Min(next, refile(now));
     next = Min(next, read_groups(now));
@@ -276,7 +276,7 @@ pg::Deadline turn() {
 // deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then.
 // Returns whether new work woke it.
 bool sleep_until(pg::Deadline next, bool deaf) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
     pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
     pg_memory_barrier();
@@ -308,7 +308,7 @@ bool sleep_until(pg::Deadline next, bool deaf) {
         busy = true;
         pg::Deadline next = turn();
         busy = false;
-        dispatch::end_use();
+        memory::end_use();
         MemoryContextReset(self.scratch);
         pg::Moment now = pg::this_moment();
         bool parks = may_park(now, next, &park_at);
@@ -328,7 +328,7 @@ bool sleep_until(pg::Deadline next, bool deaf) {
 // for a scheduler only whose pid it has seen.
 bool begin(SlotNo db) {
     uint32 nobody = 0;
-    if (!pg_atomic_compare_exchange_u32(&dispatch::database(db).scheduler_pid, &nobody, static_cast<uint32>(MyProcPid))) return false;
+    if (!pg_atomic_compare_exchange_u32(&memory::database(db).scheduler_pid, &nobody, static_cast<uint32>(MyProcPid))) return false;
     self.db = db;
     pg_memory_barrier();
     if (should_stay()) return true;
@@ -348,8 +348,8 @@ void pgqueue_scheduler_main(Datum arg) {
     using namespace pgqueue::worker;
     SlotNo db = DatumGetInt32(arg);
     begin_process(scheduler::exit_callback, Datum(0));
-    if (!dispatch::database(db).used || !scheduler::begin(db)) proc_exit(0);
-    BackgroundWorkerInitializeConnectionByOid(dispatch::database(db).oid, InvalidOid, 0);
+    if (!memory::database(db).used || !scheduler::begin(db)) proc_exit(0);
+    BackgroundWorkerInitializeConnectionByOid(memory::database(db).oid, InvalidOid, 0);
     scheduler::announce();
     scheduler::run();
 }

@@ -16,7 +16,7 @@ struct Self {
 };
 extern Self self;
 
-inline dispatch::Database &my_db() { return dispatch::database(self.db); }
+inline memory::Database &my_db() { return memory::database(self.db); }
 
 // One transaction of the scheduler, which waits for nobody (pg/limited.hpp); a failure is logged and told.
 bool in_transaction(const char *what, void (*fn)(void *), void *arg);

@@ -3,21 +3,21 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/incidents.hpp"
 #include "dispatch/ready.hpp"
-#include "dispatch/registry.hpp"
-#include "dispatch/wake.hpp"
+#include "memory/registry.hpp"
+#include "memory/wake.hpp"
 #include "pg/guards.hpp"
+#include "signal/incidents.hpp"
 #include "store/catalog.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using dispatch::map;
-using dispatch::Role;
-using dispatch::WorkerSlot;
-using dispatch::WorkerState;
+using memory::map;
+using memory::Role;
+using memory::WorkerSlot;
+using memory::WorkerState;
 
 constexpr int64 look_again = int64(USECS_PER_SEC);
 constexpr int64 start_backoff = 250 * 1000;
@@ -26,7 +26,7 @@ struct Handle {
     uint32 generation;
     BackgroundWorkerHandle *handle;
 };
-constinit Handle handles[dispatch::max_workers] = {};
+constinit Handle handles[memory::max_workers] = {};
 
 // Roles whose worker could not start wait before the next try.
 struct Refusal {
@@ -71,15 +71,15 @@ void retire_surplus() {
     for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
         for (WorkerSlot &w : map.shared->workers) {
             if (surplus <= 0) return;
-            if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == wanted && dispatch::ask_to_leave(&w)) surplus--;
+            if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == wanted && memory::ask_to_leave(&w)) surplus--;
         }
     }
 }
 
 // A free slot, marked as starting for the role. -1: none.
 SlotNo take_slot(SlotNo role) {
-    pg::LwLockGuard lock(dispatch::workers_lock());
-    for (SlotNo i = 0; i < dispatch::max_workers; i++) {
+    pg::LwLockGuard lock(memory::workers_lock());
+    for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) continue;
         w.db = self.db;
@@ -146,7 +146,7 @@ Started start_one(SlotNo role, bool login) {
 
 // Workers whose process did not come: their slot is freed.
 void reap_unborn(const pg::Moment &now) {
-    for (SlotNo i = 0; i < dispatch::max_workers; i++) {
+    for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db || w.pid != 0 || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
@@ -157,7 +157,7 @@ void reap_unborn(const pg::Moment &now) {
 
 // The role of a worker that never was up waits a while before the next try.
 void note_unborn(SlotNo role) {
-    dispatch::note_death(&map.roles[role].deaths);
+    signal::note_death(&map.roles[role].deaths);
     if (Refusal *r = refusal_of(role, true)) r->until = pg::this_moment().in(start_backoff << Min(r->failures++, 7));
 }
 
@@ -184,12 +184,12 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
     const store::QueueInfo *q = waits ? store::queue_by_id(row.queue_id) : nullptr;
-    dispatch::Hint hint;
-    bool known = q != nullptr && task::hint_of(task::ref_of(*q), row, dispatch::Comes::Again, &hint);
+    memory::Hint hint;
+    bool known = q != nullptr && task::hint_of(task::ref_of(*q), row, memory::Comes::Again, &hint);
     bool moved = !known || map.lanes[hint.lane].queue != ready.queue || hint.group != ready.group;
     if (ready.group != 0 && moved) dispatch::leave_group(ready.queue, ready.group, ready.ref.id);
     if (!known) return;
-    if (map.lanes[hint.lane].role == role) hint.lane = dispatch::ensure_lane(map.lanes[hint.lane].queue, role, true);
+    if (map.lanes[hint.lane].role == role) hint.lane = memory::ensure_lane(map.lanes[hint.lane].queue, role, true);
     if (hint.due <= GetCurrentTimestamp()) hint.due = 0;
     dispatch::file_hint(hint);
 }
@@ -198,7 +198,7 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
 bool hold_tasks(SlotNo role) {
     constexpr int most = 256;
     for (WorkerSlot &w : map.shared->workers)
-        if (w.db == self.db && w.role == role) (void)dispatch::ask_to_leave(&w);
+        if (w.db == self.db && w.role == role) (void)memory::ask_to_leave(&w);
     dispatch::Ready ready[most];
     for (int done = 0, n; done < most; done += n) {
         n = dispatch::pop_for_scheduler(self.db, role, ready, most - done);
@@ -216,8 +216,8 @@ bool hold_tasks(SlotNo role) {
 
 // Another database cannot have its first process: places that become free are for it.
 bool others_starve() {
-    for (SlotNo db = 0; db < dispatch::max_databases; db++)
-        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).starving) != 0) return true;
+    for (SlotNo db = 0; db < memory::max_databases; db++)
+        if (db != self.db && memory::database(db).used && pg_atomic_read_u32(&memory::database(db).starving) != 0) return true;
     return false;
 }
 
@@ -234,7 +234,7 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     *short_of_slots = *short_of_slots || present == Present::Unknown;
     if (present == Present::Unknown) return Served::Well;
     // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
-    if (d.idle > 0) dispatch::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
+    if (d.idle > 0) memory::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
     if (refusal != nullptr && !refusal->until.passed(now)) {
         *short_of_slots = true;
@@ -256,8 +256,8 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
 // Tells whether this database has no process at all for its work; those of others that do nothing then make room.
 void note_starving(bool starving) {
     pg_atomic_write_u32(&my_db().starving, starving ? 1 : 0);
-    for (SlotNo db = 0; starving && db < dispatch::max_databases; db++)
-        if (db != self.db && dispatch::database(db).used && pg_atomic_read_u32(&dispatch::database(db).scheduler_pid) != 0) dispatch::wake_scheduler(db);
+    for (SlotNo db = 0; starving && db < memory::max_databases; db++)
+        if (db != self.db && memory::database(db).used && pg_atomic_read_u32(&memory::database(db).scheduler_pid) != 0) memory::wake_scheduler(db);
 }
 
 }  // namespace
@@ -267,19 +267,19 @@ void note_worker_gone(SlotNo no) {
     handles[no].handle = nullptr;
     WorkerSlot &w = map.shared->workers[no];
     bool ended = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Ended;
-    if (!ended || static_cast<dispatch::EndedBy>(pg_atomic_read_u32(&w.ended_by)) == dispatch::EndedBy::Unborn)
+    if (!ended || static_cast<memory::EndedBy>(pg_atomic_read_u32(&w.ended_by)) == memory::EndedBy::Unborn)
         note_unborn(w.role);
     else if (Refusal *r = refusal_of(w.role, false))
         r->failures = 0;
     free_worker_slot(no);
     // Other databases may be waiting for the place.
-    for (SlotNo db = 0; db < dispatch::max_databases; db++)
-        if (dispatch::database(db).used && dispatch::database(db).no_slot_since != 0 && db != self.db) dispatch::wake_scheduler(db);
+    for (SlotNo db = 0; db < memory::max_databases; db++)
+        if (memory::database(db).used && memory::database(db).no_slot_since != 0 && db != self.db) memory::wake_scheduler(db);
 }
 
 void dismiss_workers() {
     for (WorkerSlot &w : map.shared->workers) {
-        if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) (void)dispatch::ask_to_leave(&w);
+        if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) (void)memory::ask_to_leave(&w);
     }
 }
 
@@ -294,11 +294,11 @@ bool is_needed_elsewhere() { return others_starve(); }
 
 // Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
 bool should_yield(const pg::Moment &now) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0) return false;
     if (now.monotonic - d.no_slot_since < look_again) return false;
     for (SlotNo db = 0; db < self.db; db++) {
-        dispatch::Database &other = dispatch::database(db);
+        memory::Database &other = memory::database(db);
         if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;
     }
     return false;
@@ -310,7 +310,7 @@ pg::Deadline staff(const pg::Moment &now) {
     started = 0;
     reap_unborn(now);
     retire_surplus();
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     bool short_of_slots = housekeeper_waits(), starving = short_of_slots, again = false;
     bool workers_wanted = pg_atomic_read_u32(&d.stopped) == 0 && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;

@@ -3,9 +3,9 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/tickers.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
+#include "signal/tickers.hpp"
 #include "task/ticker.hpp"
 
 namespace pgqueue::worker::scheduler {
@@ -121,9 +121,9 @@ void file(const store::TickerDue &t) {
 void look_again(int32 id, pg::Deadline when) { file_in(Again, find(id), when.at); }
 
 void read_rows() {
-    static constinit int32 ids[dispatch::ticker_posts];
+    static constinit int32 ids[memory::ticker_posts];
     bool all;
-    int n = dispatch::take_tickers(self.db, ids, &all);
+    int n = signal::take_tickers(self.db, ids, &all);
     bool ok = true;
     if (read_all || all) {
         ok = transact("read its tickers", [] {
@@ -228,19 +228,19 @@ bool clock_was_set(const pg::Moment &now) {
 }  // namespace
 
 pg::Deadline fire_tickers(const pg::Moment &now) {
-    dispatch::Database &d = my_db();
+    memory::Database &d = my_db();
     bool set = clock_was_set(now);
     if (!config::tickers) {
         pg_atomic_write_u32(&d.tickers_on, 0);
         return never;
     }
-    if (set || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) dispatch::serve_tickers_since(self.db, now.wall);
+    if (set || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) signal::serve_tickers_since(self.db, now.wall);
     read_rows();
     if (read_all) return now.in(wait_after_failure(failed_wait));
     int32 ids[batch_most];
     pg::Moment at = now;
     while (int n = take(at, ids)) {
-        fire_batch({ids, static_cast<std::size_t>(n)}, at, dispatch::tickers_since(self.db));
+        fire_batch({ids, static_cast<std::size_t>(n)}, at, signal::tickers_since(self.db));
         at = pg::this_moment();
         if (now.in(turn).passed(at)) break;
     }

@@ -1,9 +1,0 @@
-// What keeps segments from being emptied: the bits of Database::cleaning_held_back.
-#pragma once
-#include "pg/backend.hpp"
-
-namespace pgqueue::dispatch {
-
-constexpr uint32 condemning_held = 1, truncation_held = 2;
-
-}  // namespace pgqueue::dispatch

@@ -1,0 +1,180 @@
+#include "handover/actions.hpp"
+
+#include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
+#include "dispatch/refile.hpp"
+#include "handover/notes.hpp"
+#include "memory/wake.hpp"
+#include "signal/awaited.hpp"
+#include "signal/tickers.hpp"
+
+namespace pgqueue::handover {
+namespace {
+
+enum class ActionKind {
+    Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Refile, MoveLease, Ticker,
+    Handlers, RunningGone
+};
+
+struct Action {
+    SubTransactionId sub;
+    ActionKind kind;
+    SlotNo slot;
+    union {
+        dispatch::NamespaceConfig ns;
+        dispatch::QueueConfig queue;
+        signal::Cancel cancel;
+        int64 id;
+        struct {
+            int64 id;
+            int32 count;
+        } awaited;
+        struct {
+            uint64 key;
+            int64 id;
+        } left;
+        struct {
+            int64 id;
+            uint64 key;
+        } moved;
+        struct {
+            Oid oid;
+            bool wanted;
+        } database;
+    };
+};
+
+constinit Notes<Action> actions{};
+
+// No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
+void look_at_identity(SlotNo db) {
+    if (db < 0) return;
+    pg_atomic_fetch_add_u32(&database(db).identity_changed, 1);
+    pg_atomic_write_u32(&database(db).wanted, 1);
+    wake_scheduler(db);
+    wake_launcher();
+}
+
+constinit int posts = 0;  // of this commit
+
+// A commit with many leaves the places to others, and has the scheduler look at all that wait.
+void post(SlotNo db, int64 id) {
+    constexpr int most = settle_posts / 4;
+    if (posts++ < most)
+        signal::post_settle(db, id);
+    else if (posts == most + 1)
+        signal::post_settle_all(db);
+}
+
+void run_action(SlotNo db, const Action &a) {
+    switch (a.kind) {
+        case ActionKind::Namespace:
+            pg_atomic_fetch_add_u32(&database(a.slot).config_changes, 1);
+            dispatch::configure_namespace(a.slot, a.ns);
+            break;
+        case ActionKind::Queue:
+            pg_atomic_fetch_add_u32(&database(map.queues[a.slot].db).config_changes, 1);
+            dispatch::configure_queue(a.slot, a.queue);
+            break;
+        case ActionKind::DropQueue:
+            dispatch::drop_queue(a.slot);
+            signal::post_settle_all(db);
+            break;
+        case ActionKind::DropNamespace: dispatch::drop_namespace(a.slot, static_cast<int32>(a.id)); break;
+        case ActionKind::Cancel: signal::cancel_worker(a.slot, a.cancel); break;
+        case ActionKind::Finished:
+            wake_result_waiters(db, a.id);
+            if (signal::may_be_awaited(db, a.id)) post(db, a.id);
+            break;
+        case ActionKind::Awaited: signal::add_awaited(db, a.awaited.id, a.awaited.count); break;
+        case ActionKind::Settle: post(db, a.id); break;
+        case ActionKind::Wake:
+        case ActionKind::LeftGroup:
+        case ActionKind::RunningGone: break;
+        case ActionKind::MoveLease: dispatch::move_lease_to(a.moved.id, a.slot, a.moved.key); break;
+        case ActionKind::Refile: dispatch::want_refile(a.slot); break;
+        case ActionKind::Ticker: signal::post_ticker(db, static_cast<int32>(a.id)); break;
+        case ActionKind::Handlers:
+            if (a.slot >= 0) pg_atomic_write_u32(&map.namespaces[a.slot].handlers_changed, 1);
+            pg_memory_barrier();
+            if (db >= 0) pg_atomic_write_u32(&database(db).handlers_changed, 1);
+            break;
+        case ActionKind::Identity: look_at_identity(db); break;
+        case ActionKind::Database: {
+            SlotNo other = find_database(a.database.oid);
+            if (other < 0) break;
+            if (a.database.wanted) pg_atomic_fetch_add_u32(&database(other).identity_changed, 1);
+            pg_atomic_write_u32(&database(other).wanted, a.database.wanted ? 1 : 0);
+            pg_atomic_write_u32(&database(other).no_extension, a.database.wanted ? 0 : 1);
+            if (!a.database.wanted) {
+                // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
+                pg_atomic_write_u32(&database(other).current_segment, UINT32_MAX);
+                read_rows_again(other);
+                dispatch::drop_everything(other);
+            }
+            wake_scheduler(other);
+            wake_launcher();
+            break;
+        }
+    }
+}
+
+// After all queues have been dropped.
+void cancel_gone() {
+    for (int i = 0; i < actions.count; i++)
+        if (actions.items[i].kind == ActionKind::RunningGone) signal::cancel_running(actions.items[i].slot);
+}
+
+Action *add_action(ActionKind kind, SlotNo slot) {
+    Action *a = actions.add();
+    a->kind = kind;
+    a->slot = slot;
+    return a;
+}
+
+}  // namespace
+
+bool any_actions() { return actions.count > 0; }
+bool were_actions() { return actions.used(); }
+void forget_actions(SubTransactionId sub) { sub == InvalidSubTransactionId ? actions.reset() : actions.forget(sub); }
+void hand_up_actions(SubTransactionId sub, SubTransactionId parent) { actions.hand_up(sub, parent); }
+
+void run_actions(SlotNo db) {
+    posts = 0;
+    for (int i = 0; i < actions.count; i++) run_action(db, actions.items[i]);
+    cancel_gone();
+}
+
+void leave_groups() {
+    for (int i = 0; i < actions.count; i++)
+        if (const Action &a = actions.items[i]; a.kind == ActionKind::LeftGroup) dispatch::leave_group(a.slot, a.left.key, a.left.id);
+}
+
+bool concern_scheduler() {
+    for (int i = 0; i < actions.count; i++)
+        if (actions.items[i].kind != ActionKind::Finished) return true;
+    return false;
+}
+
+void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
+void configure_queue_at_commit(SlotNo queue, const dispatch::QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
+void drop_queue_at_commit(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
+void drop_namespace_at_commit(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
+void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {
+    const char *reason = signal::kept_reason(cancel.reason);
+    add_action(ActionKind::Cancel, worker)->cancel = {cancel.id, cancel.attempt, cancel.force, reason};
+}
+void cancel_running_at_commit(SlotNo queue) { add_action(ActionKind::RunningGone, queue); }
+void leave_group_at_commit(SlotNo queue, uint64 key, int64 id) { add_action(ActionKind::LeftGroup, queue)->left = {key, id}; }
+void finish_at_commit(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
+void add_awaited_at_commit(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }
+void settle_at_commit(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
+void serve_at_commit(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
+void check_identity_at_commit() { add_action(ActionKind::Identity, -1); }
+void move_lease_at_commit(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
+void refile_at_commit(SlotNo queue) { add_action(ActionKind::Refile, queue); }
+void read_ticker_at_commit(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
+void read_handlers_at_commit(SlotNo ns) { add_action(ActionKind::Handlers, ns); }
+void wake_at_commit() { add_action(ActionKind::Wake, -1); }
+
+}  // namespace pgqueue::handover

@@ -1,0 +1,85 @@
+#include "handover/counts.hpp"
+
+#include "memory/pool.hpp"
+#include "memory/wake.hpp"
+
+namespace pgqueue::handover {
+namespace {
+
+constinit Notes<CountNote> counts{};
+
+}  // namespace
+
+const Notes<CountNote> &noted_counts() { return counts; }
+void forget_counts(SubTransactionId sub) { sub == InvalidSubTransactionId ? counts.reset() : counts.forget(sub); }
+void hand_up_counts(SubTransactionId sub, SubTransactionId parent) { counts.hand_up(sub, parent); }
+
+void apply_delta(const Delta &d) {
+    if (d.from == edges || d.to == edges) {
+        pg_atomic_fetch_add_u64(&map.namespaces[d.slot].edges, d.to == edges ? d.count : -d.count);
+        return;
+    }
+    Queue &q = map.queues[d.slot];
+    if (d.from >= 0) pg_atomic_fetch_sub_u64(&q.counts[d.from], d.count);
+    if (d.to >= 0) pg_atomic_fetch_add_u64(&q.counts[d.to], d.count);
+}
+
+void count_at_commit(SlotNo slot, int from, int to, int32 count) {
+    if (counts.count > 0) {
+        CountNote &last = counts.items[counts.count - 1];
+        if (last.sub == GetCurrentSubTransactionId() && last.delta.slot == slot && last.delta.from == from && last.delta.to == to) {
+            last.delta.count += count;
+            return;
+        }
+    }
+    counts.add()->delta = Delta{slot, static_cast<int8>(from), static_cast<int8>(to), count};
+}
+
+int64 own_count(SlotNo queue, int status) {
+    int64 sum = 0;
+    for (int i = 0; i < counts.count; i++) {
+        const Delta &d = counts.items[i].delta;
+        if (d.slot != queue || d.from == edges || d.to == edges) continue;
+        if (d.from == status) sum -= d.count;
+        if (d.to == status) sum += d.count;
+    }
+    return sum;
+}
+
+int64 unfinished(SlotNo queue) {
+    int64 n = 0;
+    for (Status s : {Status::New, Status::Retry, Status::Retained})
+        n += static_cast<int64>(pg_atomic_read_u64(&map.queues[queue].counts[static_cast<int>(s)])) + own_count(queue, static_cast<int>(s));
+    return n;
+}
+
+int64 unfinished_of_namespace(SlotNo ns) {
+    int64 n = 0;
+    for (SlotNo q = 0; q < map.shared->used_queues; q++)
+        if (map.queues[q].used && map.queues[q].ns == ns) n += unfinished(q);
+    return n;
+}
+
+void hand_over_counts(SlotNo db, PageNo *deltas) {
+    DbState state = state_of(db);
+    bool finished = false;
+    for (int i = 0; i < counts.count; i++) {
+        if (state == DbState::Ready) apply_delta(counts.items[i].delta);
+        int from = counts.items[i].delta.from, to = counts.items[i].delta.to;
+        bool of_rows = from < unhinted && to < unhinted;
+        finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
+    }
+    // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
+    if (finished && pg_atomic_read_u32(&database(db).cleaning_timer) == 0 && pg_atomic_exchange_u32(&database(db).cleaning_timer, 1) == 0)
+        wake_scheduler(db);
+    while (*deltas != 0) {
+        PageNo no = *deltas;
+        *deltas = page(no)->next;
+        if (state == DbState::Loading)
+            push_page(&database(db).delta_inbox, no);
+        else
+            give_page(no);
+    }
+}
+
+}  // namespace pgqueue::handover

@@ -1,0 +1,235 @@
+#include "handover/transaction.hpp"
+
+#include "dispatch/groups.hpp"
+#include "dispatch/ready.hpp"
+#include "dispatch/waiters.hpp"
+#include "handover/actions.hpp"
+#include "handover/edges.hpp"
+#include "handover/holds.hpp"
+#include "handover/pack.hpp"
+#include "memory/pool.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
+
+namespace pgqueue::handover {
+namespace {
+
+constinit Notes<TaskNote> tasks{};
+// Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped them.
+constinit Notes<TaskNote> touched{};
+constinit Packed packed{};
+constinit SlotNo my_db = -1;  // at a commit
+
+bool anything() { return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked(); }
+// Also when it was rolled back to a savepoint.
+bool was_used() { return tasks.used() || noted_counts().used() || were_actions() || touched.used() || has_noted_holds() || any_holds(); }
+
+void give_reserved() {
+    give_chain(packed.tasks);
+    give_chain(packed.deltas);
+    packed.tasks = packed.deltas = 0;
+}
+
+// A hint: read without the lock.
+bool is_paused(SlotNo queue) { return map.queues[queue].paused || map.namespaces[map.queues[queue].ns].paused; }
+
+struct LaneCount {
+    SlotNo lane;
+    int n;
+};
+
+// How many tasks of which lanes are in a page; those of groups may be of several.
+int count_lanes(const Page &p, LaneCount *out) {
+    if (p.kind != PageKind::Grouped) {
+        out[0] = {p.lane, p.count};
+        return 1;
+    }
+    int n = 0;
+    for (int i = 0; i < p.count; i++) {
+        int at = 0;
+        while (at < n && out[at].lane != p.hints[i].lane) at++;
+        if (at == n) out[n++] = {p.hints[i].lane, 0};
+        out[at].n++;
+    }
+    return n;
+}
+
+// Those who may take new tasks of a lane. False: the scheduler has something to do for them, too.
+bool wake_for(const LaneCount &c) {
+    SlotNo role = map.lanes[c.lane].role;
+    if (role >= 0) return wake_idle_workers(my_db, role, c.n) >= c.n;
+    // Who waits for a paused queue is woken when it is resumed.
+    if (!is_paused(map.lanes[c.lane].queue)) dispatch::wake_task_waiters(map.lanes[c.lane].queue, c.n);
+    return false;
+}
+
+// Pushes the task pages, oldest first, and wakes who can use them.
+void hand_over_tasks() {
+    PageNo oldest = 0;
+    while (packed.tasks != 0) {
+        PageNo next = page(packed.tasks)->next;
+        page(packed.tasks)->next = oldest;
+        oldest = packed.tasks;
+        packed.tasks = next;
+    }
+    if (state_of(my_db) == DbState::Unserved) {
+        bool had = oldest != 0;
+        give_chain(oldest);
+        if (had && pg_atomic_read_u32(&database(my_db).wanted) != 0) wake_launcher();
+        return;
+    }
+    // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
+    bool scheduler = oldest != 0 && free_pages() < low_water();
+    while (oldest != 0) {
+        Page *p = page(oldest);
+        PageNo next = p->next;
+        bool ready = p->kind != PageKind::Due;
+        int64 earliest = ready ? p->min_dies : INT64_MAX;
+        for (int i = 0; !ready && i < p->count; i++) earliest = Min(earliest, p->due[i].due);
+        // A task of a group may wait for its time: then the scheduler has to know.
+        for (int i = 0; p->kind == PageKind::Grouped && i < p->count; i++)
+            if (p->hints[i].due != 0) earliest = Min(earliest, p->hints[i].due);
+        LaneCount lanes[hints_per_page];
+        int n = ready ? count_lanes(*p, lanes) : 0;
+        push_page(&map.namespaces[map.queues[map.lanes[p->lane].queue].ns].inbox, oldest);
+        for (int i = 0; i < n; i++) scheduler = !wake_for(lanes[i]) || scheduler;
+        wake_scheduler_at(my_db, earliest);
+        oldest = next;
+    }
+    if (scheduler) wake_scheduler_if_sleeping(my_db);
+    if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_scheduler(my_db);
+}
+
+// Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
+void bring_back(SubTransactionId sub) {
+    bool any = false;
+    for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub); touched.count--) {
+        const Hint &t = touched.items[touched.count - 1].hint;
+        if (state_of(map.queues[map.lanes[t.lane].queue].db) == DbState::Unserved) continue;
+        dispatch::file_hint(t);
+        any = true;
+    }
+    if (SlotNo db = any ? find_database(MyDatabaseId) : -1; db >= 0) wake_scheduler(db);
+}
+
+void forget_all() {
+    end_asked(InvalidSubTransactionId);
+    forget_holds();
+    touched.reset();
+    tasks.reset();
+    forget_counts(InvalidSubTransactionId);
+    forget_actions(InvalidSubTransactionId);
+    packed.out_of_pages = false;
+}
+
+// What found no page may be of a group, whose order the next ones must not break.
+void leave_out_groups() {
+    int64 least = INT64_MAX;
+    for (int i = 0; i < tasks.count; i++) {
+        const Hint &h = tasks.items[i].hint;
+        SlotNo ns = map.queues[map.lanes[h.lane].queue].ns;
+        if (h.group != 0) least = Min(least, h.ref.id);
+        bool last = i + 1 == tasks.count || map.queues[map.lanes[tasks.items[i + 1].hint.lane].queue].ns != ns;
+        if (!last || least == INT64_MAX) continue;
+        dispatch::leave_out_from(ns, least);
+        least = INT64_MAX;
+    }
+}
+
+// After a quiet time: the scheduler looks in a while whether anything was forgotten.
+void expect_look() {
+    constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
+    pg_atomic_uint32 *changed = &database(my_db).changed;
+    if (pg_atomic_read_u32(changed) == 0 && pg_atomic_exchange_u32(changed, 1) == 0) wake_scheduler_by(my_db, pg::deadline_in(a_while));
+}
+
+void at_commit() {
+    run_actions(my_db);
+    if (my_db >= 0) {
+        hand_over_counts(my_db, &packed.deltas);
+        // First the hints: a task that is tried again is in its group before the group's place is free.
+        hand_over_tasks();
+        commit_holds(my_db);
+        leave_groups();
+        expect_look();
+        if (packed.out_of_pages) {
+            leave_out_groups();
+            pg_atomic_write_u32(&database(my_db).lost, 1);
+            wake_scheduler(my_db);
+        }
+        if (concern_scheduler()) wake_scheduler(my_db);
+    } else {
+        give_reserved();
+    }
+    forget_all();
+}
+
+void on_xact(XactEvent event, void *) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+            if (!anything()) break;
+            my_db = find_database(MyDatabaseId);
+            if (tasks.count + noted_counts().count > 0) pack(my_db, tasks, noted_counts(), &packed);
+            break;
+        case XACT_EVENT_COMMIT:
+            // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
+            anything() ? at_commit() : forget_all();
+            break;
+        case XACT_EVENT_ABORT:
+            if (packed.tasks != 0 || packed.deltas != 0) give_reserved();
+            abort_holds(InvalidSubTransactionId);
+            bring_back(InvalidSubTransactionId);
+            note_rolled_back();
+            forget_all();
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            if (was_used())
+                ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
+                        errhint("Use COMMIT, or do the queue's work in a transaction of its own."));
+            break;
+        // Nothing is noted then; the memory of notes must not outlive the transaction all the same.
+        case XACT_EVENT_PREPARE: forget_all(); break;
+        default: break;
+    }
+}
+
+void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) note_rolled_back();
+    if (!anything()) return;
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        abort_holds(mine);
+        end_asked(mine);
+        bring_back(mine);
+        tasks.forget(mine);
+        forget_counts(mine);
+        forget_actions(mine);
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        hand_up_holds(mine, parent);
+        hand_up_asked(mine, parent);
+        touched.hand_up(mine, parent);
+        tasks.hand_up(mine, parent);
+        hand_up_counts(mine, parent);
+        hand_up_actions(mine, parent);
+    }
+}
+
+// At the very end of a transaction, when its invalidations have been sent: who looks for an entry that it has dropped finds nothing any more.
+void on_release(ResourceReleasePhase phase, bool, bool top_level, void *) {
+    if (phase == RESOURCE_RELEASE_AFTER_LOCKS && top_level) end_use();
+}
+
+}  // namespace
+
+bool let_drops_pass() { return !was_used() && use_anew(); }
+
+void hint_at_commit(const Hint &hint) { tasks.add()->hint = hint; }
+void hint_at_abort(const Hint &hint) { touched.add()->hint = hint; }
+
+void register_xact_callbacks() {
+    RegisterXactCallback(on_xact, nullptr);
+    RegisterSubXactCallback(on_subxact, nullptr);
+    RegisterResourceReleaseCallback(on_release, nullptr);
+}
+
+}  // namespace pgqueue::handover

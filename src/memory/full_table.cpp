@@ -1,0 +1,65 @@
+#include "memory/full_table.hpp"
+
+#include "memory/pool.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::memory {
+namespace {
+
+bool is_short(int64 used, int64 capacity) { return used * 4 > capacity * 3; }
+
+template <typename Entry, typename Used>
+int64 count(const Entry *entries, int32 end, Used used) {
+    int64 n = 0;
+    for (int32 i = 0; i < end; i++) n += used(entries[i]);
+    return n;
+}
+
+}  // namespace
+
+bool short_of_places() {
+    const Shared &s = *map.shared;
+    return is_short(s.n_lanes - free_lanes(), s.n_lanes) || is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
+           is_short(count(map.sources, s.used_sources, [](const Source &e) { return e.ns >= 0; }), s.n_sources) ||
+           is_short(count(map.roles, s.used_roles, [](const Role &e) { return e.used; }), s.n_roles);
+}
+
+void table_full(const char *what, int32 capacity) {
+    pid_t holder = holder_of_drops();
+    const char *waits = holder != 0 && holder != MyProcPid ? psprintf(" What became free waits for the end of the transaction of process %d.", holder) : "";
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
+            errdetail("All %d places are taken. View pgqueue.memory shows by whom.%s", capacity, waits),
+            errhint("Raise pgqueue.dispatch_memory and restart the server."));
+    pg_unreachable();
+}
+
+bool wait_for_place(int *tries, bool sure) {
+    constexpr int most_tries = 200;
+    constexpr long nap_ms = 10;
+    bool hope = sure;
+    for (SlotNo db = 0; db < max_databases; db++) {
+        Database &d = database(db);
+        if (!d.used) continue;
+        // A scheduler would wait for itself.
+        if (pg_atomic_read_u32(&d.scheduler_pid) == static_cast<uint32>(MyProcPid)) return false;
+        if (*tries == 0 && pg_atomic_read_u32(&d.wanted) != 0) pg_atomic_fetch_add_u32(&d.places_wanted, 1);
+        if (pg_atomic_read_u32(&d.drops_pending) == 0 && pg_atomic_read_u32(&d.strays) == 0 && pg_atomic_read_u32(&d.places_wanted) == 0) continue;
+        hope = true;
+        wake_scheduler(db);
+    }
+    if (!hope || (*tries)++ == most_tries) return false;
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, pg::wait_event("PgqueuePlace"));
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    return true;
+}
+
+void ask_for_idle_places(SlotNo db) {
+    if (!short_of_places()) return;
+    pg_atomic_fetch_add_u32(&database(db).places_wanted, 1);
+    wake_scheduler(db);
+}
+
+}  // namespace pgqueue::memory

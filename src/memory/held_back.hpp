@@ -1,0 +1,9 @@
+// What keeps segments from being emptied: the bits of Database::cleaning_held_back.
+#pragma once
+#include "pg/backend.hpp"
+
+namespace pgqueue::memory {
+
+constexpr uint32 condemning_held = 1, truncation_held = 2;
+
+}  // namespace pgqueue::memory

@@ -1,0 +1,157 @@
+// What stands in the pages of the pool: tasks that wait, in lists, in the due heap and in groups, and what a committing transaction hands over. Part of
+// shared.hpp, which says what the locks protect.
+#pragma once
+#include "core/ready_order.hpp"
+#include "core/task_ref.hpp"
+#include "core/token_bucket.hpp"
+#include "pg/backend.hpp"
+
+namespace pgqueue::memory {
+
+using PageNo = uint32;  // 0 none
+using SlotNo = int32;   // index of a fixed array, -1 none
+using GroupNo = int32;  // entry of a slab of groups, 0 none
+constexpr Size page_bytes = 4096;
+
+// What the due heap keeps of a task that waits for its time, and the lists of those that were put off.
+struct DueEntry {
+    int64 due;   // TimestampTz; of one that was put off by the monotonic clock
+    int64 dies;  // TimestampTz, 0 never
+    TaskRef ref;
+    SlotNo lane;  // of a task with a group key: grouped_due(queue), the scheduler reads its row
+    int32 priority;
+};
+constexpr SlotNo grouped_due(SlotNo queue) { return -2 - queue; }
+inline bool is_grouped(const DueEntry &e) { return e.lane < -1; }
+inline SlotNo queue_of_grouped(const DueEntry &e) { return -2 - e.lane; }
+
+// How a task with a group key comes to its group (docs/internals/groups.md).
+enum class Comes : uint8 {
+    New,     // behind the others
+    Again,   // it was taken already: before the others
+    Changed  // it may be there already
+};
+
+// Why a task that is not to be had now is put off for a while. How long: dispatch/due.hpp.
+enum class Wait : uint8 {
+    None,
+    Look,     // not at all: the scheduler is to read its row
+    Locked,   // somebody has its row in hands
+    Suspect,  // another suspect runs
+    Failed,   // what was to be done with it could not be done
+};
+constexpr int wait_kinds = 4;  // but None
+
+// A task that is to be filed: ready, due at a time, or put off.
+struct Hint {
+    TaskRef ref;
+    SlotNo lane;
+    int32 priority;
+    TimestampTz due;   // 0 at once
+    TimestampTz dies;  // 0 never
+    uint64 group;      // hash of its group key, 0 none
+    Comes comes;
+    Wait wait = Wait::None;  // with one, due is 0
+};
+
+struct Delta {
+    SlotNo slot;  // of a queue; of a namespace for its edges
+    int8 from;  // Status, -1 none (a new row)
+    int8 to;    // Status, -1 none (a removed row)
+    int32 count;
+};
+
+// Ready: of one lane and one priority. Mixed: of one lane.
+enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab };
+
+// What a page of ready tasks of several priorities keeps of one.
+struct MixedEntry {
+    TaskRef ref;
+    int32 priority;
+};
+
+constexpr Size page_header = 48;
+
+// One page of the pool: part of a list, part of a slab (memory/slab.hpp), or what a committing transaction hands over.
+struct Page {
+    PageNo next;
+    PageNo prev;   // of a slab
+    uint16 head;   // first entry still there
+    uint16 count;  // end of the entries
+    PageKind kind;
+    TransactionId xid;  // of a hand-over of deltas
+    SlotNo lane;        // of a hand-over of tasks
+    int32 priority;     // of a page that is Ready
+    int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
+    int64 since;        // when its first entry became ready, by the monotonic clock (for aging)
+    union {
+        TaskRef ready[(page_bytes - page_header) / sizeof(TaskRef)];
+        MixedEntry mixed[(page_bytes - page_header) / sizeof(MixedEntry)];
+        DueEntry due[(page_bytes - page_header) / sizeof(DueEntry)];
+        Hint hints[(page_bytes - page_header) / sizeof(Hint)];
+        char slab[page_bytes - page_header];
+        Delta deltas[(page_bytes - page_header) / sizeof(Delta)];
+        uint32 slots[(page_bytes - page_header) / sizeof(uint32)];  // places in the spill file, in order
+    };
+};
+static_assert(sizeof(Page) <= page_bytes);
+constexpr int ready_per_page = sizeof(Page::ready) / sizeof(TaskRef);
+constexpr int mixed_per_page = sizeof(Page::mixed) / sizeof(MixedEntry);
+constexpr int due_per_page = sizeof(Page::due) / sizeof(DueEntry);
+constexpr int hints_per_page = sizeof(Page::hints) / sizeof(Hint);
+constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
+constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
+
+// Entries of pages with ready tasks.
+inline const TaskRef &ready_ref(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].ref : p.ready[i]; }
+inline int32 ready_priority(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority; }
+
+// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir), back pages.
+struct PageList {
+    PageNo front, front_last;
+    PageNo back, back_last;
+    PageNo dir, dir_last;  // pages of file slots
+    uint32 spilled;        // pages in the file
+    bool moving;           // the scheduler is writing or reading pages of it outside the lock
+    int64 count;           // entries, those in the file too
+    int64 min_dies;        // lower bound over all entries, INT64_MAX none
+};
+
+// Entries of one size in pages of their own, those with a free place first.
+struct Slab {
+    PageNo first, last;
+    int32 pages, used;  // entries used
+};
+
+// A task that waits in its group.
+struct GroupNode {
+    TaskRef ref;          // id 0: free
+    int64 since;          // may start from then on (monotonic), as its hint said; 0 at once, without aging
+    TimestampTz dies;     // 0 never
+    SlotNo lane;
+    int32 priority;
+    int32 next;           // behind it, 0 none; or next free one
+    bool again;           // it was taken before
+
+    bool used() const { return ref.id != 0; }
+};
+
+// The tasks of one key in a queue. Namespace's lock.
+struct Group {
+    uint64 key;           // 0: free
+    SlotNo queue;
+    GroupNo next;         // in the hash chain, or next free one
+    int32 first, last;    // nodes, 0 none
+    int32 running;        // retained
+    SlotNo ready_in;      // the lane that has it among its ready groups, -1 none
+    bool throttled;       // it is among its queue's groups that wait for a token
+    bool timed;           // the due heap, or a list of those that were put off, has an entry for the head
+    OrderLinks links;     // in one of these two orders
+    int64 rank;           // there: place by priority, with aging by virtual time; or when it has a token
+    int64 head_id;        // there: task at the head
+    TokenBucket bucket;   // of group_rate_limit
+
+    bool used() const { return key != 0; }
+};
+
+}  // namespace pgqueue::memory

@@ -1,0 +1,140 @@
+#include "memory/shared.hpp"
+
+#include "memory/pool.hpp"
+
+namespace pgqueue::memory {
+
+constinit Map map{};
+
+namespace {
+
+constexpr const char *tranche = "pgqueue";
+
+// How many of each fixed entry a block of this size holds. Entries take about a fifth, pages the rest.
+struct Capacity {
+    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash, users;
+    uint32 pages;
+};
+
+Capacity capacity_for(Size memory) {
+    double scale = static_cast<double>(memory) / (64.0 * 1024 * 1024);
+    auto scaled = [scale](int at_64mb, int least) { return Max(least, static_cast<int>(at_64mb * scale)); };
+    Capacity c;
+    c.namespaces = scaled(1024, 32);
+    c.queues = scaled(8192, 64);
+    c.lanes = scaled(16384, 128);
+    c.priorities = scaled(32768, 256);
+    c.sources = scaled(8192, 64);
+    c.roles = scaled(2048, 32);
+    c.leases = scaled(65536, 1024);
+    c.lease_hash = 1;
+    while (c.lease_hash < c.leases) c.lease_hash *= 2;
+    c.hash = 1;
+    while (c.hash < c.queues * 2) c.hash *= 2;
+    c.group_hash = group_locks;
+    while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
+    c.users = MaxBackends + NUM_AUXILIARY_PROCS;
+    Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities +
+                 sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(Lease) * c.leases +
+                 sizeof(SlotNo) * (c.hash + c.lease_hash) + sizeof(GroupNo) * c.group_hash;
+    c.pages = static_cast<uint32>(Max((memory > fixed ? memory - fixed : 0) / page_bytes, Size(64)));
+    return c;
+}
+
+// Walks the parts of the block in order; with base it sets the map, in any case it returns the bytes needed.
+Size lay_out(const Capacity &c, char *base) {
+    Size at = 0;
+    auto part = [&at, base](Size bytes) {
+        char *here = base ? base + at : nullptr;
+        at += MAXALIGN(bytes);
+        return here;
+    };
+    char *shared = part(sizeof(Shared));
+    char *namespaces = part(sizeof(Namespace) * c.namespaces);
+    char *queues = part(sizeof(Queue) * c.queues);
+    char *lanes = part(sizeof(Lane) * c.lanes);
+    char *priorities = part(sizeof(PriorityList) * c.priorities);
+    char *sources = part(sizeof(Source) * c.sources);
+    char *roles = part(sizeof(Role) * c.roles);
+    char *leases = part(sizeof(Lease) * c.leases);
+    char *lease_hash = part(sizeof(SlotNo) * c.lease_hash);
+    char *hash = part(sizeof(SlotNo) * c.hash);
+    char *group_hash = part(sizeof(GroupNo) * c.group_hash);
+    char *users = part(sizeof(pg_atomic_uint64) * c.users);
+    at = TYPEALIGN(page_bytes, at);
+    char *pages = part(page_bytes * (Size(c.pages) + 1));
+    if (base) {
+        map.shared = reinterpret_cast<Shared *>(shared);
+        map.namespaces = reinterpret_cast<Namespace *>(namespaces);
+        map.queues = reinterpret_cast<Queue *>(queues);
+        map.lanes = reinterpret_cast<Lane *>(lanes);
+        map.priorities = reinterpret_cast<PriorityList *>(priorities);
+        map.sources = reinterpret_cast<Source *>(sources);
+        map.roles = reinterpret_cast<Role *>(roles);
+        map.queue_hash = reinterpret_cast<SlotNo *>(hash);
+        map.hash_size = c.hash;
+        map.leases = reinterpret_cast<Lease *>(leases);
+        map.lease_hash = reinterpret_cast<SlotNo *>(lease_hash);
+        map.lease_hash_size = c.lease_hash;
+        map.group_hash = reinterpret_cast<GroupNo *>(group_hash);
+        map.group_hash_size = c.group_hash;
+        map.users = reinterpret_cast<pg_atomic_uint64 *>(users);
+        map.n_users = c.users;
+        map.pages = pages;
+    }
+    return at;
+}
+
+void init_block(const Capacity &c) {
+    Shared *s = map.shared;
+    MemSet(s, 0, sizeof(Shared));
+    while (s->boot_epoch == 0)
+        if (!pg_strong_random(&s->boot_epoch, sizeof(s->boot_epoch))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
+    s->pages = c.pages;
+    s->n_namespaces = c.namespaces;
+    s->n_queues = c.queues;
+    s->n_lanes = c.lanes;
+    s->n_priorities = c.priorities;
+    s->n_sources = c.sources;
+    s->n_roles = c.roles;
+    s->n_leases = c.leases;
+    MemSet(map.leases, 0, sizeof(Lease) * c.leases);
+    for (int i = 0; i < map.lease_hash_size; i++) map.lease_hash[i] = -1;
+    MemSet(map.namespaces, 0, sizeof(Namespace) * c.namespaces);
+    MemSet(map.queues, 0, sizeof(Queue) * c.queues);
+    MemSet(map.lanes, 0, sizeof(Lane) * c.lanes);
+    MemSet(map.priorities, 0, sizeof(PriorityList) * c.priorities);
+    MemSet(map.sources, 0, sizeof(Source) * c.sources);
+    MemSet(map.roles, 0, sizeof(Role) * c.roles);
+    for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
+    MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
+    for (WorkerSlot &w : s->workers) w.db = w.role = -1;
+    pg_atomic_init_u64(&s->sessions, 0);
+    pg_atomic_init_u64(&s->drops, 1);
+    for (int i = 0; i < c.users; i++) pg_atomic_init_u64(&map.users[i], 0);
+    for (ConditionVariable &loaded : s->loaded) ConditionVariableInit(&loaded);
+    init_pools();
+}
+
+}  // namespace
+
+Size shared_bytes(Size dispatch_memory) { return lay_out(capacity_for(dispatch_memory), nullptr); }
+
+void request_shared(Size dispatch_memory) {
+    RequestAddinShmemSpace(shared_bytes(dispatch_memory) + page_bytes);
+    RequestNamedLWLockTranche(tranche, lock_count);
+}
+
+bool attach_shared(Size dispatch_memory) {
+    bool found = false;
+    Capacity c = capacity_for(dispatch_memory);
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    char *base = static_cast<char *>(ShmemInitStruct("pgqueue", shared_bytes(dispatch_memory) + page_bytes, &found));
+    lay_out(c, reinterpret_cast<char *>(TYPEALIGN(page_bytes, reinterpret_cast<uintptr_t>(base))));
+    map.locks = GetNamedLWLockTranche(tranche);
+    if (!found) init_block(c);
+    LWLockRelease(AddinShmemInitLock);
+    return !found;
+}
+
+}  // namespace pgqueue::memory

@@ -1,0 +1,54 @@
+// Lock-free: the writer makes `progress_turn` odd while it writes, a reader that saw it change reads again.
+#include "signal/progress.hpp"
+
+namespace pgqueue::signal {
+namespace {
+
+// A double as the bits of part + 1: zero says that nothing was told.
+uint64 coded(double part) { return std::bit_cast<uint64>(part + 1); }
+
+WorkerSlot *my_slot() {
+    if (MyBackendType != B_BG_WORKER) return nullptr;
+    for (WorkerSlot &w : map.shared->workers) {
+        if (w.pid != MyProcPid || w.db < 0) continue;
+        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); i++)
+            if (pg_atomic_read_u32(&w.holds[i].state) == static_cast<uint32>(HoldState::Running)) return &w;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+void tell_progress(double part, const char *note) {
+    WorkerSlot *w = my_slot();
+    if (w == nullptr) return;
+    char cut[progress_note_bytes] = "";
+    if (note != nullptr) {
+        int length = pg_mbcliplen(note, static_cast<int>(strlen(note)), progress_note_bytes - 1);
+        memcpy(cut, note, static_cast<std::size_t>(length));
+    }
+    pg_atomic_fetch_add_u32(&w->progress_turn, 1);
+    pg_write_barrier();
+    memcpy(w->progress_note, cut, sizeof(cut));
+    pg_write_barrier();
+    pg_atomic_fetch_add_u32(&w->progress_turn, 1);
+    pg_atomic_write_u64(&w->progress, coded(part));
+}
+
+bool read_progress(WorkerSlot *w, Progress *progress) {
+    constexpr int tries = 100;
+    uint64 bits = pg_atomic_read_u64(&w->progress);
+    if (bits == 0) return false;
+    progress->part = std::bit_cast<double>(bits) - 1;
+    for (int i = 0; i < tries; i++) {
+        uint32 before = pg_atomic_read_u32(&w->progress_turn);
+        pg_read_barrier();
+        memcpy(progress->note, w->progress_note, sizeof(progress->note));
+        pg_read_barrier();
+        if ((before & 1) == 0 && pg_atomic_read_u32(&w->progress_turn) == before) return true;
+    }
+    progress->note[0] = '\0';
+    return true;
+}
+
+}  // namespace pgqueue::signal
