@@ -21,6 +21,17 @@ BEGIN
 END
 $$;
 
+-- Raises 22023 for a text of more than `longest` bytes.
+CREATE FUNCTION pgqueue_internal.check_length(setting text, value text, longest integer, hint text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF octet_length(value) > longest THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" must have at most %s bytes', setting, longest),
+            DETAIL = format('It has %s.', octet_length(value)), HINT = hint;
+    END IF;
+END
+$$;
+
 -- Raises 22023 with the range as hint; highest NULL: no upper end. NaN is in no range.
 CREATE FUNCTION pgqueue_internal.check_range(setting text, value numeric, lowest numeric, highest numeric) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

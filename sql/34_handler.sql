@@ -43,6 +43,7 @@ CREATE FUNCTION pgqueue_internal.check_handler(type text, phase text) RETURNS vo
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pgqueue_internal.check_given('type', type),
+        pgqueue_internal.check_length('type', type, 1000, 'Shorten it.'),
         pgqueue_internal.check_given('phase', phase),
         pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
     IF phase = 'handle' AND btrim(type, E' \t\n\r') = '' THEN

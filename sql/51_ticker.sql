@@ -35,7 +35,7 @@ COMMENT ON COLUMN pgqueue.ticker.queue IS 'queue of the tasks; NULL: ticks only 
 COMMENT ON COLUMN pgqueue.ticker.period IS 'time between slots; NULL when cron is set; both NULL: disabled; default 1 minute when cron is NULL too';
 COMMENT ON COLUMN pgqueue.ticker.cron IS 'cron text, 5 or 6 fields or an @ word';
 COMMENT ON COLUMN pgqueue.ticker.time_zone IS 'zone in which cron is read; default database TimeZone at creation';
-COMMENT ON COLUMN pgqueue.ticker.payload IS 'payload of the tasks; default {}';
+COMMENT ON COLUMN pgqueue.ticker.payload IS 'payload of the tasks, at most 64 KiB as text; default {}';
 COMMENT ON COLUMN pgqueue.ticker.type IS 'type of the tasks';
 COMMENT ON COLUMN pgqueue.ticker.command IS 'SQL command of the tasks';
 COMMENT ON COLUMN pgqueue.ticker.priority IS 'priority of the tasks; NULL: of the queue';
@@ -112,7 +112,12 @@ BEGIN
         pgqueue_internal.check_interval('run_limit', t.run_limit, true),
         pgqueue_internal.check_interval('jitter', t.jitter, true),
         pgqueue_internal.check_moment('starts_at', t.starts_at),
-        pgqueue_internal.check_moment('ends_at', t.ends_at);
+        pgqueue_internal.check_moment('ends_at', t.ends_at),
+        -- The scheduler copies them for each slot, and everybody waits for the scheduler.
+        pgqueue_internal.check_length('payload', t.payload::text, 65536, 'Keep the rest in a table, which the task reads.'),
+        pgqueue_internal.check_length('command', t.command, 65536, 'Put it into a procedure, and CALL that.'),
+        pgqueue_internal.check_length('type', t.type, 1000, 'Shorten it.'),
+        pgqueue_internal.check_length('cron', t.cron, 1000, 'Use ranges and steps, or several tickers.');
     IF t.period > '0' AND t.period < '1 second' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
             HINT = 'It must be 1 second or more; 0 disables the ticker.';

@@ -101,6 +101,7 @@ void check_call(const char *function, bool writes) {
                 errhint("Call it on the primary server; the views work here."));
     if (XactReadOnly)
         ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s in a read-only transaction", function));
+    PreventCommandIfParallelMode(function);
 }
 
 char *normalize(const char *kind, const char *raw) {

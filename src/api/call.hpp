@@ -11,7 +11,8 @@ namespace pgqueue::api {
 // The role that called the function of schema pgqueue (not the extension's owner that it may run as).
 Oid caller();
 
-// 55000 when the library is not preloaded or not of the version of the SQL objects; writes: 25006 on a standby or in a read-only transaction.
+// 55000 when the library is not preloaded or not of the version of the SQL objects; writes: 25006 on a standby or in a
+// read-only transaction, 25000 in a parallel plan.
 void check_call(const char *function, bool writes);
 
 // A valid name, palloc'd; 22004 for nullptr, 42602 otherwise.

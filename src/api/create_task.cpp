@@ -65,6 +65,7 @@ void check_content(const store::NewTask &t) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type and command must not be given both"),
                 errhint("A type names a handler or is a label; a command is run as it is."));
     if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"), errhint("Leave it out, or NULL."));
+    if (t.type != nullptr) checked_key(t.type, "type");
     if (t.command != nullptr) {
         const char *s = VARDATA_ANY(t.command);
         if (trim({s, static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t.command))}).empty())

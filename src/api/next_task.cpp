@@ -144,6 +144,9 @@ const char *worker_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "worker");
     char *worker = text_arg(fcinfo, 0);
     if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that tells workers apart."));
+    constexpr int longest = 1000;
+    if (const int bytes = static_cast<int>(strlen(worker)); bytes > longest)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes));
     return worker;
 }
 

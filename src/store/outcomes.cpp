@@ -28,6 +28,14 @@ struct OutcomeTuple {
     }
 };
 
+// A text of an error as it is kept: the end of an attempt must be written however long its texts are.
+const char *cut(const char *text) {
+    constexpr int most = 1024 * 1024;
+    if (text == nullptr) return nullptr;
+    const int bytes = static_cast<int>(strlen(text));
+    return bytes <= most ? text : psprintf("%s... (cut, %d bytes in all)", pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most))), bytes);
+}
+
 // Adds a member that is given.
 void push_member(JsonbParseState **state, const char *key, const char *value) {
     if (value == nullptr) return;
@@ -46,9 +54,9 @@ Jsonb *error_info(const pg::ErrorReport &error) {
     if (error.detail == nullptr && error.hint == nullptr && error.context == nullptr) return nullptr;
     JsonbParseState *state = nullptr;
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    push_member(&state, "detail", error.detail);
-    push_member(&state, "hint", error.hint);
-    push_member(&state, "context", error.context);
+    push_member(&state, "detail", cut(error.detail));
+    push_member(&state, "hint", cut(error.hint));
+    push_member(&state, "context", cut(error.context));
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
@@ -67,7 +75,7 @@ OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, Timesta
     t.set_text(o_worker, outcome.worker);
     t.set_text(o_role, outcome.role);
     if (outcome.error.sqlstate != 0) t.set_text(o_error_code, unpack_sql_state(outcome.error.sqlstate));
-    t.set_text(o_error, outcome.error.message);
+    t.set_text(o_error, cut(outcome.error.message));
     if (Jsonb *info = error_info(outcome.error)) t.set(o_error_info, JsonbPGetDatum(info));
     if (outcome.result != nullptr) t.set(o_result, JsonbPGetDatum(outcome.result));
     if (outcome.cpu_seconds >= 0) t.set(o_cpu_seconds, Float8GetDatum(outcome.cpu_seconds));

@@ -77,18 +77,25 @@ int64 run_limit_of(const store::TaskRow &row) {
     return q ? q->run_limit : 0;
 }
 
-// After a failed claim a task waits for a moment. Its row was perhaps not read.
-void file_again(const Hold &h) {
+// What a worker has read of a task that can be large.
+Size bytes_of(const store::TaskRow &row) {
+    return (row.command != nullptr ? strlen(row.command) : 0) + (row.payload != nullptr ? VARSIZE(row.payload) : 0) + (row.headers != nullptr ? VARSIZE(row.headers) : 0);
+}
+
+// A task that was popped and not claimed waits for a moment. Its row was perhaps not read.
+void file_again(const Hold &h, memory::Wait wait) {
     SlotNo lane = memory::ensure_lane(h.queue, my_slot().role);
-    dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, memory::Wait::Failed});
+    dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, wait});
     memory::wake_scheduler(my_slot().db);
 }
 
 }  // namespace
 
 int claim(Claimed *out) {
+    constexpr Size most_bytes = 16 * 1024 * 1024;  // then no more tasks are claimed at once
     memory::WorkerSlot &w = my_slot();
     int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
+    int looked_at = 0;
     bool claimed[memory::max_batch];
     bool role_there = true;
     int before = synchronous_commit;
@@ -101,12 +108,15 @@ int claim(Claimed *out) {
             if (!role_there) return;
             const int64 receipt = task::new_receipt();
             TimestampTz now = GetCurrentTimestamp();
-            for (int i = 0; i < n; i++) {
+            Size bytes = 0;
+            for (int i = 0; i < n && bytes < most_bytes; looked_at = ++i) {
+                out[i] = Claimed{};
                 out[i].hold = i;
                 w.holds[i].receipt = receipt;
                 claimed[i] = claim_one(w.holds[i], &out[i].row, now);
                 w.holds[i].attempt = out[i].row.attempt;
                 if (claimed[i]) out[i].run_limit = run_limit_of(out[i].row);
+                bytes += bytes_of(out[i].row);
             }
             PGQUEUE_TESTPOINT("worker-claiming");
         },
@@ -120,13 +130,13 @@ int claim(Claimed *out) {
     int ours = 0;
     for (int i = 0; i < n; i++) {
         Hold &h = w.holds[i];
-        if (done.ok && claimed[i]) {
+        if (done.ok && i < looked_at && claimed[i]) {
             out[ours] = out[i];
             ours++;
             pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Claimed));
             continue;
         }
-        if (!done.ok) file_again(h);
+        if (!done.ok || i >= looked_at) file_again(h, done.ok ? memory::Wait::Locked : memory::Wait::Failed);
         pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
         dispatch::end_running(h.queue, h.group);
     }

@@ -129,5 +129,34 @@ SELECT is((SELECT array_agg(id IS NULL ORDER BY n) FROM pgqueue.create_tasks('ke
     'E13: on_conflict nothing leaves out those with a key that is taken');
 SELECT lives_ok($$SELECT * FROM pgqueue.create_tasks('keyed', '{1,2}', dedup_keys => '{NULL,NULL}', group_keys => '{NULL,NULL}', on_conflict => 'error')$$, 'E13: nothing but NULL is no key at all, twice no duplicate');
 SELECT is((SELECT count(*) FROM pgqueue.task WHERE queue = 'keyed' AND dedup_key IS NULL AND group_key IS NULL), 6::bigint, 'E13: six tasks have no key');
+
+-- Texts that our processes copy have a length that costs nothing.
+SELECT lives_ok($$SELECT pgqueue.create_ticker('long', 'keyed', period => '1 h', payload => to_jsonb(repeat('x', 65534)))$$, 'a payload of 64 KiB');
+CREATE FUNCTION edge_handler(jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
+SELECT throws_ok(s, '22023', format('"%s" must have at most %s bytes', setting, longest), what) FROM (VALUES
+    ('payload', 65536, 'one byte more', $$SELECT pgqueue.update_ticker('long', payload => to_jsonb(repeat('x', 65535)))$$),
+    ('payload', 65536, 'and by the view', $$UPDATE pgqueue.ticker SET payload = to_jsonb(repeat('x', 65535)) WHERE ticker = 'long'$$),
+    ('command', 65536, 'a command', $$SELECT pgqueue.create_ticker('longer', 'keyed', period => '1 h', command => repeat('x', 65537))$$),
+    ('type', 1000, 'a type', $$SELECT pgqueue.create_ticker('longer', 'keyed', period => '1 h', type => repeat('x', 1001))$$),
+    ('cron', 1000, 'a cron text', $$SELECT pgqueue.create_ticker('longer', 'keyed', cron => '0' || repeat(',0', 500) || ' * * * *')$$),
+    ('type', 1000, 'a type of a handler', $$SELECT pgqueue.create_handler(repeat('x', 1001), 'edge_handler')$$),
+    ('worker', 1000, 'a worker', $$SELECT pgqueue.next_task(repeat('x', 1001), 'keyed')$$)) v (setting, longest, what, s);
+SELECT throws_ok($$SELECT pgqueue.create_task('keyed', '1', type => repeat('x', 1001))$$, '22023', 'type must have 1 to 1000 bytes', 'a type of a task');
+SELECT throws_ok($$INSERT INTO pgqueue.task (queue, payload, type) VALUES ('keyed', '1', repeat('x', 1001))$$, '22023', 'type must have 1 to 1000 bytes', 'and by the view');
+SELECT pgqueue.delete_ticker('long') \g /dev/null
+DROP FUNCTION edge_handler(jsonb);
+
+-- A function of a user that is wrongly declared safe has a parallel worker change something.
+SELECT sum(used) AS leases FROM pgqueue.memory WHERE kind = 'leases' \gset
+CREATE FUNCTION taken() RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS $$BEGIN RETURN (SELECT count(*) FROM pgqueue.next_task('w', 'keyed')); END$$;
+SELECT set_config(name, 'on', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \g /dev/null
+\set ON_ERROR_STOP 0
+SELECT taken();
+\set answer :SQLSTATE
+\set ON_ERROR_STOP 1
+SELECT set_config(name, 'off', false) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query') \g /dev/null
+DROP FUNCTION taken();
+SELECT is(:'answer'::text, '25000', 'a parallel plan changes nothing');
+SELECT is((SELECT sum(used) FROM pgqueue.memory WHERE kind = 'leases'), :leases::numeric, 'and leaves no lease');
 SELECT * FROM finish();
 \ir ../lib/clean.sql

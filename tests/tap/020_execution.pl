@@ -245,5 +245,32 @@ for my $point (qw(worker-popped worker-claiming worker-claimed worker-ran))
 }
 $deleter->close;
 
+# Tasks that a worker claims at once are few when they are large; small ones before them make it claim many.
+sql(q{SELECT FROM pgqueue.create_queue('large', executor => 'server', retries => 0); SELECT FROM pgqueue.pause_queue('large')});
+sql(q{SELECT count(*) FROM generate_series(1, 4) i, pgqueue.create_tasks('large', array_fill(to_jsonb(i), ARRAY[1000]), type => 'nobody')});
+sql(q{SELECT count(pgqueue.create_task('large', to_jsonb(i || repeat('x', 60000000)), type => 'nobody')) FROM generate_series(1, 64) i});
+$node->restart;
+sql(q{SELECT FROM pgqueue.resume_queue('large')});
+my $peak = 0;
+ok(wait_until(sub {
+    for my $pid (split /\n/, sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgqueue worker'}))
+    {
+        my ($kb) = eval { slurp_file("/proc/$pid/status") } =~ /^RssAnon:\s+(\d+)/m;
+        $peak = $kb if defined $kb && $kb > $peak;
+    }
+    return sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'large' AND finished_at IS NULL}) eq '0';
+}, 60), 'large tasks are run');
+cmp_ok($peak, '<', 400_000, 'by a worker that has one or two of them in memory');
+
+# Texts of an error that are longer than a row may hold are cut, so that the end of the attempt can be written.
+for my $what (qw(detail hint message))
+{
+    my $other = $what eq 'message' ? 'HINT' : 'MESSAGE';
+    my $id = task(qq{DO \$do\$BEGIN RAISE EXCEPTION USING $other = 'short', $what = repeat('x', 300000000); END\$do\$});
+    is(finish($id), 'failed', "a long $what: the task fails");
+    my $text = $what eq 'message' ? 'error' : "error_info->>'$what'";
+    is(of_task($id, qq{left($text, 3) || ' ' || length($text) || ' ' || right($text, 33)}), 'xxx 1048609 ... (cut, 300000000 bytes in all)', 'with the beginning of the text');
+}
+
 $node->stop;
 done_testing();
