@@ -1,0 +1,141 @@
+// Entries of namespaces and queues, and the lists in which their tasks stand. Which lock a field is under: memory/shared.hpp.
+#pragma once
+#include "core/fair_share.hpp"
+#include "core/priority_range.hpp"
+#include "core/share.hpp"
+#include "core/status.hpp"
+#include "memory/pages.hpp"
+
+namespace pgqueue::memory {
+
+// Ready tasks of a lane of one priority, in order; or of a range of priorities, when there are too many for a list of each (dispatch/priorities.hpp).
+struct PriorityList {
+    PriorityRange range;
+    SlotNo next;          // of larger priorities, or free list
+    bool sorted;          // of a range: its first page is in order
+    int32 parts;          // it is taken apart into so many lists, which follow it; 0 it is not
+    PriorityRange split;  // its range when that began
+    PageList list;
+};
+
+// Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
+constexpr int unhinted = status_count;
+constexpr int count_kinds = status_count + 1;
+// A delta of this kind is of the open edges of a namespace; its slot is the namespace's.
+constexpr int edges = count_kinds;
+
+// Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does not exist: nobody takes
+// them, and it is in no source.
+struct Lane {
+    SlotNo queue, role;      // immutable
+    bool held;               // immutable
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    pg_atomic_uint32 next_of_queue;  // SlotNo + 1 [written under the registry lock]
+    int64 due;               // entries in the due heap and the lists of what was put off [due lock]
+    int64 grouped;           // tasks in groups
+    SlotNo source;           // immutable
+    SlotNo first;            // PriorityList, best first
+    int32 lists;             // how many there are
+    bool taken_apart;        // one of them is, and the scheduler has to go on
+    SlotNo next_active, prev_active;  // in source, while `active`; one that was unlinked: the next of these, -1 end
+    bool active;
+    int64 count;             // ready entries and groups
+    ReadyOrder groups;       // that are ready
+};
+
+// Processes that ended without need (signal/incidents.hpp).
+struct Deaths {
+    pg_atomic_uint32 count;
+    pg_atomic_uint64 first, last;  // by the monotonic clock
+};
+
+// The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
+struct Source {
+    SlotNo ns, role;         // immutable
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use
+    SlotNo next_of_role;     // -1 end [written under the registry lock]
+    SlotNo first_active;
+    pg_atomic_uint64 ready;  // entries in active lanes [atomic, written under the namespace's lock]
+};
+
+struct Role {
+    bool used;
+    SlotNo db;               // immutable
+    int32 role_id;           // immutable; key in pgqueue_internal.role
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    Oid oid;                 // written by the scheduler; the role as which the workers connect
+    pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
+    pg_atomic_uint32 workers;       // live or starting workers [atomic]
+    Deaths deaths;                  // workers that ended by themselves
+};
+
+struct Queue {
+    bool used;
+    SlotNo db, ns;           // immutable
+    int32 queue_id;          // immutable
+    SlotNo next_hash;        // registry
+    pg_atomic_uint32 first_lane;  // SlotNo + 1 [written under the registry lock]
+    pg_atomic_uint32 dropped;     // the place waits to be free (dispatch/reclaim.hpp)
+    uint64 drop;                  // count of its drop (memory/users.hpp)
+    // configuration copy, namespace lock
+    bool configured;
+    bool paused;
+    int32 max_running;       // 0 none
+    TimestampTz paused_until;
+    double rate;             // starts a second, 0 no limit
+    int32 burst;
+    int64 aging;             // microseconds of waiting that are worth one priority step, 0 none
+    int32 group_max_running;
+    double group_rate;       // starts of a group a second, 0 no limit
+    bool group_pass;         // group_policy pass
+    bool server;             // executor server
+    // state, namespace lock
+    TokenBucket bucket;      // of rate
+    int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
+    ReadyOrder throttled_groups;  // that wait for a token of their own
+    int64 group_token_at;    // when the first of these has one (monotonic), 0 none of them
+    pg_atomic_uint32 running;   // retained by server workers
+    pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
+    pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
+    pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
+    pg_atomic_uint64 hinted;    // entries in ready lists and due heap
+    pg_atomic_uint64 full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    // dispatch/refile.hpp
+    pg_atomic_uint32 refile;    // Refile
+    bool rows_decide;           // entries of the due heap may name a lane of before; written and read by the scheduler
+};
+
+struct Namespace {
+    bool used;
+    SlotNo db;               // immutable
+    int32 ns_id;             // immutable
+    pg_atomic_uint32 outside_source;  // SlotNo + 1 of the lanes for outside workers, published when complete
+    pg_atomic_uint32 inbox;  // pages handed over, newest first
+    int32 weight;
+    int32 max_running;       // 0 none
+    bool paused;
+    Shares shares;           // its parts of what all namespaces share
+    pg_atomic_uint32 leases; // entries of its tasks, popped ones too
+    int32 queues;            // its queues, those too that were dropped and wait to be free; those alone [registry lock]
+    int32 dropped_queues;
+    pg_atomic_uint32 dropped;  // as of a queue
+    uint64 drop;
+    pg_atomic_uint32 handlers_changed;
+    pg_atomic_uint32 running;
+    pg_atomic_uint32 blocked;
+    pg_atomic_uint64 full_since;  // as of a queue
+    pg_atomic_uint64 edges;  // open edges, int64 as two's complement (handover/edges.hpp)
+    pg_atomic_uint64 edges_asked;  // that open transactions are going to write
+    uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
+    // namespace lock
+    PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
+    int32 lists;             // of priorities, in its lanes
+    Slab groups, group_nodes;
+    int64 groups_upto;       // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
+    int64 groups_missed;     // the least id that was left out since the scheduler began to read, INT64_MAX none
+    bool groups_short;       // the reason is memory, or max_groups
+    bool groups_blocked;     // there was no room when they were read last
+    bool idle_groups;        // some exist only for their token buckets
+};
+
+}  // namespace pgqueue::memory
