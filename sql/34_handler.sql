@@ -73,6 +73,20 @@ BEGIN
 END
 $$;
 
+-- Raises 53400 when a namespace has as many handlers as it may: every process that runs typed tasks reads the handlers of all namespaces after a change.
+CREATE FUNCTION pgqueue_internal.check_handler_count(target integer) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most CONSTANT integer := 1000;
+BEGIN
+    IF (SELECT count(*) FROM pgqueue_internal.handler h WHERE h.namespace_id = target) >= most THEN
+        RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded',
+            MESSAGE = format('namespace "%s" has %s handlers, the most that it may have', (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), most),
+            HINT = 'Register the beginning of types: a handler serves all types that begin with its type.';
+    END IF;
+END
+$$;
+
 -- Whose function it is; NULL: there is none.
 CREATE FUNCTION pgqueue_internal.function_owner(function text, phase text) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -92,6 +106,7 @@ BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.refuse_system_namespace(target);
     PERFORM pgqueue_internal.check_handler(new_type, new_phase);
+    PERFORM pgqueue_internal.check_handler_count(target);
     PERFORM pgqueue_internal.keep_namespace(target);
     LOOP
         PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);

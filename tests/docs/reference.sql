@@ -170,7 +170,7 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | 42710 | exists already (rename; INSERT into a view) |
 | 42939 | the reserved name `pgqueue` |
 | 53200 | no room in the dispatcher's shared memory: raise `pgqueue.dispatch_memory` |
-| 53400 | the namespace has its part of what all share: `max_queues`, `max_groups`, `max_priorities`, `max_dependencies` |
+| 53400 | the namespace has its part of what all share: `max_queues`, `max_groups`, `max_priorities`, `max_dependencies`; or 1000 handlers |
 | 55000 | the library is not preloaded, or has another version than the extension; the task is in a state that does not allow it; a task that changes itself |
 | 55006 | the task is retained, or the queue has retained tasks |
 

@@ -128,6 +128,13 @@ SELECT throws_ok(format('SELECT pgqueue.run_task(%s)', pgqueue.create_task('outs
 FROM pgqueue.create_queue('outside');
 SELECT lives_ok($$SELECT pgqueue.delete_namespace('app')$$, 'a namespace goes with its handlers');
 
+-- Nobody makes others read more than a few handlers.
+SELECT count(pgqueue.create_namespace('many')) \g /dev/null
+SELECT count(pgqueue.create_handler('t' || i, 'shop.mail', namespace => 'many')) FROM generate_series(1, 1000) i \g /dev/null
+SELECT throws_ok($$SELECT pgqueue.create_handler('t1001', 'shop.mail', namespace => 'many')$$, '53400', 'namespace "many" has 1000 handlers, the most that it may have', 'a thousand');
+SELECT throws_ok($$INSERT INTO pgqueue.handler (namespace, type, function) VALUES ('many', 't1001', 'shop.mail')$$, '53400', NULL, 'and by the view');
+SELECT lives_ok($$SELECT pgqueue.create_handler('t1001', 'shop.mail')$$, 'other namespaces have theirs');
+
 -- progress().
 SELECT lives_ok($$SELECT pgqueue.progress(1, 2, 'half')$$, 'outside a task nothing happens');
 SELECT throws_ok($$SELECT pgqueue.progress(NULL)$$, '22004', NULL, 'progress of nothing');
