@@ -19,7 +19,6 @@ constinit Notes<TaskNote> tasks{};
 // Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped them.
 constinit Notes<TaskNote> touched{};
 constinit Packed packed{};
-constinit SlotNo my_db = -1;  // at a commit
 
 bool anything() { return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked(); }
 // Also when it was rolled back to a savepoint.
@@ -56,16 +55,16 @@ int count_lanes(const Page &p, LaneCount *out) {
 }
 
 // Those who may take new tasks of a lane. False: the scheduler has something to do for them, too.
-bool wake_for(const LaneCount &c) {
+bool wake_for(SlotNo db, const LaneCount &c) {
     SlotNo role = map.lanes[c.lane].role;
-    if (role >= 0) return wake_idle_workers(my_db, role, c.n) >= c.n;
+    if (role >= 0) return wake_idle_workers(db, role, c.n) >= c.n;
     // Who waits for a paused queue is woken when it is resumed.
     if (!is_paused(map.lanes[c.lane].queue)) dispatch::wake_task_waiters(map.lanes[c.lane].queue, c.n);
     return false;
 }
 
 // Pushes the task pages, oldest first, and wakes who can use them.
-void hand_over_tasks() {
+void hand_over_tasks(SlotNo db) {
     PageNo oldest = 0;
     while (packed.tasks != 0) {
         PageNo next = page(packed.tasks)->next;
@@ -73,10 +72,10 @@ void hand_over_tasks() {
         oldest = packed.tasks;
         packed.tasks = next;
     }
-    if (state_of(my_db) == DbState::Unserved) {
+    if (state_of(db) == DbState::Unserved) {
         bool had = oldest != 0;
         give_chain(oldest);
-        if (had && pg_atomic_read_u32(&database(my_db).wanted) != 0) wake_launcher();
+        if (had && pg_atomic_read_u32(&database(db).wanted) != 0) wake_launcher();
         return;
     }
     // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
@@ -93,12 +92,12 @@ void hand_over_tasks() {
         LaneCount lanes[hints_per_page];
         int n = ready ? count_lanes(*p, lanes) : 0;
         push_page(&map.namespaces[map.queues[map.lanes[p->lane].queue].ns].inbox, oldest);
-        for (int i = 0; i < n; i++) scheduler = !wake_for(lanes[i]) || scheduler;
-        wake_scheduler_at(my_db, earliest);
+        for (int i = 0; i < n; i++) scheduler = !wake_for(db, lanes[i]) || scheduler;
+        wake_scheduler_at(db, earliest);
         oldest = next;
     }
-    if (scheduler) wake_scheduler_if_sleeping(my_db);
-    if (pg_atomic_read_u32(&database(my_db).scheduler_procno) == 0) wake_scheduler(my_db);
+    if (scheduler) wake_scheduler_if_sleeping(db);
+    if (pg_atomic_read_u32(&database(db).scheduler_procno) == 0) wake_scheduler(db);
 }
 
 // Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
@@ -138,27 +137,28 @@ void leave_out_groups() {
 }
 
 // After a quiet time: the scheduler looks in a while whether anything was forgotten.
-void expect_look() {
+void expect_look(SlotNo db) {
     constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
-    pg_atomic_uint32 *changed = &database(my_db).changed;
-    if (pg_atomic_read_u32(changed) == 0 && pg_atomic_exchange_u32(changed, 1) == 0) wake_scheduler_by(my_db, pg::deadline_in(a_while));
+    pg_atomic_uint32 *changed = &database(db).changed;
+    if (pg_atomic_read_u32(changed) == 0 && pg_atomic_exchange_u32(changed, 1) == 0) wake_scheduler_by(db, pg::deadline_in(a_while));
 }
 
 void at_commit() {
-    run_actions(my_db);
-    if (my_db >= 0) {
-        hand_over_counts(my_db, &packed.deltas);
+    const SlotNo db = find_database(MyDatabaseId);
+    run_actions(db);
+    if (db >= 0) {
+        hand_over_counts(db, &packed.deltas);
         // First the hints: a task that is tried again is in its group before the group's place is free.
-        hand_over_tasks();
-        commit_holds(my_db);
+        hand_over_tasks(db);
+        commit_holds(db);
         leave_groups();
-        expect_look();
+        expect_look(db);
         if (packed.out_of_pages) {
             leave_out_groups();
-            pg_atomic_write_u32(&database(my_db).lost, 1);
-            wake_scheduler(my_db);
+            pg_atomic_write_u32(&database(db).lost, 1);
+            wake_scheduler(db);
         }
-        if (concern_scheduler()) wake_scheduler(my_db);
+        if (concern_scheduler()) wake_scheduler(db);
     } else {
         give_reserved();
     }
@@ -168,9 +168,7 @@ void at_commit() {
 void on_xact(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            if (!anything()) break;
-            my_db = find_database(MyDatabaseId);
-            if (tasks.count + noted_counts().count > 0) pack(my_db, tasks, noted_counts(), &packed);
+            if (tasks.count + noted_counts().count > 0) pack(find_database(MyDatabaseId), tasks, noted_counts(), &packed);
             break;
         case XACT_EVENT_COMMIT:
             // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
