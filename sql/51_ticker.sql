@@ -112,12 +112,7 @@ BEGIN
         pgqueue_internal.check_interval('run_limit', t.run_limit, true),
         pgqueue_internal.check_interval('jitter', t.jitter, true),
         pgqueue_internal.check_moment('starts_at', t.starts_at),
-        pgqueue_internal.check_moment('ends_at', t.ends_at),
-        -- The scheduler copies them for each slot, and everybody waits for the scheduler.
-        pgqueue_internal.check_length('payload', t.payload::text, 65536, 'Keep the rest in a table, which the task reads.'),
-        pgqueue_internal.check_length('command', t.command, 65536, 'Put it into a procedure, and CALL that.'),
-        pgqueue_internal.check_length('type', t.type, 1000, 'Shorten it.'),
-        pgqueue_internal.check_length('cron', t.cron, 1000, 'Use ranges and steps, or several tickers.');
+        pgqueue_internal.check_moment('ends_at', t.ends_at);
     IF t.period > '0' AND t.period < '1 second' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
             HINT = 'It must be 1 second or more; 0 disables the ticker.';
@@ -165,6 +160,11 @@ $$;
 CREATE FUNCTION pgqueue_internal.checked_ticker(t pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS pgqueue_internal.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- The scheduler copies them for each slot, and everybody waits for the scheduler.
+    PERFORM pgqueue_internal.check_length('payload', t.payload::text, 65536, 'Keep the rest in a table, which the task reads.'),
+        pgqueue_internal.check_length('command', t.command, 65536, 'Put it into a procedure, and CALL that.'),
+        pgqueue_internal.check_length('type', t.type, 1000, 'Shorten it.'),
+        pgqueue_internal.check_length('cron', t.cron, 1000, 'Use ranges and steps, or several tickers.');
     t.queue := nullif(t.queue, '');
     t.cron := nullif(btrim(t.cron), '');
     t.type := nullif(t.type, '');

@@ -139,6 +139,7 @@ SELECT throws_ok(s, '22023', format('"%s" must have at most %s bytes', setting, 
     ('command', 65536, 'a command', $$SELECT pgqueue.create_ticker('longer', 'keyed', period => '1 h', command => repeat('x', 65537))$$),
     ('type', 1000, 'a type', $$SELECT pgqueue.create_ticker('longer', 'keyed', period => '1 h', type => repeat('x', 1001))$$),
     ('cron', 1000, 'a cron text', $$SELECT pgqueue.create_ticker('longer', 'keyed', cron => '0' || repeat(',0', 500) || ' * * * *')$$),
+    ('cron', 1000, 'one of 200 MB', $$SELECT pgqueue.create_ticker('longer', 'keyed', cron => repeat('0-59,', 40000000) || '0-59 * * * * *')$$),
     ('type', 1000, 'a type of a handler', $$SELECT pgqueue.create_handler(repeat('x', 1001), 'edge_handler')$$),
     ('worker', 1000, 'a worker', $$SELECT pgqueue.next_task(repeat('x', 1001), 'keyed')$$)) v (setting, longest, what, s);
 SELECT throws_ok($$SELECT pgqueue.create_task('keyed', '1', type => repeat('x', 1001))$$, '22023', 'type must have 1 to 1000 bytes', 'a type of a task');
