@@ -29,7 +29,7 @@ SELECT format('SELECT lives_ok(%L, %L)', sql, 'L5: ' || sql) FROM (VALUES
     ($$SELECT pgqueue.create_task('q', '3', depends_on => ARRAY(SELECT min(id) FROM pgqueue.task WHERE queue = 'q'), batch_key => 'b')$$),
     ($$SELECT pgqueue.create_task('q', '4', depends_on_batch => 'b', group_key => 'g')$$), ($$SELECT pgqueue.create_task('run', command => 'SELECT 1')$$),
     ($$SELECT pgqueue.fail_task(id, receipt, 'no', retry_in => '0') FROM pgqueue.next_task('w', 'q')$$), ($$SELECT pg_temp.wait_until('EXISTS (SELECT FROM pgqueue.next_task(''w'', ''q''))')$$),
-    ($$SELECT pgqueue.extend_task(id) FROM pgqueue.task WHERE status = 'retained'$$), ($$SELECT pgqueue.release_task(id) FROM pgqueue.task WHERE status = 'retained'$$),
+    ($$SELECT pgqueue.extend_task(id) FROM pgqueue.task WHERE status = 'retained' AND queue = 'q'$$), ($$SELECT pgqueue.release_task(id) FROM pgqueue.task WHERE status = 'retained' AND queue = 'q'$$),
     ($$UPDATE pgqueue.task SET priority = 7 WHERE queue = 'q' AND status = 'new'$$), ($$SELECT pgqueue.cancel_task(id) FROM pgqueue.task WHERE queue = 'q' AND status = 'new'$$),
     ($$SELECT pgqueue.retry_task(id) FROM pgqueue.task WHERE status = 'cancelled'$$), ($$DELETE FROM pgqueue.task WHERE queue = 'q' AND status IN ('new', 'retry')$$)) v (sql) \gexec
 SELECT ok(pg_temp.wait_until($$(SELECT status = 'released' FROM pgqueue.task WHERE queue = 'run')$$), 'L5: a command runs');
