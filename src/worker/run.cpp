@@ -173,6 +173,27 @@ void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     }
 }
 
+// An error that cannot even be copied, for want of memory, ends the process: `record` is gone then, and the exit aborts the transaction.
+pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
+    pg::Outcome out;
+    task::begin_run(&record->own);
+    pg::with_cleanup(
+        [&] {
+            signal::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
+            if (config::track_costs) executor::mark_costs();
+            out = pg::run_then_abort_on_error(
+                [&] {
+                    StartTransactionCommand();
+                    arm({c->row.ref.id, c->row.attempt, began, c->run_limit, c->row.dies_at});
+                    run_and_release(c, record);
+                    CommitTransactionCommand();
+                },
+                self.task);
+        },
+        [record] { task::end_run(&record->own); });
+    return out;
+}
+
 // Its queue was purged or deleted since the claim, and the task with it.
 bool is_gone(const Claimed &c, const Hold &h) {
     if (!memory::is_dropped(memory::map.queues[h.queue])) return false;
@@ -205,21 +226,9 @@ void run(Claimed *c) {
     record.own.id = c->row.ref.id;
     record.own.role = GetSessionUserId();
     record.own.memory = self.task;
-    task::begin_run(&record.own);
-    pg::Outcome out;
-    signal::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
-    if (config::track_costs) executor::mark_costs();
-    out = pg::run_then_abort_on_error(
-        [&] {
-            StartTransactionCommand();
-            arm({c->row.ref.id, c->row.attempt, began, c->run_limit, c->row.dies_at});
-            run_and_release(c, &record);
-            CommitTransactionCommand();
-        },
-        self.task);
+    pg::Outcome out = run_attempt(c, &record, began);
     Failure failure{stop_reason(), out.error};
     disarm();
-    task::end_run(&record.own);
     if (!out.ok) {
         if (config::track_costs) record.costs = executor::costs_since_mark();
         PGQUEUE_TESTPOINT("worker-failed");
