@@ -48,7 +48,6 @@ constinit Notes<Action> actions{};
 
 // No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
 void look_at_identity(SlotNo db) {
-    if (db < 0) return;
     pg_atomic_fetch_add_u32(&database(db).identity_changed, 1);
     pg_atomic_write_u32(&database(db).wanted, 1);
     wake_scheduler(db);
@@ -97,7 +96,7 @@ void run_action(SlotNo db, const Action &a) {
         case ActionKind::Handlers:
             if (a.slot >= 0) pg_atomic_write_u32(&map.namespaces[a.slot].handlers_changed, 1);
             pg_memory_barrier();
-            if (db >= 0) pg_atomic_write_u32(&database(db).handlers_changed, 1);
+            pg_atomic_write_u32(&database(db).handlers_changed, 1);
             break;
         case ActionKind::Identity: look_at_identity(db); break;
         case ActionKind::Database: {
@@ -141,8 +140,10 @@ void hand_up_actions(SubTransactionId sub, SubTransactionId parent) { actions.ha
 
 void run_actions(SlotNo db) {
     posts = 0;
-    for (int i = 0; i < actions.count; i++) run_action(db, actions.items[i]);
-    cancel_gone();
+    // Without an entry of the database there is nothing of it in memory; the launcher may have dropped it since the action was noted.
+    for (int i = 0; i < actions.count; i++)
+        if (db >= 0 || actions.items[i].kind == ActionKind::Database) run_action(db, actions.items[i]);
+    if (db >= 0) cancel_gone();
 }
 
 void leave_groups() {

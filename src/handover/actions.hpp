@@ -41,7 +41,7 @@ bool any_actions();
 bool were_actions();  // since the transaction began, rolled back or not
 void forget_actions(SubTransactionId sub);  // of all, when invalid
 void hand_up_actions(SubTransactionId sub, SubTransactionId parent);
-void run_actions(SlotNo db);
+void run_actions(SlotNo db);  // of this database's entry, -1: it has none
 // After the hand-over of tasks, which may bring what left its group back to another one.
 void leave_groups();
 // Whether the scheduler has something to do for them.
