@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "memory/registry.hpp"
 #include "pg/error.hpp"
+#include "store/statement.hpp"
 
 namespace pgqueue::api {
 namespace {
@@ -124,11 +125,16 @@ const char *near_namespace(const char *wanted) {
 }
 
 const char *near_queue(const store::NamespaceInfo &ns, const char *wanted) {
-    Nearest nearest = nearest_to(wanted);
+    static constinit store::Statement near{"SELECT pgqueue_internal.near_queue($1, $2)", 2, {INT4OID, TEXTOID}, nullptr};
     if (store::privileges_of(caller(), ns.id) == 0) return nullptr;
-    for (const store::QueueInfo &q : store::read_queues())
-        if (q.ns_id == ns.id) consider(&nearest, q.name);
-    return perhaps(nearest, "queue");
+    const char *hint = nullptr;
+    Datum values[] = {Int32GetDatum(ns.id), CStringGetTextDatum(wanted)};
+    store::each_row(&near, values, [&hint](const store::ResultRow &row) {
+        bool isnull;
+        Datum d = row.get(1, &isnull);
+        hint = isnull ? nullptr : TextDatumGetCString(d);
+    });
+    return hint;
 }
 
 }  // namespace

@@ -13,17 +13,27 @@ void out_of_range(const char *setting, const char *value, const char *hint) {
     pg_unreachable();
 }
 
-void check_word(const char *setting, std::string_view value, const char *words) {
+namespace {
+
+template <typename F>
+void each_word(const char *words, F f) {
     constexpr std::string_view between = ", ";
-    const char *given = pnstrdup(value.data(), value.size());
-    Nearest nearest = nearest_to(given);
     for (std::string_view rest = words; !rest.empty();) {
         std::size_t end = rest.find(between);
-        const std::string_view word(rest.data(), end == rest.npos ? rest.size() : end);
-        if (value == word) return;
-        consider(&nearest, pnstrdup(word.data(), word.size()));
+        f(std::string_view(rest.data(), end == rest.npos ? rest.size() : end));
         rest.remove_prefix(end == rest.npos ? rest.size() : end + between.size());
     }
+}
+
+}  // namespace
+
+void check_word(const char *setting, std::string_view value, const char *words) {
+    bool known = false;
+    each_word(words, [&known, value](std::string_view word) { known = known || value == word; });
+    if (known) return;
+    const char *given = pnstrdup(value.data(), value.size());
+    Nearest nearest = nearest_to(given);
+    each_word(words, [&nearest](std::string_view word) { consider(&nearest, pnstrdup(word.data(), word.size())); });
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
             errmsg("invalid value for \"%s\": \"%s\"", setting, given),
             nearest.name != nullptr ? errhint("%s Valid values: %s.", perhaps(nearest, ""), words) : errhint("Valid values: %s.", words));

@@ -146,7 +146,7 @@ const char *worker_arg(FunctionCallInfo fcinfo) {
     if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that tells workers apart."));
     constexpr int longest = 1000;
     if (const int bytes = static_cast<int>(strlen(worker)); bytes > longest)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes), errhint("Shorten it."));
     return worker;
 }
 
