@@ -73,7 +73,7 @@ BEGIN
 END
 $$;
 
--- Raises 53400 when a namespace has as many handlers as it may: every process that runs typed tasks reads the handlers of all namespaces after a change.
+-- Raises 53400 when a namespace has as many handlers as it may: the scheduler, and the workers of its tasks, read them all after a change.
 CREATE FUNCTION pgqueue_internal.check_handler_count(target integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

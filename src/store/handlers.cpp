@@ -4,6 +4,7 @@
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "store/cached.hpp"
+#include "store/queues.hpp"
 
 namespace pgqueue::store {
 namespace {
@@ -11,15 +12,22 @@ namespace {
 // Attribute numbers of pgqueue_internal.handler (sql/02_tables.sql).
 enum HandlerColumn { h_id = 1, h_namespace, h_type, h_phase, h_function, h_role, h_role_name, h_created_at, h_owner };
 
+// Of a namespace: a change costs each process what the namespaces have whose tasks it looks at, whatever others have.
 struct Handlers {
-    HandlerInfo *handles;         // by namespace and type
+    HandlerInfo *handles;         // by type
     std::string_view *patterns;   // their types
     int n_handles;
     HandlerInfo *around;          // by id
     int n_around;
 };
 
-constinit Cached<Handlers> cache{};
+struct OfNamespace {
+    int32 ns_id;  // key
+    Cached<Handlers> cached;
+};
+
+constinit HTAB *namespaces = nullptr;
+constinit int32 reading = 0;  // the namespace that is read
 constinit Oid watched = InvalidOid;
 
 Phase phase_of(const char *word) {
@@ -37,7 +45,6 @@ HandlerInfo read_handler(HeapTuple tuple, TupleDesc desc) {
 int by_type(const void *a, const void *b) {
     auto *x = static_cast<const HandlerInfo *>(a);
     auto *y = static_cast<const HandlerInfo *>(b);
-    if (x->ns_id != y->ns_id) return x->ns_id < y->ns_id ? -1 : 1;
     return std::string_view(x->type).compare(y->type);
 }
 
@@ -56,31 +63,24 @@ void add(HandlerInfo **items, int *count, const HandlerInfo &h) {
 }
 
 void read_table(Handlers *into) {
+    watched = internal_relation("handler");
     pg::RelationRef rel(watched, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, h_namespace, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(reading));
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched));
-    TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
-    while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
+    SysScanDesc scan = systable_beginscan(rel, internal_relation("handler_namespace_id_type_phase_function_key"), true, snapshot, 1, &key);
+    while (HeapTuple tuple = systable_getnext(scan)) {
         HandlerInfo h = read_handler(tuple, RelationGetDescr(static_cast<Relation>(rel)));
         if (h.phase == Phase::Handle)
             add(&into->handles, &into->n_handles, h);
         else
             add(&into->around, &into->n_around, h);
     }
-    table_endscan(scan);
+    systable_endscan(scan);
     UnregisterSnapshot(snapshot);
 }
 
-// Finds the table; raises when the extension is not there.
-void find_table() {
-    Oid schema = get_namespace_oid("pgqueue_internal", true);
-    watched = OidIsValid(schema) ? get_relname_relid("handler", schema) : InvalidOid;
-    if (!OidIsValid(watched))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("extension pgqueue is not installed in this database"), errhint("Run CREATE EXTENSION pgqueue."));
-}
-
 void read_handlers(Handlers *into) {
-    find_table();
     PGQUEUE_TESTPOINT("catalog-reading");
     read_table(into);
     Size n = static_cast<Size>(into->n_handles);
@@ -90,42 +90,48 @@ void read_handlers(Handlers *into) {
     for (int i = 0; i < into->n_handles; i++) into->patterns[i] = into->handles[i].type;
 }
 
-const Handlers &current() { return *cache.get("pgqueue handlers", read_handlers); }
+HTAB *make_table() {
+    HASHCTL control{};
+    control.keysize = sizeof(int32);
+    control.entrysize = sizeof(OfNamespace);
+    control.hcxt = CacheMemoryContext;
+    return hash_create("pgqueue handlers", 16, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+const Handlers &handlers_of(int32 ns_id) {
+    if (namespaces == nullptr) namespaces = make_table();
+    bool found;
+    auto *entry = static_cast<OfNamespace *>(hash_search(namespaces, &ns_id, HASH_ENTER, &found));
+    if (!found) *entry = OfNamespace{ns_id, {}};
+    reading = ns_id;
+    return *entry->cached.get("pgqueue handlers", read_handlers);
+}
 
 void on_relcache(Datum, Oid relid) {
-    if (relid == InvalidOid || relid == watched) cache.forget();
+    if (relid == InvalidOid || relid == watched) forget_handlers();
 }
 
-void on_syscache(Datum, int, uint32) { cache.forget(); }
-
-// The first handler of this namespace or a later one.
-int first_of(const Handlers &h, int32 ns_id) {
-    int low = 0, high = h.n_handles;
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        if (h.handles[middle].ns_id < ns_id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
+void on_syscache(Datum, int, uint32) { forget_handlers(); }
 
 }  // namespace
 
 const HandlerInfo *handler_of_type(int32 ns_id, std::string_view type) {
-    const Handlers &h = current();
-    int first = first_of(h, ns_id), end = first_of(h, ns_id + 1);
-    std::size_t at = longest_match({h.patterns + first, static_cast<std::size_t>(end - first)}, type);
-    return at == no_route ? nullptr : &h.handles[first + static_cast<int>(at)];
+    const Handlers &h = handlers_of(ns_id);
+    std::size_t at = longest_match({h.patterns, static_cast<std::size_t>(h.n_handles)}, type);
+    return at == no_route ? nullptr : &h.handles[at];
 }
 
-std::span<const HandlerInfo> around_handlers() {
-    const Handlers &h = current();
+std::span<const HandlerInfo> around_handlers(int32 ns_id) {
+    const Handlers &h = handlers_of(ns_id);
     return {h.around, static_cast<std::size_t>(h.n_around)};
 }
 
-void forget_handlers() { cache.forget(); }
+void forget_handlers() {
+    if (namespaces == nullptr) return;
+    HASH_SEQ_STATUS entries;
+    hash_seq_init(&entries, namespaces);
+    while (auto *entry = static_cast<OfNamespace *>(hash_seq_search(&entries))) entry->cached.forget();
+}
 
 void register_handler_callbacks() {
     CacheRegisterRelcacheCallback(on_relcache, Datum(0));

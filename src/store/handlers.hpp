@@ -1,5 +1,5 @@
-// Handlers as this process sees them: a cache over their table, loaded whole and dropped when the table changes, as the one in
-// store/catalog.hpp. Pointers stay valid until the transaction ends.
+// Handlers as this process sees them: those of each namespace that it has asked for, read whole, and read again when the table has changed. Pointers
+// stay valid until the transaction ends.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -19,8 +19,8 @@ struct HandlerInfo {
 
 // The handler of a type: exact, else the longest pattern. nullptr: none.
 const HandlerInfo *handler_of_type(int32 ns_id, std::string_view type);
-// All functions of a database that run before or after handlers, in the order of registration.
-std::span<const HandlerInfo> around_handlers();
+// All functions of a namespace that run before or after handlers, in the order of registration.
+std::span<const HandlerInfo> around_handlers(int32 ns_id);
 
 // The next question reads the table again: a commit has been told of before its invalidation was sent.
 void forget_handlers();

@@ -13,8 +13,8 @@ using store::Phase;
 
 // The steps of one phase that a type has, in the order of registration.
 std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
-    std::span<const HandlerInfo> all = store::around_handlers();
-    auto mine = [&](const HandlerInfo &h) { return h.ns_id == ns_id && h.phase == phase && begins(h.type, type); };
+    std::span<const HandlerInfo> all = store::around_handlers(ns_id);
+    auto mine = [&](const HandlerInfo &h) { return h.phase == phase && begins(h.type, type); };
     std::size_t n = 0;
     for (const HandlerInfo &h : all) n += mine(h);
     if (n == 0) return {};
@@ -29,8 +29,8 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
 // tasks wait for it.
 Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
     if (!store::role_exists(handler.role)) return handler.role;
-    for (const HandlerInfo &h : store::around_handlers())
-        if (h.ns_id == handler.ns_id && begins(h.type, type) && !store::role_exists(h.role)) return h.role;
+    for (const HandlerInfo &h : store::around_handlers(handler.ns_id))
+        if (begins(h.type, type) && !store::role_exists(h.role)) return h.role;
     return handler.role;
 }
 
