@@ -85,13 +85,20 @@ BEGIN
 END
 $$;
 
--- What a statement makes of a column: another session may have changed it since the statement read the old value.
-CREATE FUNCTION pgqueue_internal.column_after(given anyelement, was anyelement, now anyelement) RETURNS anyelement
+-- Raises 22023 for an update that changes nothing.
+CREATE FUNCTION pgqueue_internal.check_patched(is_given boolean) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN CASE WHEN given IS DISTINCT FROM was THEN given ELSE now END;
+    IF NOT is_given THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values', HINT = 'Give at least one setting to change.';
+    END IF;
 END
 $$;
+
+-- A text without the white space at its ends.
+CREATE FUNCTION pgqueue_internal.trimmed(value text) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN pg_catalog.btrim(value, E' \t\n\r\f\v');
 
 -- The oid of a role; the word public is 0 where it is allowed. 42704 when there is none.
 CREATE FUNCTION pgqueue_internal.role_oid(role_name text, public_allowed boolean) RETURNS oid

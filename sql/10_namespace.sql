@@ -11,17 +11,7 @@ WHERE pgqueue_internal.may(n.id, 'see');
 COMMENT ON VIEW pgqueue.namespace IS 'one row for each namespace';
 COMMENT ON COLUMN pgqueue.namespace.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.namespace.owner IS 'role that owns it';
-COMMENT ON COLUMN pgqueue.namespace.weight IS 'share of the workers, 1 to 1000, default 1';
-COMMENT ON COLUMN pgqueue.namespace.max_running IS 'most tasks retained at once; NULL unlimited';
-COMMENT ON COLUMN pgqueue.namespace.max_depth IS 'most unfinished tasks; NULL unlimited';
-COMMENT ON COLUMN pgqueue.namespace.paused IS 'nothing of it starts';
-COMMENT ON COLUMN pgqueue.namespace.description IS 'free text';
 COMMENT ON COLUMN pgqueue.namespace.created_at IS 'created';
-COMMENT ON COLUMN pgqueue.namespace.max_leases IS 'most leases of outside workers at once; NULL the fair part';
-COMMENT ON COLUMN pgqueue.namespace.max_groups IS 'most groups with tasks at once; NULL the fair part';
-COMMENT ON COLUMN pgqueue.namespace.max_queues IS 'most queues; NULL the fair part';
-COMMENT ON COLUMN pgqueue.namespace.max_priorities IS 'most priorities with ready tasks at once; NULL the fair part';
-COMMENT ON COLUMN pgqueue.namespace.max_dependencies IS 'most dependencies of waiting tasks at once; NULL the fair part';
 
 -- Owners see every grant of theirs, others those to their own roles.
 CREATE VIEW pgqueue.namespace_grant WITH (security_barrier) AS
@@ -98,27 +88,6 @@ BEGIN
 END
 $$;
 
--- Changes what is not NULL; zero limits become NULL, as does an empty description.
-CREATE FUNCTION pgqueue_internal.patch_namespace(namespace_id integer, new_weight integer, new_max_running integer, new_max_depth bigint,
-    new_paused boolean, new_description text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM pgqueue_internal.check_range('weight', new_weight, 1, 1000),
-        pgqueue_internal.check_range('max_running', new_max_running, 0, NULL),
-        pgqueue_internal.check_range('max_depth', new_max_depth, 0, NULL);
-    IF num_nonnulls(new_weight, new_max_running, new_max_depth, new_paused, new_description) = 0 THEN
-        RETURN;
-    END IF;
-    UPDATE pgqueue_internal.namespace n
-    SET weight = coalesce(new_weight, n.weight),
-        max_running = nullif(coalesce(new_max_running, n.max_running), 0),
-        max_depth = nullif(coalesce(new_max_depth, n.max_depth), 0),
-        paused = coalesce(new_paused, n.paused),
-        description = nullif(coalesce(new_description, n.description), '')
-    WHERE n.id = namespace_id;
-END
-$$;
-
 -- Raises 42710 when another namespace than `own` has the name.
 CREATE FUNCTION pgqueue_internal.check_namespace_is_new(new_name text, own integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -130,18 +99,21 @@ BEGIN
 END
 $$;
 
--- A part of what all share after a change; wished NULL: no change, zero: the fair part. A member of pgqueue_admin sets
--- any number. Others lower it: to no more than the present number, beside the fair part unless pgqueue_admin has set
--- that number. 42501 for more.
-CREATE FUNCTION pgqueue_internal.changed_share(namespace_name text, setting text, present integer, wished integer,
-    is_admin boolean) RETURNS integer
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+-- A part of what all share after a change; NULL: the fair part. A member of pgqueue_admin sets any number. Others lower it: to no more than the present
+-- number, beside the fair part unless pgqueue_admin has set that number. 42501 for more.
+CREATE FUNCTION pgqueue_internal.changed_share(namespace_name text, setting text, present integer, given integer, was integer) RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wished integer := coalesce(given, 0);
 BEGIN
+    IF given IS NOT DISTINCT FROM was THEN
+        RETURN present;
+    END IF;
     PERFORM pgqueue_internal.check_range(setting, wished, 0, NULL);
-    IF is_admin AND wished IS NOT NULL THEN
+    IF pg_has_role(pgqueue_internal.caller(), 'pgqueue_admin', 'USAGE') THEN
         RETURN nullif(wished, 0);
     END IF;
-    IF wished IS NULL OR wished = abs(coalesce(present, 0)) THEN
+    IF wished = abs(coalesce(present, 0)) THEN
         RETURN present;
     END IF;
     IF present IS NOT NULL AND (wished = 0 OR wished > abs(present)) THEN
@@ -155,23 +127,21 @@ BEGIN
 END
 $$;
 
--- Changes the parts that are not NULL.
-CREATE FUNCTION pgqueue_internal.patch_shares(namespace_id integer, new_max_leases integer, new_max_groups integer, new_max_queues integer,
-    new_max_priorities integer, new_max_dependencies integer) RETURNS void
+-- Stores the settings of a namespace that `given` changes; was: as for row_with().
+CREATE FUNCTION pgqueue_internal.change_namespace(target integer, given pgqueue.namespace, was pgqueue.namespace) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    is_admin boolean := pg_has_role(pgqueue_internal.caller(), 'pgqueue_admin', 'USAGE');
+    present pgqueue_internal.namespace;
+    n pgqueue_internal.namespace;
 BEGIN
-    IF num_nonnulls(new_max_leases, new_max_groups, new_max_queues, new_max_priorities, new_max_dependencies) = 0 THEN
-        RETURN;
-    END IF;
-    UPDATE pgqueue_internal.namespace n
-    SET max_leases = pgqueue_internal.changed_share(n.name, 'max_leases', n.max_leases, new_max_leases, is_admin),
-        max_groups = pgqueue_internal.changed_share(n.name, 'max_groups', n.max_groups, new_max_groups, is_admin),
-        max_queues = pgqueue_internal.changed_share(n.name, 'max_queues', n.max_queues, new_max_queues, is_admin),
-        max_priorities = pgqueue_internal.changed_share(n.name, 'max_priorities', n.max_priorities, new_max_priorities, is_admin),
-        max_dependencies = pgqueue_internal.changed_share(n.name, 'max_dependencies', n.max_dependencies, new_max_dependencies, is_admin)
-    WHERE n.id = namespace_id;
+    SELECT s.* INTO present FROM pgqueue_internal.namespace s WHERE s.id = target FOR NO KEY UPDATE;
+    n := pgqueue_internal.row_with(present, given, was);
+    n.max_leases := pgqueue_internal.changed_share(n.name, 'max_leases', present.max_leases, given.max_leases, was.max_leases);
+    n.max_groups := pgqueue_internal.changed_share(n.name, 'max_groups', present.max_groups, given.max_groups, was.max_groups);
+    n.max_queues := pgqueue_internal.changed_share(n.name, 'max_queues', present.max_queues, given.max_queues, was.max_queues);
+    n.max_priorities := pgqueue_internal.changed_share(n.name, 'max_priorities', present.max_priorities, given.max_priorities, was.max_priorities);
+    n.max_dependencies := pgqueue_internal.changed_share(n.name, 'max_dependencies', present.max_dependencies, given.max_dependencies, was.max_dependencies);
+    PERFORM pgqueue_internal.store_row('namespace', pgqueue_internal.checked_row('namespace', n));
 END
 $$;
 

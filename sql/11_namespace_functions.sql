@@ -13,23 +13,20 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pgqueue_internal.create_namespace(namespace text, weight integer, max_running integer, max_depth bigint, description text,
-    max_leases integer, max_groups integer, max_queues integer, max_priorities integer, max_dependencies integer)
-RETURNS pgqueue.namespace
+CREATE FUNCTION pgqueue_internal.create_namespace(given pgqueue.namespace) RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     namespace_name text;
     target integer;
 BEGIN
     PERFORM pgqueue_internal.check_call('create_namespace', true);
-    namespace_name := pgqueue_internal.user_namespace(namespace);
+    namespace_name := pgqueue_internal.user_namespace(given.namespace);
     PERFORM pgqueue_internal.require(NULL, 'admin');
     LOOP
         target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name));
         EXIT WHEN target IS NOT NULL;
     END LOOP;
-    PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, NULL, description);
-    PERFORM pgqueue_internal.patch_shares(target, max_leases, max_groups, max_queues, max_priorities, max_dependencies);
+    PERFORM pgqueue_internal.change_namespace(target, given, NULL);
     RETURN pgqueue_internal.shown_namespace(target);
 END
 $$;
@@ -42,29 +39,22 @@ CREATE FUNCTION pgqueue.create_namespace(namespace text, weight integer DEFAULT 
 COMMENT ON FUNCTION pgqueue.create_namespace IS
 'creates (the caller owns it) or updates';
 
-CREATE FUNCTION pgqueue_internal.update_namespace(namespace text, weight integer, max_running integer, max_depth bigint, paused boolean,
-    description text, owner text, rename_to text, max_leases integer, max_groups integer, max_queues integer,
-    max_priorities integer, max_dependencies integer)
-RETURNS pgqueue.namespace
+CREATE FUNCTION pgqueue_internal.update_namespace(given pgqueue.namespace, rename_to text) RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
 BEGIN
     PERFORM pgqueue_internal.check_call('update_namespace', true);
-    target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(namespace));
+    target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(given.namespace));
     PERFORM pgqueue_internal.require(target, 'owner');
-    IF num_nonnulls(weight, max_running, max_depth, paused, description, owner, rename_to, max_leases, max_groups,
-        max_queues, max_priorities, max_dependencies) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
-            HINT = 'Give at least one setting to change.';
-    END IF;
-    PERFORM pgqueue_internal.patch_namespace(target, weight, max_running, max_depth, paused, description);
-    PERFORM pgqueue_internal.patch_shares(target, max_leases, max_groups, max_queues, max_priorities, max_dependencies);
+    given.namespace := NULL;
+    PERFORM pgqueue_internal.check_patched(NOT (given IS NULL) OR rename_to IS NOT NULL);
+    PERFORM pgqueue_internal.change_namespace(target, given, NULL);
     IF rename_to IS NOT NULL THEN
         PERFORM pgqueue_internal.rename_namespace(target, rename_to);
     END IF;
-    IF owner IS NOT NULL THEN
-        PERFORM pgqueue_internal.give_namespace(target, owner);
+    IF given.owner IS NOT NULL THEN
+        PERFORM pgqueue_internal.give_namespace(target, given.owner);
     END IF;
     RETURN pgqueue_internal.shown_namespace(target);
 END
@@ -141,7 +131,7 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_given('privileges', privileges);
     FOREACH given IN ARRAY string_to_array(lower(privileges), ',') LOOP
-        given := btrim(given, E' \t\n');
+        given := pgqueue_internal.trimmed(given);
         PERFORM pgqueue_internal.check_word('privileges', given, known || 'all'::text);
         result := result || CASE WHEN given = 'all' THEN known ELSE ARRAY[given] END;
     END LOOP;

@@ -77,7 +77,7 @@ END
 $$;
 
 -- Pauses a queue, or changes reason and end of a pause that holds.
-CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz) RETURNS void
+CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz) RETURNS pgqueue.queue
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     holds boolean := q.paused AND (q.paused_until IS NULL OR q.paused_until > clock_timestamp());
@@ -86,31 +86,20 @@ BEGIN
     q.paused := true;
     q.paused_reason := nullif(coalesce(reason, CASE WHEN holds THEN q.paused_reason END), '');
     q.paused_until := coalesce(until, CASE WHEN holds THEN q.paused_until END);
-    PERFORM pgqueue_internal.store_queue(q);
+    RETURN pgqueue_internal.store_queue(q);
 END
 $$;
 
-CREATE FUNCTION pgqueue_internal.create_queue(
-    queue text, description text, executor text, priority integer, ttl interval, retries integer, retry_delay interval, backoff text,
-    max_retry_delay interval, retry_jitter double precision, lease interval, run_limit interval, max_running integer, max_depth bigint,
-    rate_limit double precision, rate_burst integer, group_max_running integer, group_rate_limit double precision, group_policy text,
-    aging interval, retention interval, on_finish text, dead_letter text, group_commit integer, forward_to text, namespace text)
-RETURNS pgqueue.queue
+CREATE FUNCTION pgqueue_internal.create_queue(given pgqueue.queue) RETURNS pgqueue.queue
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
     queue_name text;
-    q pgqueue_internal.queue;
 BEGIN
     PERFORM pgqueue_internal.check_call('create_queue', true);
-    queue_name := pgqueue_internal.normalize_name('queue', queue);
-    target := pgqueue_internal.managed_namespace(namespace);
-    q := pgqueue_internal.made_queue(target, queue_name);
-    PERFORM pgqueue_internal.store_queue(pgqueue_internal.patched_queue(q,
-        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
-        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
-        group_commit, forward_to));
-    RETURN pgqueue_internal.shown_queue(q.id);
+    queue_name := pgqueue_internal.normalize_name('queue', given.queue);
+    target := pgqueue_internal.managed_namespace(given.namespace);
+    RETURN pgqueue_internal.store_queue(pgqueue_internal.row_with(pgqueue_internal.made_queue(target, queue_name), given, NULL));
 END
 $$;
 
@@ -126,13 +115,7 @@ CREATE FUNCTION pgqueue.create_queue(
 COMMENT ON FUNCTION pgqueue.create_queue IS
 'creates with the defaults of the view, or updates what is given';
 
-CREATE FUNCTION pgqueue_internal.update_queue(
-    queue text, description text, executor text, priority integer, ttl interval, retries integer, retry_delay interval, backoff text,
-    max_retry_delay interval, retry_jitter double precision, lease interval, run_limit interval, max_running integer, max_depth bigint,
-    rate_limit double precision, rate_burst integer, group_max_running integer, group_rate_limit double precision, group_policy text,
-    aging interval, retention interval, on_finish text, dead_letter text, group_commit integer, forward_to text, rename_to text,
-    namespace text)
-RETURNS pgqueue.queue
+CREATE FUNCTION pgqueue_internal.update_queue(given pgqueue.queue, rename_to text) RETURNS pgqueue.queue
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
@@ -140,24 +123,16 @@ DECLARE
     q pgqueue_internal.queue;
 BEGIN
     PERFORM pgqueue_internal.check_call('update_queue', true);
-    queue_name := pgqueue_internal.normalize_name('queue', queue);
-    target := pgqueue_internal.managed_namespace(namespace);
-    IF num_nonnulls(
-        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
-        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
-        group_commit, forward_to, rename_to) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
-            HINT = 'Give at least one setting to change.';
-    END IF;
-    q := pgqueue_internal.lock_queue(target, queue_name);
+    queue_name := pgqueue_internal.normalize_name('queue', given.queue);
+    target := pgqueue_internal.managed_namespace(given.namespace);
+    given.queue := NULL;
+    given.namespace := NULL;
+    PERFORM pgqueue_internal.check_patched(NOT (given IS NULL) OR rename_to IS NOT NULL);
+    q := pgqueue_internal.row_with(pgqueue_internal.lock_queue(target, queue_name), given, NULL);
     IF rename_to IS NOT NULL THEN
         q.name := pgqueue_internal.normalize_name('queue', rename_to);
     END IF;
-    PERFORM pgqueue_internal.store_queue(pgqueue_internal.patched_queue(q,
-        description, executor, priority, ttl, retries, retry_delay, backoff, max_retry_delay, retry_jitter, lease, run_limit, max_running,
-        max_depth, rate_limit, rate_burst, group_max_running, group_rate_limit, group_policy, aging, retention, on_finish, dead_letter,
-        group_commit, forward_to));
-    RETURN pgqueue_internal.shown_queue(q.id);
+    RETURN pgqueue_internal.store_queue(q);
 END
 $$;
 
@@ -235,8 +210,7 @@ BEGIN
     queue_name := pgqueue_internal.normalize_name('queue', queue);
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
-    PERFORM pgqueue_internal.set_pause(q, reason, until);
-    RETURN pgqueue_internal.shown_queue(q.id);
+    RETURN pgqueue_internal.set_pause(q, reason, until);
 END
 $$;
 
@@ -260,8 +234,7 @@ BEGIN
     target := pgqueue_internal.managed_namespace(namespace);
     q := pgqueue_internal.lock_queue(target, queue_name);
     q.paused := false;
-    PERFORM pgqueue_internal.store_queue(q);
-    RETURN pgqueue_internal.shown_queue(q.id);
+    RETURN pgqueue_internal.store_queue(q);
 END
 $$;
 

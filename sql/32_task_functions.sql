@@ -19,7 +19,7 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF task.namespace <> lower(btrim(namespace, E' \t\n')) THEN
+    IF task.namespace <> lower(btrim(namespace, E' \t\n\r\f\v')) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('task %s does not exist in namespace "%s"', id, namespace),
             HINT = 'Leave out the namespace, or give the one of the task.';
     END IF;
@@ -40,7 +40,7 @@ COMMENT ON FUNCTION pgqueue.current_task IS
 CREATE FUNCTION pgqueue.priority_value(name text) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    value integer := CASE lower(btrim(name)) WHEN 'high' THEN 10 WHEN 'default' THEN 100 WHEN 'low' THEN 1000 END;
+    value integer := CASE lower(btrim(name, E' \t\n\r\f\v')) WHEN 'high' THEN 10 WHEN 'default' THEN 100 WHEN 'low' THEN 1000 END;
 BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'argument "name" must not be NULL';

@@ -46,7 +46,7 @@ BEGIN
         pgqueue_internal.check_length('type', type, 1000, 'Shorten it.'),
         pgqueue_internal.check_given('phase', phase),
         pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
-    IF phase = 'handle' AND btrim(type, E' \t\n\r') = '' THEN
+    IF phase = 'handle' AND pgqueue_internal.trimmed(type) = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'missing type of the handler',
             HINT = 'Give a type, or the beginning of one. Only functions of phase before and after can be for all types.';
     END IF;

@@ -10,14 +10,14 @@ CREATE FUNCTION pgqueue_internal.due_of_slot(ticker_id integer, slot timestamptz
     LANGUAGE C IMMUTABLE AS 'MODULE_PATHNAME', 'pgqueue_internal_due_of_slot';
 
 CREATE VIEW pgqueue_internal.ticker_shown AS
-SELECT t.id, t.namespace_id, n.name AS namespace, t.name AS ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority,
+SELECT t.id, n.name AS namespace, t.name AS ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority,
     t.retries, t.ttl, t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description,
     pgqueue_internal.role_name(t.role, t.role_name) AS role, s.next_at, s.last_at, s.last_task,
     coalesce(
         (SELECT (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[k.status + 1]
          FROM pgqueue_internal.segment k WHERE k.id = s.last_task),
         (SELECT a.status FROM pgqueue_internal.archive a WHERE a.id = s.last_task)) AS last_status,
-    t.created_at
+    t.created_at, t.namespace_id
 FROM pgqueue_internal.ticker t
 JOIN pgqueue_internal.ticker_state s ON s.ticker_id = t.id
 JOIN pgqueue_internal.namespace n ON n.id = t.namespace_id;
@@ -31,25 +31,6 @@ JOIN pgqueue_internal.visible n ON n.id = t.namespace_id;
 COMMENT ON VIEW pgqueue.ticker IS 'one row for each ticker';
 COMMENT ON COLUMN pgqueue.ticker.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.ticker.ticker IS 'ticker';
-COMMENT ON COLUMN pgqueue.ticker.queue IS 'queue of the tasks; NULL: ticks only for next_ticker';
-COMMENT ON COLUMN pgqueue.ticker.period IS 'time between slots; NULL when cron is set; both NULL: disabled; default 1 minute when cron is NULL too';
-COMMENT ON COLUMN pgqueue.ticker.cron IS 'cron text, 5 or 6 fields or an @ word';
-COMMENT ON COLUMN pgqueue.ticker.time_zone IS 'zone in which cron is read; default database TimeZone at creation';
-COMMENT ON COLUMN pgqueue.ticker.payload IS 'payload of the tasks, at most 64 KiB as text; default {}';
-COMMENT ON COLUMN pgqueue.ticker.type IS 'type of the tasks';
-COMMENT ON COLUMN pgqueue.ticker.command IS 'SQL command of the tasks';
-COMMENT ON COLUMN pgqueue.ticker.priority IS 'priority of the tasks; NULL: of the queue';
-COMMENT ON COLUMN pgqueue.ticker.retries IS 'retries of the tasks; NULL: of the queue';
-COMMENT ON COLUMN pgqueue.ticker.ttl IS 'ttl of the tasks; NULL: of the queue';
-COMMENT ON COLUMN pgqueue.ticker.run_limit IS 'run limit of the tasks; NULL: of the queue';
-COMMENT ON COLUMN pgqueue.ticker.misfire IS 'slots missed while down or paused: skip, one (the last) or all; default one';
-COMMENT ON COLUMN pgqueue.ticker.misfire_max IS 'most slots made up for with misfire all; default 100';
-COMMENT ON COLUMN pgqueue.ticker.overlap IS 'while the last task is unfinished: allow, skip or queue (one waits); default allow';
-COMMENT ON COLUMN pgqueue.ticker.jitter IS 'random delay of a tick; NULL none';
-COMMENT ON COLUMN pgqueue.ticker.starts_at IS 'first slot not before';
-COMMENT ON COLUMN pgqueue.ticker.ends_at IS 'no slot after';
-COMMENT ON COLUMN pgqueue.ticker.paused IS 'paused; default false';
-COMMENT ON COLUMN pgqueue.ticker.description IS 'free text';
 COMMENT ON COLUMN pgqueue.ticker.role IS 'role that wrote command, type or payload last and as which it runs';
 COMMENT ON COLUMN pgqueue.ticker.next_at IS 'next slot';
 COMMENT ON COLUMN pgqueue.ticker.last_at IS 'last slot';
@@ -76,16 +57,11 @@ COMMENT ON COLUMN pgqueue.ticker_run.outcome IS 'fired, skipped (overlap), misse
 COMMENT ON COLUMN pgqueue.ticker_run.task_id IS 'task made';
 COMMENT ON COLUMN pgqueue.ticker_run.error IS 'message of outcome error';
 
--- The row of a ticker as the view shows it, to whomever.
+-- The row of a ticker as the view shows it, for any caller.
 CREATE FUNCTION pgqueue_internal.shown_ticker(ticker_id integer) RETURNS pgqueue.ticker
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT t.namespace, t.ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl,
-        t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description, t.role, t.next_at,
-        t.last_at, t.last_task, t.last_status, t.created_at
-    FROM pgqueue_internal.ticker_shown t
-    WHERE t.id = shown_ticker.ticker_id;
-END;
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (pgqueue_internal.row_with(NULL::pgqueue.ticker, t, NULL)).* FROM pgqueue_internal.ticker_shown t WHERE t.id = shown_ticker.ticker_id
+$$;
 
 -- The zone of the database for a new ticker: what its sessions have unless they say otherwise.
 CREATE FUNCTION pgqueue_internal.database_time_zone() RETURNS text
@@ -99,21 +75,11 @@ RETURN coalesce(
     (SELECT f.setting FROM pg_catalog.pg_file_settings f WHERE lower(f.name) = 'timezone' AND f.applied ORDER BY f.seqno DESC LIMIT 1),
     'GMT');
 
--- Raises for settings out of their range.
-CREATE FUNCTION pgqueue_internal.check_ticker_ranges(t pgqueue_internal.ticker) RETURNS void
+-- Raises 22023 for times that no schedule can have.
+CREATE FUNCTION pgqueue_internal.check_ticker_times(t pgqueue_internal.ticker) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pgqueue_internal.check_word('misfire', t.misfire, '{skip,one,all}'),
-        pgqueue_internal.check_word('overlap', t.overlap, '{allow,skip,queue}'),
-        pgqueue_internal.check_range('misfire_max', t.misfire_max, 1, 400),
-        pgqueue_internal.check_range('retries', t.retries, 0, 32767),
-        pgqueue_internal.check_interval('period', t.period, true),
-        pgqueue_internal.check_interval('ttl', t.ttl, true),
-        pgqueue_internal.check_interval('run_limit', t.run_limit, true),
-        pgqueue_internal.check_interval('jitter', t.jitter, true),
-        pgqueue_internal.check_moment('starts_at', t.starts_at),
-        pgqueue_internal.check_moment('ends_at', t.ends_at);
-    IF t.period > '0' AND t.period < '1 second' THEN
+    IF t.period < '1 second' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"period" is out of range: %s', t.period),
             HINT = 'It must be 1 second or more; 0 disables the ticker.';
     END IF;
@@ -141,7 +107,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'type and command must not be given both',
             HINT = 'A type names a handler or is a label; a command is run as it is. '''' takes the one that was set away.';
     END IF;
-    IF t.command IS NOT NULL AND btrim(t.command, E' \t\n\r') = '' THEN
+    IF t.command IS NOT NULL AND pgqueue_internal.trimmed(t.command) = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'command must not be empty', HINT = 'Give the SQL to run.';
     END IF;
     IF t.command IS NOT NULL AND t.queue IS NULL THEN
@@ -165,25 +131,14 @@ BEGIN
         pgqueue_internal.check_length('command', t.command, 65536, 'Put it into a procedure, and CALL that.'),
         pgqueue_internal.check_length('type', t.type, 1000, 'Shorten it.'),
         pgqueue_internal.check_length('cron', t.cron, 1000, 'Use ranges and steps, or several tickers.');
-    t.queue := nullif(t.queue, '');
-    t.cron := nullif(btrim(t.cron), '');
-    t.type := nullif(t.type, '');
-    t.command := nullif(t.command, '');
-    t.description := nullif(t.description, '');
+    t.cron := pgqueue_internal.trimmed(t.cron);
     t.time_zone := coalesce(nullif(t.time_zone, ''), pgqueue_internal.database_time_zone());
     t.payload := coalesce(t.payload, '{}');
-    t.misfire := coalesce(t.misfire, 'one');
-    t.misfire_max := coalesce(t.misfire_max, 100);
-    t.overlap := coalesce(t.overlap, 'allow');
-    t.paused := coalesce(t.paused, false);
-    t.starts_at := nullif(t.starts_at, '-infinity');
-    t.ends_at := nullif(t.ends_at, 'infinity');
-    t.period := nullif(t.period, '0');
-    t.jitter := nullif(t.jitter, '0');
     IF t.id < 100 THEN
         PERFORM pgqueue_internal.check_own_ticker(t, was);
     END IF;
-    PERFORM pgqueue_internal.check_ticker_ranges(t);
+    t := pgqueue_internal.checked_row('ticker', t);
+    PERFORM pgqueue_internal.check_ticker_times(t);
     IF t.queue IS NOT NULL THEN
         t.queue := pgqueue_internal.normalize_name('queue', t.queue);
     END IF;
@@ -202,6 +157,8 @@ $$;
 CREATE FUNCTION pgqueue_internal.check_own_ticker(t pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    t.period := nullif(t.period, '0');
+    t.cron := nullif(t.cron, '');
     was.period := t.period;
     was.cron := t.cron;
     was.time_zone := t.time_zone;
@@ -254,8 +211,9 @@ BEGIN
 END
 $$;
 
--- Stores a ticker's row after the checks. was: the row before, NULL for a new one. Who writes command, type or payload becomes its role.
-CREATE FUNCTION pgqueue_internal.store_ticker(changed pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS void
+-- Stores a ticker's row after the checks, and returns it as the view shows it. was: the row before, NULL for a new one. A role that changes command,
+-- type or payload becomes the ticker's role.
+CREATE FUNCTION pgqueue_internal.store_ticker(changed pgqueue_internal.ticker, was pgqueue_internal.ticker) RETURNS pgqueue.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     t pgqueue_internal.ticker := pgqueue_internal.checked_ticker(changed, was);
@@ -264,7 +222,7 @@ DECLARE
     fresh boolean := new_times OR (t.period IS NOT NULL AND t.starts_at IS NULL AND (new_content OR t.queue IS DISTINCT FROM was.queue));
 BEGIN
     IF t IS NOT DISTINCT FROM was THEN
-        RETURN;
+        RETURN pgqueue_internal.shown_ticker(t.id);
     END IF;
     IF t.id >= 100 AND (new_content OR was.id IS NULL) THEN
         t.role := pgqueue_internal.caller();
@@ -273,51 +231,28 @@ BEGIN
     IF fresh THEN
         t.anchor := coalesce(t.starts_at, clock_timestamp());
     END IF;
-    UPDATE pgqueue_internal.ticker s
-    SET (name, queue, period, cron, time_zone, payload, type, command, priority, retries, ttl, run_limit, misfire, misfire_max, overlap, jitter,
-         starts_at, ends_at, paused, description, role, role_name, anchor)
-      = (t.name, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl, t.run_limit, t.misfire,
-         t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused, t.description, t.role, t.role_name, t.anchor)
-    WHERE s.id = t.id;
+    PERFORM pgqueue_internal.store_row('ticker', t);
     PERFORM pgqueue_internal.schedule_ticker(t, fresh, was.paused AND NOT t.paused);
+    RETURN pgqueue_internal.shown_ticker(t.id);
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('ticker "%s" already exists', t.name),
         HINT = 'Choose another name.';
 END
 $$;
 
--- The row with the settings that are given (not NULL) in place of its own. period and cron take each other's place.
-CREATE FUNCTION pgqueue_internal.patched_ticker(t pgqueue_internal.ticker, queue text, period interval, cron text, time_zone text,
-    payload jsonb, type text, command text, priority integer, retries integer, ttl interval, run_limit interval, misfire text,
-    misfire_max integer, overlap text, jitter interval, starts_at timestamptz, ends_at timestamptz, paused boolean, description text)
-RETURNS pgqueue_internal.ticker
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+-- The row with what is given; was: as for row_with(). period and cron take each other's place.
+CREATE FUNCTION pgqueue_internal.ticker_with(t pgqueue_internal.ticker, given pgqueue.ticker, was pgqueue.ticker) RETURNS pgqueue_internal.ticker
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF period IS NOT NULL AND nullif(cron, '') IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'period and cron must not be given both',
-            HINT = 'Give one of them.';
+    t := pgqueue_internal.row_with(t, given, was);
+    IF (given.period, given.cron) IS DISTINCT FROM (was.period, was.cron) THEN
+        IF given.period IS NOT NULL AND nullif(given.cron, '') IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'period and cron must not be given both',
+                HINT = 'Give one of them.';
+        END IF;
+        t.period := given.period;
+        t.cron := given.cron;
     END IF;
-    t.queue := coalesce(queue, t.queue);
-    IF num_nonnulls(period, cron) > 0 THEN
-        t.period := period;
-        t.cron := cron;
-    END IF;
-    t.time_zone := coalesce(time_zone, t.time_zone);
-    t.payload := coalesce(payload, t.payload);
-    t.type := coalesce(type, t.type);
-    t.command := coalesce(command, t.command);
-    t.priority := coalesce(priority, t.priority);
-    t.retries := coalesce(retries, t.retries);
-    t.ttl := coalesce(ttl, t.ttl);
-    t.run_limit := coalesce(run_limit, t.run_limit);
-    t.misfire := coalesce(misfire, t.misfire);
-    t.misfire_max := coalesce(misfire_max, t.misfire_max);
-    t.overlap := coalesce(overlap, t.overlap);
-    t.jitter := coalesce(jitter, t.jitter);
-    t.starts_at := coalesce(starts_at, t.starts_at);
-    t.ends_at := coalesce(ends_at, t.ends_at);
-    t.paused := coalesce(paused, t.paused);
-    t.description := coalesce(description, t.description);
     RETURN t;
 END
 $$;

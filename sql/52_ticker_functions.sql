@@ -57,11 +57,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pgqueue_internal.create_ticker(
-    ticker text, queue text, period interval, cron text, time_zone text, payload jsonb, type text, command text, priority integer,
-    retries integer, ttl interval, run_limit interval, misfire text, misfire_max integer, overlap text, jitter interval, starts_at timestamptz,
-    ends_at timestamptz, paused boolean, description text, namespace text)
-RETURNS pgqueue.ticker
+CREATE FUNCTION pgqueue_internal.create_ticker(given pgqueue.ticker) RETURNS pgqueue.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
@@ -71,8 +67,8 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('create_ticker', true);
     PERFORM pgqueue_internal.check_tickers_on();
-    ticker_name := pgqueue_internal.normalize_name('ticker', ticker);
-    target := pgqueue_internal.ticker_namespace(namespace);
+    ticker_name := pgqueue_internal.normalize_name('ticker', given.ticker);
+    target := pgqueue_internal.ticker_namespace(given.namespace);
     LOOP
         SELECT s.* INTO was FROM pgqueue_internal.ticker s WHERE s.namespace_id = target AND s.name = ticker_name FOR NO KEY UPDATE;
         t := was;
@@ -80,13 +76,10 @@ BEGIN
         t := pgqueue_internal.add_ticker(target, ticker_name);
         EXIT WHEN t.id IS NOT NULL;
     END LOOP;
-    IF was.id IS NULL AND num_nonnulls(period, nullif(cron, '')) = 0 THEN
-        period := '1 minute';
+    IF was.id IS NULL AND num_nonnulls(given.period, nullif(given.cron, '')) = 0 THEN
+        given.period := pgqueue_internal.preset('ticker', 'period');
     END IF;
-    PERFORM pgqueue_internal.store_ticker(pgqueue_internal.patched_ticker(t,
-        queue, period, cron, time_zone, payload, type, command, priority, retries, ttl, run_limit, misfire, misfire_max, overlap, jitter,
-        starts_at, ends_at, paused, description), was);
-    RETURN pgqueue_internal.shown_ticker(t.id);
+    RETURN pgqueue_internal.store_ticker(pgqueue_internal.ticker_with(t, given, NULL), was);
 END
 $$;
 
@@ -100,11 +93,7 @@ CREATE FUNCTION pgqueue.create_ticker(
 COMMENT ON FUNCTION pgqueue.create_ticker IS
 'creates or updates; the caller is its role';
 
-CREATE FUNCTION pgqueue_internal.update_ticker(
-    ticker text, queue text, period interval, cron text, time_zone text, payload jsonb, type text, command text, priority integer,
-    retries integer, ttl interval, run_limit interval, misfire text, misfire_max integer, overlap text, jitter interval, starts_at timestamptz,
-    ends_at timestamptz, paused boolean, description text, rename_to text, namespace text)
-RETURNS pgqueue.ticker
+CREATE FUNCTION pgqueue_internal.update_ticker(given pgqueue.ticker, rename_to text) RETURNS pgqueue.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
@@ -113,23 +102,17 @@ DECLARE
     was pgqueue_internal.ticker;
 BEGIN
     PERFORM pgqueue_internal.check_call('update_ticker', true);
-    ticker_name := pgqueue_internal.normalize_name('ticker', ticker);
-    target := pgqueue_internal.ticker_namespace(namespace);
-    IF num_nonnulls(
-        queue, period, cron, time_zone, payload, type, command, priority, retries, ttl, run_limit, misfire, misfire_max, overlap, jitter,
-        starts_at, ends_at, paused, description, rename_to) = 0 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
-            HINT = 'Give at least one setting to change.';
-    END IF;
+    ticker_name := pgqueue_internal.normalize_name('ticker', given.ticker);
+    target := pgqueue_internal.ticker_namespace(given.namespace);
+    given.ticker := NULL;
+    given.namespace := NULL;
+    PERFORM pgqueue_internal.check_patched(NOT (given IS NULL) OR rename_to IS NOT NULL);
     was := pgqueue_internal.lock_ticker(target, ticker_name);
-    t := was;
+    t := pgqueue_internal.ticker_with(was, given, NULL);
     IF rename_to IS NOT NULL THEN
         t.name := pgqueue_internal.normalize_name('ticker', rename_to);
     END IF;
-    PERFORM pgqueue_internal.store_ticker(pgqueue_internal.patched_ticker(t,
-        queue, period, cron, time_zone, payload, type, command, priority, retries, ttl, run_limit, misfire, misfire_max, overlap, jitter,
-        starts_at, ends_at, paused, description), was);
-    RETURN pgqueue_internal.shown_ticker(t.id);
+    RETURN pgqueue_internal.store_ticker(t, was);
 END
 $$;
 

@@ -113,7 +113,7 @@ CREATE FUNCTION pgqueue_internal.pg_cron_schedule(schedule text, match_both bool
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     seconds text := substring(schedule FROM '^\s*([0-9]{1,2})\s*[Ss][Ee][Cc][Oo][Nn][Dd][Ss]?\s*$');
-    fields text[] := regexp_split_to_array(btrim(schedule, E' \t\n'), '[ \t]+');
+    fields text[] := regexp_split_to_array(pgqueue_internal.trimmed(schedule), '[ \t]+');
 BEGIN
     IF seconds::integer BETWEEN 1 AND 59 THEN
         period := make_interval(secs => seconds::integer);
@@ -140,7 +140,7 @@ RETURN substring(description FROM '^pg_cron job ([0-9]+)');
 CREATE FUNCTION pgqueue_internal.pg_cron_ticker_name(target integer, job_id text, job_name text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    plain text := rtrim(regexp_replace(lower(btrim(job_name) COLLATE "C"), '[^a-z0-9_-]+', '-', 'g'), '-');
+    plain text := rtrim(regexp_replace(lower(pgqueue_internal.trimmed(job_name) COLLATE "C"), '[^a-z0-9_-]+', '-', 'g'), '-');
     suffix text := '-' || job_id;
     long text;
     other record;

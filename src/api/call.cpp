@@ -9,7 +9,7 @@
 namespace pgqueue::api {
 namespace {
 
-// Set while a function of schema pgqueue runs as the extension's owner.
+// The role that called, while a function of schema pgqueue runs as the extension's owner.
 constinit Oid noted_caller = InvalidOid;
 
 Oid extension_owner() {
@@ -21,74 +21,26 @@ Oid extension_owner() {
     return owner;
 }
 
-struct OwnerCall {
-    FunctionCallInfo fcinfo;
-    Datum result;
-};
+}  // namespace
 
-// Runs call as the extension's owner. On an error the transaction's abort restores the user; the rest is restored here. Foreign
-// keys between our tables hold whatever session_replication_role says.
-void run_as_owner(Datum (*fn)(FunctionCallInfo), OwnerCall *call) {
-    Oid user, outer = noted_caller;
+Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
+
+Datum invoke_as_owner(FunctionCallInfo fcinfo) {
+    Oid user, outer = noted_caller, owner = extension_owner();
     int sec;
     GetUserIdAndSecContext(&user, &sec);
-    noted_caller = OidIsValid(outer) && user == extension_owner() && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
-    SetUserIdAndSecContext(extension_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
+    noted_caller = OidIsValid(outer) && user == owner && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
+    SetUserIdAndSecContext(owner, sec | SECURITY_LOCAL_USERID_CHANGE);
     const int replication_role = std::exchange(SessionReplicationRole, SESSION_REPLICATION_ROLE_ORIGIN);
-    struct Args {
-        Datum (*fn)(FunctionCallInfo);
-        OwnerCall *call;
-    } args{fn, call};
-    pg::with_cleanup([&args] { pg::hide_context([&args] { args.call->result = args.fn(args.call->fcinfo); }); },
+    Datum result = Datum(0);
+    pg::with_cleanup([&] { pg::hide_context([&] { result = FunctionCallInvoke(fcinfo); }); },
                      [=] {
                          noted_caller = outer;
                          SessionReplicationRole = replication_role;
                          SetUserIdAndSecContext(user, sec);
                      });
-}
-
-// The function of the same name in pgqueue_internal, with the same argument types.
-Oid inner_function(Oid outer) {
-    HeapTuple t = SearchSysCache1(PROCOID, ObjectIdGetDatum(outer));
-    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", outer));
-    auto form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(t));
-    Oid inner = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(NameStr(form->proname)), PointerGetDatum(&form->proargtypes),
-                                ObjectIdGetDatum(get_namespace_oid("pgqueue_internal", false)));
-    if (!OidIsValid(inner))
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function pgqueue_internal.%s does not exist", NameStr(form->proname)),
-                errhint("Run ALTER EXTENSION pgqueue UPDATE."));
-    ReleaseSysCache(t);
-    return inner;
-}
-
-FmgrInfo *inner_info(FunctionCallInfo fcinfo, Oid inner) {
-    auto *info = static_cast<FmgrInfo *>(fcinfo->flinfo->fn_extra);
-    if (info == nullptr) {
-        info = static_cast<FmgrInfo *>(MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(FmgrInfo)));
-        fmgr_info_cxt(inner, info, fcinfo->flinfo->fn_mcxt);
-        fcinfo->flinfo->fn_extra = info;
-    }
-    return info;
-}
-
-// Calls the function that fcinfo->flinfo->fn_extra names, with all of fcinfo's arguments.
-Datum call_inner(FunctionCallInfo fcinfo) {
-    auto *info = static_cast<FmgrInfo *>(fcinfo->flinfo->fn_extra);
-    FmgrInfo *outer = fcinfo->flinfo;
-    fmNodePtr context = fcinfo->context;
-    // The arguments are passed on as they are: same types, same order.
-    auto *inner = static_cast<FunctionCallInfo>(palloc(SizeForFunctionCallInfo(fcinfo->nargs)));
-    InitFunctionCallInfoData(*inner, info, fcinfo->nargs, fcinfo->fncollation, context, fcinfo->resultinfo);
-    for (int i = 0; i < fcinfo->nargs; i++) inner->args[i] = fcinfo->args[i];
-    info->fn_expr = outer->fn_expr;
-    Datum result = FunctionCallInvoke(inner);
-    fcinfo->isnull = inner->isnull;
     return result;
 }
-
-}  // namespace
-
-Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
 
 void check_call(const char *function, bool writes) {
     if (!memory::loaded())
@@ -257,36 +209,10 @@ int64 micros_of(const Interval *i) {
     return static_cast<int64>(micros > most ? most : micros < -most ? -most : micros);
 }
 
-Datum manage(FunctionCallInfo fcinfo) {
-    inner_info(fcinfo, fcinfo->flinfo->fn_extra ? InvalidOid : inner_function(fcinfo->flinfo->fn_oid));
-    OwnerCall call{fcinfo, Datum(0)};
-    run_as_owner(call_inner, &call);
-    return call.result;
-}
-
 }  // namespace pgqueue::api
 
 using namespace pgqueue;
 using namespace pgqueue::api;
-
-// Every management function of schema pgqueue: the function of the same name in pgqueue_internal, run as the extension's owner.
-PGQ_FUNCTION(pgqueue_manage) { return manage(fcinfo); }
-
-// Trigger of the views: the trigger function named by its first argument, run as the extension's owner.
-PGQ_FUNCTION(pgqueue_internal_as_owner) {
-    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
-    auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
-    if (data->tg_trigger->tgnargs != 1) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("trigger names no function"));
-    Oid no_types[1] = {InvalidOid};
-    oidvector *types = buildoidvector(no_types, 0);
-    Oid inner = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(data->tg_trigger->tgargs[0]), PointerGetDatum(types),
-                                ObjectIdGetDatum(get_namespace_oid("pgqueue_internal", false)));
-    if (!OidIsValid(inner)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function pgqueue_internal.%s() does not exist", data->tg_trigger->tgargs[0]));
-    inner_info(fcinfo, inner);
-    OwnerCall call{fcinfo, Datum(0)};
-    run_as_owner(call_inner, &call);
-    return call.result;
-}
 
 PGQ_FUNCTION(pgqueue_internal_caller) {
     (void)fcinfo;

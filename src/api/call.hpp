@@ -35,8 +35,9 @@ bool may(int32 ns_id, unsigned privilege);
 // Is a role of the dictionary one of the caller's?
 bool is_mine(int32 role_id);
 
-// Runs the function of the same name in pgqueue_internal, with the same arguments, as the extension's owner.
-Datum manage(FunctionCallInfo fcinfo);
+// Invokes a function of pgqueue_internal as the extension's owner; caller() says who called. An error shows nothing of
+// what is inside. Foreign keys between our tables hold whatever session_replication_role says.
+Datum invoke_as_owner(FunctionCallInfo fcinfo);
 
 // The argument as C string, or nullptr.
 inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }

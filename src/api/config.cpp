@@ -24,7 +24,7 @@ void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
     memory::SlotNo slot = task::slot_of(*q);
-    if (slot >= 0) handover::configure_queue_at_commit(slot, task::config_of(*q));
+    if (slot >= 0) handover::configure_queue_at_commit(slot, *q);
 }
 
 bool text_changed(TriggerData *data, const char *name) {

@@ -1,5 +1,6 @@
 // create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest is SQL.
 #include "api/call.hpp"
+#include "api/manage.hpp"
 
 #include "executor/handler.hpp"
 #include "store/catalog.hpp"

@@ -177,7 +177,7 @@ void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::Names
                    .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)), .queue_id = q.queue_id, .since = since});
     if (look.next_token != 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s for the queue's rate_limit", waiting(look.ready)),
-                   .hint = double_limit(ns, &queue, "rate_limit", q.rate), .queue_id = q.queue_id, .since = since});
+                   .hint = double_limit(ns, &queue, "rate_limit", q.rate_limit), .queue_id = q.queue_id, .since = since});
 }
 
 // Cancels what waits for a role that was dropped: another role of its name has tasks of its own.

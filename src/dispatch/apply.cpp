@@ -21,28 +21,18 @@ void configure_namespace(SlotNo db, const NamespaceConfig &config) {
     });
 }
 
-void configure_queue(SlotNo queue, const QueueConfig &config) {
+void configure_queue(SlotNo queue, const QueueSettings &settings) {
     Queue &q = map.queues[queue];
     pg::LwLockGuard lock(namespace_lock(q.ns));
-    q.max_running = config.max_running;
-    q.paused = config.paused;
-    q.paused_until = config.paused_until;
     // A new bucket is full, a changed one keeps what fits.
-    if (!q.configured || q.rate <= 0) q.bucket = {static_cast<double>(config.burst), pg::monotonic_now()};
-    q.rate = config.rate;
-    q.burst = config.burst;
-    bool groups = q.configured && (q.group_max_running != config.group_max_running || q.group_rate != config.group_rate ||
-                                   q.group_pass != config.group_pass || q.aging != config.aging);
-    q.aging = config.aging;
-    q.group_max_running = config.group_max_running;
-    q.group_rate = config.group_rate;
-    q.group_pass = config.group_pass;
-    q.server = config.server;
-    q.bucket.tokens = Min(q.bucket.tokens, static_cast<double>(q.burst));
+    if (!q.configured || q.rate_limit <= 0) q.bucket = {static_cast<double>(settings.rate_burst), pg::monotonic_now()};
+    const bool regroup = q.configured && !q.same_groups(settings);
+    static_cast<QueueSettings &>(q) = settings;
+    q.bucket.tokens = Min(q.bucket.tokens, static_cast<double>(q.rate_burst));
     q.throttled_until = 0;
     q.configured = true;
     revise_queue_locked(queue);
-    if (groups) settle_groups_locked(queue);
+    if (regroup) settle_groups_locked(queue);
 }
 
 namespace {

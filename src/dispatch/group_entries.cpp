@@ -63,7 +63,7 @@ GroupNo make_group(SlotNo queue, uint64 key, bool held) {
     Group &g = group(no);
     g.queue = queue;
     g.ready_in = -1;
-    g.bucket = {static_cast<double>(q.burst), q.group_rate > 0 ? pg::monotonic_now() : 0};
+    g.bucket = {static_cast<double>(q.rate_burst), q.group_rate_limit > 0 ? pg::monotonic_now() : 0};
     pg::LwLockGuard lock(group_lock(part_of(key)));
     g.key = key;
     g.next = *chain_of(key);

@@ -14,7 +14,7 @@ namespace {
 OrderOps<Groups> order_of(SlotNo lane) { return {&map.lanes[lane].groups, Groups{}}; }
 
 // Fills the bucket of a group up to now.
-double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate, q.burst, pg::monotonic_now()); }
+double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate_limit, q.rate_burst, pg::monotonic_now()); }
 
 // Whether a group could start its head now.
 struct Start {
@@ -34,7 +34,7 @@ Start start_of(Group *g) {
             drop_head(g);
             continue;
         }
-        if (q.group_rate > 0 && tokens(g, q) < 1) return {-1, g->bucket.next(q.group_rate)};
+        if (q.group_rate_limit > 0 && tokens(g, q) < 1) return {-1, g->bucket.next(q.group_rate_limit)};
         return {head.lane, 0};
     }
     return {-1, 0};
@@ -89,7 +89,7 @@ void free_when_empty(GroupNo no) {
     Group &g = group(no);
     const Queue &q = map.queues[g.queue];
     if (g.first != 0 || g.running > 0) return;
-    if (q.group_rate > 0 && !is_dropped(q) && tokens(&g, q) < q.burst)
+    if (q.group_rate_limit > 0 && !is_dropped(q) && tokens(&g, q) < q.rate_burst)
         namespace_of(g).idle_groups = true;
     else
         free_group(no);
@@ -145,7 +145,7 @@ GroupTask take_head_locked(GroupNo no, bool run) {
     drop_head(&g);
     if (run) {
         g.running++;
-        if (map.queues[g.queue].group_rate > 0) g.bucket.tokens -= 1;
+        if (map.queues[g.queue].group_rate_limit > 0) g.bucket.tokens -= 1;
     }
     settle_group(no, false);
     return task;
@@ -156,7 +156,7 @@ namespace {
 void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
     Group &g = group(no);
     g.running--;
-    if (unused && map.queues[queue].group_rate > 0) g.bucket.give_back(map.queues[queue].burst);
+    if (unused && map.queues[queue].group_rate_limit > 0) g.bucket.give_back(map.queues[queue].rate_burst);
     settle_group(no, true);
 }
 

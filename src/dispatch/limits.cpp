@@ -36,10 +36,10 @@ int32 room_of_namespace(Namespace *ns, int32 most) { return Min(most, room_or_bl
 
 int32 room_of_queue(Queue *q, int32 most) {
     int32 n = Min(most, room_or_block(q->max_running, &q->running, &q->blocked));
-    if (n == 0 || q->rate <= 0) return n;
-    n = Min(n, static_cast<int32>(q->bucket.fill(q->rate, q->burst, pg::monotonic_now())));
+    if (n == 0 || q->rate_limit <= 0) return n;
+    n = Min(n, static_cast<int32>(q->bucket.fill(q->rate_limit, q->rate_burst, pg::monotonic_now())));
     if (n > 0) return n;
-    q->throttled_until = q->bucket.next(q->rate);
+    q->throttled_until = q->bucket.next(q->rate_limit);
     wake_scheduler_by(q->db, {q->throttled_until});
     return 0;
 }
@@ -47,7 +47,7 @@ int32 room_of_queue(Queue *q, int32 most) {
 void reserve(Queue *q, Namespace *ns, int32 n) {
     pg_atomic_fetch_add_u32(&q->running, static_cast<uint32>(n));
     pg_atomic_fetch_add_u32(&ns->running, static_cast<uint32>(n));
-    if (q->rate > 0) q->bucket.tokens -= n;
+    if (q->rate_limit > 0) q->bucket.tokens -= n;
 }
 
 void take_places(SlotNo queue) {
@@ -118,9 +118,9 @@ void lift_throttle_locked(SlotNo queue) {
 void unreserve(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     if (group != 0) end_group(queue, group, true);
-    if (q.rate > 0) {
+    if (q.rate_limit > 0) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        q.bucket.give_back(q.burst);
+        q.bucket.give_back(q.rate_burst);
         if (q.throttled_until != 0 && q.bucket.tokens >= 1) lift_throttle_locked(queue);
     }
     end_running(queue, 0);

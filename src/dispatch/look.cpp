@@ -33,7 +33,7 @@ QueueLook look_at_queue(SlotNo no) {
     look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
     look.max_running = q.max_running;
     look.full = !has_room(q);
-    look.next_token = next_token(q.bucket, q.rate);
+    look.next_token = next_token(q.bucket, q.rate_limit);
     look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
     look.ns_max_running = ns.max_running;
     look.ns_full = !has_room(ns);
@@ -52,7 +52,7 @@ GroupLook look_at_group(SlotNo no, uint64 key, int64 id) {
     if (found == 0) return look;
     const Group &g = group(found);
     look.running = g.running;
-    look.next_token = next_token(g.bucket, q.group_rate);
+    look.next_token = next_token(g.bucket, q.group_rate_limit);
     int64 before = 0;
     for (int32 n = g.first; n != 0 && look.before < 0; n = slab_entry<GroupNode>(n)->next, before++) {
         const GroupNode &task = *slab_entry<GroupNode>(n);

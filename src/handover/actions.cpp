@@ -22,7 +22,7 @@ struct Action {
     SlotNo slot;
     union {
         dispatch::NamespaceConfig ns;
-        dispatch::QueueConfig queue;
+        QueueSettings queue;
         signal::Cancel cancel;
         int64 id;
         struct {
@@ -158,7 +158,7 @@ bool concern_scheduler() {
 }
 
 void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
-void configure_queue_at_commit(SlotNo queue, const dispatch::QueueConfig &config) { add_action(ActionKind::Queue, queue)->queue = config; }
+void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings) { add_action(ActionKind::Queue, queue)->queue = settings; }
 void drop_queue_at_commit(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void drop_namespace_at_commit(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
 void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {

@@ -8,7 +8,7 @@ namespace pgqueue::handover {
 // A waiting task ends, or leaves its group (by the hash of its key), without having been taken from there.
 void leave_group_at_commit(SlotNo queue, uint64 key, int64 id);
 void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &config);
-void configure_queue_at_commit(SlotNo queue, const dispatch::QueueConfig &config);
+void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings);
 void drop_queue_at_commit(SlotNo queue);
 void drop_namespace_at_commit(SlotNo db, int32 ns_id);
 // Cancels that attempt in the worker's process at commit.

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/fair_share.hpp"
 #include "core/priority_range.hpp"
+#include "core/queue_settings.hpp"
 #include "core/share.hpp"
 #include "core/status.hpp"
 #include "memory/pages.hpp"
@@ -69,7 +70,8 @@ struct Role {
     Deaths deaths;                  // workers that ended by themselves
 };
 
-struct Queue {
+// Its settings are a copy, written under the lock of its namespace.
+struct Queue : QueueSettings {
     bool used;
     SlotNo db, ns;           // immutable
     int32 queue_id;          // immutable
@@ -77,19 +79,8 @@ struct Queue {
     pg_atomic_uint32 first_lane;  // SlotNo + 1 [written under the registry lock]
     pg_atomic_uint32 dropped;     // the place waits to be free (dispatch/reclaim.hpp)
     uint64 drop;                  // count of its drop (memory/users.hpp)
-    // configuration copy, namespace lock
-    bool configured;
-    bool paused;
-    int32 max_running;       // 0 none
-    TimestampTz paused_until;
-    double rate;             // starts a second, 0 no limit
-    int32 burst;
-    int64 aging;             // microseconds of waiting that are worth one priority step, 0 none
-    int32 group_max_running;
-    double group_rate;       // starts of a group a second, 0 no limit
-    bool group_pass;         // group_policy pass
-    bool server;             // executor server
     // state, namespace lock
+    bool configured;         // the settings have been copied
     TokenBucket bucket;      // of rate
     int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
     ReadyOrder throttled_groups;  // that wait for a token of their own

@@ -4,6 +4,7 @@
 // config_changed tells of changes, by relcache invalidations.
 #pragma once
 #include "core/backoff.hpp"
+#include "core/queue_settings.hpp"
 #include "core/share.hpp"
 #include "pg/backend.hpp"
 
@@ -24,10 +25,9 @@ struct NamespaceInfo {
 };
 
 // Intervals in microseconds; a month counts 30 days.
-struct QueueInfo {
+struct QueueInfo : QueueSettings {
     int32 id, ns_id;
     const char *name;
-    bool server;           // executor server
     int32 priority;
     int64 ttl;             // -1 never expires
     int32 retries;
@@ -36,19 +36,10 @@ struct QueueInfo {
     double retry_jitter;
     int64 lease;
     int64 run_limit;       // 0 none
-    int32 max_running;     // 0 none
-    double rate_limit;     // starts a second, 0 none
-    int32 rate_burst;
-    int64 aging;           // 0 none
-    int32 group_max_running;
-    double group_rate_limit;  // starts of a group a second, 0 none
-    bool group_pass;          // group_policy pass
     const char *dead_letter;  // nullptr none
     int64 max_depth;       // 0 none
     int64 retention;       // -1 for ever
     OnFinish on_finish;
-    bool paused;
-    TimestampTz paused_until;  // 0 none
 };
 
 enum Privilege : unsigned { priv_use = 1, priv_work = 2, priv_manage = 4, priv_read = 8, priv_owner = 16, priv_monitor = 32 };

@@ -13,11 +13,6 @@ constexpr SlotNo none = -1;
 
 }  // namespace
 
-dispatch::QueueConfig config_of(const store::QueueInfo &q) {
-    return {q.id, q.ns_id, q.paused, q.paused_until, q.max_running, q.rate_limit, q.rate_burst, q.aging, q.group_max_running, q.group_rate_limit, q.group_pass,
-            q.server};
-}
-
 SlotNo database_slot() {
     static constinit bool told_store = false;
     if (!memory::loaded()) return none;
@@ -34,7 +29,7 @@ SlotNo slot_of(const store::QueueInfo &queue) {
     if (db < 0) return none;
     SlotNo slot = memory::ensure_queue(db, queue.ns_id, queue.id);
     if (!memory::map.queues[slot].configured) {
-        dispatch::configure_queue(slot, config_of(queue));
+        dispatch::configure_queue(slot, queue);
         if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
             dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
     }

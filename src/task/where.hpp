@@ -10,9 +10,6 @@ namespace pgqueue::task {
 
 using memory::SlotNo;
 
-// What the dispatcher has to know of a queue.
-dispatch::QueueConfig config_of(const store::QueueInfo &queue);
-
 // This database's entry; -1 while shared memory is not there or the database is not served at all.
 SlotNo database_slot();
 // The dispatcher's entry of a queue in this database, configured when it was new; -1 as above.

@@ -70,7 +70,7 @@ bool load_configuration() {
         store::forget_catalog();
         for (const store::QueueInfo &q : store::read_queues()) {
             SlotNo slot = task::slot_of(q);
-            dispatch::configure_queue(slot, task::config_of(q));
+            dispatch::configure_queue(slot, q);
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {
             memory::ensure_namespace(self.db, n.id);
