@@ -103,6 +103,11 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'period and cron must not be given both', HINT = 'Give one of them.';
     END IF;
     was := pgqueue_internal.lock_ticker(pgqueue_internal.ticker_namespace(OLD.namespace), OLD.ticker);
+    -- The caller would become the role of a command that he has not seen.
+    IF (NEW.payload, NEW.type, NEW.command) IS DISTINCT FROM (OLD.payload, OLD.type, OLD.command)
+        AND (was.payload, was.type, was.command) IS DISTINCT FROM (OLD.payload, OLD.type, OLD.command) THEN
+        PERFORM pgqueue_internal.refuse_unseen();
+    END IF;
     t := pgqueue_internal.ticker_with(was, NEW, OLD);
     IF NEW.ticker IS DISTINCT FROM OLD.ticker THEN
         t.name := pgqueue_internal.normalize_name('ticker', NEW.ticker);
