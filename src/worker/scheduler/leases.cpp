@@ -40,6 +40,7 @@ bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
 
 // Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is left to do.
 bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *failures) {
+    PGQUEUE_TESTPOINT("scheduler-ends-leases");
     auto n = static_cast<int>(ended.size());
     auto *ends = static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
     auto *left = static_cast<bool *>(MemoryContextAllocZero(self.scratch, ended.size()));

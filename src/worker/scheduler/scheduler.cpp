@@ -2,6 +2,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/ready.hpp"
 #include "dispatch/spill.hpp"
 #include "memory/registry.hpp"
@@ -156,6 +157,8 @@ void check_identity() {
 void take_over() {
     memory::Database &d = my_db();
     pg_atomic_write_u32(&d.parked, 0);
+    // The scheduler before may have ended with leases that it was about to end.
+    dispatch::note_lease_end(self.db, 1);
     bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
     check_identity();
     transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
