@@ -284,4 +284,7 @@ $$;
 CREATE FUNCTION pgqueue.import_pg_cron(queue text, dry_run boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS SETOF pgqueue.ticker
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.import_pg_cron IS
-'tickers from cron.job, each with the role of its job';
+'Makes a ticker in queue of each job of the extension pg_cron in this database that has none yet, with the role of '
+'the job, and returns the new tickers; dry_run leaves none. A warning names each job that cannot be a ticker, and '
+'why. Raises 55000 without pg_cron or while pgqueue.tickers is off, 42704 for an unknown queue, 42501 when the '
+'table of jobs does not belong to a superuser. Needs membership in pgqueue_admin.';

@@ -140,4 +140,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.pg_background_queue_import IS
-'takes over the rows of a table of version 1.0 that was restored under another name; repeated calls add nothing; returns how many rows';
+'Takes over the rows of a table of pg_background_queue 1.0 that was restored under another name, and returns how '
+'many; a repeated call adds nothing. Unfinished rows run as the one role that could write to the table; when '
+'several could, they come as failed. Raises 22023 for a table of another form, 23502 for an incomplete row. Only '
+'superusers may call it (42501).';
