@@ -82,7 +82,7 @@ BEGIN
         WHERE to_jsonb(NEW) ->> k IS NOT NULL
         LIMIT 1;
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name),
-                HINT = 'Leave it out; what this view cannot do its functions may.';
+                HINT = 'Omit this column; the functions of schema pgqueue may change what the view cannot.';
     END IF;
     -- As check_moment() says it; this runs as the caller, who may not call it. create_task checks delayed_at.
     IF NEW.dies_at < '1970-01-01 00:00+00' OR NEW.dies_at >= '10000-01-01 00:00+00' THEN
@@ -90,7 +90,7 @@ BEGIN
             HINT = 'It must be a time of the years 1970 to 9999.';
     ELSIF NEW.dies_at <= coalesce(NEW.delayed_at, clock_timestamp()) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"dies_at" is out of range: %s', NEW.dies_at),
-            HINT = 'It must be to come, and after delayed_at.';
+            HINT = 'It must be in the future, and after delayed_at.';
     ELSIF NEW.dies_at IS NOT NULL THEN
         ttl := make_interval(secs => extract(epoch FROM NEW.dies_at - coalesce(NEW.delayed_at, clock_timestamp())));
     END IF;

@@ -27,7 +27,7 @@ BEGIN
     WHERE c.oid = jobs AND NOT a.rolsuper;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('the owner of %s, "%s", is not a superuser', jobs, owner),
-            DETAIL = 'That role could have written any role into it.', HINT = format('Look at its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
+            DETAIL = 'That role could have put any role into it.', HINT = format('Check its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
     END IF;
     RETURN jobs;
 END
@@ -202,7 +202,7 @@ BEGIN
     t := pgqueue_internal.add_ticker(target, ticker_name);
     IF t.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('another session has made a ticker "%s" meanwhile', ticker_name),
-            HINT = 'Import once more.';
+            HINT = 'Run the import again.';
     END IF;
     SELECT s.period, s.cron INTO t.period, t.cron
     FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule', pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
