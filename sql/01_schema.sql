@@ -25,7 +25,7 @@ BEGIN
                     OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE r.oid IN (m.roleid, m.member)))) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'role "pgqueue_views" cannot own the views of pgqueue',
             DETAIL = 'It may log in, has attributes, has members or is a member.',
-            HINT = 'Drop the role; CREATE EXTENSION makes it anew.';
+            HINT = 'Drop the role; CREATE EXTENSION creates it again.';
     END IF;
 END
 $make$;

@@ -150,7 +150,12 @@ CREATE FUNCTION pgqueue.create_task(queue text, payload jsonb DEFAULT NULL, type
     namespace text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_task';
 COMMENT ON FUNCTION pgqueue.create_task IS
-'id of the task; payload, type or command must be given; command goes with payload but not with type';
+'Creates a task and returns its id. Give payload, type or command; command goes with payload but not with type. '
+'delay or delayed_at says when it is due (NULL: at once); priority, ttl, retries and run_limit are those of the '
+'queue where NULL, and a ttl of 0 has no end. While an unfinished task has the same dedup_key, on_conflict decides: '
+'skip returns its id, nothing returns NULL, replace overwrites it, error raises PQ002. Raises PQ003 at max_depth, '
+'53400 at a limit of the namespace, 42704 for an unknown queue or dependency, 22004 without content, 22023 for a '
+'wrong value. Needs the privilege use.';
 
 CREATE FUNCTION pgqueue.create_tasks(queue text, payloads jsonb[] DEFAULT NULL, type text DEFAULT NULL, commands text[] DEFAULT NULL,
     priority integer DEFAULT NULL, delay interval DEFAULT NULL, delayed_at timestamptz DEFAULT NULL, ttl interval DEFAULT NULL,
@@ -160,61 +165,93 @@ CREATE FUNCTION pgqueue.create_tasks(queue text, payloads jsonb[] DEFAULT NULL, 
     namespace text DEFAULT NULL) RETURNS SETOF bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_tasks';
 COMMENT ON FUNCTION pgqueue.create_tasks IS
-'ids in the order of the arrays, which have equal length';
+'Creates a task for each element of payloads or commands and returns the ids in that order; an id is NULL where '
+'on_conflict is nothing and the key is taken. The arrays that are given have equal lengths, else 22023; NULL in '
+'dedup_keys or group_keys means a task without that key. The other arguments hold for all of the tasks, mean the '
+'same as in create_task, and raise the same errors. Empty arrays create nothing. Needs the privilege use.';
 
 CREATE FUNCTION pgqueue.cancel_task(id bigint, reason text DEFAULT NULL, force boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_cancel_task';
 COMMENT ON FUNCTION pgqueue.cancel_task IS
-'also while it runs (cancels the statement; force terminates the process); finished: no change, its status is returned; a task that cancels itself is cancelled with its work when it commits';
+'Cancels a task and returns its status after the call. A waiting task, and one that an outside worker holds, is '
+'cancelled at once; the worker gets PQ004 at its next call. For a task that runs in the server the commit of the '
+'call cancels the statement, or with force terminates the worker process, and the call returns retained. A finished '
+'task does not change. A running task that cancels itself keeps its work and is cancelled when it ends. reason '
+'becomes the error of the task. Raises 42704 for an unknown task. Needs the privilege manage, or use for the '
+'caller''s own tasks.';
 
 CREATE FUNCTION pgqueue.retry_task(id bigint, delay interval DEFAULT '0', namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_retry_task';
 COMMENT ON FUNCTION pgqueue.retry_task IS
-'failed, expired, cancelled: fresh retries and ttl; waiting: due now; released or retained: 55000';
+'Makes a task due delay from now (default: at once) and returns its status, new or retry. A failed, expired or '
+'cancelled task gets fresh retries and a fresh ttl. Raises 55000 for a released or retained task, PQ002 while an '
+'unfinished task has its dedup key, 42704 for an unknown task. Needs the privilege manage, or use for the caller''s '
+'own tasks.';
 
 CREATE FUNCTION pgqueue.run_task(id bigint, namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_run_task';
 COMMENT ON FUNCTION pgqueue.run_task IS
-'runs a command or typed task here and now, in this session and transaction, also when it is uncommitted, not due or paused; for tests and debugging. A task of another role than that of the session leaves nothing in it';
+'Runs a waiting task with a command, or of a queue with executor server, here and now in the session and '
+'transaction of the caller, for tests and debugging. The task may be uncommitted, not due or paused. Returns its '
+'status after the run; a failure is recorded in the task and aborts nothing. A run as another role than that of the '
+'session leaves nothing in the session. Raises 55000 for a task that does not wait, 0A000 for a task of outside '
+'workers, 25001 for a command that cannot run in a transaction block, 42704 for an unknown task or a missing role. '
+'Needs the privilege use, and the right to SET ROLE to the creator of the task and to the role of its handler '
+'(42501).';
 
 CREATE FUNCTION pgqueue.progress(done double precision, total double precision DEFAULT 1, note text DEFAULT NULL) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_progress';
 COMMENT ON FUNCTION pgqueue.progress IS
-'shown in view worker; outside a task nothing';
+'Reports in the view worker how far the running task is: done of total (default 1), and a note of at most 127 bytes '
+'(longer ones are cut). Outside of a worker process of pgqueue it does nothing. done must be 0 or more and total '
+'more than 0, else 22023; done must not be NULL (22004). Needs no privilege.';
 
 CREATE PROCEDURE pgqueue.wait_for_result(id bigint, timeout interval DEFAULT '1 minute', namespace text DEFAULT NULL,
     INOUT status text DEFAULT NULL, INOUT result jsonb DEFAULT NULL, INOUT error text DEFAULT NULL)
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_wait_for_result';
 COMMENT ON PROCEDURE pgqueue.wait_for_result IS
-'status when it is finished, NULL at the timeout; waits outside a transaction block and holds no snapshot';
+'Waits until a task is finished, at most timeout (default 1 minute), and sets status, result and error; they are '
+'NULL at the timeout. It holds no snapshot while it waits: in a transaction block, in a function and in REPEATABLE '
+'READ or SERIALIZABLE it raises 25001. Raises 42704 for a task that the caller does not see. Needs the right to see '
+'the task, as get_task does.';
 
 CREATE FUNCTION pgqueue.adopt() RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_adopt';
 COMMENT ON FUNCTION pgqueue.adopt IS
-'starts dispatch in a database that was restored, copied or cloned; already ours: no error';
+'Starts the dispatch of tasks, when the caller commits, in a database that was restored, copied or cloned. In a '
+'database that is served already it changes nothing. Needs membership in pgqueue_admin.';
 
 CREATE FUNCTION pgqueue.ensure_workers() RETURNS integer
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_ensure_workers';
 COMMENT ON FUNCTION pgqueue.ensure_workers IS
-'starts what is due and undoes stop_workers; live workers after it';
+'Undoes stop_workers, starts workers for the tasks that are ready, and returns the number of live workers of this '
+'database. It waits at most a second for their start. Raises 53000 when the launcher is missing and no process slot '
+'is free for it. Needs membership in pgqueue_admin.';
 
 CREATE FUNCTION pgqueue.stop_workers(role text DEFAULT NULL, timeout interval DEFAULT '1 minute') RETURNS integer
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_stop_workers';
 COMMENT ON FUNCTION pgqueue.stop_workers IS
-'running tasks may end until timeout, then they are cancelled and retried; none start until ensure_workers; how many stopped';
+'Stops the workers of this database, or with role only those of that role, and returns how many have ended. Running '
+'tasks may end until timeout (default 1 minute); then they are cancelled and retried, which may take up to 10 more '
+'seconds. Without role no worker starts until ensure_workers is called. Raises 42704 for an unknown role. Needs '
+'membership in pgqueue_admin.';
 
 CREATE FUNCTION pgqueue.cron_next(cron text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL, max_slots integer DEFAULT 1)
     RETURNS SETOF timestamptz
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_cron_next';
 COMMENT ON FUNCTION pgqueue.cron_next IS
-'next slots';
+'Returns the next slots of a cron text, in order and strictly after a time: at most max_slots (1 to 10000), fewer '
+'when there are no more. time_zone NULL means the TimeZone of the session; a zone at the beginning of the text has '
+'precedence. Raises 22023 for a text, zone or number that is not valid, 22004 when cron is NULL. Needs no '
+'privilege.';
 
 CREATE FUNCTION pgqueue.cron_valid(cron text) RETURNS boolean
     LANGUAGE C IMMUTABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_cron_valid';
 COMMENT ON FUNCTION pgqueue.cron_valid IS
-'NULL for NULL';
+'Returns whether a cron text, with the time zone that it may begin with, is valid; NULL for NULL. Needs no '
+'privilege.';
 
 CREATE FUNCTION pgqueue.version() RETURNS text
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_version';
 COMMENT ON FUNCTION pgqueue.version IS
-'version of the library';
+'Returns the version of the loaded library. Needs no privilege.';

@@ -72,7 +72,7 @@ CREATE FUNCTION pgqueue_internal.refuse_column(column_name text, view_name text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "%s" cannot be set', column_name, view_name),
-        HINT = 'Leave it out; what this view cannot do its functions may.';
+        HINT = 'Omit this column; the functions of schema pgqueue may change what the view cannot.';
 END
 $$;
 

@@ -37,7 +37,10 @@ CREATE FUNCTION pgqueue.create_namespace(namespace text, weight integer DEFAULT 
     max_dependencies integer DEFAULT NULL) RETURNS pgqueue.namespace
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_namespace IS
-'creates (the caller owns it) or updates';
+'Creates a namespace that the caller owns, or changes the given settings of an existing one, and returns its row. '
+'weight is its share of the workers (1 to 1000, default 1). 0 means no limit for max_running and max_depth, and the '
+'fair part for max_leases, max_groups, max_queues, max_priorities and max_dependencies. Raises 42602 for an invalid '
+'name, 42939 for the name pgqueue, 22023 for a value out of range. Needs membership in pgqueue_admin.';
 
 CREATE FUNCTION pgqueue_internal.update_namespace(given pgqueue.namespace, rename_to text) RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -68,7 +71,11 @@ CREATE FUNCTION pgqueue.update_namespace(namespace text, weight integer DEFAULT 
     RETURNS pgqueue.namespace
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_namespace IS
-'patches what is given; nothing given 22023';
+'Changes the given settings of a namespace and returns its row; 0 removes a limit, '''' the description. rename_to '
+'gives it another name, owner another owner. max_leases, max_groups, max_queues, max_priorities and '
+'max_dependencies can be raised only by members of pgqueue_admin (42501). Raises 22023 when nothing is given or a '
+'value is out of range, 42704 for an unknown namespace or owner, 42710 when the new name is taken, 42939 for the '
+'namespace pgqueue. Needs ownership of the namespace.';
 
 CREATE FUNCTION pgqueue_internal.delete_namespace(namespace text, force boolean)
 RETURNS pgqueue.namespace
@@ -103,7 +110,9 @@ $$;
 CREATE FUNCTION pgqueue.delete_namespace(namespace text, force boolean DEFAULT false) RETURNS pgqueue.namespace
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.delete_namespace IS
-'with queues or tickers 2BP01 unless force';
+'Deletes a namespace with its archived tasks and returns its last row. One that has queues or tickers raises 2BP01, '
+'unless force deletes them too, with all their tasks; running tasks are cancelled. Raises 42704 for an unknown '
+'namespace, 42939 for the namespace pgqueue. Needs ownership of the namespace.';
 
 CREATE FUNCTION pgqueue_internal.get_namespace(namespace text) RETURNS SETOF pgqueue.namespace
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -119,7 +128,8 @@ $$;
 CREATE FUNCTION pgqueue.get_namespace(namespace text DEFAULT NULL) RETURNS SETOF pgqueue.namespace
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.get_namespace IS
-'NULL: the current one; unknown: no row';
+'Returns the row of a namespace, or no row when there is none. NULL means the setting pgqueue.namespace. Raises '
+'42501 without any privilege in it.';
 
 -- The privileges of a comma list, each once; all stands for the four. 22004, 22023.
 CREATE FUNCTION pgqueue_internal.privilege_list(privileges text) RETURNS text[]
@@ -164,7 +174,9 @@ $$;
 CREATE FUNCTION pgqueue.grant_namespace(namespace text, privileges text, role text) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.grant_namespace IS
-'privileges: comma list of use, work, manage, read, or all; role public means every pgqueue_user';
+'Grants privileges in a namespace to a role. privileges is a comma list of use, work, manage and read, or all; the '
+'role public means every member of pgqueue_user. Granting what is granted is no error. Raises 22023 for an unknown '
+'privilege, 42704 for an unknown namespace or role. Needs ownership of the namespace.';
 
 CREATE FUNCTION pgqueue_internal.revoke_namespace(namespace text, privileges text, role text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -186,7 +198,9 @@ $$;
 CREATE FUNCTION pgqueue.revoke_namespace(namespace text, privileges text, role text) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.revoke_namespace IS
-'what is not granted is no error';
+'Revokes direct grants of a role in a namespace. privileges is a comma list of use, work, manage and read, or all. '
+'Revoking what is not granted is no error. Raises 22023 for an unknown privilege, 42704 for an unknown namespace or '
+'role. Needs ownership of the namespace.';
 
 CREATE FUNCTION pgqueue_internal.has_namespace_privilege(namespace text, privilege text, role text) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -209,4 +223,6 @@ $$;
 CREATE FUNCTION pgqueue.has_namespace_privilege(namespace text, privilege text, role text DEFAULT NULL) RETURNS boolean
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.has_namespace_privilege IS
-'privilege: use, work, manage, read or owner; NULL role: the caller; memberships count';
+'Returns whether a role (NULL: the caller) has a privilege in a namespace: use, work, manage, read or owner. '
+'Memberships in other roles count; the owner and members of pgqueue_admin have every privilege. Raises 22023 for an '
+'unknown privilege, 42704 for an unknown namespace or role. Needs no privilege.';

@@ -113,7 +113,11 @@ CREATE FUNCTION pgqueue.create_queue(
     dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_queue IS
-'creates with the defaults of the view, or updates what is given';
+'Creates a queue with the defaults of the view queue, or changes the given settings of an existing one, and returns '
+'its row. NULL means not given; 0 or '''' means none for a setting that can be none, and for ever for retention. '
+'Raises 42602 for an invalid name, 22023 for a value out of range, 42704 for an unknown namespace or dead_letter '
+'queue, 53400 when the namespace has as many queues as it may, 0A000 for group_commit and forward_to. Needs the '
+'privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.update_queue(given pgqueue.queue, rename_to text) RETURNS pgqueue.queue
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -147,7 +151,11 @@ CREATE FUNCTION pgqueue.update_queue(
     namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_queue IS
-'patches what is given; nothing given 22023';
+'Changes the given settings of a queue and returns its row. priority, ttl and retries hold for new tasks, all other '
+'settings also for those that wait. rename_to renames it; tickers and dead_letter settings that name it follow. '
+'Raises 22023 when nothing is given or a value is out of range, 42704 for an unknown queue, namespace or '
+'dead_letter queue, 42710 when the new name is taken, 0A000 for group_commit and forward_to. Needs the privilege '
+'manage.';
 
 CREATE FUNCTION pgqueue_internal.delete_queue(
     queue text, force boolean, namespace text)
@@ -175,7 +183,9 @@ CREATE FUNCTION pgqueue.delete_queue(
     queue text, force boolean DEFAULT false, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.delete_queue IS
-'removes its tasks too; with retained tasks 55006 unless force, which cancels them';
+'Deletes a queue with all its tasks and returns its last row. Retained tasks raise 55006, unless force cancels '
+'them. A dead_letter setting that names the queue becomes none. Raises 42704 for an unknown queue. Needs the '
+'privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.get_queue(
     queue text, namespace text)
@@ -195,7 +205,8 @@ CREATE FUNCTION pgqueue.get_queue(
     queue text, namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.queue LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.get_queue IS
-'unknown: no row';
+'Returns the row of a queue, or no row when there is none. Raises 42704 for an unknown namespace, 42501 without any '
+'privilege in it.';
 
 CREATE FUNCTION pgqueue_internal.pause_queue(
     queue text, reason text, until timestamptz, namespace text)
@@ -218,7 +229,10 @@ CREATE FUNCTION pgqueue.pause_queue(
     queue text, reason text DEFAULT NULL, until timestamptz DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.pause_queue IS
-'nothing starts any more; what runs goes on';
+'Pauses a queue and returns its row: no task of it starts, running tasks go on. until ends the pause by itself '
+'(NULL: it lasts until resume_queue); reason is shown by the view queue and by why. NULL keeps the reason or end of '
+'a pause that holds already. Raises 22023 for an end in the past, 42704 for an unknown queue. Needs the privilege '
+'manage.';
 
 CREATE FUNCTION pgqueue_internal.resume_queue(
     queue text, namespace text)
@@ -242,4 +256,5 @@ CREATE FUNCTION pgqueue.resume_queue(
     queue text, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.resume_queue IS
-'not paused: no error';
+'Ends the pause of a queue and returns its row. A queue that is not paused is no error. Raises 42704 for an unknown '
+'queue. Needs the privilege manage.';

@@ -27,7 +27,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION pgqueue.get_task IS
-'looks in the archive too; unknown: no row';
+'Returns a task, also an archived one, or no row when there is none that the caller may see. namespace, when given, '
+'must be that of the task, else 42704; id must not be NULL (22004). The privileges read and manage, and pg_monitor, '
+'show all tasks; use shows the caller''s own, work those that it holds.';
 
 CREATE FUNCTION pgqueue.current_task() RETURNS SETOF pgqueue.task
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED ROWS 1
@@ -35,7 +37,8 @@ BEGIN ATOMIC
     SELECT t.* FROM pgqueue.task t WHERE t.id = pgqueue_internal.current_task_id();
 END;
 COMMENT ON FUNCTION pgqueue.current_task IS
-'the task that this session runs; outside a task no row';
+'Returns the row of the task that this session runs, and no row outside of a task. As in the view task, the caller '
+'sees it with the privilege read or manage, or use for its own task.';
 
 CREATE FUNCTION pgqueue.priority_value(name text) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
@@ -52,13 +55,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION pgqueue.priority_value IS
-'high 10, default 100, low 1000; else 22023';
+'Returns the number of a priority by its name: high is 10, default 100, low 1000. Raises 22023 for any other name, '
+'22004 for NULL. Needs no privilege.';
 
 CREATE FUNCTION pgqueue.priority_name(priority integer) RETURNS text
 LANGUAGE sql VOLATILE PARALLEL RESTRICTED
 RETURN CASE priority WHEN 10 THEN 'high' WHEN 100 THEN 'default' WHEN 1000 THEN 'low' ELSE 'unknown' END;
 COMMENT ON FUNCTION pgqueue.priority_name IS
-'the reverse of priority_value; else unknown';
+'Returns the name of a priority: high for 10, default for 100, low for 1000, and unknown for any other number. '
+'Needs no privilege.';
 
 -- INSERT creates a task as the role that inserts. dies_at is given to create_task as a ttl, so without delayed_at it comes out later by the
 -- time of the call.
@@ -77,7 +82,7 @@ BEGIN
         WHERE to_jsonb(NEW) ->> k IS NOT NULL
         LIMIT 1;
         RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "task" cannot be set', column_name),
-                HINT = 'Leave it out; what this view cannot do its functions may.';
+                HINT = 'Omit this column; the functions of schema pgqueue may change what the view cannot.';
     END IF;
     -- As check_moment() says it; this runs as the caller, who may not call it. create_task checks delayed_at.
     IF NEW.dies_at < '1970-01-01 00:00+00' OR NEW.dies_at >= '10000-01-01 00:00+00' THEN
@@ -85,7 +90,7 @@ BEGIN
             HINT = 'It must be a time of the years 1970 to 9999.';
     ELSIF NEW.dies_at <= coalesce(NEW.delayed_at, clock_timestamp()) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"dies_at" is out of range: %s', NEW.dies_at),
-            HINT = 'It must be to come, and after delayed_at.';
+            HINT = 'It must be in the future, and after delayed_at.';
     ELSIF NEW.dies_at IS NOT NULL THEN
         ttl := make_interval(secs => extract(epoch FROM NEW.dies_at - coalesce(NEW.delayed_at, clock_timestamp())));
     END IF;

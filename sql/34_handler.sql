@@ -133,7 +133,12 @@ $$;
 CREATE FUNCTION pgqueue.create_handler(type text, function text, phase text DEFAULT 'handle', namespace text DEFAULT NULL) RETURNS pgqueue.handler
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_handler';
 COMMENT ON FUNCTION pgqueue.create_handler IS
-'runs as the caller; same type and phase handle twice: 42710';
+'Registers a function that runs typed tasks in the server, as the role of the caller, and returns its row. It '
+'serves the type and all types that begin with it; the longest one wins. In phase handle (default) the function '
+'f(payload jsonb) does the task; f(payload jsonb) of phase before and f(payload jsonb, result jsonb) of phase after '
+'run around it, and there the type '''' means all. Raises 42883 for an unknown function, 42809 for one that cannot be '
+'a handler, 42710 when the place is taken, 53400 beyond 1000 handlers of the namespace, 22023 for a wrong type or '
+'phase. Needs the privilege manage, and the right to execute the function (42501).';
 
 CREATE FUNCTION pgqueue_internal.delete_handler(type text, function text, phase text, namespace text) RETURNS SETOF pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -170,7 +175,9 @@ CREATE FUNCTION pgqueue.delete_handler(type text, function text DEFAULT NULL, ph
     RETURNS SETOF pgqueue.handler
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_delete_handler';
 COMMENT ON FUNCTION pgqueue.delete_handler IS
-'returns what was deleted; unknown 42704';
+'Deletes the handlers that were registered for exactly this type and phase, all or only that of function, and '
+'returns their rows. Tasks that wait find another handler, or none. Raises 42704 when there is none, 22023 for an '
+'unknown phase. Needs the privilege manage.';
 
 -- INSERT, UPDATE and DELETE on the view. The first trigger makes the name of the function whole as the role that changes the view.
 CREATE FUNCTION pgqueue_internal.handler_function() RETURNS trigger

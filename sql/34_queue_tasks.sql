@@ -56,7 +56,11 @@ CREATE FUNCTION pgqueue.redrive(queue text, type text DEFAULT NULL, error text D
     rate double precision DEFAULT NULL, namespace text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.redrive IS
-'sends failed tasks of the queue (back to origin_queue) to a fresh run; filters: type prefix, LIKE pattern of error; rate a second spreads them';
+'Gives failed tasks of a queue fresh retries and a fresh ttl, moves those of a dead-letter queue back to the queue '
+'where they failed, and returns how many. It takes the oldest first, at most max_tasks (NULL: all), with types that '
+'begin with type and errors LIKE error; rate (at least 0.001) spreads their starts, so many a second. A notice '
+'counts the tasks that stay because an unfinished task has their dedup key. Raises 22023 for a value out of range, '
+'42704 for an unknown queue. Needs the privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.clean_queue(queue text, older_than interval, max_tasks integer, namespace text) RETURNS SETOF pgqueue.task
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -90,7 +94,9 @@ $$;
 CREATE FUNCTION pgqueue.clean_queue(queue text, older_than interval DEFAULT NULL, max_tasks integer DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.task LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.clean_queue IS
-'removes and returns finished tasks; NULL age: all of them';
+'Removes finished tasks of a queue and returns them: those that ended at least older_than ago (NULL: all), the '
+'oldest first, at most max_tasks (NULL: all). The archive does not change. Raises 22023 for a value out of range, '
+'42704 for an unknown queue. Needs the privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.purge_queue(queue text, force boolean, namespace text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -110,4 +116,6 @@ $$;
 CREATE FUNCTION pgqueue.purge_queue(queue text, force boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.purge_queue IS
-'removes all tasks but retained ones, and with force those too; returns how many';
+'Removes all tasks of a queue except retained ones and returns how many; with force also the retained ones, which '
+'are cancelled when they run. The archive does not change. Raises 42704 for an unknown queue, 53400 when too many '
+'purged queues of the namespace wait for the end of older transactions. Needs the privilege manage.';

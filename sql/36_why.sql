@@ -13,4 +13,7 @@ BEGIN ATOMIC
     SELECT r.* FROM pgqueue.get_task(why.id, namespace => why.namespace) t, pgqueue_internal.reasons(t.id, t.status) r;
 END;
 COMMENT ON FUNCTION pgqueue.why IS
-'why it does not run yet, and when it will';
+'Returns why a task does not run now, a row for each reason: a word, a message, a hint, when it will be ready, and '
+'how many tasks run before it. A task that runs or is finished has one row that says so, a task that the caller '
+'does not see has none. namespace, when given, must be that of the task, else 42704. Needs the right to see the '
+'task, as get_task does.';

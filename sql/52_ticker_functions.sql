@@ -91,7 +91,11 @@ CREATE FUNCTION pgqueue.create_ticker(
     ends_at timestamptz DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.ticker LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_ticker IS
-'creates or updates; the caller is its role';
+'Creates a ticker, or changes the given settings of an existing one, and returns its row. Its slots come by period '
+'(at least 1 second, default 1 minute) or by cron in time_zone (default: that of the database). In queue it makes '
+'tasks with payload, type or command, which run as the role that created the ticker or changed one of these last; '
+'without queue it ticks for next_ticker. Raises 22023 for a value out of range or for both period and cron, 42704 '
+'for an unknown queue, 42602 for an invalid name, 55000 while pgqueue.tickers is off. Needs the privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.update_ticker(given pgqueue.ticker, rename_to text) RETURNS pgqueue.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -125,7 +129,11 @@ CREATE FUNCTION pgqueue.update_ticker(
     namespace text DEFAULT NULL)
     RETURNS pgqueue.ticker LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_ticker IS
-'patches what is given; a new command, type or payload makes the caller its role';
+'Changes the given settings of a ticker and returns its row. A new period takes the place of cron and the reverse; '
+'a period of 0 disables the ticker, '''' removes queue, type, command or description. With a change of command, type '
+'or payload its tasks run as the caller from then on. rename_to renames it. Raises 22023 when nothing is given or a '
+'value is out of range, 42704 for an unknown ticker or queue, 42710 when the new name is taken, 42939 for what '
+'cannot change in tickers of namespace pgqueue. Needs the privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.delete_ticker(
     ticker text, namespace text)
@@ -155,7 +163,8 @@ CREATE FUNCTION pgqueue.delete_ticker(
     ticker text, namespace text DEFAULT NULL)
     RETURNS pgqueue.ticker LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.delete_ticker IS
-'its tasks stay';
+'Deletes a ticker with its history and returns its last row; tasks that it made stay. Raises 42704 for an unknown '
+'ticker, 42939 for tickers of namespace pgqueue. Needs the privilege manage.';
 
 CREATE FUNCTION pgqueue_internal.get_ticker(
     ticker text, namespace text)
@@ -175,7 +184,8 @@ CREATE FUNCTION pgqueue.get_ticker(
     ticker text, namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.ticker LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.get_ticker IS
-'unknown: no row';
+'Returns the row of a ticker, or no row when there is none. Raises 42704 for an unknown namespace, 42501 without '
+'any privilege in it.';
 
 -- Handles the first due slot of tickers without queue, in C: the id of its ticker, NULL when none is due.
 CREATE FUNCTION pgqueue_internal.take_tick(namespace_id integer) RETURNS integer
@@ -203,7 +213,9 @@ CREATE FUNCTION pgqueue.next_ticker(
     namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.ticker LANGUAGE C ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.next_ticker IS
-'one due ticker without queue, longest waiting first; its slot is done with the caller''s commit';
+'Returns a ticker without queue whose slot is due, the longest waiting first, or no row when none is. The slot is '
+'done when the caller commits, and a rollback gives it back; no two callers get the same slot. Needs the privilege '
+'work.';
 
 -- Makes the task of a slot (NULL: an extra one) in C; the id, NULL for a ticker without queue.
 CREATE FUNCTION pgqueue_internal.fire(ticker_id integer, slot timestamptz) RETURNS bigint
@@ -231,4 +243,7 @@ CREATE FUNCTION pgqueue.fire_ticker(
     ticker text, slot timestamptz DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS bigint LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.fire_ticker IS
-'makes the task of a slot now (NULL: an extra one); id, or NULL without queue';
+'Makes the task of a slot of a ticker now and returns its id; slot NULL means an extra task. A slot that has fired '
+'returns the id of its task and makes no other; pause, misfire and overlap do not matter. A ticker without queue '
+'becomes due for next_ticker, and the call returns NULL. Raises 42704 for an unknown ticker, or when its queue or '
+'role is missing, PQ003 at max_depth. Needs the privilege manage.';

@@ -27,7 +27,7 @@ BEGIN
     WHERE c.oid = jobs AND NOT a.rolsuper;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('the owner of %s, "%s", is not a superuser', jobs, owner),
-            DETAIL = 'That role could have written any role into it.', HINT = format('Look at its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
+            DETAIL = 'That role could have put any role into it.', HINT = format('Check its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
     END IF;
     RETURN jobs;
 END
@@ -202,7 +202,7 @@ BEGIN
     t := pgqueue_internal.add_ticker(target, ticker_name);
     IF t.id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('another session has made a ticker "%s" meanwhile', ticker_name),
-            HINT = 'Import once more.';
+            HINT = 'Run the import again.';
     END IF;
     SELECT s.period, s.cron INTO t.period, t.cron
     FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule', pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
@@ -284,4 +284,7 @@ $$;
 CREATE FUNCTION pgqueue.import_pg_cron(queue text, dry_run boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS SETOF pgqueue.ticker
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.import_pg_cron IS
-'tickers from cron.job, each with the role of its job';
+'Makes a ticker in queue of each job of the extension pg_cron in this database that has none yet, with the role of '
+'the job, and returns the new tickers; dry_run leaves none. A warning names each job that cannot be a ticker, and '
+'why. Raises 55000 without pg_cron or while pgqueue.tickers is off, 42704 for an unknown queue, 42501 when the '
+'table of jobs does not belong to a superuser. Needs membership in pgqueue_admin.';

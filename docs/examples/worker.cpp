@@ -1,5 +1,5 @@
 // A worker with libpq: worker QUEUE [IDLE_SECONDS]
-// Connects by the PG* environment. Without IDLE_SECONDS it runs until SIGTERM or SIGINT, with it until no task came for that long.
+// Connects by the PG* environment. Ends at SIGTERM or SIGINT; with IDLE_SECONDS also after that time without a task.
 //   g++ -std=c++17 -I$(pg_config --includedir) worker.cpp -o worker -lpq
 #include <libpq-fe.h>
 
@@ -43,7 +43,7 @@ std::string work(const std::string &payload) {
     return "{\"done\": true}";
 }
 
-// Runs one task; false: there was none.
+// Runs one task; returns false if there was none.
 bool run_one(PGconn *c, const std::string &worker, const std::string &queue) {
     Result task = query(c, "SELECT id, receipt, payload FROM pgqueue.next_task($1, $2)", {worker, queue});
     if (PQntuples(task.get()) == 0) return false;
@@ -60,7 +60,7 @@ bool run_one(PGconn *c, const std::string &worker, const std::string &queue) {
                             : query(c, "SELECT pgqueue.fail_task($1, $2, $3)", {id, receipt, error});
         std::printf("task %s %s\n", id.c_str(), PQgetvalue(end.get(), 0, 0));
     } catch (const SqlError &e) {
-        // PQ001: the lease ended before the work did. PQ004: the task was cancelled. It is not ours any more.
+        // PQ001: the lease ended before the work did. PQ004: the task was cancelled. It does not belong to this worker any more.
         if (e.state != "PQ001" && e.state != "PQ004") throw;
         std::fprintf(stderr, "task %s lost: %s", id.c_str(), e.what());
     }
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
         if (PQstatus(c.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(c.get()));
         while (!stopping) {
             if (run_one(c.get(), worker, queue)) continue;
-            // Short enough to notice a signal soon.
+            // The wait is short enough to notice a signal soon.
             Result found = query(c.get(), "CALL pgqueue.wait_for_task(ARRAY[$1::text], make_interval(secs => $2))", {queue, idle});
             if (*PQgetvalue(found.get(), 0, 0) == 'f' && argc > 2) break;
         }

@@ -1,5 +1,5 @@
 // A worker with lib/pq: worker QUEUE [IDLE_SECONDS]
-// Connects by the PG* environment. Without IDLE_SECONDS it runs until SIGTERM or SIGINT, with it until no task came for that long.
+// Connects by the PG* environment. Ends at SIGTERM or SIGINT; with IDLE_SECONDS also after that time without a task.
 package main
 
 import (
@@ -27,7 +27,7 @@ func work(payload []byte) (map[string]string, error) {
 	return map[string]string{"sent": mail.To}, nil
 }
 
-// Runs one task; false: there was none.
+// Runs one task; returns false if there was none.
 func runOne(db *sql.DB, worker, queue string) (bool, error) {
 	var id, receipt int64
 	var payload []byte
@@ -46,7 +46,7 @@ func runOne(db *sql.DB, worker, queue string) (bool, error) {
 		text, _ := json.Marshal(result)
 		err = db.QueryRow("SELECT pgqueue.release_task($1, $2, $3)", id, receipt, string(text)).Scan(&status)
 	}
-	// PQ001: the lease ended before the work did. PQ004: the task was cancelled. It is not ours any more.
+	// PQ001: the lease ended before the work did. PQ004: the task was cancelled. It does not belong to this worker any more.
 	var refused *pq.Error
 	if errors.As(err, &refused) && (refused.Code == "PQ001" || refused.Code == "PQ004") {
 		log.Printf("task %d lost: %s", id, refused.Message)
@@ -84,7 +84,7 @@ func main() {
 			continue
 		}
 		var found bool
-		// Short enough to notice a signal soon.
+		// The wait is short enough to notice a signal soon.
 		err = db.QueryRow("CALL pgqueue.wait_for_task(ARRAY[$1::text], make_interval(secs => $2))", queue, idle).Scan(&found)
 		if err != nil {
 			log.Fatal(err)

@@ -1,5 +1,5 @@
 // A worker with node-postgres: node worker.js QUEUE [IDLE_SECONDS]
-// Connects by the PG* environment. Without IDLE_SECONDS it runs until SIGTERM or SIGINT, with it until no task came for that long.
+// Connects by the PG* environment. Ends at SIGTERM or SIGINT; with IDLE_SECONDS also after that time without a task.
 'use strict';
 const os = require('os');
 const { Client } = require('pg');
@@ -16,7 +16,7 @@ async function work(payload) {
   return { sent: payload.to };
 }
 
-// Runs one task; false: there was none.
+// Runs one task; returns false if there was none.
 async function runOne(client) {
   const { rows } = await client.query('SELECT id, receipt, payload FROM pgqueue.next_task($1, $2)', [worker, queue]);
   if (rows.length === 0) return false;
@@ -33,7 +33,7 @@ async function runOne(client) {
       : await client.query('SELECT pgqueue.release_task($1, $2, $3) AS status', [id, receipt, JSON.stringify(result)]);
     console.log('task', id, end.rows[0].status);
   } catch (error) {
-    // PQ001: the lease ended before the work did. PQ004: the task was cancelled. It is not ours any more.
+    // PQ001: the lease ended before the work did. PQ004: the task was cancelled. It does not belong to this worker any more.
     if (error.code !== 'PQ001' && error.code !== 'PQ004') throw error;
     console.error('task', id, 'lost:', error.message);
   }
@@ -45,7 +45,7 @@ async function main() {
   await client.connect();
   while (!stopping) {
     if (await runOne(client)) continue;
-    // Short enough to notice a signal soon.
+    // The wait is short enough to notice a signal soon.
     const { rows } = await client.query('CALL pgqueue.wait_for_task(ARRAY[$1::text], make_interval(secs => $2))', [queue, idle || '5']);
     if (!rows[0].found && idle !== undefined) break;
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A worker with psycopg2: worker.py QUEUE [IDLE_SECONDS]
 
-Connects by the PG* environment. Without IDLE_SECONDS it runs until SIGTERM or SIGINT, with it until no task came for that long.
+Connects by the PG* environment. Ends at SIGTERM or SIGINT; with IDLE_SECONDS also after that time without a task.
 """
 import json
 import os
@@ -27,7 +27,7 @@ def work(payload):
 
 
 def run_one(cursor, worker, queue):
-    """Runs one task; False: there was none."""
+    """Runs one task; returns False if there was none."""
     cursor.execute("SELECT id, receipt, payload FROM pgqueue.next_task(%s, %s)", (worker, queue))
     row = cursor.fetchone()
     if row is None:
@@ -42,7 +42,7 @@ def run_one(cursor, worker, queue):
             cursor.execute("SELECT pgqueue.release_task(%s, %s, %s)", (task_id, receipt, json.dumps(result)))
         print("task", task_id, cursor.fetchone()[0], flush=True)
     except psycopg2.Error as error:
-        # PQ001: the lease ended before the work did. PQ004: the task was cancelled. It is not ours any more.
+        # PQ001: the lease ended before the work did. PQ004: the task was cancelled. It does not belong to this worker any more.
         if error.pgcode not in ("PQ001", "PQ004"):
             raise
         print("task", task_id, "lost:", error.pgerror, file=sys.stderr)
@@ -61,7 +61,7 @@ def main():
     while not stopping:
         if run_one(cursor, worker, queue):
             continue
-        # Short enough to notice a signal soon.
+        # The wait is short enough to notice a signal soon.
         cursor.execute("CALL pgqueue.wait_for_task(%s, make_interval(secs => %s))", ([queue], idle or 5.0))
         if not cursor.fetchone()[0] and idle is not None:
             break

@@ -1,6 +1,6 @@
 -- One step of a worker in psql. The loop is a pipe, which ends when psql does:
 --   while cat worker.sql; do :; done | psql -Xq -v queue=mails -v idle=5
--- It ends when no task came for `idle` seconds. The work is an INSERT, in one transaction with the release: exactly once.
+-- It ends after `idle` seconds without a task. The work is an INSERT, in one transaction with the release: exactly once.
 
 SELECT t.* FROM (SELECT) AS one LEFT JOIN pgqueue.next_task('psql', :'queue') t ON true \gset task_
 \if :{?task_id}

@@ -35,7 +35,11 @@ END
 $$;
 CREATE FUNCTION @extschema@.pg_background_queue_enqueue(sql text, topic text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_queue_enqueue IS 'has the server run the SQL in the background, as the calling role; returns the id of the task';
+COMMENT ON FUNCTION @extschema@.pg_background_queue_enqueue IS
+'Creates a task that runs the SQL in the background as the calling role, and returns its id. The settings of the '
+'topic decide its queue, priority, retries and delay; NULL is a task without a topic. Raises 22004 when sql is '
+'NULL, 22023 when it is empty, 53400 when no queue can be made for the topic. Needs the privilege use in namespace '
+'pg_background_queue.';
 
 CREATE FUNCTION pgqueue_internal.pg_background_enqueue(sql text, topic text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -45,7 +49,8 @@ END
 $$;
 CREATE OR REPLACE FUNCTION @extschema@.pg_background_enqueue(sql text, topic text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_enqueue IS 'another name of pg_background_queue_enqueue';
+COMMENT ON FUNCTION @extschema@.pg_background_enqueue IS
+'Does the same as pg_background_queue_enqueue.';
 
 CREATE FUNCTION pgqueue_internal.pg_background_queue_ensure_workers() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -55,7 +60,9 @@ END
 $$;
 CREATE OR REPLACE FUNCTION @extschema@.pg_background_queue_ensure_workers() RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_queue_ensure_workers IS 'has the scheduler start workers for what is due; it does so by itself';
+COMMENT ON FUNCTION @extschema@.pg_background_queue_ensure_workers IS
+'Wakes the scheduler, which starts workers for the tasks that are ready. It does so by itself after each commit '
+'that makes a task ready, so no call is needed. Needs no privilege.';
 
 CREATE FUNCTION pgqueue_internal.pg_background_queue_active_workers_count() RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -67,7 +74,8 @@ END
 $$;
 CREATE OR REPLACE FUNCTION @extschema@.pg_background_queue_active_workers_count() RETURNS integer
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_queue_active_workers_count IS 'workers that run a task of pg_background_queue now';
+COMMENT ON FUNCTION @extschema@.pg_background_queue_active_workers_count IS
+'Returns how many workers run a task of pg_background_queue in this database now. Needs no privilege.';
 
 CREATE FUNCTION pgqueue_internal.pg_background_queue_calibrate_workers_count() RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -79,7 +87,9 @@ END
 $$;
 CREATE OR REPLACE FUNCTION @extschema@.pg_background_queue_calibrate_workers_count() RETURNS integer
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_queue_calibrate_workers_count IS 'worker processes of pgqueue in this database, idle ones too';
+COMMENT ON FUNCTION @extschema@.pg_background_queue_calibrate_workers_count IS
+'Returns the number of worker processes of pgqueue in this database, with the idle ones. Needs the privilege manage '
+'in namespace pg_background_queue.';
 
 -- Finished and failed tasks go. Returns how many.
 CREATE FUNCTION pgqueue_internal.pg_background_queue_purge(older_than interval) RETURNS bigint
@@ -108,4 +118,7 @@ END
 $$;
 CREATE FUNCTION @extschema@.pg_background_queue_purge(older_than interval) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
-COMMENT ON FUNCTION @extschema@.pg_background_queue_purge IS 'removes finished and failed tasks that were closed at least so long ago; returns how many';
+COMMENT ON FUNCTION @extschema@.pg_background_queue_purge IS
+'Removes the tasks of pg_background_queue that were finished, failed, expired or cancelled at least older_than ago, '
+'and returns how many. Raises 22004 when older_than is NULL, 22023 when it is negative. Needs the privilege manage '
+'in namespace pg_background_queue.';

@@ -53,7 +53,7 @@ BEGIN
         runner := (SELECT r.oid FROM pg_roles r WHERE r.oid = pgqueue_internal.caller() AND r.rolsuper);
         IF runner IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied to run task %s again', archived.id),
-                DETAIL = 'It comes from version 1.0, and several roles could have written it.', HINT = 'A superuser may, as himself.';
+                DETAIL = 'It comes from version 1.0, and several roles could have written it.', HINT = 'Only a superuser may, and the task runs as that superuser.';
         END IF;
     ELSIF runner IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" of task %s does not exist', pgqueue_internal.role_of(archived.role_id), archived.id),

@@ -58,7 +58,7 @@ BEGIN
     IF missing IS NOT NULL OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = source AND c.relkind IN ('r', 'p')) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is not a table of pg_background_queue 1.0', source),
             DETAIL = CASE WHEN missing IS NOT NULL THEN format('It lacks these columns, or they have other types: %s.', missing) ELSE 'It is not a table.' END,
-            HINT = 'Restore the table pg_background_tasks of the old server under another name and give that.';
+            HINT = 'Restore the table pg_background_tasks of the old server under another name, and pass that name.';
     END IF;
     EXECUTE format($sql$
         SELECT coalesce(s.id::text, 'without id') FROM %s s
@@ -67,7 +67,7 @@ BEGIN
     IF incomplete IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'not_null_violation', MESSAGE = format('row %s of "%s" is not complete', incomplete, source),
             DETAIL = 'One of id, sql_statement, joined_at, priority, state and retry_count is NULL, which version 1.0 does not have.',
-            HINT = 'Delete the row, or give it what is missing.';
+            HINT = 'Delete the row, or set the missing columns.';
     END IF;
 END
 $$;
@@ -133,11 +133,14 @@ BEGIN
     PERFORM pgqueue_internal.check_call('pg_background_queue_import', true);
     IF NOT (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = 'permission denied to import tasks',
-            DETAIL = 'They run as the role that could write to the table.', HINT = 'Only superusers may import.';
+            DETAIL = 'The tasks run as the role that could write to the table.', HINT = 'Only superusers may import.';
     END IF;
     PERFORM pgqueue_internal.background_check_source(source);
     RETURN pgqueue_internal.background_take(source);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.pg_background_queue_import IS
-'takes over the rows of a table of version 1.0 that was restored under another name; repeated calls add nothing; returns how many rows';
+'Takes over the rows of a table of pg_background_queue 1.0 that was restored under another name, and returns how '
+'many; a repeated call adds nothing. Unfinished rows run as the owner of the table, or as the one other role that '
+'could write to it; when several could, they come as failed. Raises 22023 for a table of another form, 23502 for an '
+'incomplete row. Only superusers may call it (42501).';

@@ -29,7 +29,7 @@ int64 id_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "id");
     int64 id = PG_GETARG_INT64(0);
     if (task::runs_here(id))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("a task cannot do this to itself"), errdetail("Task " INT64_FORMAT " runs in this session.", id));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("a running task cannot do this to itself"), errdetail("Task " INT64_FORMAT " runs in this session.", id));
     return id;
 }
 

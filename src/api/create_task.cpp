@@ -64,7 +64,7 @@ void check_content(const store::NewTask &t) {
     if (t.type != nullptr && t.command != nullptr)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type and command must not be given both"),
                 errhint("A type names a handler or is a label; a command is run as it is."));
-    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"), errhint("Leave it out, or NULL."));
+    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"), errhint("Omit it, or pass NULL."));
     if (t.type != nullptr) checked_key(t.type, "type");
     if (t.command != nullptr) {
         const char *s = VARDATA_ANY(t.command);
@@ -180,7 +180,7 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
         task::DependencyEnd end = task::end_of_dependency(ids[i], ns_id);
         if (end == task::DependencyEnd::Unknown)
             ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", ids[i]),
-                    errhint("A task can depend on tasks of its namespace that are there before it."));
+                    errhint("A task can depend only on existing tasks of its namespace."));
         if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore)) ids[kept++] = ids[i];
     }
     return {ids, kept};

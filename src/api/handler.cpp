@@ -53,7 +53,7 @@ void warn_of_owner(Oid function, const char *arguments) {
     ReleaseSysCache(tuple);
     if (pg::may_act_as(owner, caller())) return;
     ereport(WARNING, errmsg("the handler runs as role \"%s\", and its function belongs to role \"%s\"", GetUserNameFromId(caller(), false), GetUserNameFromId(owner, true)),
-            errdetail("Its owner can have it do anything with the rights of the first one."),
+            errdetail("The owner of the function can make it do anything with the rights of the first role."),
             errhint("ALTER FUNCTION %s(%s) OWNER TO %s;", text_to_cstring(whole_name(function)), arguments, quote_identifier(GetUserNameFromId(caller(), false))));
 }
 

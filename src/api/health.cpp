@@ -71,7 +71,7 @@ void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now)
     if (pg_atomic_read_u32(&d.stopped) != 0)
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
     if (uint32 n = signal::in_loop(d.scheduler_deaths, now))
-        put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
+        put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for the reason.",
                    .since = shown(&d.scheduler_deaths.first, now)});
     if (pg_atomic_read_u32(&d.lost) == memory::lost_full)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
@@ -101,7 +101,7 @@ void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment
                        get_rel_name(holder.relation));
     put(info, {.severity = "warning", .word = "owed",
                .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
-               .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for why.",
+               .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for the reason.",
                .pid = holder.pid, .since = now.to_wall(since)});
 }
 
@@ -114,11 +114,11 @@ void put_owed(ReturnSetInfo *info, memory::SlotNo db) {
     pid_t pid = store::holder_of_task(look.first_id);
     put(info, {.severity = "warning", .word = "owed",
                .message = psprintf("%s whose holder is gone %s not given back yet, the first is task " INT64_FORMAT
-                                   ": a session has its row, or its change cannot be written",
+                                   ": a session has locked its row, or its change cannot be written",
                                    tasks_of(look.count), are(look.count), look.first_id),
                .hint = pid != 0 ? end_session(pid)
                                 : "SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; "
-                                  "the server's log tells of changes that fail.",
+                                  "the server's log has the changes that fail.",
                .pid = pid, .since = now.wall - look.waited});
 }
 
@@ -128,8 +128,8 @@ void put_overdue_pause(ReturnSetInfo *info, const memory::Queue &q) {
     if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
     pid_t pid = store::holder_of_queue(q.queue_id);
     put(info, {.severity = "warning", .word = "owed",
-               .message = "the pause of the queue is over, and its row cannot be changed: a session has it",
-               .hint = pid != 0 ? end_session(pid) : "See the log of the server for why.",
+               .message = "the pause of the queue has ended, but a session has locked its row",
+               .hint = pid != 0 ? end_session(pid) : "See the log of the server for the reason.",
                .queue_id = q.queue_id, .pid = pid, .since = q.paused_until});
 }
 
@@ -269,7 +269,7 @@ void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
     if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
         put(info, {.severity = "warning", .word = "share_used_up",
                    .message = psprintf("namespace \"%s\" has its part of the queues: " INT64_FORMAT, name, queues.used),
-                   .hint = psprintf("Delete queues that nobody needs with SELECT pgqueue.delete_queue('queue', namespace => %s); %s max_queues => "
+                   .hint = psprintf("Delete unused queues with SELECT pgqueue.delete_queue('queue', namespace => %s); %s max_queues => "
                                     INT64_FORMAT ");",
                                     quote_literal_cstr(name), raise, Min(queues.used * 2 + 1, int64(memory::map.shared->n_queues))),
                    .ns_id = ns.ns_id});

@@ -143,7 +143,7 @@ void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name
 const char *worker_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "worker");
     char *worker = text_arg(fcinfo, 0);
-    if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that tells workers apart."));
+    if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that identifies the worker."));
     constexpr int longest = 1000;
     if (const int bytes = static_cast<int>(strlen(worker)); bytes > longest)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes), errhint("Shorten it."));

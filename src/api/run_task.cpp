@@ -111,7 +111,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
                 errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Tasks for outside workers are run by them."));
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Outside workers run such tasks."));
     InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext, {}};
     if (row.command == nullptr) {
         run.route = task::route_of(queue, row.type);

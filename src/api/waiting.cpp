@@ -27,7 +27,7 @@ void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
     bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
     if (atomic || IsTransactionBlock())
         ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s cannot wait inside a transaction block or a function", procedure),
-                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself; clients that cannot use LISTEN."));
+                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself, or use LISTEN."));
     if (IsolationUsesXactSnapshot())
         ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                 errmsg("%s cannot wait in a transaction with isolation level REPEATABLE READ or above", procedure));

@@ -100,7 +100,7 @@ void add_dependency(const Case &c, Reasons *reasons) {
         reasons->add({"dependency", psprintf("It waits until no task of batch \"%s\" is unfinished.", key),
                       psprintf("SELECT id, queue, status FROM pgqueue.task WHERE namespace = %s AND batch_key = %s AND status IN ('new', 'retry', 'retained');", quoted(c.ns->name), quoted(key))});
     }
-    if (ids.count == 0 && batch.key == nullptr) reasons->add({"dependency", "What it waited for has ended; the scheduler is about to look."});
+    if (ids.count == 0 && batch.key == nullptr) reasons->add({"dependency", "The tasks that it waited for have ended; the scheduler will make it ready."});
 }
 
 // The function for its type that belongs to the role that it waits for.

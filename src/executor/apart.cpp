@@ -92,7 +92,7 @@ void run_apart_raw(pg::Call fn, void *arg, MemoryContext keep) {
 void check_function_apart(Oid function) {
     if (!apart || !is_of_session(function)) return;
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot call %s in the session of another role", format_procedure(function)),
-            errhint("It works with what a session has open. Call it in the handler itself, or have a worker run the task."));
+            errhint("It uses open objects of the session. Call it in the handler itself, or let a worker run the task."));
 }
 
 void check_statement_apart(Node *statement) {

@@ -63,12 +63,12 @@ void refuse_impossible(Node *statement) {
     if (IsA(statement, TransactionStmt)) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("transaction control is not allowed in a task"),
                 errdetail("The command contains %s.", GetCommandTagName(CreateCommandTag(statement))),
-                errhint("A task is a transaction by itself. Work that commits in between goes into a procedure that the task calls."));
+                errhint("A task runs in one transaction. Put work that commits in between into a procedure, and CALL it."));
     }
     if (IsA(statement, CopyStmt) && castNode(CopyStmt, statement)->filename == nullptr) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                 errmsg("COPY %s is not allowed in a task", castNode(CopyStmt, statement)->is_from ? "FROM STDIN" : "TO STDOUT"),
-                errdetail("A task has no client."), errhint("COPY from or to a file or a program."));
+                errdetail("A task has no client."), errhint("Use COPY from or to a file or a program."));
     }
 }
 

@@ -184,7 +184,7 @@ void on_xact(XactEvent event, void *) {
         case XACT_EVENT_PRE_PREPARE:
             if (was_used())
                 ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
-                        errhint("Use COMMIT, or do the queue's work in a transaction of its own."));
+                        errhint("Use COMMIT, or change tasks and queues in a separate transaction."));
             break;
         // Nothing is noted then; the memory of notes must not outlive the transaction all the same.
         case XACT_EVENT_PREPARE: forget_all(); break;

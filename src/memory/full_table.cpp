@@ -28,7 +28,7 @@ bool short_of_places() {
 
 void table_full(const char *what, int32 capacity) {
     pid_t holder = holder_of_drops();
-    const char *waits = holder != 0 && holder != MyProcPid ? psprintf(" What became free waits for the end of the transaction of process %d.", holder) : "";
+    const char *waits = holder != 0 && holder != MyProcPid ? psprintf(" Places that became free wait for the end of the transaction of process %d.", holder) : "";
     ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
             errdetail("All %d places are taken. View pgqueue.memory shows by whom.%s", capacity, waits),
             errhint("Raise pgqueue.dispatch_memory and restart the server."));

@@ -91,7 +91,7 @@ Locked lock_row(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) {
         if (!again) return result;
         CHECK_FOR_INTERRUPTS();
     }
-    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " is moved too often", ref.id));
+    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not find task " INT64_FORMAT ": it was moved repeatedly", ref.id));
 }
 
 }  // namespace

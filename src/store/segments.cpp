@@ -76,7 +76,7 @@ void refresh() {
         callbacks_registered = true;
     }
     for (int tries = 0; !is_fresh(); tries++) {
-        if (tries > 100) ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("the segments of pgqueue change too fast"));
+        if (tries > 100) ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("could not read a consistent state of the segments of pgqueue"));
         uint64 start = invalidations;
         load();
         known.loaded = start;

@@ -18,8 +18,8 @@ bool is_ours(Oid relation) {
     const char *name = get_rel_name(relation), *through = get_rel_name(named);
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("permission denied to lock view \"%s\"", name != nullptr ? name : "?"),
-            relation == named ? errdetail("%s would have every other session that uses the view wait.", command)
-                              : errdetail("%s \"%s\" would lock it too, and have every other session that uses it wait.",
+            relation == named ? errdetail("%s would make every other session that uses the view wait.", command)
+                              : errdetail("%s \"%s\" would lock it too, and make every other session that uses it wait.",
                                           command, through != nullptr ? through : "?"),
             errhint("LOCK TABLE is possible IN ACCESS SHARE MODE, which is what reading takes. "
                     "Changes of tasks wait for each other without it."));

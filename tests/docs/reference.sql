@@ -48,6 +48,13 @@ CREATE FUNCTION pg_temp.short(t text) RETURNS text LANGUAGE sql AS $$
         ' DEFAULT NULL::[a-z0-9_ ]+(\[\])?', '?', 'g'), ' DEFAULT (''[^'']*'')::[a-z ]+', ' = \1', 'g'), ' DEFAULT ', ' = ') $$;
 CREATE FUNCTION pg_temp.cell(t text) RETURNS text LANGUAGE sql AS $$ SELECT coalesce(replace(replace(t, '|', '\|'), E'\n', ' '), '') $$;
 
+-- A paragraph in lines of at most 120 characters, each with its end.
+CREATE FUNCTION pg_temp.wrapped(t text) RETURNS text LANGUAGE sql AS $$ SELECT regexp_replace(t, '(.{1,120})( +|$)', E'\\1\n', 'g') $$;
+
+-- A signature in such lines, each but the last with a comma at its end.
+CREATE FUNCTION pg_temp.wrapped_arguments(t text) RETURNS text LANGUAGE sql AS $$
+    SELECT rtrim(regexp_replace(t, '(.{1,115}(,|$)) ?', E'\\1\n    ', 'g'), E' \n') $$;
+
 CREATE TEMPORARY TABLE section (no integer, title text, pattern text);
 INSERT INTO section VALUES
     (1, 'Namespaces', 'namespace'),
@@ -55,25 +62,36 @@ INSERT INTO section VALUES
     (3, 'Tasks', '^(create_tasks?|cancel_task|retry_task|get_task|run_task|current_task|progress|why|wait_for_result|priority_.*)$'),
     (4, 'Outside workers', '^((next|release|fail|extend|snooze)_tasks?|wait_for_task)$'),
     (5, 'Workers of the server', '^(adopt|ensure_workers|stop_workers)$'),
+    (6, 'Handlers', 'handler$'),
+    (7, 'Tickers', 'ticker$|^cron_|^import_pg_cron$'),
     (9, 'Other', '');
 
 SELECT $$# Reference
 
-Every function, type, view, setting and error code of this version. Made by `tests/docs/reference` from the catalog of a database with
-the extension; a test fails when it is out of date. Do not edit it by hand.
+Every function, type, view, setting and error code of this version. `tests/docs/reference` makes this page from the
+catalog of a database with the extension, and a test fails when it is out of date. Do not edit it by hand.
 
 - [Functions](#functions) · [Types](#types) · [Views](#views) · [Settings](#settings) · [Error codes](#error-codes)
 
 Rules that hold everywhere:
 
-- `?` after an argument: its default is NULL, which means "not given": the default when something is created, no change when it is updated.
-- Zero switches off: `ttl`, `run_limit` `'0'`, `max_running`, `max_depth`, `rate_limit`, `group_rate_limit` 0, `dead_letter` `''`. The exception is
-  `retention`: `'0'` is for ever, NULL follows `ttl`.
-- Zero returns to the fair part, at most half of what is not others': `max_leases`, `max_groups`, `max_queues`, `max_priorities`, `max_dependencies`.
-- Singular functions take one and return one; plural ones take arrays and return a row for each element, in their order.
-- `namespace` NULL: for names the session's setting `pgqueue.namespace`, for ids the namespace of the task.
-- Names are trimmed and lower-cased; they begin with a letter and have at most 64 letters, digits, `_` and `-`.
-- Nothing found is no row (`get_…`, `next_…`), not an error. Functions that change a task return its status after the call.$$;
+- `?` after an argument says that its default is NULL, which means "not given": a new object gets the default of the
+  setting, an existing one keeps its value.
+- Zero switches off: `ttl`, `run_limit` `'0'`, `max_running`, `max_depth`, `rate_limit`, `group_rate_limit` 0,
+  `dead_letter` `''`. The exception is `retention`: `'0'` is for ever, NULL follows `ttl`.
+- Zero means the fair part again, at most half of what other namespaces leave: `max_leases`, `max_groups`, `max_queues`,
+  `max_priorities`, `max_dependencies`.
+- Singular functions take one and return one. Plural ones take arrays and return a row for each element, in the same
+  order.
+- Every function needs the role `pgqueue_user` ([privileges.md](privileges.md)), also where its text says that it needs
+  no privilege.
+- Every function that changes something raises 55000 without the preloaded library, and 25006 on a standby or in a
+  read-only transaction. An unknown namespace raises 42704, a NULL that is not allowed 22004.
+- `namespace` NULL means the setting `pgqueue.namespace` of the session where a name is given, the namespace of the task
+  where an id is given.
+- Names are trimmed and put into lower case. They begin with a letter and have at most 64 letters, digits, `_` and `-`.
+- `get_…` and `next_…` return no row when they find nothing. Functions that change a task return its status after the
+  call.$$;
 
 SELECT E'- Arguments of `create_task` and `create_tasks` that this version refuses with 0A000: '
     || string_agg('`' || name || '`', ', ' ORDER BY name) || ' (and their plurals).' FROM refused WHERE what = 'argument' HAVING count(*) > 0;
@@ -88,13 +106,11 @@ WITH f AS (
     SELECT s.no, 0 AS kind, '' AS name, E'\n### ' || s.title || E'\n' AS line FROM section s WHERE s.no IN (SELECT f.no FROM f)
     UNION ALL
     SELECT f.no, 1, f.name,
-        E'#### `' || f.name || E'`\n\n```text\n' || CASE f.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || 'pgqueue.' || f.name || '('
-        || coalesce((SELECT string_agg(l, E',\n    ' ORDER BY no) FROM (
-            SELECT (x.no - 1) / 6 AS no, string_agg(btrim(x.a), ', ' ORDER BY x.no) AS l
-            FROM regexp_split_to_table(pg_temp.short(pg_get_function_arguments(f.oid)), ', ') WITH ORDINALITY x (a, no)
-            GROUP BY (x.no - 1) / 6) g), '')
-        || ')' || CASE f.prokind WHEN 'p' THEN '' ELSE ' → ' || pg_temp.short(pg_get_function_result(f.oid)) END
-        || E'\n```\n' || coalesce(obj_description(f.oid, 'pg_proc'), '?') || E'\n'
+        E'#### `' || f.name || E'`\n\n```text\n' || pg_temp.wrapped_arguments(
+            CASE f.prokind WHEN 'p' THEN 'CALL ' ELSE '' END || 'pgqueue.' || f.name
+            || '(' || pg_temp.short(pg_get_function_arguments(f.oid)) || ')'
+            || CASE f.prokind WHEN 'p' THEN '' ELSE ' → ' || pg_temp.short(pg_get_function_result(f.oid)) END)
+        || E'\n```\n\n' || pg_temp.wrapped(coalesce(obj_description(f.oid, 'pg_proc'), '?'))
     FROM f
 )
 SELECT line FROM lines ORDER BY no, kind, name;
@@ -117,8 +133,8 @@ WITH v AS (
             WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & e.bit <> 0) AS changes
     FROM pg_class c WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind = 'v'
 ), lines AS (
-    SELECT v.name, 0 AS no, E'### `' || v.name || E'`\n\n' || coalesce(obj_description(v.oid, 'pg_class'), '?')
-        || '; ' || coalesce('takes ' || v.changes, 'read only') || E'\n\n| column | type | default | what |\n|---|---|---|---|' AS line
+    SELECT v.name, 0 AS no, E'### `' || v.name || E'`\n\n' || pg_temp.wrapped(coalesce(obj_description(v.oid, 'pg_class'), '?')
+        || '; ' || coalesce('takes ' || v.changes, 'read only')) || E'\n| column | type | default | what |\n|---|---|---|---|' AS line
     FROM v
     UNION ALL
     SELECT v.name, a.attnum, '| `' || a.attname || '` | ' || pg_temp.short(format_type(a.atttypid, a.atttypmod)) || ' | '
@@ -131,13 +147,14 @@ WITH v AS (
 )
 SELECT line FROM lines ORDER BY name COLLATE "C", no;
 
-SELECT $$`UPDATE pgqueue.task` may set `priority`, `delayed_at`, `dies_at`, `retries`, `payload`, `headers`, `group_key` and `queue` (move) of a task that is
-not retained, and `status` to `cancelled` or `retry`; other columns are 0A000. An UPDATE of the name of a queue or namespace renames it. In the arrays `dedup_keys` and
-`group_keys` of `create_tasks` NULL stands for a task without that key.
+SELECT $$`UPDATE pgqueue.task` may set `priority`, `delayed_at`, `dies_at`, `retries`, `payload`, `headers`, `group_key` and
+`queue` (which moves the task) of a task that is not retained, and `status` to `cancelled` or `retry`. Other columns
+raise 0A000. An UPDATE of the name of a queue, ticker or namespace renames it.
 
 ## Settings
 
-`change`: restart of the server, reload, or `SET` in a session (by a superuser where it says so). A misspelt `pgqueue.*` name is refused.
+`change` says what a new value needs: a restart of the server, a reload, or `SET` in a session (by a superuser where it
+says so). A misspelt `pgqueue.*` name is refused.
 $$;
 SELECT E'| name | type | default | range | change | what |\n|---|---|---|---|---|---|';
 SELECT '| `' || s.name || '` | ' || s.vartype || coalesce(' ' || s.unit, '') || ' | `' || coalesce(nullif(s.boot_val, ''), '''''') || '` | '
@@ -154,10 +171,10 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 
 | raised | when |
 |---|---|
-| PQ001 | receipt_not_valid: the lease ended, somebody else holds the task, or it is finished |
+| PQ001 | receipt_not_valid: the lease has ended, another worker holds the task, or it is finished |
 | PQ002 | duplicate_key: an unfinished task has the dedup key (`on_conflict` `error`, `retry_task`) |
 | PQ003 | queue_full: `max_depth` of the queue or of its namespace |
-| PQ004 | task_cancelled: told to the holder at extend, release, fail, snooze |
+| PQ004 | task_cancelled: the holder of a cancelled task extends, releases, fails or snoozes it |
 | 0A000 | not supported by this version; PREPARE TRANSACTION after a change of tasks or queues |
 | 22004 | an argument that must not be NULL is NULL |
 | 22023 | an argument is out of its range; the hint has the range or the valid words |
@@ -169,8 +186,8 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | 42704 | namespace, queue, task or role does not exist |
 | 42710 | exists already (rename; INSERT into a view) |
 | 42939 | the reserved name `pgqueue` |
-| 53200 | no room in the dispatcher's shared memory: raise `pgqueue.dispatch_memory` |
-| 53400 | the namespace has its part of what all share: `max_queues`, `max_groups`, `max_priorities`, `max_dependencies`; or 1000 handlers |
+| 53200 | the dispatcher's shared memory has no room: raise `pgqueue.dispatch_memory` |
+| 53400 | the namespace has used its part of what all share (`max_queues`, `max_priorities`, `max_dependencies`), or has 1000 handlers |
 | 55000 | the library is not preloaded, or has another version than the extension; the task is in a state that does not allow it; a task that changes itself |
 | 55006 | the task is retained, or the queue has retained tasks |
 

@@ -60,7 +60,7 @@ sql(q{SELECT pgqueue.create_task('used', '2')});
 is(sql(q{SELECT payload FROM pgqueue.next_task('w', 'used')}), '2', 'T4: others work meanwhile');
 my $pid = $open->query('SELECT pg_backend_pid()');
 my (undef, undef, $full) = $node->psql('postgres', join("\n", (q{SELECT pgqueue.create_queue('q'); SELECT pgqueue.delete_queue('q');}) x 512), on_error_stop => 1);
-like($full, qr/no place is free for another queue .*\nDETAIL:  .* What became free waits for the end of the transaction of process $pid\./, 'T4: and when that fills the table the error says whom it waits for');
+like($full, qr/no place is free for another queue .*\nDETAIL:  .* Places that became free wait for the end of the transaction of process $pid\./, 'T4: and when that fills the table the error says whom it waits for');
 $open->query('COMMIT');
 is(sql(q{SELECT payload FROM pgqueue.next_task('w', 'used')}), '1', 'T4: its task is there');
 sql(q{SELECT pgqueue.delete_queue('used', force => true)});

@@ -255,9 +255,13 @@ bool repair_row(const Suspect &s) {
     return true;
 }
 
+// A lease is known before the row says so: as long as the transaction that retains the task is open, that has the row.
 bool repair_lease(const Suspect &s) {
     store::TaskRow row;
-    if (store::fetch(s.ref, false, &row) && is_row_of(row, s.receipt)) return false;
+    const store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held) look.unfinished = true;
+    if (locked == store::Locked::Yes) task::let_go(row);
+    if (locked == store::Locked::Held || (locked == store::Locked::Yes && is_row_of(row, s.receipt))) return false;
     if (!dispatch::drop_lease(s.ref.id, s.receipt)) return false;
     signal::note_repair(self.db, Repaired::Lease);
     return true;

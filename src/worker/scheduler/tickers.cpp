@@ -39,7 +39,7 @@ struct Entry {
 constinit HTAB *entries = nullptr, *calendars = nullptr;
 constinit List *all_calendars = NIL;
 constinit bool read_all = true;
-// Tickers taken at once: fewer while their tasks are large.
+// Tickers taken at once: fewer while their tasks are large, or they have missed many slots.
 constinit int batch = batch_most;
 
 // The server's pairingheap_container is C.
@@ -141,6 +141,7 @@ void read_rows() {
 bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
     int n = 0, handled = 0;
+    const int64 began = pg::monotonic_now();
     PGQUEUE_TESTPOINT("ticker-due");
     bool ok = transact("fire tickers", [&] {
         n = store::lock_tickers(ids, rows);
@@ -156,7 +157,8 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
         else
             file({t.id, t.ns_id, t.due_at});
     }
-    batch = handled < n ? handled : Min(batch * 2, batch_most);
+    const bool slow = pg::monotonic_now() - began > turn / 2;
+    batch = handled < n ? handled : slow ? Max(n / 2, 1) : Min(batch * 2, batch_most);
     return true;
 }
 
