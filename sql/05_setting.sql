@@ -102,12 +102,15 @@ RETURN (SELECT k.preset FROM pgqueue_internal.setting k WHERE k.object = of_obje
 
 -- Whether a value is the one that means NULL.
 CREATE FUNCTION pgqueue_internal.is_none(s pgqueue_internal.setting, value text) RETURNS boolean
-LANGUAGE sql STABLE
-RETURN CASE s.kind
-    WHEN 'number' THEN value::numeric = s.none::numeric
-    WHEN 'interval' THEN value::interval = s.none::interval
-    WHEN 'moment' THEN value::timestamptz = s.none::timestamptz
-    ELSE value = s.none END;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE s.kind
+        WHEN 'number' THEN value::numeric = s.none::numeric
+        WHEN 'interval' THEN value::interval = s.none::interval
+        WHEN 'moment' THEN value::timestamptz = s.none::timestamptz
+        ELSE value = s.none END;
+END
+$$;
 
 -- Raises 22023 for a value out of its range.
 CREATE FUNCTION pgqueue_internal.check_setting(s pgqueue_internal.setting, value text) RETURNS void
@@ -136,7 +139,7 @@ BEGIN
     -- JSON null is a payload.
     FOR s IN SELECT k.* FROM pgqueue_internal.setting k WHERE k.object = of_object AND k.kind <> 'jsonb' LOOP
         value := given ->> s.name;
-        IF pgqueue_internal.is_none(s, value) THEN
+        IF s.none IS NOT NULL AND pgqueue_internal.is_none(s, value) THEN
             value := NULL;
             stored := stored || jsonb_build_object(s.name, NULL);
         END IF;
@@ -144,23 +147,34 @@ BEGIN
             value := s.preset;
             stored := stored || jsonb_build_object(s.name, s.preset);
         END IF;
-        PERFORM pgqueue_internal.check_setting(s, value);
+        IF value IS NOT NULL THEN
+            PERFORM pgqueue_internal.check_setting(s, value);
+        END IF;
     END LOOP;
     RETURN jsonb_populate_record(r, stored);
 END
 $$;
 
--- Writes all of a row, which the caller has locked, but its key.
-CREATE FUNCTION pgqueue_internal.store_row(of_object text, r anyelement) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- store_row(r) writes all of a row, which the caller has locked, but its key. One for each table, with a plan that lasts.
+DO $make$
 DECLARE
-    columns text;
-    given text;
+    t record;
 BEGIN
-    SELECT string_agg(quote_ident(a.attname), ', '), string_agg('($1).' || quote_ident(a.attname), ', ') INTO columns, given
-    FROM pg_catalog.pg_attribute a
-    WHERE a.attrelid = format('pgqueue_internal.%I', of_object)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'id';
-    EXECUTE format('UPDATE pgqueue_internal.%1$I s SET (%2$s) = (SELECT %3$s) WHERE s.id = ($1).id AND s IS DISTINCT FROM $1', of_object, columns, given)
-        USING r;
+    FOR t IN
+        SELECT c.relname AS name, pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ') AS columns,
+            pg_catalog.string_agg('r.' || pg_catalog.quote_ident(a.attname), ', ') AS given
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND a.attname <> 'id'
+        WHERE c.relnamespace = 'pgqueue_internal'::pg_catalog.regnamespace AND c.relname IN (SELECT k.object FROM pgqueue_internal.setting k)
+        GROUP BY c.relname
+    LOOP
+        EXECUTE pg_catalog.format($function$
+            CREATE FUNCTION pgqueue_internal.store_row(r pgqueue_internal.%1$I) RETURNS void
+            LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+            BEGIN
+                UPDATE pgqueue_internal.%1$I s SET (%2$s) = ROW(%3$s) WHERE s.id = r.id AND s IS DISTINCT FROM r;
+            END
+            $$ $function$, t.name, t.columns, t.given);
+    END LOOP;
 END
-$$;
+$make$;

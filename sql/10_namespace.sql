@@ -141,7 +141,7 @@ BEGIN
     n.max_queues := pgqueue_internal.changed_share(n.name, 'max_queues', present.max_queues, given.max_queues, was.max_queues);
     n.max_priorities := pgqueue_internal.changed_share(n.name, 'max_priorities', present.max_priorities, given.max_priorities, was.max_priorities);
     n.max_dependencies := pgqueue_internal.changed_share(n.name, 'max_dependencies', present.max_dependencies, given.max_dependencies, was.max_dependencies);
-    PERFORM pgqueue_internal.store_row('namespace', pgqueue_internal.checked_row('namespace', n));
+    PERFORM pgqueue_internal.store_row(pgqueue_internal.checked_row('namespace', n));
 END
 $$;
 

@@ -29,13 +29,22 @@ COMMENT ON COLUMN pgqueue.queue_status.queue IS 'queue';
 COMMENT ON COLUMN pgqueue.queue_status.status IS 'status word';
 COMMENT ON COLUMN pgqueue.queue_status.count IS 'tasks';
 
--- The row of a queue as the view shows it; the caller may see it.
+-- The row of a queue as the view shows it, for any caller.
 CREATE FUNCTION pgqueue_internal.shown_queue(queue_id integer) RETURNS pgqueue.queue
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    SELECT v.*
-    FROM pgqueue_internal.queue q
-    JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
-    JOIN pgqueue.queue v ON v.namespace = n.name AND v.queue = q.name
-    WHERE q.id = shown_queue.queue_id;
-END;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    q pgqueue_internal.queue;
+    shown pgqueue.queue;
+BEGIN
+    SELECT s.* INTO q FROM pgqueue_internal.queue s WHERE s.id = queue_id;
+    shown := pgqueue_internal.row_with(shown, q, NULL);
+    shown.namespace := (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = q.namespace_id);
+    shown.queue := q.name;
+    IF NOT q.paused OR q.paused_until <= statement_timestamp() THEN
+        shown.paused := false;
+        shown.paused_reason := NULL;
+        shown.paused_until := NULL;
+    END IF;
+    RETURN shown;
+END
+$$;

@@ -56,15 +56,17 @@ BEGIN
     END IF;
     PERFORM pgqueue_internal.check_supported(q);
     PERFORM pgqueue_internal.check_dead_letter(q);
-    PERFORM pgqueue_internal.store_row('queue', q);
+    BEGIN
+        PERFORM pgqueue_internal.store_row(q);
+    EXCEPTION WHEN unique_violation THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name),
+            HINT = 'Choose another name.';
+    END;
     -- Tickers, and queues that name it as their dead-letter queue, follow.
     IF old_name <> q.name THEN
         UPDATE pgqueue_internal.ticker t SET queue = q.name WHERE t.namespace_id = q.namespace_id AND t.queue = old_name;
         UPDATE pgqueue_internal.queue s SET dead_letter = q.name WHERE s.namespace_id = q.namespace_id AND s.dead_letter = old_name;
     END IF;
     RETURN pgqueue_internal.shown_queue(q.id);
-EXCEPTION WHEN unique_violation THEN
-    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('queue "%s" already exists', q.name),
-        HINT = 'Choose another name.';
 END
 $$;

@@ -60,7 +60,7 @@ COMMENT ON COLUMN pgqueue.ticker_run.error IS 'message of outcome error';
 -- The row of a ticker as the view shows it, for any caller.
 CREATE FUNCTION pgqueue_internal.shown_ticker(ticker_id integer) RETURNS pgqueue.ticker
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (pgqueue_internal.row_with(NULL::pgqueue.ticker, t, NULL)).* FROM pgqueue_internal.ticker_shown t WHERE t.id = shown_ticker.ticker_id
+    SELECT pgqueue_internal.row_with(NULL::pgqueue.ticker, t, NULL) FROM pgqueue_internal.ticker_shown t WHERE t.id = shown_ticker.ticker_id
 $$;
 
 -- The zone of the database for a new ticker: what its sessions have unless they say otherwise.
@@ -231,12 +231,14 @@ BEGIN
     IF fresh THEN
         t.anchor := coalesce(t.starts_at, clock_timestamp());
     END IF;
-    PERFORM pgqueue_internal.store_row('ticker', t);
+    BEGIN
+        PERFORM pgqueue_internal.store_row(t);
+    EXCEPTION WHEN unique_violation THEN
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('ticker "%s" already exists', t.name),
+            HINT = 'Choose another name.';
+    END;
     PERFORM pgqueue_internal.schedule_ticker(t, fresh, was.paused AND NOT t.paused);
     RETURN pgqueue_internal.shown_ticker(t.id);
-EXCEPTION WHEN unique_violation THEN
-    RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('ticker "%s" already exists', t.name),
-        HINT = 'Choose another name.';
 END
 $$;
 
