@@ -42,8 +42,8 @@ sql(<<~'SQL');
     SQL
 sql("UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'pgqueue'");
 $node->restart;
-my $refusal =
-    qr/library of pgqueue has version $version, but extension pgqueue in this database has version 0\.9.*ALTER EXTENSION pgqueue UPDATE TO '$version'/s;
+my $versions = qr/library of pgqueue has version $version, but extension pgqueue in this database has version 0\.9/;
+my $refusal = qr/$versions.*ALTER EXTENSION pgqueue UPDATE TO '$version'/s;
 for my $call (@calls)
 {
     my ($name, $kind, $text) = @$call;
