@@ -1,4 +1,5 @@
-# A process that is interrupted while it reads the catalog tables of pgqueue: nothing is lost, and it works on. Faults W1 and W2.
+# A process is interrupted while it reads the catalog tables of pgqueue. It loses nothing and works on. Faults W1 and
+# W2.
 use strict;
 use warnings;
 use FindBin;
@@ -7,7 +8,8 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('interrupted', conf => "log_statement = none\nlog_min_messages = error\nmax_prepared_transactions = 4");
+my $node = new_node('interrupted',
+    conf => "log_statement = none\nlog_min_messages = error\nmax_prepared_transactions = 4");
 sub sql { return $node->safe_psql('postgres', @_); }
 
 # A session that holds a strong lock on the table of queues, as VACUUM FULL does.
@@ -35,12 +37,14 @@ sub later
 later(2000);
 sql('SELECT pgqueue_internal.clean(1000000, now())');
 later(500);
-is(sql(q{SELECT count(*) FROM pgqueue_internal.ring WHERE filled_at IS NOT NULL}), '1', 'W1: a filled segment and a current one');
+is(sql(q{SELECT count(*) FROM pgqueue_internal.ring WHERE filled_at IS NOT NULL}), '1',
+    'W1: a filled segment and a current one');
 lock_queues();
 # It does not wait for the table of queues: the steps that read it are interrupted by their own limit.
 sql('SELECT pgqueue_internal.clean(1000000, now())');
 unlock_queues();
-is(sql('SELECT count(*) FROM pgqueue.task WHERE namespace <> \'pgqueue\''), '2500', 'W1: the interrupted pass removes no task');
+is(sql('SELECT count(*) FROM pgqueue.task WHERE namespace <> \'pgqueue\''), '2500',
+    'W1: the interrupted pass removes no task');
 sql('SELECT pgqueue_internal.clean(1000000, now())');
 is(sql('SELECT count(*) FROM pgqueue.task WHERE namespace <> \'pgqueue\''), '2500', 'W1: nor does the next one');
 counters_right($node, 'postgres', 'W1');
@@ -53,15 +57,19 @@ $worker->query("SET statement_timeout = '300 ms'");
 for my $call (q{next_task('w', 'outside')}, q{next_tasks('w', NULL, 100)})
 {
     lock_queues();
-    like($worker->query("SELECT count(*) FROM pgqueue.$call"), qr/statement timeout/, "W2: $call runs into the time-out");
+    like($worker->query("SELECT count(*) FROM pgqueue.$call"), qr/statement timeout/,
+        "W2: $call runs into the time-out");
     unlock_queues();
 }
 $worker->query('RESET statement_timeout');
 is($worker->query(q{SELECT payload FROM pgqueue.next_task('w', 'outside')}), '1', 'W2: the session knows the queue');
-is($worker->query(q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 100)}), '9', 'W2: and gets every task of the namespace');
+is($worker->query(q{SELECT count(*) FROM pgqueue.next_tasks('w', NULL, 100)}), '9',
+    'W2: and gets every task of the namespace');
 
 # W2: a worker of the server. Its catalog is not fresh when it takes the task, and it is interrupted while it reads.
-sql(q{SELECT pgqueue.create_queue('graveyard'), pgqueue.create_queue('server', retries => 0, dead_letter => 'graveyard')});
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('graveyard'), pgqueue.create_queue('server', retries => 0, dead_letter => 'graveyard')
+    SQL
 sql(q{SELECT pgqueue.create_task('server', command => 'SELECT 1')});
 my $released = q{SELECT count(*) FROM pgqueue.task WHERE queue = 'server' AND status = 'released'};
 ok(wait_for($node, 'postgres', $released, '1'), 'W2: a worker is there');
@@ -72,8 +80,9 @@ my $process = pid_waiting('pgqueue worker');
 ok($process, 'W2: the worker waits for the table of queues');
 sql("SELECT pg_cancel_backend($process)");
 unlock_queues();
-ok(wait_for($node, 'postgres', q{SELECT queue, status FROM pgqueue.task WHERE command = 'SELECT 1/0'}, 'graveyard|failed'),
-    'W2: its task fails by the rules of its queue');
+ok(wait_for($node, 'postgres', <<~'SQL', 'graveyard|failed'), 'W2: its task fails by the rules of its queue');
+    SELECT queue, status FROM pgqueue.task WHERE command = 'SELECT 1/0'
+    SQL
 counters_right($node, 'postgres', 'W2');
 
 done_testing();

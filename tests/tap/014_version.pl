@@ -1,4 +1,5 @@
-# A library and SQL objects of different versions: every function and view refuses to work and says what helps, and the scheduler leaves the database alone.
+# The library and the SQL objects have different versions. Every function and view refuses to work and says what helps,
+# and the scheduler leaves the database alone.
 use strict;
 use warnings;
 use FindBin;
@@ -12,26 +13,37 @@ my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }
 
 my $version = sql('SELECT pgqueue.version()');
-is(sql(q{SELECT default_version FROM pg_available_extensions WHERE name = 'pgqueue'}), $version, 'the library has the version of the control file');
+is(sql(q{SELECT default_version FROM pg_available_extensions WHERE name = 'pgqueue'}), $version,
+    'the library has the version of the control file');
 
 # They read nothing of the extension's tables.
 my %pure = map { $_ => 1 } qw(version cron_next cron_valid priority_name priority_value progress);
 my @calls = map { [split /\|/, $_, 3] } split /\n/, sql(<<~'Q');
-    SELECT p.proname, p.prokind, format('pgqueue.%I(%s)', p.proname, (SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n)
-        FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, n)))
+    SELECT p.proname, p.prokind, format('pgqueue.%I(%s)', p.proname,
+        (
+            SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n)
+            FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, n)
+        ))
     FROM pg_proc p WHERE p.pronamespace = 'pgqueue'::regnamespace AND p.prorettype <> 'trigger'::regtype
     ORDER BY 1, 3
     Q
 # What only reads looks at its arguments first.
-my %arguments = (get_queue => "'q'", get_task => '1', get_ticker => "'t'", has_namespace_privilege => "'default', 'use', 'postgres'", why => '1');
-my @views = split /\n/, sql(q{SELECT oid::regclass FROM pg_class WHERE relnamespace = 'pgqueue'::regnamespace AND relkind = 'v' ORDER BY 1});
+my %arguments = (get_queue => "'q'", get_task => '1', get_ticker => "'t'",
+    has_namespace_privilege => "'default', 'use', 'postgres'", why => '1');
+my @views = split /\n/, sql(<<~'SQL');
+    SELECT oid::regclass FROM pg_class WHERE relnamespace = 'pgqueue'::regnamespace AND relkind = 'v' ORDER BY 1
+    SQL
 cmp_ok(scalar(@calls), '>', 50, 'functions');
 cmp_ok(scalar(@views), '>', 10, 'views');
 
-sql(q{SELECT pgqueue.create_queue('q', executor => 'server'), pgqueue.pause_queue('q'), pgqueue.create_task('q', command => 'SELECT 1')});
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('q', executor => 'server'), pgqueue.pause_queue('q'),
+        pgqueue.create_task('q', command => 'SELECT 1')
+    SQL
 sql("UPDATE pg_extension SET extversion = '0.9' WHERE extname = 'pgqueue'");
 $node->restart;
-my $refusal = qr/library of pgqueue has version $version, but extension pgqueue in this database has version 0\.9.*ALTER EXTENSION pgqueue UPDATE TO '$version'/s;
+my $versions = qr/library of pgqueue has version $version, but extension pgqueue in this database has version 0\.9/;
+my $refusal = qr/$versions.*ALTER EXTENSION pgqueue UPDATE TO '$version'/s;
 for my $call (@calls)
 {
     my ($name, $kind, $text) = @$call;
@@ -45,7 +57,8 @@ for my $view (@views)
     my ($rc, $out, $err) = $node->psql($db, "SELECT * FROM $view");
     ok($err =~ $refusal || $out eq '' && $err eq '', "refused, or nothing is shown: $view");
 }
-ok(wait_until(sub { slurp_file($node->logfile) =~ /pgqueue scheduler could not check the version: the library of pgqueue has version/ }, 60), 'the scheduler says so');
+my $told = qr/pgqueue scheduler could not check the version: the library of pgqueue has version/;
+ok(wait_until(sub { slurp_file($node->logfile) =~ $told }, 60), 'the scheduler says so');
 sql('ALTER EXTENSION pgqueue UPDATE');
 is(sql("SELECT extversion FROM pg_extension WHERE extname = 'pgqueue'"), $version, 'updated');
 sql(q{SELECT pgqueue.resume_queue('q')});

@@ -28,15 +28,18 @@ for my $what (sort keys %waiting)
     my $pid = $session->query('SELECT pg_backend_pid()');
     $session->send($waiting{$what});
     my $state = "SELECT state || ' ' || wait_event_type FROM pg_stat_activity WHERE pid = $pid";
-    ok(wait_for($node, 'postgres', $state, 'active Extension', 20) || wait_for($node, 'postgres', $state, 'active Client', 1), "W11: $what waits");
+    ok(wait_for($node, 'postgres', $state, 'active Extension', 20)
+        || wait_for($node, 'postgres', $state, 'active Client', 1), "W11: $what waits");
     is(sql($waiters), $what eq 'wait_for_task' ? '1' : '0', "W11: $what: waiters are counted");
     $session->{run}->signal('KILL');
-    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0', 20), "W11: $what ends with its client");
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE pid = $pid", '0', 20),
+        "W11: $what ends with its client");
     is(sql($waiters), '0', "W11: $what: it is no waiter any more");
     # A client that stays sees no difference: the call ends by itself, and the next ones are answered.
     my $patient = session($node);
     my $call = $waiting{$what} =~ s/10 min/300 ms/r;
-    unlike($patient->query($call), qr/ERROR/, "W11: $what of a client that stays ends at its time-out") unless $what eq 'stop_workers';
+    unlike($patient->query($call), qr/ERROR/, "W11: $what of a client that stays ends at its time-out")
+        unless $what eq 'stop_workers';
     is($patient->query('SELECT 1'), '1', "W11: $what: the session goes on");
 }
 # It has also stopped the workers of the database.
@@ -58,8 +61,12 @@ sub make_database
     return;
 }
 # Every role has a task, which a worker of its own runs.
-my $work = join(';', map { "SET SESSION AUTHORIZATION $_; SELECT pgqueue.create_task('q', command => 'SELECT 1'); RESET SESSION AUTHORIZATION" } @roles);
-# Of several times the one in the middle: one may be bad luck.
+my $work = join(';', map { <<~"SQL" } @roles);
+    SET SESSION AUTHORIZATION $_;
+    SELECT pgqueue.create_task('q', command => 'SELECT 1');
+    RESET SESSION AUTHORIZATION
+    SQL
+# The median of several times, since a single one may be bad luck.
 sub middle { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2]; }
 my (@idle, @starting);
 for my $i (1 .. 3)
@@ -84,7 +91,8 @@ for my $i (1 .. 3)
     my $waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'pg_db_role_setting'::regclass AND NOT granted";
     ok(wait_until(sub { $look->query($waiting) >= @roles }, 20), 'W9: workers start');
     $inside->close;
-    wait_until(sub { $look->query(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'd' AND backend_type = 'client backend'}) eq '0' });
+    my $clients = q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'd' AND backend_type = 'client backend'};
+    wait_until(sub { $look->query($clients) eq '0' });
     my $pid = $drop->query('SELECT pg_backend_pid()');
     my $begin = time();
     $drop->send('DROP DATABASE d');
@@ -96,15 +104,25 @@ for my $i (1 .. 3)
 }
 cmp_ok(middle(@starting), '<', 4, 'W9: DROP DATABASE while its workers start');
 note("idle: @idle, starting: @starting");
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type ~ '^pgqueue' AND backend_type <> 'pgqueue launcher' AND datname <> 'postgres'}, '0'),
-    'W9: nobody is left behind');
+ok(wait_for($node, 'postgres', <<~'SQL', '0'), 'W9: nobody is left behind');
+    SELECT count(*) FROM pg_stat_activity
+    WHERE backend_type ~ '^pgqueue' AND backend_type <> 'pgqueue launcher' AND datname <> 'postgres'
+    SQL
 sql(q{SELECT pgqueue.create_task('empty', command => 'SELECT 2')});
-ok(wait_for($node, 'postgres', q{SELECT status FROM pgqueue.task WHERE command = 'SELECT 2'}, 'released'), 'W9: the others go on');
+ok(wait_for($node, 'postgres', q{SELECT status FROM pgqueue.task WHERE command = 'SELECT 2'}, 'released'),
+    'W9: the others go on');
 
-# W9: on a full disk a process that is refused again and again writes a line, then ever fewer. Here the table of tasks cannot grow.
-sql(q{SELECT pgqueue.create_queue('many', retries => 10, retry_delay => '100 ms', backoff => 'fixed'); SELECT pgqueue.pause_queue('many')});
+# W9: on a full disk a process that is refused again and again writes a line, then fewer and fewer. Here the table of
+# tasks cannot grow.
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('many', retries => 10, retry_delay => '100 ms', backoff => 'fixed');
+    SELECT pgqueue.pause_queue('many')
+    SQL
 my $filler = 'x' x 900;
-sql("SELECT count(*) FROM pgqueue.create_tasks('many', commands => ARRAY(SELECT '/* $filler */ SELECT 3' FROM generate_series(1, 22000)))");
+sql(<<~"SQL");
+    SELECT count(*)
+    FROM pgqueue.create_tasks('many', commands => ARRAY(SELECT '/* $filler */ SELECT 3' FROM generate_series(1, 22000)))
+    SQL
 my $segment = sql('SELECT slot FROM pgqueue_internal.ring WHERE current AND slot < 4');
 my $size = sql("SELECT pg_relation_size('pgqueue_internal.segment_$segment')");
 cmp_ok($size, '>', 20_000_000, 'W9: the table is larger than any other file that the server must write');
@@ -126,7 +144,9 @@ wait_until(sub { time() > $until });
 my $lines = lines($begin);
 cmp_ok($lines, '<', 150, 'W9: a few lines for each process');
 limit_files('unlimited');
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE queue = 'many' AND status = 'released'}, '22000', 120), 'W9: all tasks run when there is room again');
+ok(wait_for($node, 'postgres', <<~'SQL', '22000', 120), 'W9: all tasks run when there is room again');
+    SELECT count(*) FROM pgqueue.task WHERE queue = 'many' AND status = 'released'
+    SQL
 counters_right($node, 'postgres', 'W9');
 note("$lines lines: " . join("\n", slurp_file($node->logfile, $begin) =~ /LOG: .*pgqueue \w+ could not.*/g));
 $node->stop;
@@ -137,13 +157,28 @@ my @databases = map { "db$_" } 1 .. 5;
 for my $db (@databases)
 {
     sql("CREATE DATABASE $db");
-    $node->safe_psql($db, q{CREATE EXTENSION pgqueue; SELECT pgqueue.create_queue('q'); SELECT pgqueue.create_task('q', command => 'SELECT 1')});
+    $node->safe_psql($db, <<~'SQL');
+        CREATE EXTENSION pgqueue;
+        SELECT pgqueue.create_queue('q');
+        SELECT pgqueue.create_task('q', command => 'SELECT 1')
+        SQL
 }
 ok(wait_for($node, $_, 'SELECT status FROM pgqueue.task', 'released', 60), "W9: $_ has its turn") for @databases;
-sub starts { return scalar(() = slurp_file($node->logfile, $_[0]) =~ /starting background worker process "pgqueue scheduler"/g); }
+sub starts
+{
+    return scalar(() = slurp_file($node->logfile, $_[0]) =~ /starting background worker process "pgqueue scheduler"/g);
+}
 # Workers idle out, the last schedulers find a place.
 my $calm = 0;
-ok(wait_until(sub { my $from = -s $node->logfile; my $end = time() + 6; wait_until(sub { time() > $end }); $calm = starts($from) == 0; return $calm; }, 40),
+ok(wait_until(
+        sub {
+            my $from = -s $node->logfile;
+            my $end = time() + 6;
+            wait_until(sub { time() > $end });
+            $calm = starts($from) == 0;
+            return $calm;
+        },
+        40),
     'W9: then schedulers neither start nor end');
 
 done_testing();

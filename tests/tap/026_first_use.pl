@@ -1,4 +1,5 @@
-# next_task in a database that no scheduler has loaded yet waits for that, and not where nothing is going to load it. Fault L8.
+# next_task in a database that no scheduler has loaded yet waits for the load. It does not wait where nothing is going
+# to load the database. Fault L8.
 use strict;
 use warnings;
 use FindBin;
@@ -29,7 +30,10 @@ sub timed
     return ($answer, time() - $start);
 }
 
-sql(q{SELECT pgqueue.create_queue('q', ttl => '0'), pgqueue.create_task('q', '1'), pgqueue.create_task('q', '2'), pgqueue.create_task('q', '3')});
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('q', ttl => '0'), pgqueue.create_task('q', '1'), pgqueue.create_task('q', '2'),
+        pgqueue.create_task('q', '3')
+    SQL
 my $next = q{SELECT payload FROM pgqueue.next_task('w', 'q')};
 my $worker = session($node);
 
@@ -44,8 +48,10 @@ hold_point($gate, 'scheduler-rebuild');
 enabled('on');
 pid_at($node, 'postgres', 'scheduler-rebuild', 30);
 $worker->send($next);
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND query LIKE '%next_task%' AND pid <> pg_backend_pid()}, '1', 4),
-    'L8: next_task waits while the database is being loaded');
+ok(wait_for($node, 'postgres', <<~'SQL', '1', 4), 'L8: next_task waits while the database is being loaded');
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Extension' AND query LIKE '%next_task%' AND pid <> pg_backend_pid()
+    SQL
 my $impatient = session($node);
 $impatient->query("SET statement_timeout = '300 ms'");
 like($impatient->query($next), qr/statement timeout/, 'L8: it can be cancelled');
@@ -61,7 +67,9 @@ cmp_ok($seconds, '<', 4, 'L8: is no reason to wait');
 sql(q{SELECT pgqueue.create_task('q', '4')});
 $gate->query(q{SELECT pg_advisory_lock(28785, hashtext('scheduler-rebuild'))});
 enabled('off');
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'}, '0', 20), 'the scheduler has left');
+ok(wait_for($node, 'postgres', <<~'SQL', '0', 20), 'the scheduler has left');
+    SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'
+    SQL
 enabled('on');
 pid_at($node, 'postgres', 'scheduler-rebuild', 30);
 ($answer, $seconds) = timed($impatient, "RESET statement_timeout; $next");
@@ -75,18 +83,20 @@ $_->close for $gate, $impatient, $worker;
 for my $i (1 .. 5)
 {
     $node->safe_psql('postgres', "CREATE DATABASE fresh$i");
-    is($node->safe_psql("fresh$i", q{
+    is($node->safe_psql("fresh$i", <<~'SQL'), "q\nt\n5", "L8: right after CREATE EXTENSION ($i)");
         CREATE EXTENSION pgqueue;
         SELECT queue FROM pgqueue.create_queue('q');
         SELECT pgqueue.create_task('q', '5') > 0;
-        SELECT payload FROM pgqueue.next_task('w', 'q')}), "q\nt\n5", "L8: right after CREATE EXTENSION ($i)");
+        SELECT payload FROM pgqueue.next_task('w', 'q')
+        SQL
 }
-is($node->safe_psql('fresh1', q{
+is($node->safe_psql('fresh1', <<~'SQL'), "q\nt\n6", 'L8: after another CREATE EXTENSION');
     DROP EXTENSION pgqueue;
     CREATE EXTENSION pgqueue;
     SELECT queue FROM pgqueue.create_queue('q');
     SELECT pgqueue.create_task('q', '6') > 0;
-    SELECT payload FROM pgqueue.next_task('w', 'q')}), "q\nt\n6", 'L8: after another CREATE EXTENSION');
+    SELECT payload FROM pgqueue.next_task('w', 'q')
+    SQL
 $node->safe_psql("fresh$_", q{SELECT pgqueue.create_task('q', '7')}) for 1 .. 5;
 $node->restart;
 is($node->safe_psql("fresh$_", $next), '7', "L8: right after a start of the server ($_)") for 1 .. 5;
@@ -98,7 +108,8 @@ $node->reload;
 for my $db (qw(copy fresh3))
 {
     my $session = session($node, $db);
-    wait_for($node, $db, q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('not_adopted', 'disabled') LIMIT 1}, $db eq 'copy' ? '2' : '1', 20);
+    wait_for($node, $db, q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('not_adopted', 'disabled') LIMIT 1},
+        $db eq 'copy' ? '2' : '1', 20);
     ($answer, $seconds) = timed($session, $next);
     cmp_ok($seconds, '<', 4, "L8: nobody waits in $db");
     $session->close;

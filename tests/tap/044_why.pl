@@ -1,5 +1,5 @@
-# why(): reasons that need other processes, settings or servers, and the number of tasks before one in long lists, also when they are in the spill
-# file. The others: pgtap/why.sql.
+# why(): reasons that need other processes, settings or servers, and the number of tasks before one in long lists, also
+# when they are in the spill file. The others: pgtap/why.sql.
 use strict;
 use warnings;
 use FindBin;
@@ -9,35 +9,64 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('why', streaming => 1, conf => "log_statement = none\nlog_min_messages = log\npgqueue.max_workers = 2");
+my $node = new_node('why', streaming => 1,
+    conf => "log_statement = none\nlog_min_messages = log\npgqueue.max_workers = 2");
 sub sql { return $node->safe_psql('postgres', @_); }
 sub soon { my ($sql, $expected, $name) = @_; return ok(wait_for($node, 'postgres', $sql, $expected, 30), $name); }
-sub why { my ($id, $columns) = @_; $columns //= 'reason'; return "SELECT string_agg(concat_ws('|', $columns), '; ') FROM pgqueue.why($id)"; }
+sub why
+{
+    my ($id, $columns) = @_;
+    $columns //= 'reason';
+    return <<~"SQL";
+        SELECT string_agg(concat_ws('|', $columns), '; ') FROM pgqueue.why($id)
+        SQL
+}
 sub set { my ($line) = @_; $node->append_conf('postgresql.conf', $line); return $node->reload; }
 my $me = getpwuid($<);
 
 # Busy workers.
 sql(q{SELECT pgqueue.create_queue('s', executor => 'server', ttl => '0'), pgqueue.create_queue('a', ttl => '0')});
-my ($one, $two, $three) = split /\n/, sql(q{SELECT pgqueue.create_task('s', command => 'SELECT pg_sleep(600)') FROM generate_series(1, 3)});
+my ($one, $two, $three) = split /\n/,
+    sql(q{SELECT pgqueue.create_task('s', command => 'SELECT pg_sleep(600)') FROM generate_series(1, 3)});
 my $pid = wait_until(sub { sql("SELECT pid FROM pgqueue.task WHERE id = $one AND status = 'retained'") });
-soon(why($one, 'status, reason, ready_at, ahead, message'), "retained|running|Process $pid of the server runs it since " . sql("SELECT started_at FROM pgqueue.task WHERE id = $one") . '.', 'running: which process');
-soon(why($three, 'reason, ahead, message'), 'no_worker_slot|0|All 2 workers of the cluster are busy.', 'no_worker_slot');
-is(sql(why($three, 'hint')), 'ALTER SYSTEM SET pgqueue.max_workers = 4; SELECT pg_reload_conf();', 'E5: the hint is a statement');
+soon(why($one, 'status, reason, ready_at, ahead, message'),
+    "retained|running|Process $pid of the server runs it since "
+    . sql("SELECT started_at FROM pgqueue.task WHERE id = $one") . '.', 'running: which process');
+soon(why($three, 'reason, ahead, message'), 'no_worker_slot|0|All 2 workers of the cluster are busy.',
+    'no_worker_slot');
+is(sql(why($three, 'hint')), 'ALTER SYSTEM SET pgqueue.max_workers = 4; SELECT pg_reload_conf();',
+    'E5: the hint is a statement');
 set('pgqueue.max_workers_per_role = 2');
-soon(why($three, 'reason, ahead, message'), qq{role_limit|0|All 2 workers of role "$me" are busy, pgqueue.max_workers_per_role is 2.}, 'role_limit');
-is(sql(why($three, 'hint')), 'ALTER SYSTEM SET pgqueue.max_workers_per_role = 4; SELECT pg_reload_conf();', 'E5: the hint is a statement');
-is(sql(q{SELECT hint FROM pgqueue.health WHERE problem = 'limit'}), 'ALTER SYSTEM SET pgqueue.max_workers_per_role = 4; SELECT pg_reload_conf();', 'E5: health gives the same');
-is(sql(qq{SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $three) FROM pgqueue.health WHERE problem = 'limit'}), 't', 'E5: since when the task waits');
+soon(why($three, 'reason, ahead, message'),
+    qq{role_limit|0|All 2 workers of role "$me" are busy, pgqueue.max_workers_per_role is 2.}, 'role_limit');
+my $raise = 'ALTER SYSTEM SET pgqueue.max_workers_per_role = 4; SELECT pg_reload_conf();';
+is(sql(why($three, 'hint')), $raise, 'E5: the hint is a statement');
+is(sql(q{SELECT hint FROM pgqueue.health WHERE problem = 'limit'}), $raise, 'E5: health gives the same');
+is(sql(<<~"SQL"), 't', 'E5: since when the task waits');
+    SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $three) FROM pgqueue.health WHERE problem = 'limit'
+    SQL
 set('pgqueue.max_workers_per_role = 0');
-sql(q{CREATE ROLE stranger LOGIN; GRANT pgqueue_user TO stranger; SELECT pgqueue.grant_namespace('default', 'use', 'stranger'); REVOKE CONNECT ON DATABASE postgres FROM PUBLIC});
+sql(<<~'SQL');
+    CREATE ROLE stranger LOGIN;
+    GRANT pgqueue_user TO stranger;
+    SELECT pgqueue.grant_namespace('default', 'use', 'stranger');
+    REVOKE CONNECT ON DATABASE postgres FROM PUBLIC
+    SQL
 my $theirs = sql(q{SET ROLE stranger; SELECT pgqueue.create_task('s', command => 'SELECT 1')});
 set('pgqueue.max_workers = 4');
 soon(why($three), 'running', 'more workers');
-soon(why($theirs, 'reason, message, hint'), 'no_worker_slot|Role "stranger" may not connect to this database.|GRANT CONNECT ON DATABASE postgres TO stranger;',
+soon(why($theirs, 'reason, message, hint'),
+    'no_worker_slot|Role "stranger" may not connect to this database.|GRANT CONNECT ON DATABASE postgres TO stranger;',
     'E5: no_worker_slot: a role that may not connect');
-soon(q{SELECT message, hint FROM pgqueue.health WHERE message LIKE '%may not connect%'}, '1 ready task waits: role "stranger" may not connect to this database|GRANT CONNECT ON DATABASE postgres TO stranger;',
+soon(q{SELECT message, hint FROM pgqueue.health WHERE message LIKE '%may not connect%'},
+    '1 ready task waits: role "stranger" may not connect to this database|'
+    . 'GRANT CONNECT ON DATABASE postgres TO stranger;',
     'E5: health says the same');
-is(sql(qq{SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $theirs) FROM pgqueue.health WHERE message LIKE '%may not connect%'}), 't', 'E5: since when the task waits');
+is(sql(<<~"SQL"), 't', 'E5: since when the task waits');
+    SELECT since = (SELECT created_at FROM pgqueue.task WHERE id = $theirs)
+    FROM pgqueue.health
+    WHERE message LIKE '%may not connect%'
+    SQL
 sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 soon(why($theirs), 'finished', 'and now it may');
 sql("SELECT pgqueue.cancel_task(id) FROM unnest(ARRAY[$one, $two, $three]) id");
@@ -63,7 +92,8 @@ sql(q{SELECT pgqueue.create_queue('t', ttl => '0')});
 my $taken = sql(q{SELECT pgqueue.create_task('t', '1')});
 my $taker = session($node);
 is($taker->query(q{BEGIN; SELECT id FROM pgqueue.next_task('w', 't')}), $taken, 'a retain that is not committed');
-is(sql(why($taken, q{reason, coalesce(ahead, -1), message})), 'ready|-1|An outside worker has taken it in a transaction that has not committed yet.', 'is told');
+is(sql(why($taken, q{reason, coalesce(ahead, -1), message})),
+    'ready|-1|An outside worker has taken it in a transaction that has not committed yet.', 'is told');
 $taker->query('COMMIT');
 is(sql(why($taken)), 'running', 'committed');
 $taker->close;
@@ -73,8 +103,17 @@ my $c = sql(q{SELECT pgqueue.create_task('s', command => 'SELECT 1', delay => '1
 set('pgqueue.enabled = off');
 soon(why($c), 'disabled; delayed', 'disabled');
 set("pgqueue.enabled = on\npgqueue.databases = 'other'");
-soon(why($c, 'reason, message'), 'disabled|pgqueue.databases leaves this database out.; delayed|' . 'It is not due before ' . sql("SELECT delayed_at FROM pgqueue.task WHERE id = $c") . '.', 'not among the databases');
-is(sql(qq{SELECT string_agg(DISTINCT hint, '; ') FROM (SELECT hint FROM pgqueue.health WHERE problem = 'disabled' UNION ALL SELECT hint FROM pgqueue.why($c) WHERE reason = 'disabled') h}),
+soon(why($c, 'reason, message'),
+    'disabled|pgqueue.databases leaves this database out.; delayed|' . 'It is not due before '
+    . sql("SELECT delayed_at FROM pgqueue.task WHERE id = $c") . '.', 'not among the databases');
+is(sql(<<~"SQL"),
+    SELECT string_agg(DISTINCT hint, '; ')
+    FROM (
+        SELECT hint FROM pgqueue.health WHERE problem = 'disabled'
+        UNION ALL
+        SELECT hint FROM pgqueue.why($c) WHERE reason = 'disabled'
+    ) h
+    SQL
     q{ALTER SYSTEM SET pgqueue.databases = 'other, postgres'; SELECT pg_reload_conf();}, 'E5: the hint is a statement');
 set("pgqueue.databases = ''\npgqueue.max_workers = 0");
 soon(why($c), 'disabled; delayed', 'no workers at all');
@@ -84,7 +123,14 @@ soon(why($c), 'delayed', 'all on again');
 # Long lists: 60,000 tasks of one list in memory, the last pages are counted, not looked into.
 sql(q{SELECT pgqueue.create_queue('long', ttl => '0')});
 sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 6;
-my $ahead = q{SELECT string_agg(ahead::text, ' ') FROM (SELECT (SELECT w.ahead FROM pgqueue.why(t.id) w) FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM pgqueue.task WHERE queue = 'long' AND status = 'new') t WHERE n IN (1, 171, 20000, 59990) ORDER BY n) x};
+my $ahead = <<~'SQL';
+    SELECT string_agg(ahead::text, ' ')
+    FROM (
+        SELECT (SELECT w.ahead FROM pgqueue.why(t.id) w)
+        FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM pgqueue.task WHERE queue = 'long' AND status = 'new') t
+        WHERE n IN (1, 171, 20000, 59990) ORDER BY n
+    ) x
+    SQL
 is(sql($ahead), '0 170 19999 59989', 'ahead is exact in a long list');
 is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{long}', 1000)}), '1000', 'a thousand taken');
 is(sql($ahead =~ s/59990/58990/r), '0 170 19999 58989', 'and still is');
@@ -95,25 +141,36 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
-is($standby->safe_psql('postgres', why($c, 'reason, message')), 'not_loaded|This server is a standby; tasks run on its primary server.; delayed|It is not due before ' . sql("SELECT delayed_at FROM pgqueue.task WHERE id = $c") . '.', 'not_loaded: a standby');
+is($standby->safe_psql('postgres', why($c, 'reason, message')),
+    'not_loaded|This server is a standby; tasks run on its primary server.; delayed|It is not due before '
+    . sql("SELECT delayed_at FROM pgqueue.task WHERE id = $c") . '.', 'not_loaded: a standby');
 $standby->stop('immediate');
-sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid() AND backend_type = 'client backend'});
+sql(<<~'SQL');
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = 'postgres' AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+    SQL
 $node->safe_psql('template1', 'CREATE DATABASE clone TEMPLATE postgres');
 soon_in('clone', why($c), 'not_adopted; delayed', 'not_adopted: a copy');
 sub soon_in { my ($db, $sql, $expected, $name) = @_; return ok(wait_for($node, $db, $sql, $expected, 30), $name); }
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
-is(sql(why($c, 'reason, hint')), 'not_loaded|Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server.; delayed|To run it at once: SELECT pgqueue.retry_task(' . $c . ');', 'not_loaded: not preloaded');
+is(sql(why($c, 'reason, hint')),
+    'not_loaded|Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server.; '
+    . "delayed|To run it at once: SELECT pgqueue.retry_task($c);",
+    'not_loaded: not preloaded');
 is(sql(why($waits)), 'not_loaded; paused', 'what the rows say is there');
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\npgqueue.dispatch_memory = '4MB'");
 $node->restart;
 
 # A list that does not fit into memory: what is in the file has at least so many before it; the ends are exact.
-soon(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'long' AND status = 'new' AND count = 59000}, '1', 'started again with little memory');
+soon(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'long' AND status = 'new' AND count = 59000}, '1',
+    'started again with little memory');
 sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 20;
-soon(q{SELECT count(*) > 0 FROM pg_ls_dir('pg_stat_tmp') f WHERE f LIKE 'pgqueue.spill.%'}, 't', 'the list is in the spill file');
+soon(q{SELECT count(*) > 0 FROM pg_ls_dir('pg_stat_tmp') f WHERE f LIKE 'pgqueue.spill.%'}, 't',
+    'the list is in the spill file');
 sql(q{SELECT FROM pgqueue.next_tasks('w', '{long}', 1)});
-my $nth = sub { return "(SELECT id FROM pgqueue.task WHERE queue = 'long' AND status = 'new' ORDER BY id OFFSET $_[0] LIMIT 1)" };
+my $long = q{SELECT id FROM pgqueue.task WHERE queue = 'long' AND status = 'new' ORDER BY id};
+my $nth = sub { return "($long OFFSET $_[0] LIMIT 1)" };
 soon(why($nth->(50000), q{reason, ahead BETWEEN 1 AND 50000}), 'spilled|t', 'spilled');
 soon(why($nth->(10), 'reason, ahead'), 'ready|10', 'the front is exact');
 soon(why($nth->(258990), 'reason, ahead'), 'ready|258990', 'and so is the end');

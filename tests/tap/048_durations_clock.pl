@@ -52,8 +52,10 @@ sub command
 sub work
 {
     my ($queue) = @_;
-    return sql("WITH t AS MATERIALIZED (SELECT * FROM pgqueue.next_task('w', '$queue'))
-        SELECT payload #>> '{}' FROM t WHERE pgqueue.release_task(id, receipt) IS NOT NULL");
+    return sql(<<~"SQL");
+        WITH t AS MATERIALIZED (SELECT * FROM pgqueue.next_task('w', '$queue'))
+        SELECT payload #>> '{}' FROM t WHERE pgqueue.release_task(id, receipt) IS NOT NULL
+        SQL
 }
 
 sub work_soon
@@ -97,10 +99,15 @@ queue('group_rate', 'group_rate_limit => 0.2');
 queue('aging', "aging => '1 minute'");
 queue('aged', "aging => '100 ms'");
 queue($_) for qw(held held_command heard commands);
-sql(q{CREATE ROLE refused LOGIN; CREATE ROLE idle LOGIN; GRANT pgqueue_user TO refused, idle;
+sql(<<~'SQL');
+    CREATE ROLE refused LOGIN;
+    CREATE ROLE idle LOGIN;
+    GRANT pgqueue_user TO refused, idle;
     SELECT pgqueue.grant_namespace('default', 'use', r) FROM unnest('{refused,idle}'::name[]) r;
-    REVOKE CONNECT ON DATABASE postgres FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO idle;
-    CREATE TABLE ran (what text)});
+    REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;
+    GRANT CONNECT ON DATABASE postgres TO idle;
+    CREATE TABLE ran (what text)
+    SQL
 my $listener = session($node);
 $listener->query('LISTEN pgqueue_default');
 my $soon = "BETWEEN clock_timestamp() - interval '10 min' AND clock_timestamp() + interval '1 s'";
@@ -153,8 +160,10 @@ sub through_a_step
     set_clock($node, $step);
     note(sprintf('%.1f s after the limits began, %.1f s after a token', now() - $limits_at, now() - $rate_at));
 
-    my $next = sql("SELECT ready_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '5 s'
-        FROM pgqueue.why($waiting) WHERE reason = 'rate_limit'");
+    my $next = sql(<<~"SQL");
+        SELECT ready_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '5 s'
+        FROM pgqueue.why($waiting) WHERE reason = 'rate_limit'
+        SQL
     like($next, qr/^t?$/, "$name: why() says when the next token comes, if it has not come");
     is(sql("SELECT count(*) FROM pgqueue.worker WHERE kind = 'server' AND NOT since $soon"), '0',
         "$name: view worker says since when, by the clock as it is now");
@@ -234,7 +243,8 @@ set_clock($node, $day);
 sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgqueue launcher'});
 there($launchers, '0', 'a launcher is terminated');
 set_clock($node, 0);
-there(q{SELECT hint FROM pgqueue.health WHERE problem = 'disabled'}, 'SELECT pgqueue.ensure_workers();', 'a day back: health says that there is none');
+there(q{SELECT hint FROM pgqueue.health WHERE problem = 'disabled'}, 'SELECT pgqueue.ensure_workers();',
+    'a day back: health says that there is none');
 sql('SELECT pgqueue.ensure_workers()');
 there($launchers, '1', 'ensure_workers starts one');
 becomes(command('commands', 'SELECT 1'), 'released', 'and tasks run');
@@ -242,7 +252,8 @@ there(q{SELECT count(*) FROM pgqueue.health WHERE problem = 'disabled'}, '0', 'h
 $node->append_conf('postgresql.conf', 'log_min_messages = debug1');
 $node->reload;
 set_clock($node, $day + 5);
-ok(wait_until(sub { slurp_file($node->logfile) =~ /pgqueue launcher.*exited with exit code 0/ }, 90), q{the server's own leaves again});
+ok(wait_until(sub { slurp_file($node->logfile) =~ /pgqueue launcher.*exited with exit code 0/ }, 90),
+    q{the server's own leaves again});
 is(sql($launchers), '1', 'there is one launcher');
 set_clock($node, 0);
 counters_right($node, 'postgres', 'after all steps');

@@ -1,5 +1,5 @@
-# Tasks that wait change hands: the executor of their queue changes, or their role is there by now. Only their queue is filed anew, for a pass over all rows
-# by the scheduler would stop tickers, retries and groups of everybody (T1).
+# Tasks that wait change hands: the executor of their queue changes, or their role is there by now. Only their queue is
+# filed anew, for a pass over all rows by the scheduler would stop tickers, retries and groups of everybody (T1).
 use strict;
 use warnings;
 use FindBin;
@@ -8,7 +8,8 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('refile', conf => "log_statement = none\nlog_min_messages = warning\nautovacuum = off\npgqueue.max_workers = 2");
+my $node = new_node('refile',
+    conf => "log_statement = none\nlog_min_messages = warning\nautovacuum = off\npgqueue.max_workers = 2");
 my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }
 sub becomes { my ($query, $value, $what) = @_; return ok(wait_for($node, $db, $query, $value, 60), $what); }
@@ -16,22 +17,29 @@ sub of_memory { my ($kind) = @_; return sql("SELECT sum(used) FROM pgqueue.memor
 
 sql(<<~'Q');
     CREATE TABLE got (n bigserial, id bigint, who text);
-    CREATE FUNCTION handled(payload jsonb) RETURNS void LANGUAGE sql AS $$INSERT INTO got (id, who) VALUES ((SELECT id FROM pgqueue.current_task()), current_user)$$;
-    SELECT pgqueue.create_handler('a', 'handled'), pgqueue.create_queue('turn', retries => 0), pgqueue.create_queue('quiet');
+    CREATE FUNCTION handled(payload jsonb) RETURNS void LANGUAGE sql AS $$
+        INSERT INTO got (id, who) VALUES ((SELECT id FROM pgqueue.current_task()), current_user)
+    $$;
+    SELECT pgqueue.create_handler('a', 'handled');
+    SELECT pgqueue.create_queue('turn', retries => 0), pgqueue.create_queue('quiet');
     SELECT pgqueue.create_task('quiet', '{}');
     -- They are read before all others.
     SELECT pgqueue.create_queue('evil');
-    SELECT count(*) FROM generate_series(1, 60) i, pgqueue.create_tasks('evil', array_fill('{}'::jsonb, ARRAY[1000]), priority => i % 3);
+    SELECT count(*) FROM generate_series(1, 60) i,
+        pgqueue.create_tasks('evil', array_fill('{}'::jsonb, ARRAY[1000]), priority => i % 3);
     Q
-becomes('SELECT count(*) FROM pgqueue.memory WHERE used > 0', sql('SELECT count(*) FROM pgqueue.memory WHERE used > 0'), 'the scheduler is there');
+becomes('SELECT count(*) FROM pgqueue.memory WHERE used > 0', sql('SELECT count(*) FROM pgqueue.memory WHERE used > 0'),
+    'the scheduler is there');
 my $rebuilds = of_memory('rebuilds');
 
 # Ready tasks of three priorities, delayed ones and those of groups.
 sub make_tasks
 {
     sql(<<~'Q');
-        SELECT count(*) FROM generate_series(1, 3) p, pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[1000]), type => 'a', priority => p);
-        SELECT count(*) FROM pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[30]), type => 'a', delay => '1 s');
+        SELECT count(*) FROM generate_series(1, 3) p,
+            pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[1000]), type => 'a', priority => p);
+        SELECT count(*)
+        FROM pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[30]), type => 'a', delay => '1 s');
         SELECT count(*) FROM pgqueue.create_tasks('turn', array_fill('{}'::jsonb, ARRAY[60]), type => 'a',
             group_keys => ARRAY(SELECT 'g' || i % 3 FROM generate_series(1, 60) i));
         Q
@@ -43,8 +51,16 @@ make_tasks();
 sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
 becomes($unfinished, '0', 'to the server: all waiting tasks are run by handlers');
 is(sql('SELECT count(*), count(DISTINCT id) FROM got'), '3090|3090', 'each once');
-is(sql(q{SELECT count(*) FROM (SELECT g.n, lag(g.n) OVER (PARTITION BY t.group_key ORDER BY t.id) AS before FROM got g JOIN pgqueue.task t USING (id)
-    WHERE t.group_key IS NOT NULL) s WHERE n < before}), '0', 'groups in their order');
+is(sql(<<~'SQL'), '0', 'groups in their order');
+    SELECT count(*)
+    FROM (
+        SELECT g.n, lag(g.n) OVER (PARTITION BY t.group_key ORDER BY t.id) AS before
+        FROM got g
+        JOIN pgqueue.task t USING (id)
+        WHERE t.group_key IS NOT NULL
+    ) s
+    WHERE n < before
+    SQL
 
 sql(q{SELECT pgqueue.pause_queue('turn')});
 make_tasks();
@@ -66,16 +82,25 @@ $late->close;
 becomes('SELECT count(*) FROM got', '3096', 'and those that are committed after the change');
 becomes($unfinished, '0', 'all are done');
 
-# Somebody changes his queue again and again, faster than a pass over the table is: the pass for another queue comes to its end all the same (T1).
+# Somebody changes his queue again and again, faster than a pass over the table is: the pass for another queue comes to
+# its end all the same (T1).
 sql(q{SELECT pgqueue.update_queue('turn', executor => 'outside')});
 make_tasks();
 my $stop = session($node);
 $stop->query('SELECT pg_advisory_lock(4711)');
 my $evil = session($node);
 $evil->query('SET synchronous_commit = off');
-$evil->send(q{DO $$ BEGIN WHILE NOT pg_try_advisory_xact_lock(4711) LOOP
-    PERFORM pgqueue.update_queue('evil', executor => 'server'); COMMIT; PERFORM pgqueue.update_queue('evil', executor => 'outside'); COMMIT; END LOOP; END $$;});
-my $changing = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$ BEGIN WHILE NOT%' AND state = 'active'};
+$evil->send(<<~'SQL');
+    DO $$BEGIN
+        WHILE NOT pg_try_advisory_xact_lock(4711) LOOP
+            PERFORM pgqueue.update_queue('evil', executor => 'server');
+            COMMIT;
+            PERFORM pgqueue.update_queue('evil', executor => 'outside');
+            COMMIT;
+        END LOOP;
+    END$$;
+    SQL
+my $changing = q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO $$BEGIN%WHILE NOT%' AND state = 'active'};
 becomes($changing, '1', 'a queue is changed again and again');
 sql(q{SELECT pgqueue.update_queue('turn', executor => 'server')});
 becomes($unfinished, '0', 'T1: tasks of another queue change hands meanwhile');
@@ -107,7 +132,9 @@ sql(<<~'Q');
     DROP OWNED BY gone; DROP ROLE gone;
     SELECT count(pgqueue.create_task('turn', '{}', type => 'a')) FROM generate_series(1, 50);
     Q
-becomes(q{SELECT count(*) > 0 FROM pgqueue.health WHERE problem = 'role_missing' AND message LIKE '50 ready tasks %'}, 't', 'held: the role does not exist');
+becomes(<<~'SQL', 't', 'held: the role does not exist');
+    SELECT count(*) > 0 FROM pgqueue.health WHERE problem = 'role_missing' AND message LIKE '50 ready tasks %'
+    SQL
 sql(q{SELECT pgqueue.delete_handler('a'); SELECT pgqueue.create_handler('a', 'handled')});
 becomes($unfinished, '0', 'held tasks run when there is another handler');
 is(of_memory('rebuilds'), $rebuilds, 'T1: all that without a pass over all rows that stops the others');

@@ -15,8 +15,10 @@ make_ledger($node, 'postgres');
 # What the check says now; each of the lines is expected once.
 sub found
 {
-    my $run = IPC::Run::run([ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', "$FindBin::Bin/../lib/invariants.sql" ],
-        '>', \my $out, '2>', \my $err);
+    my $run = IPC::Run::run(
+        [ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f',
+            "$FindBin::Bin/../lib/invariants.sql" ], '>', \my $out, '2>',
+        \my $err);
     return $run ? $out : $err;
 }
 # A step by hand is seen by the invariants given, and by no other.
@@ -30,32 +32,55 @@ sub breaks
     return;
 }
 
-sql(q{
-    SELECT pgqueue.create_queue('q', ttl => '0', retention => '0'), pgqueue.create_queue('paused', ttl => '0'), pgqueue.pause_queue('paused');
-    INSERT INTO ledger.made SELECT pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[20]), group_keys => ARRAY(SELECT (i % 3)::text FROM generate_series(1, 20) i));
-    INSERT INTO ledger.made SELECT pgqueue.create_task('q', command => 'INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_task()') FROM generate_series(1, 20);
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('q', ttl => '0', retention => '0'), pgqueue.create_queue('paused', ttl => '0'),
+        pgqueue.pause_queue('paused');
+    INSERT INTO ledger.made
+    SELECT pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[20]),
+        group_keys => ARRAY(SELECT (i % 3)::text FROM generate_series(1, 20) i));
+    INSERT INTO ledger.made
+    SELECT pgqueue.create_task('q',
+        command => 'INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_task()')
+    FROM generate_series(1, 20);
     INSERT INTO ledger.made SELECT pgqueue.create_task('q', '1', delay => '1 day', dedup_key => 'k', batch_key => 'b');
     INSERT INTO ledger.made SELECT pgqueue.create_task('q', '1', depends_on_batch => 'b');
     INSERT INTO ledger.made SELECT pgqueue.create_task('paused', '1');
-});
+    SQL
 check_invariants($node, 'postgres', 'a load of all kinds');
 is(sql('SELECT count(*) FROM ledger.effect'), '40', 'what waits for nothing has had its effect');
 
-my ($delayed, $done) = split / /, sql(q{SELECT min(id) FILTER (WHERE delayed_at > now()) || ' ' || min(id) FILTER (WHERE status = 'released') FROM pgqueue.task});
+my ($delayed, $done) = split / /, sql(<<~'SQL');
+    SELECT min(id) FILTER (WHERE delayed_at > now()) || ' ' || min(id) FILTER (WHERE status = 'released')
+    FROM pgqueue.task
+    SQL
 my $session = session($node);
 $session->query('SELECT 1');
 like(found(), qr/^I6: session \d+ .* is still there/, 'a session that stays');
 $session->close;
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'}, '1'), 'it is gone');
-breaks('a dedup key that is gone', "CREATE TABLE kept AS TABLE pgqueue_internal.dedup; DELETE FROM pgqueue_internal.dedup", 'I7');
+ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'}, '1'),
+    'it is gone');
+breaks('a dedup key that is gone', <<~'SQL', 'I7');
+    CREATE TABLE kept AS TABLE pgqueue_internal.dedup;
+    DELETE FROM pgqueue_internal.dedup
+    SQL
 sql('INSERT INTO pgqueue_internal.dedup TABLE kept');
-breaks('an effect that is missing', "CREATE TABLE e AS SELECT * FROM ledger.effect WHERE id = $done; DELETE FROM ledger.effect WHERE id = $done", 'I5');
+breaks('an effect that is missing', <<~"SQL", 'I5');
+    CREATE TABLE e AS SELECT * FROM ledger.effect WHERE id = $done;
+    DELETE FROM ledger.effect WHERE id = $done
+    SQL
 breaks('an effect of another attempt', "INSERT INTO ledger.effect SELECT id, attempt + 1 FROM e", 'I5');
 sql("UPDATE ledger.effect SET attempt = attempt - 1 WHERE id = $done");
 is(found(), '', 'all is well again');
-breaks('a row that is retained by nobody', "UPDATE pgqueue_internal.segment_0 SET status = 2, pid = 1, epoch = 1 WHERE id = $delayed", 'I1 I3 I4 I6');
-breaks('a waiting task that memory takes for a later one', "UPDATE pgqueue_internal.segment_0 SET status = 0, pid = 0, epoch = 0, delayed_at = NULL WHERE id = $delayed", 'I2');
-breaks('a task that does not expire', "UPDATE pgqueue_internal.segment_0 SET delayed_at = now() + interval '1 day', dies_at = now() - interval '1 minute' WHERE id = $delayed", 'I2');
+breaks('a row that is retained by nobody',
+    "UPDATE pgqueue_internal.segment_0 SET status = 2, pid = 1, epoch = 1 WHERE id = $delayed", 'I1 I3 I4 I6');
+breaks('a waiting task that memory takes for a later one', <<~"SQL", 'I2');
+    UPDATE pgqueue_internal.segment_0 SET status = 0, pid = 0, epoch = 0, delayed_at = NULL WHERE id = $delayed
+    SQL
+breaks('a task that does not expire', <<~"SQL", 'I2');
+    UPDATE pgqueue_internal.segment_0
+    SET delayed_at = now() + interval '1 day', dies_at = now() - interval '1 minute'
+    WHERE id = $delayed
+    SQL
 my $held = sql(q{SELECT id FROM pgqueue.create_task('paused', '1') id});
 sql("SELECT pgqueue.resume_queue('paused'); SELECT * FROM pgqueue.next_tasks('w', '{paused}', 2)");
 breaks('a lease whose row is over', "UPDATE pgqueue_internal.segment_0 SET status = 3 WHERE id = $held", 'I1 I2 I3 I4');

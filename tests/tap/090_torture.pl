@@ -1,7 +1,8 @@
-# A random load of all kinds from several sessions and roles, and against it all that a server may go through without a crash: cancelled and terminated
-# sessions and processes, time limits of milliseconds, strong locks, other settings, a full disk, steps of the clock. Then the invariants: nothing lost,
-# nothing stuck, nothing done twice, all places free.
-#   PGQUEUE_TORTURE_SECONDS  length, default 40, in rounds of a minute with the invariants after each      PGQUEUE_TORTURE_SEED  repeats the sequence of actions
+# A random load of all kinds from several sessions and roles, and against it all that a server may go through without a
+# crash: cancelled and terminated sessions and processes, time limits of milliseconds, strong locks, other settings, a
+# full disk, steps of the clock. Then the invariants: nothing lost, nothing stuck, nothing done twice, all places free.
+#   PGQUEUE_TORTURE_SECONDS  length, default 40, in rounds of a minute with the invariants after each
+#   PGQUEUE_TORTURE_SEED     repeats the sequence of actions
 #   PGQUEUE_TORTURE_HOLD     seconds that the server stays for a look when something is broken
 #   PGQUEUE_TORTURE          a scenario (below), or words of load and chaos: only those
 use strict;
@@ -42,9 +43,11 @@ note("PGQUEUE_TORTURE_SEED=$seed PGQUEUE_TORTURE_SECONDS=$seconds PGQUEUE_TORTUR
 
 my $disk = $ENV{SMALL_DISK};
 note('the disk is never full: no small file system could be mounted (tests/run does it as root)') unless $disk;
-my $node = new_node('torture', extension => 0, clock => 1, conf => join("\n", 'log_statement = none', 'log_min_messages = log', "log_line_prefix = '%m [%p] %b %e '",
-    'max_connections = 40', 'max_worker_processes = 16', 'max_prepared_transactions = 8', 'deadlock_timeout = 50ms', 'pgqueue.segment_size = 1MB', 'pgqueue.max_workers = 4',
-    'pgqueue.log_tasks = none', 'autovacuum_naptime = 1s'));
+my $node = new_node('torture', extension => 0, clock => 1,
+    conf => join("\n", 'log_statement = none', 'log_min_messages = log', "log_line_prefix = '%m [%p] %b %e '",
+        'max_connections = 40', 'max_worker_processes = 16', 'max_prepared_transactions = 8', 'deadlock_timeout = 50ms',
+        'pgqueue.segment_size = 1MB', 'pgqueue.max_workers = 4', 'pgqueue.log_tasks = none',
+        'autovacuum_naptime = 1s'));
 my $db = 'torture';
 sub sql { return $node->safe_psql($db, @_); }
 if ($disk)
@@ -58,14 +61,13 @@ make_ledger($node, $db);
 sql(load_setup());
 my $folder = PostgreSQL::Test::Utils::tempdir();
 
-# What the server must never say, nor a session be told. A line without a time is what a library said before it ended the process. With a full
-# disk no process begins, and a worker may give up.
+# What the server must never say, nor a session be told. A line without a time is what a library said before it ended
+# the process. With a full disk no process begins, and a worker may give up.
 sub faults
 {
-    my @said = grep {
-        /PANIC|terminated by signal|TRAP:|could not find block|pfree called|still referenced|refcount leak| XX\d\d\d |^[^\s\d]/
-          && !/could not write init file|gives up/
-    } split /\n/, slurp_file($node->logfile);
+    my $bad = qr/PANIC|terminated\ by\ signal|TRAP:|could\ not\ find\ block|pfree\ called
+        |still\ referenced|refcount\ leak|\ XX\d\d\d\ |^[^\s\d]/x;
+    my @said = grep { /$bad/ && !/could not write init file|gives up/ } split /\n/, slurp_file($node->logfile);
     return (@said, load_errors($folder));
 }
 
@@ -73,13 +75,16 @@ sub faults
 sub torture
 {
     my ($n, $length) = @_;
-    start_load($node, $db, seed => $seed + 100_000 * $n, folder => $folder, only => \@load, hurry => $hurry, prepare => $prepare);
+    start_load($node, $db, seed => $seed + 100_000 * $n, folder => $folder, only => \@load, hurry => $hurry,
+        prepare => $prepare);
     my $chaos = TortureChaos->new(node => $node, db => $db, disk => $disk, folder => $folder);
     my $done = eval {
         $chaos->run($length, $all ? () : @chaos ? @chaos : 'nothing');
         stop_load();
         $chaos->restore;
-        wait_until(\&load_stopped, 60) or die 'the sessions do not end: ' . $chaos->query('SELECT pid, state, wait_event, query FROM pg_stat_activity');
+        wait_until(\&load_stopped, 60)
+            or die 'the sessions do not end: '
+            . $chaos->query('SELECT pid, state, wait_event, query FROM pg_stat_activity');
         $chaos->end_prepared;
         1;
     };
@@ -100,8 +105,11 @@ sub round
     return if $broken_off;
     # A queue with few places may have thousands of commands to run.
     check_invariants($node, $db, "round $n, W1 to W7", 120);
-    note(sql(q{SELECT format('%s made, %s effects, %s rotations, %s', (SELECT count(*) FROM ledger.made), (SELECT count(*) FROM ledger.effect),
-        (SELECT sum(generation) FROM pgqueue_internal.ring), pg_size_pretty(pg_database_size(current_database())))}));
+    note(sql(<<~'SQL'));
+        SELECT format('%s made, %s effects, %s rotations, %s', (SELECT count(*) FROM ledger.made),
+            (SELECT count(*) FROM ledger.effect), (SELECT sum(generation) FROM pgqueue_internal.ring),
+            pg_size_pretty(pg_database_size(current_database())))
+        SQL
     return;
 }
 
@@ -112,12 +120,19 @@ for (my $n = 1; time() < $end; $n++)
     my $left = $end - time();
     round($n, $left < 60 ? $left : 60);
     last unless Test::More->builder->is_passing;
-    sql(q{SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace) FROM pgqueue.queue WHERE namespace IN ('a', 'b'); DELETE FROM pgqueue.task_archive;
-          TRUNCATE ledger.made, ledger.effect, ledger.got, ledger.scratch});
+    sql(<<~'SQL');
+        SELECT pgqueue.purge_queue(queue, force => true, namespace => namespace)
+        FROM pgqueue.queue
+        WHERE namespace IN ('a', 'b');
+        DELETE FROM pgqueue.task_archive;
+        TRUNCATE ledger.made, ledger.effect, ledger.got, ledger.scratch
+        SQL
     last if time() >= $end;
-    ok(wait_for($node, $db, 'SELECT pg_database_size(current_database()) < 100 * 1024 * 1024', 't', 180), "round $n: the disk is small again");
+    ok(wait_for($node, $db, 'SELECT pg_database_size(current_database()) < 100 * 1024 * 1024', 't', 180),
+        "round $n: the disk is small again");
 }
-diag("PGQUEUE_TORTURE_SEED=$seed PGQUEUE_TORTURE_SECONDS=$seconds PGQUEUE_TORTURE='$words'") unless Test::More->builder->is_passing;
+diag("PGQUEUE_TORTURE_SEED=$seed PGQUEUE_TORTURE_SECONDS=$seconds PGQUEUE_TORTURE='$words'")
+    unless Test::More->builder->is_passing;
 if (!Test::More->builder->is_passing && $ENV{PGQUEUE_TORTURE_HOLD})
 {
     diag('the server stays for a look: psql -d "' . $node->connstr($db) . '"');

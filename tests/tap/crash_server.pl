@@ -1,5 +1,6 @@
-# Scheduler, launcher, postmaster and the whole server die, at rest, at work and at named points of the scheduler. Afterwards no task is lost,
-# effects are there exactly once, attempts are counted, counters equal the rows and all places of workers are free. A43, K13, K14, K04.
+# Scheduler, launcher, postmaster and the whole server die, at rest, at work and at named points of the scheduler.
+# Afterwards no task is lost, effects are there exactly once, attempts are counted, counters equal the rows and all
+# places of workers are free. A43, K13, K14, K04.
 use strict;
 use warnings;
 use FindBin;
@@ -21,7 +22,9 @@ sub under_way
 }
 
 # The postmaster reports when it started the last time; a restart after a crash changes that.
-my $generation = q{SELECT pg_postmaster_start_time(), (SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer')};
+my $generation = <<~'SQL';
+    SELECT pg_postmaster_start_time(), (SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer')
+    SQL
 
 # SIGKILL under load.
 for my $type ('pgqueue scheduler', 'pgqueue launcher', 'checkpointer')
@@ -39,8 +42,9 @@ for my $type ('pgqueue scheduler', 'pgqueue launcher')
     under_way();
     my $pid = pid_of($node, $type);
     ok(terminate($node, $pid, 10), "SIGTERM of the $type: it ends");
-    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = '$type' AND pid <> $pid", '1', 10),
-        "K04: SIGTERM of the $type: there is another one");
+    ok(wait_for($node, 'postgres', <<~"SQL", '1', 10), "K04: SIGTERM of the $type: there is another one");
+        SELECT count(*) FROM pg_stat_activity WHERE backend_type = '$type' AND pid <> $pid
+        SQL
     all_well("SIGTERM of the $type", 0, 0);
 }
 is(sql($generation), $before, 'K04: the server has not restarted');
@@ -49,7 +53,9 @@ is(sql($generation), $before, 'K04: the server has not restarted');
 for my $signal ('none', 'TERM', 'KILL')
 {
     enabled('off');
-    wait_for($node, 'postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('pgqueue scheduler', 'pgqueue worker')}, '0', 30);
+    wait_for($node, 'postgres', <<~'SQL', '0', 30);
+        SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('pgqueue scheduler', 'pgqueue worker')
+        SQL
     my $holder = session($node);
     hold_point($holder, 'scheduler-rebuild');
     fill(120, 0);
@@ -80,11 +86,14 @@ for my $signal ('TERM', 'KILL')
     hold_point($holder, 'scheduler-recovering');
     # The worker of the one long task among many short ones.
     fill(1, 2);
-    my $worker = wait_until(sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%pg_sleep(2)%' AND state = 'running'}) }, 30) or die 'nobody works';
+    my $worker = wait_until(
+        sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%pg_sleep(2)%' AND state = 'running'}) }, 30)
+        or die 'nobody works';
     under_way();
     terminate($node, $worker, 10);
     my $pid = pid_at($node, 'postgres', 'scheduler-recovering', 30) or BAIL_OUT('no recovery');
-    $signal eq 'TERM' ? ok(terminate($node, $pid, 10), 'SIGTERM of the scheduler in a recovery: it ends') : kill9($node, $pid);
+    $signal eq 'TERM' ? ok(terminate($node, $pid, 10), 'SIGTERM of the scheduler in a recovery: it ends')
+        : kill9($node, $pid);
     ok(wait_up($node, 30), "SIG$signal of the scheduler in a recovery: the server is up");
     $holder->close;
     all_well("SIG$signal of the scheduler in a recovery", 0, 1 + $workers);
@@ -109,11 +118,18 @@ sub poison
     fill(120, 0.002, $session);
     my $id = $session->query(qq{SELECT pgqueue.create_task('q', command => \$c\$$command\$c\$, priority => 1)});
     $session->send('COMMIT');
-    ok(wait_for($node, 'postgres', "SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $id", 'failed|3|PQ103', 60),
+    ok(wait_for($node, 'postgres', <<~"SQL", 'failed|3|PQ103', 60),
+        SELECT status, attempt, error_code FROM pgqueue.task WHERE id = $id
+        SQL
         "A43: $what: the task is quarantined after three crashes");
-    like(sql("SELECT string_agg(outcome || ' ' || error_code, ',' ORDER BY attempt) FROM pgqueue.task_attempt WHERE task_id = $id"),
-        qr/^lost (PQ102|57P01),lost (PQ102|57P01),failed PQ103$/, "A43: $what: each crash is on record");
-    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL", '0', 60), "A43: $what: the others end");
+    like(sql(<<~"SQL"), qr/^lost (PQ102|57P01),lost (PQ102|57P01),failed PQ103$/,
+        SELECT string_agg(outcome || ' ' || error_code, ',' ORDER BY attempt)
+        FROM pgqueue.task_attempt
+        WHERE task_id = $id
+        SQL
+        "A43: $what: each crash is on record");
+    ok(wait_for($node, 'postgres', "SELECT count(*) FROM pgqueue.task WHERE finished_at IS NULL", '0', 60),
+        "A43: $what: the others end");
     $session->close;
     sql("DELETE FROM pgqueue.task WHERE id = $id");
     all_well("$what: the others", 0, $workers);
@@ -124,7 +140,9 @@ poison('a task that kills its process', q{COPY (SELECT 1) TO PROGRAM 'kill -9 $P
 poison('a task that terminates its process', 'SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(10)');
 
 # The ids of create_tasks are moved on in one step, which a crash must not forget.
-my $made = q{SELECT min(id), max(id), count(DISTINCT id) FROM pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[300])) AS id};
+my $made = <<~'SQL';
+    SELECT min(id), max(id), count(DISTINCT id) FROM pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[300])) AS id
+    SQL
 my (undef, $last) = split(/\|/, sql($made));
 kill9($node, pid_of($node, 'checkpointer'));
 ok(wait_up($node, 30), 'SIGKILL after create_tasks: the server is back');

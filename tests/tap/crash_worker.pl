@@ -1,6 +1,6 @@
-# Worker processes die at every point of a task's life: by SIGKILL (the server restarts) and by SIGTERM (it does not). Afterwards no task is
-# lost, what ran has its effect exactly once, attempts are counted, counters equal the rows and all places of workers are free again.
-# A43, K13, K14, A40.
+# Worker processes die at every point of a task's life: by SIGKILL (the server restarts) and by SIGTERM (it does not).
+# Afterwards no task is lost, what ran has its effect exactly once, attempts are counted, counters equal the rows and
+# all places of workers are free again. A43, K13, K14, A40.
 use strict;
 use warnings;
 use FindBin;
@@ -14,7 +14,8 @@ my $node = new_loaded_node('crash_worker');
 
 # Point, and whether the task runs there, so that the attempt counts.
 my @points = (
-    ['worker-popped', 0], ['worker-claiming', 0], ['worker-claimed', 0], ['worker-ran', 1], ['worker-releasing', 1], ['worker-failed', 1],
+    ['worker-popped', 0], ['worker-claiming', 0], ['worker-claimed', 0], ['worker-ran', 1], ['worker-releasing', 1],
+    ['worker-failed', 1],
     ['worker-recording', 1],
 );
 

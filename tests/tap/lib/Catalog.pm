@@ -26,11 +26,15 @@ sub catalog
 {
     my ($node, $db) = @_;
     my ($dump, $err) = ('', '');
-    IPC::Run::run([ 'pg_dump', '--binary-upgrade', '--schema-only', '-d', $node->connstr($db) ], '>', \$dump, '2>', \$err) or die $err;
+    IPC::Run::run([ 'pg_dump', '--binary-upgrade', '--schema-only', '-d', $node->connstr($db) ], '>', \$dump, '2>',
+        \$err) or die $err;
     $dump =~ s/^(\\(un)?restrict |.*binary_upgrade_(set_next|create_empty)|SET relfrozenxid|WHERE oid = '\d+').*\n//gm;
-    return join('', sort split(/^--\n(?=-- Name: )/m, $dump)) . $node->safe_psql($db, q{
-        SELECT e.extname, e.extversion, c.oid::regclass, c.condition FROM pg_extension e
-        LEFT JOIN LATERAL unnest(e.extconfig, e.extcondition) c (oid, condition) ON true ORDER BY e.extname, c.oid::regclass::text});
+    return join('', sort split(/^--\n(?=-- Name: )/m, $dump)) . $node->safe_psql($db, <<~'SQL');
+        SELECT e.extname, e.extversion, c.oid::regclass, c.condition
+        FROM pg_extension e
+        LEFT JOIN LATERAL unnest(e.extconfig, e.extcondition) c (oid, condition) ON true
+        ORDER BY e.extname, c.oid::regclass::text
+        SQL
 }
 
 # Two texts as diff shows them.

@@ -1,6 +1,6 @@
 package LoadSessions;
-# Psql sessions that get a random load from processes of their own, and what they were told. What a session does follows
-# from its seed alone.
+# Psql sessions with a random load, and what the server told them. A process of its own feeds each session. What a
+# session does follows from its seed alone.
 use strict;
 use warnings;
 use Exporter 'import';
@@ -31,7 +31,13 @@ sub run_session
         if ($s->{keep}) { open($script, '>', "$file." . ++$connection) or POSIX::_exit(1); }
         fcntl($psql, 1031, 4096);    # F_SETPIPE_SZ: what is written is done soon
         $_->autoflush(1) for grep { $_ } $psql, $script;
-        my $text = "\\warn connection $connection\n\\set VERBOSITY verbose\nSET application_name = 'load'; SET client_min_messages = warning; $s->{begin}\n";
+        my $text = <<~"SQL";
+            \\warn connection $connection
+            \\set VERBOSITY verbose
+            SET application_name = 'load';
+            SET client_min_messages = warning;
+            $s->{begin}
+            SQL
         do
         {
             print $script $text if $script;

@@ -35,7 +35,8 @@ sub new_node
     return $node;
 }
 
-# Copies the data folder that tests/run has made once; to make it takes initdb more than a second. PostgreSQL 17 does so by itself.
+# Copies the data folder that tests/run has made once; to make it takes initdb more than a second. PostgreSQL 17 does so
+# by itself.
 sub init
 {
     my ($node, @params) = @_;
@@ -45,7 +46,8 @@ sub init
     no warnings 'redefine';
     local *PostgreSQL::Test::Utils::system_or_bail = sub {
         my ($command, @args) = @_;
-        return "@args[0, 2 .. $#args]" eq '-D -A trust -N' && $command eq 'initdb' ? $run->('cp', '-a', $template, $args[1]) : $run->(@_);
+        return "@args[0, 2 .. $#args]" eq '-D -A trust -N' && $command eq 'initdb'
+            ? $run->('cp', '-a', $template, $args[1]) : $run->(@_);
     };
     return $node->init(@params);
 }
@@ -104,13 +106,19 @@ sub take_tasks
 {
     my ($node, $db, $queue, $wanted) = @_;
     return $node->safe_psql($db, <<~"Q");
-        DO \$\$ DECLARE total int := 0; n int; until timestamptz := clock_timestamp() + interval '60 s'; BEGIN
+        DO \$\$DECLARE
+            total int := 0;
+            n int;
+            until timestamptz := clock_timestamp() + interval '60 s';
+        BEGIN
             WHILE total < $wanted AND clock_timestamp() < until LOOP
-                SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n FROM pgqueue.next_tasks('w', '{$queue}', 500) t;
+                SELECT count(pgqueue.release_task(t.id, t.receipt)) INTO n
+                FROM pgqueue.next_tasks('w', '{$queue}', 500) t;
                 total := total + n;
                 COMMIT;
                 IF n = 0 THEN PERFORM pg_sleep(0.02); END IF;
-            END LOOP; END \$\$
+            END LOOP;
+        END\$\$
         Q
 }
 
@@ -184,25 +192,40 @@ sub set_clock
 sub counters_right
 {
     my ($node, $db, $what) = @_;
-    my $right = wait_for($node, $db, q{
-        SELECT count(*) FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count <> 0) s
-        FULL JOIN (SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) t USING (namespace, queue, status)
-        WHERE s.count IS DISTINCT FROM t.count}, '0', 20);
+    my $right = wait_for($node, $db, <<~'SQL', '0', 20);
+        SELECT count(*)
+        FROM (SELECT namespace, queue, status, count FROM pgqueue.queue_status WHERE count <> 0) s
+        FULL JOIN (
+            SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3
+        ) t USING (namespace, queue, status)
+        WHERE s.count IS DISTINCT FROM t.count
+        SQL
     ok($right, "C40: $what: queue_status equals the rows");
-    diag($node->safe_psql($db, q{
-        SELECT namespace, queue, status, s.count AS counted, t.count AS rows FROM pgqueue.queue_status s
-        FULL JOIN (SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3) t USING (namespace, queue, status)
-        WHERE s.count <> coalesce(t.count, 0) OR s.count IS NULL})) unless $right;
-    is($node->safe_psql($db, 'SELECT (SELECT count(*) FROM pgqueue.queue_status) = 7 * (SELECT count(*) FROM pgqueue.queue)'), 't',
-        "C40: $what: every queue with every status");
+    diag($node->safe_psql($db, <<~'SQL')) unless $right;
+        SELECT namespace, queue, status, s.count AS counted, t.count AS rows
+        FROM pgqueue.queue_status s
+        FULL JOIN (
+            SELECT namespace, queue, status, count(*) FROM pgqueue.task GROUP BY 1, 2, 3
+        ) t USING (namespace, queue, status)
+        WHERE s.count <> coalesce(t.count, 0) OR s.count IS NULL
+        SQL
+    is($node->safe_psql($db, <<~'SQL'), 't', "C40: $what: every queue with every status");
+        SELECT (SELECT count(*) FROM pgqueue.queue_status) = 7 * (SELECT count(*) FROM pgqueue.queue)
+        SQL
     return;
 }
 
 # Makes the tables in which tests prove what their tasks did: tests/lib/ledger.sql.
-sub make_ledger { my ($node, $db) = @_; $node->safe_psql($db, slurp_file(dirname(__FILE__) . '/../../lib/ledger.sql')); return; }
+sub make_ledger
+{
+    my ($node, $db) = @_;
+    $node->safe_psql($db, slurp_file(dirname(__FILE__) . '/../../lib/ledger.sql'));
+    return;
+}
 
-# Tests the invariants of tests/lib/invariants.sql, which also works off what waits: for the end of a test, when its own sessions are closed. What has not
-# come to rest has $timeout seconds after the last change of what is broken, and five times that altogether.
+# Tests the invariants of tests/lib/invariants.sql, which also works off what waits: for the end of a test, when its own
+# sessions are closed. What has not come to rest has $timeout seconds after the last change of what is broken, and five
+# times that altogether.
 sub check_invariants
 {
     my ($node, $db, $what, $timeout) = @_;
@@ -211,7 +234,8 @@ sub check_invariants
     my ($broken, $before, $quiet_since) = ('', '', time());
     wait_until(
         sub {
-            my $run = IPC::Run::run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', $file], '>', \my $out, '2>', \my $err);
+            my $run = IPC::Run::run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', $file],
+                '>', \my $out, '2>', \my $err);
             chomp($broken = $out . ($run ? '' : "no answer: $err"));
             $quiet_since = time() if $broken ne $before;
             $before = $broken;
@@ -227,21 +251,29 @@ sub check_invariants
 sub server_state
 {
     my ($node, $db) = @_;
-    my (undef, $out, $err) = $node->psql($db, q{
+    my (undef, $out, $err) = $node->psql($db, <<~'SQL');
         SELECT 'health', h FROM pgqueue.health h;
         SELECT 'process', pid, backend_type, usename, state, wait_event_type, wait_event, backend_start, left(query, 80)
         FROM pg_stat_activity WHERE backend_type LIKE 'pgqueue%' OR datname = current_database();
-        SELECT 'worker', w FROM pgqueue.worker w});
+        SELECT 'worker', w FROM pgqueue.worker w
+        SQL
     return "$out\n$err";
 }
 
-# A psql that stays connected: $s->query($sql) returns the unaligned output, $s->send($sql) does not wait, $s->close ends it.
+# A psql that stays connected: $s->query($sql) returns the unaligned output, $s->send($sql) does not wait, $s->close
+# ends it.
 sub session { my ($node, $db) = @_; return PgQueue::Session->new($node, $db // 'postgres'); }
 
 # Lets every process of ours stop at a test point until the session ends or unlocks.
-sub hold_point { my ($session, $point) = @_; $session->query("SELECT pg_advisory_lock(28785, hashtext('$point'))"); return; }
+sub hold_point
+{
+    my ($session, $point) = @_;
+    $session->query("SELECT pg_advisory_lock(28785, hashtext('$point'))");
+    return;
+}
 
-# Stops the server in this mode and starts it; its scheduler then has the snapshot of its first rebuild and waits until the session that is returned ends.
+# Stops the server in this mode and starts it; its scheduler then has the snapshot of its first rebuild and waits until
+# the session that is returned ends.
 sub hold_rebuild
 {
     my ($node, $db, $mode) = @_;
@@ -260,8 +292,12 @@ sub hold_rebuild
 sub pid_at
 {
     my ($node, $db, $point, $timeout) = @_;
-    my $sql = "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid = 28785 AND objsubid = 2 AND NOT granted
-               AND objid = (hashtext('$point')::int8 & 4294967295)::oid ORDER BY pid";
+    my $sql = <<~"SQL";
+        SELECT pid FROM pg_catalog.pg_locks
+        WHERE locktype = 'advisory' AND classid = 28785 AND objsubid = 2 AND NOT granted
+            AND objid = (hashtext('$point')::int8 & 4294967295)::oid
+        ORDER BY pid
+        SQL
     my @pids;
     wait_until(sub { @pids = split(/\n/, $node->safe_psql($db, $sql)); return scalar @pids; }, $timeout);
     diag("nobody came to $point") unless @pids;

@@ -1,6 +1,7 @@
 package TortureChaos;
-# What tests/tap/090_torture.pl does to the server under load. No crash: a restart would repair memory and hide what is wrong. Every action ends by
-# itself; `restore` puts back what is left. What is done follows from the seed, to whom it happens depends on the moment.
+# What tests/tap/090_torture.pl does to the server under load. It crashes nothing: a restart would repair memory and
+# hide what is wrong. Every action ends by itself; `restore` puts back what is left. The seed decides what happens; the
+# moment decides to whom it happens.
 use strict;
 use warnings;
 use Exporter 'import';
@@ -36,7 +37,9 @@ sub later
     {
         open(STDOUT, '>', '/dev/null');
         open(STDERR, '>>', "$self->{folder}/chaos");
-        { no warnings 'exec'; exec('psql', '-Xq', '-d', $self->{node}->connstr($self->{db}), map { ('-c', $_) } "SET application_name = 'chaos'", "SET lock_timeout = '3 s'", @sql); }
+        my @settings = ("SET application_name = 'chaos'", "SET lock_timeout = '3 s'");
+        no warnings 'exec';
+        exec('psql', '-Xq', '-d', $self->{node}->connstr($self->{db}), map { ('-c', $_) } @settings, @sql);
         POSIX::_exit(1);
     }
     $self->{background}{$pid} = join('; ', @sql);
@@ -48,7 +51,10 @@ sub reap
 {
     my ($self, $most) = @_;
     wait_until(sub {
-        for my $pid (keys %{ $self->{background} }) { delete $self->{background}{$pid} if waitpid($pid, POSIX::WNOHANG()) != 0; }
+        for my $pid (keys %{ $self->{background} })
+        {
+            delete $self->{background}{$pid} if waitpid($pid, POSIX::WNOHANG()) != 0;
+        }
         return scalar(keys %{ $self->{background} }) <= $most;
     }) or die 'what the torture began does not end: ' . join('; ', values %{ $self->{background} });
     return;
@@ -56,7 +62,13 @@ sub reap
 
 # ===== who it happens to =====
 
-my %types = (client => 'client backend', worker => 'pgqueue worker', scheduler => 'pgqueue scheduler', housekeeper => 'pgqueue housekeeper', launcher => 'pgqueue launcher');
+my %types = (
+    client => 'client backend',
+    worker => 'pgqueue worker',
+    scheduler => 'pgqueue scheduler',
+    housekeeper => 'pgqueue housekeeper',
+    launcher => 'pgqueue launcher',
+);
 
 sub where
 {
@@ -68,7 +80,17 @@ sub signal
 {
     my ($self, $call, $condition) = @_;
     my $place = int(rand(64));
-    $self->query("SELECT $call(pid) FROM (SELECT pid FROM pg_stat_activity a WHERE $condition ORDER BY pid OFFSET $place % greatest(1, (SELECT count(*) FROM pg_stat_activity b WHERE " . ($condition =~ s/\ba\./b./gr) . ")) LIMIT 1) v");
+    my $condition_of_b = $condition =~ s/\ba\./b./gr;
+    $self->query(<<~"SQL");
+        SELECT $call(pid)
+        FROM (
+            SELECT pid FROM pg_stat_activity a
+            WHERE $condition
+            ORDER BY pid
+            OFFSET $place % greatest(1, (SELECT count(*) FROM pg_stat_activity b WHERE $condition_of_b))
+            LIMIT 1
+        ) v
+        SQL
     return;
 }
 sub interrupt { return one_of('pg_cancel_backend', 'pg_terminate_backend'); }
@@ -77,7 +99,10 @@ sub interrupt { return one_of('pg_cancel_backend', 'pg_terminate_backend'); }
 sub housekeep
 {
     my ($self) = @_;
-    $self->later(one_of('SELECT pgqueue_internal.clean(1048576, clock_timestamp())', "SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')"));
+    $self->later(
+        one_of(
+            'SELECT pgqueue_internal.clean(1048576, clock_timestamp())',
+            "SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')"));
     return;
 }
 # Waits a moment until somebody is there.
@@ -85,11 +110,16 @@ sub soon
 {
     my ($self, $condition) = @_;
     my $end = time() + 0.5;
-    while (time() < $end) { return 1 if $self->query("SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE $condition)") eq 't'; }
+    while (time() < $end)
+    {
+        return 1 if $self->query("SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE $condition)") eq 't';
+    }
     return 0;
 }
 
-my @tables = (qw(queue queue queue namespace namespace_grant role ring dedup dependency batch_member handler ticker ticker_state archive), (map { ("segment_$_") x 2 } 0 .. 5), map { "outcome_$_" } 0 .. 3);
+my @tables = (
+    qw(queue queue queue namespace namespace_grant role ring dedup dependency batch_member handler ticker ticker_state),
+    'archive', (map { ("segment_$_") x 2 } 0 .. 5), map { "outcome_$_" } 0 .. 3);
 # A strong lock for a while, or what takes one.
 sub lock_table
 {
@@ -99,8 +129,13 @@ sub lock_table
     # The client sleeps: pg_sleep lasts by the wall clock, which the torture sets back by more than that.
     my $wait = '\\! sleep ' . $ms / 1000;
     return $self->later("VACUUM FULL $table") if $how eq 'VACUUM';
-    my $what = { LOCK => "LOCK TABLE $table IN ACCESS EXCLUSIVE MODE", CLUSTER => "LOCK TABLE $table IN SHARE ROW EXCLUSIVE MODE",
-        ALTER => "ALTER TABLE $table SET (toast_tuple_target = " . one_of(2032, 2040) . ')', REINDEX => "REINDEX TABLE $table" }->{$how};
+    my $target = one_of(2032, 2040);
+    my $what = {
+        LOCK => "LOCK TABLE $table IN ACCESS EXCLUSIVE MODE",
+        CLUSTER => "LOCK TABLE $table IN SHARE ROW EXCLUSIVE MODE",
+        ALTER => "ALTER TABLE $table SET (toast_tuple_target = $target)",
+        REINDEX => "REINDEX TABLE $table",
+    }->{$how};
     return $self->later('BEGIN', $what, $wait, 'COMMIT');
 }
 
@@ -117,12 +152,15 @@ sub fill_disk
     return;
 }
 
-# pg_sleep lasts by the wall clock. One that looked at it while it was a day behind would sleep for a day: a signal wakes it, and it looks again. One that
-# began while it was a day ahead has its end there: it is cancelled.
+# pg_sleep lasts by the wall clock. One that looked at it while it was a day behind would sleep for a day: a signal
+# wakes it, and it looks again. One that began while it was a day ahead has its end there: it is cancelled.
 sub end_long_sleeps
 {
     my ($self) = @_;
-    $self->query(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND query_start > clock_timestamp() AND pid <> pg_backend_pid()});
+    $self->query(<<~'SQL');
+        SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%pg_sleep%' AND query_start > clock_timestamp() AND pid <> pg_backend_pid()
+        SQL
     kill('USR1', split /\n/, $self->query(q{SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'}));
     return;
 }
@@ -133,9 +171,15 @@ sub setting { my ($self, $name, $value) = @_; $self->query("ALTER SYSTEM SET $na
 sub reload { my ($self) = @_; $self->query('SELECT pg_reload_conf()'); return; }
 
 my @settings = (
-    sub { ('pgqueue.max_workers', one_of(0, 1, 3, 6)) }, sub { ('pgqueue.max_workers_per_role', one_of(0, 1, 2)) }, sub { ('pgqueue.tickers', one_of('on', 'off')) },
-    sub { ('pgqueue.notify_interval', one_of(-1, 0, 10)) }, sub { ('pgqueue.attempt_history', one_of(0, 1, 10)) }, sub { ('pgqueue.worker_idle_timeout', one_of('0', '50 ms', '1 min')) },
-    sub { ('pgqueue.segment_size', one_of('1MB', '2MB', '16MB')) }, sub { ('pgqueue.enabled', one_of('off', 'on', 'on')) }, sub { ('pgqueue.log_tasks', one_of('none', 'all')) },
+    sub { ('pgqueue.max_workers', one_of(0, 1, 3, 6)) },
+    sub { ('pgqueue.max_workers_per_role', one_of(0, 1, 2)) },
+    sub { ('pgqueue.tickers', one_of('on', 'off')) },
+    sub { ('pgqueue.notify_interval', one_of(-1, 0, 10)) },
+    sub { ('pgqueue.attempt_history', one_of(0, 1, 10)) },
+    sub { ('pgqueue.worker_idle_timeout', one_of('0', '50 ms', '1 min')) },
+    sub { ('pgqueue.segment_size', one_of('1MB', '2MB', '16MB')) },
+    sub { ('pgqueue.enabled', one_of('off', 'on', 'on')) },
+    sub { ('pgqueue.log_tasks', one_of('none', 'all')) },
 );
 
 # kind => [weight, code].
@@ -145,14 +189,19 @@ sub actions
         client      => [ 10, sub { my ($c) = @_; $c->signal(interrupt(), where('client')) for 0 .. rand(4); } ],
         worker      => [ 6, sub { my ($c) = @_; $c->signal(interrupt(), where('worker')) for 0 .. rand(3); } ],
         scheduler   => [ 2, sub { my ($c) = @_; $c->signal(interrupt(), where('scheduler')); } ],
-        housekeeper => [ 3, sub { my ($c) = @_; $c->housekeep; $c->signal(interrupt(), where('housekeeper')) if $c->soon(where('housekeeper')); } ],
+        housekeeper => [ 3, sub { my ($c) = @_;
+            $c->housekeep;
+            $c->signal(interrupt(), where('housekeeper')) if $c->soon(where('housekeeper'));
+        } ],
         launcher    => [ 1, sub { my ($c) = @_; $c->signal(interrupt(), where('launcher')); } ],
         pass        => [ 4, sub { my ($c) = @_; $c->housekeep; } ],
         lock        => [ 6, sub { my ($c) = @_; $c->lock_table(one_of(@tables), 5 + int(rand(300))); } ],
         # Somebody is interrupted while he waits for a lock.
         waiting     => [ 8, sub { my ($c) = @_;
             my $kind = one_of(qw(client client client worker scheduler housekeeper housekeeper));
-            $c->lock_table($kind eq 'housekeeper' ? one_of('queue', 'namespace', one_of(@tables)) : one_of(@tables), 400);
+            my $table = one_of(@tables);
+            $table = one_of('queue', 'namespace', $table) if $kind eq 'housekeeper';
+            $c->lock_table($table, 400);
             $c->housekeep if $kind eq 'housekeeper';
             my $condition = where($kind) . " AND a.wait_event_type = 'Lock'";
             return unless $c->soon($condition);
@@ -161,18 +210,41 @@ sub actions
         # A worker ends while somebody has the row of its task. Only a retained row is taken:
         # whoever pops a waiting one that is locked without our knowledge drops its hint.
         row         => [ 3, sub { my ($c) = @_;
-            my $held = "FROM pgqueue.task t JOIN pg_stat_activity a USING (pid) WHERE t.status = 'retained' AND a." . where('worker');
+            my $of_worker = 'a.' . where('worker');
+            my $held = <<~"SQL";
+                FROM pgqueue.task t
+                JOIN pg_stat_activity a USING (pid)
+                WHERE t.status = 'retained' AND $of_worker
+                SQL
             my $id = $c->query("SELECT t.id $held ORDER BY random() LIMIT 1");
             return unless $id =~ /^\d+$/;
-            $c->query('BEGIN; ' . join('; ', map { "SELECT FROM pgqueue_internal.segment_$_ WHERE id = $id AND status = 2 FOR UPDATE SKIP LOCKED" } 0 .. 5));
+            my $lock = "WHERE id = $id AND status = 2 FOR UPDATE SKIP LOCKED";
+            $c->query(join('; ', 'BEGIN', map { "SELECT FROM pgqueue_internal.segment_$_ $lock" } 0 .. 5));
             $c->query("SELECT pg_terminate_backend(a.pid) $held AND t.id = $id");
             sleep(rand(0.4));
             $c->query('ROLLBACK');
         } ],
         setting     => [ 5, sub { my ($c) = @_; $c->setting(one_of(@settings)->()); $c->reload; } ],
-        stop        => [ 1, sub { my ($c) = @_; $c->query(one_of("SELECT pgqueue.stop_workers(timeout => '10 ms')", 'SELECT pgqueue.ensure_workers()', 'SELECT pgqueue.ensure_workers()')); } ],
-        disk        => [ 2, sub { my ($c) = @_; $c->fill_disk(sub { for (0 .. 2 + rand(6)) { $c->signal('pg_terminate_backend', where(one_of(qw(worker worker client)))); sleep(rand(0.1)); } }); } ],
-        clock       => [ 2, sub { my ($c) = @_; set_clock($c->{node}, one_of(86400, 86400, -86400, 5, -5, 0.2)); sleep(rand(0.3)); set_clock($c->{node}, 0); $c->end_long_sleeps; } ],
+        stop        => [ 1, sub { my ($c) = @_;
+            my $call = one_of("stop_workers(timeout => '10 ms')", 'ensure_workers()', 'ensure_workers()');
+            $c->query("SELECT pgqueue.$call");
+        } ],
+        disk        => [ 2, sub { my ($c) = @_;
+            $c->fill_disk(
+                sub {
+                    for (0 .. 2 + rand(6))
+                    {
+                        $c->signal('pg_terminate_backend', where(one_of(qw(worker worker client))));
+                        sleep(rand(0.1));
+                    }
+                });
+        } ],
+        clock       => [ 2, sub { my ($c) = @_;
+            set_clock($c->{node}, one_of(86400, 86400, -86400, 5, -5, 0.2));
+            sleep(rand(0.3));
+            set_clock($c->{node}, 0);
+            $c->end_long_sleeps;
+        } ],
         nothing     => [ 1, sub { } ],
         checkpoint  => [ 1, sub { my ($c) = @_; $c->query('CHECKPOINT'); } ],
     };
@@ -216,7 +288,8 @@ sub refuse_prepared
     return;
 }
 
-# What is not of ours may be prepared, and its session may have ended before it could commit it. Only when the load has stopped.
+# What is not of ours may be prepared, and its session may have ended before it could commit it. Only when the load has
+# stopped.
 sub end_prepared
 {
     my ($self) = @_;
@@ -235,7 +308,11 @@ sub restore
     $self->query('ALTER SYSTEM RESET ALL');
     $self->reload;
     $self->query('SELECT pgqueue.ensure_workers()');
-    $self->query('SELECT pgqueue.update_namespace(namespace, paused => false, max_running => 0) FROM pgqueue.namespace WHERE namespace IN (\'a\', \'b\')');
+    $self->query(<<~'SQL');
+        SELECT pgqueue.update_namespace(namespace, paused => false, max_running => 0)
+        FROM pgqueue.namespace
+        WHERE namespace IN ('a', 'b')
+        SQL
     $self->query('SELECT pgqueue.resume_queue(queue, namespace => namespace) FROM pgqueue.queue WHERE paused');
     $self->query("DELETE FROM pgqueue.ticker WHERE namespace <> 'pgqueue'");
     return;

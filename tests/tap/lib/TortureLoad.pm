@@ -1,6 +1,7 @@
 package TortureLoad;
-# The load of tests/tap/090_torture.pl: psql sessions that do at random everything that users can do. What a session does follows from its seed alone.
-# Each task that is made and each work that is done is written into the ledger in the same transaction (tests/lib/ledger.sql).
+# The load of tests/tap/090_torture.pl: psql sessions that do at random everything that users can do. What a session
+# does follows from its seed alone. Each task that is made and each work that is done is written into the ledger in the
+# same transaction (tests/lib/ledger.sql).
 use strict;
 use warnings;
 use Exporter 'import';
@@ -15,7 +16,8 @@ my %queues = (
     sql    => 'retries => 30000',
     sqldel => "retries => 30000, on_finish => 'delete'",
     hold   => "lease => '500 ms', retries => 30000",
-    pass   => "lease => '500 ms', retries => 30000, group_policy => 'pass', group_max_running => 2, group_rate_limit => 300, rate_burst => 3",
+    pass   => "lease => '500 ms', retries => 30000, group_policy => 'pass', group_max_running => 2, "
+      . 'group_rate_limit => 300, rate_burst => 3',
     lim    => "lease => '300 ms', retries => 30000, max_running => 3",
     rate   => "lease => '500 ms', retries => 30000, rate_limit => 300, rate_burst => 5",
     aging  => "lease => '500 ms', retries => 30000, aging => '10 ms'",
@@ -35,26 +37,34 @@ my $effect = 'INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_
 # What the database needs before the load.
 sub load_setup
 {
-    my $sql = <<'SQL';
-CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN;
-GRANT pgqueue_user TO alice, bob, carol;
-CREATE TABLE ledger.got (n bigserial PRIMARY KEY, worker text NOT NULL, id bigint NOT NULL, receipt bigint NOT NULL, attempt integer NOT NULL);
-CREATE INDEX ON ledger.got (worker, n);
-CREATE INDEX ON ledger.made (kind, id);
-CREATE TABLE ledger.scratch (i integer);
-GRANT ALL ON ledger.got, ledger.scratch, ledger.got_n_seq TO PUBLIC;
-SELECT pgqueue.create_namespace('a'), pgqueue.create_namespace('b', weight => 3);
-SELECT pgqueue.update_namespace('a', owner => 'alice'), pgqueue.update_namespace('b', owner => 'bob');
-SELECT pgqueue.grant_namespace('a', 'use,work,read', 'carol');
-CREATE FUNCTION public.work(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
-BEGIN
-    IF payload = '13' AND (SELECT attempt FROM pgqueue.current_task()) < 3 THEN RAISE 'not yet'; END IF;
-    INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_task();
-    RETURN payload;
-END $$;
-CREATE FUNCTION public.look(payload jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
-CREATE FUNCTION public.look(payload jsonb, result jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
-SQL
+    my $sql = <<~'SQL';
+        CREATE ROLE alice LOGIN;
+        CREATE ROLE bob LOGIN;
+        CREATE ROLE carol LOGIN;
+        GRANT pgqueue_user TO alice, bob, carol;
+        CREATE TABLE ledger.got (
+            n bigserial PRIMARY KEY,
+            worker text NOT NULL,
+            id bigint NOT NULL,
+            receipt bigint NOT NULL,
+            attempt integer NOT NULL
+        );
+        CREATE INDEX ON ledger.got (worker, n);
+        CREATE INDEX ON ledger.made (kind, id);
+        CREATE TABLE ledger.scratch (i integer);
+        GRANT ALL ON ledger.got, ledger.scratch, ledger.got_n_seq TO PUBLIC;
+        SELECT pgqueue.create_namespace('a'), pgqueue.create_namespace('b', weight => 3);
+        SELECT pgqueue.update_namespace('a', owner => 'alice'), pgqueue.update_namespace('b', owner => 'bob');
+        SELECT pgqueue.grant_namespace('a', 'use,work,read', 'carol');
+        CREATE FUNCTION public.work(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+        BEGIN
+            IF payload = '13' AND (SELECT attempt FROM pgqueue.current_task()) < 3 THEN RAISE 'not yet'; END IF;
+            INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_task();
+            RETURN payload;
+        END $$;
+        CREATE FUNCTION public.look(payload jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
+        CREATE FUNCTION public.look(payload jsonb, result jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
+        SQL
     for my $ns (['a', 'alice'], ['b', 'bob'])
     {
         $sql .= "SET pgqueue.namespace = $ns->[0];\n";
@@ -62,9 +72,15 @@ SQL
         {
             my %settings = (ttl => "'0'", retention => "'0'", retry_delay => "'10 ms'", max_retry_delay => "'50 ms'");
             delete @settings{ $queues{$q} =~ /(\w+) =>/g };
-            $sql .= "SELECT pgqueue.create_queue('$q', " . join(', ', $queues{$q}, map { "$_ => $settings{$_}" } sort keys %settings) . ");\n";
+            my $all = join(', ', $queues{$q}, map { "$_ => $settings{$_}" } sort keys %settings);
+            $sql .= "SELECT pgqueue.create_queue('$q', $all);\n";
         }
-        $sql .= "SET ROLE $ns->[1]; SELECT pgqueue.create_handler('work', 'public.work'), pgqueue.create_handler('work', 'public.look', phase => 'before'); RESET ROLE;\n";
+        $sql .= <<~"SQL";
+            SET ROLE $ns->[1];
+            SELECT pgqueue.create_handler('work', 'public.work'),
+                pgqueue.create_handler('work', 'public.look', phase => 'before');
+            RESET ROLE;
+            SQL
     }
     return $sql;
 }
@@ -77,10 +93,21 @@ sub upto { return 1 + int(rand($_[0])); }
 sub made
 {
     my ($kind, $removable, $effective, $call) = @_;
-    return "INSERT INTO ledger.made (id, removable, effective, kind) SELECT i, $removable, $effective, '$kind' FROM $call i WHERE i IS NOT NULL ON CONFLICT DO NOTHING";
+    return <<~"SQL";
+        INSERT INTO ledger.made (id, removable, effective, kind)
+        SELECT i, $removable, $effective, '$kind'
+        FROM $call i
+        WHERE i IS NOT NULL
+        ON CONFLICT DO NOTHING
+        SQL
 }
 # Some task of a kind made lately.
-sub some { my ($kinds) = @_; return "(SELECT id FROM ledger.made WHERE kind = '" . one_of(@$kinds) . "' ORDER BY id DESC OFFSET " . int(rand(30)) . ' LIMIT 1)'; }
+sub some
+{
+    my ($kinds) = @_;
+    my ($kind, $offset) = (one_of(@$kinds), int(rand(30)));
+    return "(SELECT id FROM ledger.made WHERE kind = '$kind' ORDER BY id DESC OFFSET $offset LIMIT 1)";
+}
 # Of each task that `some` finds the function's result.
 sub of_some { my ($kinds, $call) = @_; return "SELECT $call FROM " . some($kinds) . ' i'; }
 
@@ -90,11 +117,16 @@ sub options
     my @o;
     push @o, 'priority => ' . one_of(1, 50, 100, 101) if rand() < 0.3;
     push @o, 'delay => ' . one_of("'5 ms'", "'50 ms'", "'300 ms'") if rand() < 0.3;
-    push @o, "group_keys => ARRAY(SELECT 'g' || (g * " . int(rand(9)) . ") % 4 FROM generate_series(1, $n) g)" if $q =~ /^(hold|pass)$/;
-    push @o, "dedup_keys => ARRAY(SELECT 'd' || (g * " . upto(9) . ") % 40 FROM generate_series(1, $n) g), on_conflict => " . one_of("'skip'", "'nothing'") if $q =~ /^(out|sql)$/ && rand() < 0.2;
+    push @o, "group_keys => ARRAY(SELECT 'g' || (g * " . int(rand(9)) . ") % 4 FROM generate_series(1, $n) g)"
+      if $q =~ /^(hold|pass)$/;
+    push @o, "dedup_keys => ARRAY(SELECT 'd' || (g * " . upto(9) . ") % 40 FROM generate_series(1, $n) g), "
+      . 'on_conflict => ' . one_of("'skip'", "'nothing'")
+      if $q =~ /^(out|sql)$/ && rand() < 0.2;
     push @o, 'dedup_for => ' . one_of("'10 ms'", "'1 s'") if @o && $o[-1] =~ /dedup/ && rand() < 0.3;
     push @o, "batch_key => 'b" . int(rand(20)) . "'" if $q eq 'dep';
-    push @o, "depends_on_batch => 'b" . int(rand(20)) . "', on_failed_dependency => " . one_of("'cancel'", "'ignore'", "'hold'") if $q eq 'out' && rand() < 0.1;
+    push @o, "depends_on_batch => 'b" . int(rand(20)) . "', "
+      . 'on_failed_dependency => ' . one_of("'cancel'", "'ignore'", "'hold'")
+      if $q eq 'out' && rand() < 0.1;
     return @o ? ', ' . join(', ', @o) : '';
 }
 
@@ -103,96 +135,260 @@ sub payloads
     my ($q, $most) = @_;
     my $n = upto($most);
     my $removable = $q =~ /^(short|arch|dl|v\d)$/ ? 'true' : 'false';
-    return made($q, $removable, 'true', "pgqueue.create_tasks('$q', ARRAY(SELECT to_jsonb(repeat('-', " . int(rand(400)) . ")) FROM generate_series(1, $n) g)" . options($q, $n) . ')');
+    my $payload = "to_jsonb(repeat('-', " . int(rand(400)) . '))';
+    my $options = options($q, $n);
+    return made($q, $removable, 'true',
+        "pgqueue.create_tasks('$q', ARRAY(SELECT $payload FROM generate_series(1, $n) g)$options)");
 }
 sub commands
 {
     my ($q) = @_;
     my $n = upto(8);
+    my $twice_not_yet =
+      q{DO 'BEGIN IF (SELECT attempt FROM pgqueue.current_task()) < 3 THEN RAISE ''not yet''; END IF; END'};
     my ($text, $effective) = @{ one_of(
-        ([ $effect, 'true' ]) x 6, [ "SELECT pg_sleep(0.01); $effect", 'true' ], [ "SELECT pg_sleep(0.2); $effect", 'true' ],
-        [ "DO 'BEGIN IF (SELECT attempt FROM pgqueue.current_task()) < 3 THEN RAISE ''not yet''; END IF; END'; $effect", 'true' ],
-        [ "SELECT pgqueue.progress(0.5); $effect", 'true' ], [ "SET work_mem = '1MB'; CREATE TEMPORARY TABLE t (i int); $effect", 'true' ],
+        ([ $effect, 'true' ]) x 6,
+        [ "SELECT pg_sleep(0.01); $effect", 'true' ],
+        [ "SELECT pg_sleep(0.2); $effect", 'true' ],
+        [ "$twice_not_yet; $effect", 'true' ],
+        [ "SELECT pgqueue.progress(0.5); $effect", 'true' ],
+        [ "SET work_mem = '1MB'; CREATE TEMPORARY TABLE t (i int); $effect", 'true' ],
         [ 'VACUUM ledger.scratch', 'false' ]) };
     $text =~ s/'/''/g;
     # One that is deleted when it is done and has no effect leaves nothing.
     my $removable = $q eq 'sqldel' && $effective eq 'false' ? 'true' : 'false';
-    return made($q, $removable, $effective, "pgqueue.create_tasks('$q', commands => array_fill('$text'::text, ARRAY[$n])" . options($q, $n) . ')');
+    my $options = options($q, $n);
+    return made($q, $removable, $effective,
+        "pgqueue.create_tasks('$q', commands => array_fill('$text'::text, ARRAY[$n])$options)");
 }
 
 # What the session took last and may still hold.
-sub held { my ($s) = @_; return '(SELECT array_agg(id) AS ids, array_agg(receipt) AS receipts FROM (SELECT id, receipt FROM ledger.got WHERE worker = \'' . $s->{name} . "' ORDER BY n DESC LIMIT " . upto(12) . ') l) h'; }
+sub held
+{
+    my ($s) = @_;
+    my $most = upto(12);
+    return <<~"SQL";
+        (
+            SELECT array_agg(id) AS ids, array_agg(receipt) AS receipts
+            FROM (SELECT id, receipt FROM ledger.got WHERE worker = '$s->{name}' ORDER BY n DESC LIMIT $most) l
+        ) h
+        SQL
+}
 sub take
 {
     my ($s) = @_;
     my $bound = rand() < 0.2 ? 'true' : 'false';
     my $lease = one_of('NULL', 'NULL', "'100 ms'", "'1 s'");
     my $q = one_of(@kept, qw(short arch dl dead later v0 v1), ('NULL') x 8);
-    my $call = rand() < 0.2
-      ? "pgqueue.next_task('$s->{name}', " . ($q eq 'NULL' ? 'NULL' : "'$q'") . ", $lease, $bound)"
-      : "pgqueue.next_tasks('$s->{name}', " . ($q eq 'NULL' ? 'NULL' : "'{$q}'") . ', ' . one_of(1, 3, 20, 100) . ", $lease, $bound)";
-    return "INSERT INTO ledger.got (worker, id, receipt, attempt) SELECT '$s->{name}', t.id, t.receipt, t.attempt FROM $call t";
+    my $call;
+    if (rand() < 0.2)
+    {
+        my $queue = $q eq 'NULL' ? 'NULL' : "'$q'";
+        $call = "pgqueue.next_task('$s->{name}', $queue, $lease, $bound)";
+    }
+    else
+    {
+        my $queues = $q eq 'NULL' ? 'NULL' : "'{$q}'";
+        my $most = one_of(1, 3, 20, 100);
+        $call = "pgqueue.next_tasks('$s->{name}', $queues, $most, $lease, $bound)";
+    }
+    return <<~"SQL";
+        INSERT INTO ledger.got (worker, id, receipt, attempt)
+        SELECT '$s->{name}', t.id, t.receipt, t.attempt FROM $call t
+        SQL
 }
 # Releases with the effect, in one statement.
 sub release
 {
     my ($s) = @_;
-    return "WITH r AS (SELECT r.id, h.receipts[array_position(h.ids, r.id)] AS receipt FROM " . held($s)
-      . ", LATERAL pgqueue.release_tasks(h.ids, h.receipts, skip_lost => true) r WHERE r.status = 'released' AND h.ids IS NOT NULL) "
-      . 'INSERT INTO ledger.effect SELECT DISTINCT r.id, g.attempt FROM r JOIN ledger.got g USING (id, receipt)';
+    my $held = held($s);
+    return <<~"SQL";
+        WITH r AS (
+            SELECT r.id, h.receipts[array_position(h.ids, r.id)] AS receipt
+            FROM $held, LATERAL pgqueue.release_tasks(h.ids, h.receipts, skip_lost => true) r
+            WHERE r.status = 'released' AND h.ids IS NOT NULL
+        )
+        INSERT INTO ledger.effect SELECT DISTINCT r.id, g.attempt FROM r JOIN ledger.got g USING (id, receipt)
+        SQL
 }
-sub end_held { my ($s, $call) = @_; return 'SELECT count(*) FROM ' . held($s) . ", LATERAL pgqueue.$call r WHERE h.ids IS NOT NULL"; }
+sub end_held
+{
+    my ($s, $call) = @_;
+    my $held = held($s);
+    return "SELECT count(*) FROM $held, LATERAL pgqueue.$call r WHERE h.ids IS NOT NULL";
+}
 
 sub depending
 {
     my $policy = one_of("'cancel'", "'ignore'", "'hold'");
-    return "WITH a AS (SELECT array_agg(i) AS ids FROM pgqueue.create_tasks('dep', array_fill('1'::jsonb, ARRAY[" . upto(3) . "])) i), "
-      . "b AS (SELECT pgqueue.create_task('dep', '2', depends_on => a.ids, on_failed_dependency => $policy) AS i FROM a) "
-      . "INSERT INTO ledger.made (id, kind) SELECT unnest(a.ids), 'dep' FROM a UNION ALL SELECT i, 'dep' FROM b";
+    my $awaited = upto(3);
+    return <<~"SQL";
+        WITH a AS (
+            SELECT array_agg(i) AS ids
+            FROM pgqueue.create_tasks('dep', array_fill('1'::jsonb, ARRAY[$awaited])) i
+        ), b AS (
+            SELECT pgqueue.create_task('dep', '2', depends_on => a.ids, on_failed_dependency => $policy) AS i FROM a
+        )
+        INSERT INTO ledger.made (id, kind)
+        SELECT unnest(a.ids), 'dep' FROM a UNION ALL SELECT i, 'dep' FROM b
+        SQL
 }
 
 my @changes = (
-    sub { 'priority = ' . upto(200) }, sub { "delayed_at = clock_timestamp() + '" . int(rand(200)) . " ms'" }, sub { 'delayed_at = NULL' },
-    sub { "headers = '{\"h\": 1}'" }, sub { "payload = '\"x\"'" }, sub { "queue = '" . one_of(qw(out aging lim)) . "'" }, sub { "status = 'retry'" }, sub { "status = 'cancelled'" });
+    sub { 'priority = ' . upto(200) },
+    sub { "delayed_at = clock_timestamp() + '" . int(rand(200)) . " ms'" },
+    sub { 'delayed_at = NULL' },
+    sub { "headers = '{\"h\": 1}'" },
+    sub { "payload = '\"x\"'" },
+    sub { "queue = '" . one_of(qw(out aging lim)) . "'" },
+    sub { "status = 'retry'" },
+    sub { "status = 'cancelled'" },
+);
 my @settings = (
-    sub { 'max_running => ' . one_of(0, 2, 5) }, sub { "description => 'd" . int(rand(9)) . "'" }, sub { 'priority => ' . one_of(90, 100) },
-    sub { "aging => " . one_of("'0'", "'5 ms'") }, sub { 'retry_jitter => ' . one_of(0, 0.5) }, sub { 'group_max_running => ' . upto(3) });
+    sub { 'max_running => ' . one_of(0, 2, 5) },
+    sub { "description => 'd" . int(rand(9)) . "'" },
+    sub { 'priority => ' . one_of(90, 100) },
+    sub { 'aging => ' . one_of("'0'", "'5 ms'") },
+    sub { 'retry_jitter => ' . one_of(0, 0.5) },
+    sub { 'group_max_running => ' . upto(3) },
+);
 my $volatile = sub { return 'v' . int(rand(4)); };
 
 # name => [weight, who may: anybody, a manager, one that works; code]. `alone`: not in a transaction block.
 my %steps = (
-    create      => [ 14, '', sub { payloads(one_of(qw(out outdel hold pass lim rate aging short arch dl)), 20) } ],
-    command     => [ 10, '', sub { commands(one_of(qw(sql sql sqldel lim rate))) } ],
-    later       => [ 2,  '', sub { made('later', 'false', 'true', "pgqueue.create_tasks('later', array_fill('1'::jsonb, ARRAY[50]), delay => '10 days')") } ],
-    typed       => [ 4,  '', sub { made('typed', 'false', 'true', "pgqueue.create_tasks('typed', array_fill('" . one_of(1, 1, 13) . "'::jsonb, ARRAY[" . upto(8) . "]), type => 'work.x')") } ],
-    insert      => [ 2,  '', sub { 'WITH t AS (INSERT INTO pgqueue.task (queue, payload) SELECT \'out\', to_jsonb(g) FROM generate_series(1, ' . upto(5) . ") g RETURNING id) INSERT INTO ledger.made (id, kind) SELECT id, 'out' FROM t" } ],
-    depend      => [ 3,  '', sub { depending() } ],
-    run         => [ 1,  '', sub { "WITH t AS (INSERT INTO ledger.made (id, kind) SELECT pgqueue.create_task('sql', command => '$effect'), 'sql' RETURNING id) SELECT pgqueue.run_task(id) FROM t" } ],
-    take        => [ 22, '', sub { take($_[0]) } ],
-    release     => [ 16, '', sub { release($_[0]) } ],
-    fail        => [ 3,  '', sub { end_held($_[0], 'fail_tasks(h.ids, h.receipts, retry_in => ' . one_of('NULL', "'0'", "'20 ms'") . ', final => ' . one_of('false', 'false', 'false', 'true') . ', skip_lost => true)') } ],
-    snooze      => [ 2,  '', sub { end_held($_[0], 'snooze_tasks(h.ids, h.receipts, ' . one_of("'0'", "'30 ms'") . ', true)') } ],
-    extend      => [ 2,  '', sub { end_held($_[0], "extend_tasks(h.ids, h.receipts, '500 ms', true)") } ],
-    cancel      => [ 2,  'manage', sub { of_some(\@kept, 'pgqueue.cancel_task(i.id' . one_of('', ", 'why'", ', force => true') . ')') } ],
-    retry       => [ 2,  'manage', sub { of_some(\@kept, "pgqueue.retry_task(i.id, delay => " . one_of("'0'", "'20 ms'") . ')') } ],
-    update      => [ 2,  'manage', sub { 'UPDATE pgqueue.task SET ' . one_of(@changes)->() . ' WHERE id = ' . some([ 'out', 'aging', 'lim' ]) } ],
-    delete      => [ 1,  'manage', sub { 'DELETE FROM pgqueue.task WHERE id = ' . some([ 'short', 'arch', 'dl' ]) } ],
-    redrive     => [ 1,  'manage', sub { "SELECT pgqueue.redrive('dead', max_tasks => 20)" } ],
-    clean       => [ 1,  'manage', sub { "SELECT count(*) FROM pgqueue.clean_queue('short')" } ],
-    queue_make  => [ 3,  'manage', sub { "SELECT pgqueue.create_queue('" . $volatile->() . "', ttl => '0', lease => '200 ms', " . one_of(@settings)->() . ')' } ],
-    queue_fill  => [ 2,  '', sub { payloads($volatile->(), 20) } ],
-    queue_drop  => [ 1,  'manage', sub { "SELECT pgqueue.delete_queue('" . $volatile->() . "', force => " . one_of('true', 'false') . ')' } ],
-    queue_purge => [ 1,  'manage', sub { "SELECT pgqueue.purge_queue('" . $volatile->() . "', force => " . one_of('true', 'false') . ')' } ],
-    queue_view  => [ 1,  'manage', sub { my $q = $volatile->(); one_of("UPDATE pgqueue.queue SET description = 'u' WHERE queue = '$q'", "DELETE FROM pgqueue.queue WHERE queue = '$q'", "INSERT INTO pgqueue.queue (queue, ttl, lease) VALUES ('$q', NULL, '200 ms')") } ],
-    queue_set   => [ 2,  'manage', sub { "SELECT pgqueue.update_queue('" . one_of(qw(out lim sql pass)) . "', " . one_of(@settings)->() . ')' } ],
-    pause       => [ 2,  'manage', sub { "SELECT pgqueue.pause_queue('" . one_of(qw(out sql hold rate)) . "', until => clock_timestamp() + '" . int(rand(200)) . " ms')" } ],
-    resume      => [ 2,  'manage', sub { "SELECT pgqueue.resume_queue('" . one_of(qw(out sql hold rate)) . "')" } ],
-    namespace   => [ 1,  'manage', sub { my ($s) = @_; one_of("SELECT pgqueue.update_namespace('$s->{ns}', paused => " . one_of('true', 'false', 'false') . ')', "SELECT pgqueue.update_namespace('$s->{ns}', max_running => " . one_of(0, 20) . ')') } ],
-    passing     => [ 1,  'manage', sub { my ($s) = @_; my $n = "n$s->{name}"; one_of("SELECT pgqueue.create_namespace('$n')", "SELECT pgqueue.create_queue('q', namespace => '$n'), pgqueue.create_task('q', '1', namespace => '$n')", "SELECT pgqueue.delete_namespace('$n', force => true)") } ],
-    ticker      => [ 1,  'manage', sub { my $t = 't' . int(rand(3)); one_of("SELECT pgqueue.create_ticker('$t', 'tick', period => '100 ms', command => 'SELECT 1')", "SELECT pgqueue.update_ticker('$t', paused => " . one_of('true', 'false') . ')', "SELECT pgqueue.delete_ticker('$t')", "SELECT pgqueue.fire_ticker('$t')", 'SELECT count(*) FROM pgqueue.next_ticker()') } ],
-    handler     => [ 1,  'manage', sub { one_of("SELECT pgqueue.create_handler('work', 'public.look', phase => 'after')", "SELECT count(*) FROM pgqueue.delete_handler('work', 'public.look', phase => 'after')") } ],
-    wait        => [ 2,  'alone', sub { my ($s) = @_; one_of("CALL pgqueue.wait_for_task(timeout => '" . int(rand(40)) . " ms')", 'SELECT max(id) AS id FROM ledger.made WHERE kind = \'sql\' \gset' . "\nCALL pgqueue.wait_for_result(:id, '20 ms')") } ],
-    read        => [ 2,  '', sub { one_of('SELECT count(*) FROM pgqueue.queue_status', 'SELECT count(*) FROM pgqueue.health', 'SELECT count(*) FROM pgqueue.worker', of_some(\@kept, '(SELECT count(*) FROM pgqueue.why(i.id))'), of_some(\@kept, '(SELECT count(*) FROM pgqueue.get_task(i.id))'), 'LISTEN pgqueue_a') } ],
+    create  => [ 14, '', sub { payloads(one_of(qw(out outdel hold pass lim rate aging short arch dl)), 20) } ],
+    command => [ 10, '', sub { commands(one_of(qw(sql sql sqldel lim rate))) } ],
+    later   => [ 2, '', sub {
+        my $call = "pgqueue.create_tasks('later', array_fill('1'::jsonb, ARRAY[50]), delay => '10 days')";
+        return made('later', 'false', 'true', $call);
+    } ],
+    typed => [ 4, '', sub {
+        my ($payload, $n) = (one_of(1, 1, 13), upto(8));
+        my $call = "pgqueue.create_tasks('typed', array_fill('$payload'::jsonb, ARRAY[$n]), type => 'work.x')";
+        return made('typed', 'false', 'true', $call);
+    } ],
+    insert => [ 2, '', sub {
+        my $n = upto(5);
+        return <<~"SQL";
+            WITH t AS (
+                INSERT INTO pgqueue.task (queue, payload)
+                SELECT 'out', to_jsonb(g) FROM generate_series(1, $n) g
+                RETURNING id
+            )
+            INSERT INTO ledger.made (id, kind) SELECT id, 'out' FROM t
+            SQL
+    } ],
+    depend => [ 3, '', sub { depending() } ],
+    run => [ 1, '', sub { return <<~"SQL" } ],
+        WITH t AS (
+            INSERT INTO ledger.made (id, kind)
+            SELECT pgqueue.create_task('sql', command => '$effect'), 'sql'
+            RETURNING id
+        )
+        SELECT pgqueue.run_task(id) FROM t
+        SQL
+    take    => [ 22, '', sub { take($_[0]) } ],
+    release => [ 16, '', sub { release($_[0]) } ],
+    fail    => [ 3, '', sub {
+        my ($retry_in, $final) = (one_of('NULL', "'0'", "'20 ms'"), one_of('false', 'false', 'false', 'true'));
+        return end_held($_[0],
+            "fail_tasks(h.ids, h.receipts, retry_in => $retry_in, final => $final, skip_lost => true)");
+    } ],
+    snooze => [ 2, '', sub {
+        my $delay = one_of("'0'", "'30 ms'");
+        return end_held($_[0], "snooze_tasks(h.ids, h.receipts, $delay, true)");
+    } ],
+    extend => [ 2, '', sub { end_held($_[0], "extend_tasks(h.ids, h.receipts, '500 ms', true)") } ],
+    cancel => [ 2, 'manage', sub {
+        my $more = one_of('', ", 'why'", ', force => true');
+        return of_some(\@kept, "pgqueue.cancel_task(i.id$more)");
+    } ],
+    retry => [ 2, 'manage', sub {
+        my $delay = one_of("'0'", "'20 ms'");
+        return of_some(\@kept, "pgqueue.retry_task(i.id, delay => $delay)");
+    } ],
+    update => [ 2, 'manage', sub {
+        my $change = one_of(@changes)->();
+        return "UPDATE pgqueue.task SET $change WHERE id = " . some([ 'out', 'aging', 'lim' ]);
+    } ],
+    delete     => [ 1, 'manage', sub { 'DELETE FROM pgqueue.task WHERE id = ' . some([ 'short', 'arch', 'dl' ]) } ],
+    redrive    => [ 1, 'manage', sub { "SELECT pgqueue.redrive('dead', max_tasks => 20)" } ],
+    clean      => [ 1, 'manage', sub { "SELECT count(*) FROM pgqueue.clean_queue('short')" } ],
+    queue_make => [ 3, 'manage', sub {
+        my ($q, $setting) = ($volatile->(), one_of(@settings)->());
+        return "SELECT pgqueue.create_queue('$q', ttl => '0', lease => '200 ms', $setting)";
+    } ],
+    queue_fill => [ 2, '', sub { payloads($volatile->(), 20) } ],
+    queue_drop => [ 1, 'manage', sub {
+        my ($q, $force) = ($volatile->(), one_of('true', 'false'));
+        return "SELECT pgqueue.delete_queue('$q', force => $force)";
+    } ],
+    queue_purge => [ 1, 'manage', sub {
+        my ($q, $force) = ($volatile->(), one_of('true', 'false'));
+        return "SELECT pgqueue.purge_queue('$q', force => $force)";
+    } ],
+    queue_view => [ 1, 'manage', sub {
+        my $q = $volatile->();
+        return one_of(
+            "UPDATE pgqueue.queue SET description = 'u' WHERE queue = '$q'",
+            "DELETE FROM pgqueue.queue WHERE queue = '$q'",
+            "INSERT INTO pgqueue.queue (queue, ttl, lease) VALUES ('$q', NULL, '200 ms')");
+    } ],
+    queue_set => [ 2, 'manage', sub {
+        my ($q, $setting) = (one_of(qw(out lim sql pass)), one_of(@settings)->());
+        return "SELECT pgqueue.update_queue('$q', $setting)";
+    } ],
+    pause => [ 2, 'manage', sub {
+        my ($q, $ms) = (one_of(qw(out sql hold rate)), int(rand(200)));
+        return "SELECT pgqueue.pause_queue('$q', until => clock_timestamp() + '$ms ms')";
+    } ],
+    resume    => [ 2, 'manage', sub { "SELECT pgqueue.resume_queue('" . one_of(qw(out sql hold rate)) . "')" } ],
+    namespace => [ 1, 'manage', sub {
+        my ($s) = @_;
+        my ($paused, $most) = (one_of('true', 'false', 'false'), one_of(0, 20));
+        return one_of(
+            "SELECT pgqueue.update_namespace('$s->{ns}', paused => $paused)",
+            "SELECT pgqueue.update_namespace('$s->{ns}', max_running => $most)");
+    } ],
+    passing => [ 1, 'manage', sub {
+        my ($s) = @_;
+        my $n = "n$s->{name}";
+        return one_of(
+            "SELECT pgqueue.create_namespace('$n')",
+            "SELECT pgqueue.create_queue('q', namespace => '$n'), pgqueue.create_task('q', '1', namespace => '$n')",
+            "SELECT pgqueue.delete_namespace('$n', force => true)");
+    } ],
+    ticker => [ 1, 'manage', sub {
+        my $t = 't' . int(rand(3));
+        my $paused = one_of('true', 'false');
+        return one_of(
+            "SELECT pgqueue.create_ticker('$t', 'tick', period => '100 ms', command => 'SELECT 1')",
+            "SELECT pgqueue.update_ticker('$t', paused => $paused)",
+            "SELECT pgqueue.delete_ticker('$t')",
+            "SELECT pgqueue.fire_ticker('$t')",
+            'SELECT count(*) FROM pgqueue.next_ticker()');
+    } ],
+    handler => [ 1, 'manage', sub {
+        return one_of(
+            "SELECT pgqueue.create_handler('work', 'public.look', phase => 'after')",
+            "SELECT count(*) FROM pgqueue.delete_handler('work', 'public.look', phase => 'after')");
+    } ],
+    wait => [ 2, 'alone', sub {
+        my $ms = int(rand(40));
+        return one_of("CALL pgqueue.wait_for_task(timeout => '$ms ms')", <<~'SQL');
+            SELECT max(id) AS id FROM ledger.made WHERE kind = 'sql' \gset
+            CALL pgqueue.wait_for_result(:id, '20 ms')
+            SQL
+    } ],
+    read => [ 2, '', sub {
+        return one_of(
+            'SELECT count(*) FROM pgqueue.queue_status',
+            'SELECT count(*) FROM pgqueue.health',
+            'SELECT count(*) FROM pgqueue.worker',
+            of_some(\@kept, '(SELECT count(*) FROM pgqueue.why(i.id))'),
+            of_some(\@kept, '(SELECT count(*) FROM pgqueue.get_task(i.id))'),
+            'LISTEN pgqueue_a');
+    } ],
 );
 
 sub load_steps { return sort keys %steps; }
@@ -214,20 +410,35 @@ sub prepared
 {
     my ($s) = @_;
     my $name = $s->{name} . '_' . ++$s->{prepared};
-    return "BEGIN; INSERT INTO ledger.scratch VALUES (1); PREPARE TRANSACTION 'plain_$name'; COMMIT PREPARED 'plain_$name';\n" if rand() < 0.2;
+    return <<~"SQL" if rand() < 0.2;
+        BEGIN;
+        INSERT INTO ledger.scratch VALUES (1);
+        PREPARE TRANSACTION 'plain_$name';
+        COMMIT PREPARED 'plain_$name';
+        SQL
     my $work = step($s, 1);
     $work = "SAVEPOINT p;\n${work}ROLLBACK TO p;\n" if rand() < 0.5;
     my $many = one_of((1, 10) x 8, 3000);
     # It is of ours only when the call came through: a cancel may be faster.
-    return "BEGIN;\nSAVEPOINT o;\n\\set made f\nSELECT count(pgqueue.create_task('out', '1')) > 0 AS made FROM generate_series(1, $many) \\gset\nROLLBACK TO o;\n"
-      . "${work}\\if :made\nPREPARE TRANSACTION 'ours_$name';\n\\endif\nROLLBACK;\n";
+    return <<~"SQL";
+        BEGIN;
+        SAVEPOINT o;
+        \\set made f
+        SELECT count(pgqueue.create_task('out', '1')) > 0 AS made FROM generate_series(1, $many) \\gset
+        ROLLBACK TO o;
+        $work\\if :made
+        PREPARE TRANSACTION 'ours_$name';
+        \\endif
+        ROLLBACK;
+        SQL
 }
 
 # A transaction of some steps, whole or in part rolled back.
 sub block
 {
     my ($s) = @_;
-    my $sql = 'BEGIN' . one_of('', '', '', ' ISOLATION LEVEL REPEATABLE READ', ' ISOLATION LEVEL SERIALIZABLE') . ";\n" . step($s, 1);
+    my $level = one_of('', '', '', ' ISOLATION LEVEL REPEATABLE READ', ' ISOLATION LEVEL SERIALIZABLE');
+    my $sql = "BEGIN$level;\n" . step($s, 1);
     $sql .= "SAVEPOINT s;\n" . step($s, 1) . step($s, 1) . one_of("ROLLBACK TO s;\n", "RELEASE s;\n") if rand() < 0.4;
     $sql .= step($s, 1) if rand() < 0.5;
     return $sql . (rand() < 0.2 ? "ROLLBACK;\n" : "COMMIT;\n");
@@ -245,7 +456,8 @@ sub turn
 
 # ===== processes =====
 
-# Starts the sessions. only: names of steps, all when it is empty; hurry, prepare: how often turns have time limits and are prepared.
+# Starts the sessions. only: names of steps, all when it is empty; hurry, prepare: how often turns have time limits and
+# are prepared.
 sub start_load
 {
     my ($node, $db, %o) = @_;
@@ -255,8 +467,9 @@ sub start_load
     for my $i (0 .. $#sessions)
     {
         my ($role, $ns) = @{ $sessions[$i] };
-        push @load, { name => "s$i", role => $role, ns => $ns, wheel => \@wheel, hurry => $o{hurry}, prepare => $o{prepare}, seed => $o{seed} + 1000 * $i,
-            begin => "SET pgqueue.namespace = '$ns';", turn => \&turn };
+        push @load, { name => "s$i", role => $role, ns => $ns, wheel => \@wheel, hurry => $o{hurry},
+            prepare => $o{prepare}, seed => $o{seed} + 1000 * $i, begin => "SET pgqueue.namespace = '$ns';",
+            turn => \&turn };
     }
     start_sessions($node, $db, $o{folder}, @load);
     return;
