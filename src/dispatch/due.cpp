@@ -55,7 +55,7 @@ bool refine(Database &d, int b) {
 Queue &queue_of(const DueEntry &e) { return map.queues[is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue]; }
 
 void count_hint(const DueEntry &e, int by) {
-    pg_atomic_fetch_add_u64(&queue_of(e).hinted, by);
+    queue_of(e).hinted.fetch_add(by);
     if (!is_grouped(e)) map.lanes[e.lane].due += by;
 }
 
@@ -155,7 +155,7 @@ uint64 newest_purge(SlotNo db) {
     uint64 newest = 0;
     each_queue(db, [&newest](SlotNo no) {
         const Queue &q = map.queues[no];
-        if (is_put_down(q, purged_in_memory) && pg_atomic_read_u64(&map.queues[no].hinted) != 0) newest = Max(newest, q.drop);
+        if (is_put_down(q, purged_in_memory) && map.queues[no].hinted.load() != 0) newest = Max(newest, q.drop);
     });
     return newest;
 }

@@ -19,7 +19,7 @@ struct Step {
     bool left;       // there is another step to come
 };
 
-bool has_workers(SlotNo role) { return pg_atomic_read_u32(&map.roles[role].workers) != 0; }
+bool has_workers(SlotNo role) { return map.roles[role].workers.load() != 0; }
 
 // The lane of outside workers stays: a session that holds a task gives it back there.
 bool is_idle(const Lane &lane) {
@@ -45,9 +45,9 @@ bool is_given_up(uint64 *drop, bool idle, Step *s) {
     return false;
 }
 
-void unlink_lane(pg_atomic_uint32 *link, SlotNo no, Step *s) {
+void unlink_lane(AtomicSlot *link, SlotNo no, Step *s) {
     Lane &lane = map.lanes[no];
-    pg_atomic_write_u32(link, pg_atomic_read_u32(&lane.next_of_queue));
+    link->store(lane.next_of_queue.load());
     SlotNo &unlinked = database(s->db).unlinked_lanes;
     lane.next_active = unlinked - 1;
     unlinked = no + 1;
@@ -63,8 +63,8 @@ void mark(const Lane &lane, Step *s) {
 
 void look_at_lanes(Queue *q, Step *s) {
     pg::LwLockGuard lock(namespace_lock(q->ns));
-    for (pg_atomic_uint32 *link = &q->first_lane; pg_atomic_read_u32(link) != 0;) {
-        auto no = static_cast<SlotNo>(pg_atomic_read_u32(link) - 1);
+    for (AtomicSlot *link = &q->first_lane; link->load() >= 0;) {
+        SlotNo no = link->load();
         Lane &lane = map.lanes[no];
         mark(lane, s);
         if (!is_dropped(*q)) {
@@ -80,10 +80,10 @@ void look_at_lanes(Queue *q, Step *s) {
 
 void unlink_source(SlotNo no) {
     const Source &source = map.sources[no];
-    pg_atomic_uint32 *first = &map.roles[source.role].first_source;
-    auto at = static_cast<SlotNo>(pg_atomic_read_u32(first)) - 1;
+    AtomicSlot *first = &map.roles[source.role].first_source;
+    SlotNo at = first->load();
     if (at == no) {
-        pg_atomic_write_u32(first, static_cast<uint32>(source.next_of_role + 1));
+        first->store(source.next_of_role);
         return;
     }
     while (map.sources[at].next_of_role != no) at = map.sources[at].next_of_role;
@@ -93,7 +93,7 @@ void unlink_source(SlotNo no) {
 void look_at_source(SlotNo no, Step *s) {
     Source &source = map.sources[no];
     bool ours = source.ns >= 0 && source.role >= 0 && map.roles[source.role].db == s->db;
-    if (!ours || pg_atomic_read_u32(&map.namespaces[source.ns].dropped) != 0) return;
+    if (!ours || map.namespaces[source.ns].dropped.load()) return;
     if (source.drop != 0 && source.drop <= s->until) {
         source.ns = -1;
         return;
@@ -109,7 +109,7 @@ void look_at_source(SlotNo no, Step *s) {
 void free_role(SlotNo no) {
     for (SlotNo i = 0; i < map.shared->used_sources; i++)
         if (map.sources[i].role == no) map.sources[i].ns = -1;
-    pg_atomic_write_u32(&map.roles[no].first_source, 0);
+    map.roles[no].first_source.store(-1);
     map.roles[no].used = false;
 }
 

@@ -33,7 +33,7 @@ void fail(SlotNo db, const char *what) {
     error.sqlstate = errno == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR;
     error.message = strerror(errno);
     pg::log_refusal(what, error);
-    pg_atomic_write_u32(&database(db).lost, 1);
+    database(db).lost.store(Lost::Full);
 }
 
 uint32 take_file_slot(SlotNo db) {
@@ -134,7 +134,7 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
             database(db).in_file++;
         } else {
             list->count -= entries;
-            pg_atomic_write_u32(&database(db).lost, 1);
+            database(db).lost.store(Lost::Full);
         }
         if (pages[i] != 0) give_page(pages[i]);
     }
@@ -288,7 +288,7 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), Pa
     if (!ok) fail(db, "pgqueue could not read or write its spill file");
     list->moving = false;
     if (ok && stays && push_slot(&list->dir, &list->dir_last, slot, spare)) return;
-    if (stays) pg_atomic_write_u32(&database(db).lost, 1);
+    if (stays) database(db).lost.store(Lost::Full);
     list->spilled--;
     database(db).in_file--;
     free_file_slot(db, slot);

@@ -67,7 +67,7 @@ bool file_some(const pg::Moment &now, bool *last) {
 
 }  // namespace
 
-bool is_refiling() { return pass.running || pg_atomic_read_u32(&my_db().refile) != 0; }
+bool is_refiling() { return pass.running || my_db().refile.load(); }
 
 namespace {
 
@@ -83,7 +83,7 @@ pg::Deadline refile(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     memory::Database &d = my_db();
     // Who changes a queue again and again has a pass after the other; those of others end.
-    if (!pass.running && (!looked || pg_atomic_read_u32(&d.refile) != 0 || dispatch::has_strays(self.db))) {
+    if (!pass.running && (!looked || d.refile.load() || dispatch::has_strays(self.db))) {
         looked = true;
         pass = Pass{};
         pass.running = dispatch::begin_refile(self.db);
