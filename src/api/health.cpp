@@ -64,16 +64,16 @@ void put_server(ReturnSetInfo *info) {
 }
 
 void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
-    if (d.no_slot_since != 0)
+    if (d.service.no_slot_since.load() != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
                    .hint = more_workers(),
-                   .since = now.to_wall(d.no_slot_since)});
-    if (d.stopped.load())
+                   .since = now.to_wall(d.service.no_slot_since.load())});
+    if (d.service.stopped.load())
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
-    if (uint32 n = signal::in_loop(d.scheduler_deaths, now))
+    if (uint32 n = signal::in_loop(d.scheduler.deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for why.",
-                   .since = shown(&d.scheduler_deaths.first, now)});
-    if (d.lost.load() == memory::Lost::Full)
+                   .since = shown(&d.scheduler.deaths.first, now)});
+    if (d.reading.lost.load() == memory::Lost::Full)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
 }
 
@@ -85,21 +85,21 @@ const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminat
 pg::LockHolder table_holder(memory::Database &d) {
     constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
                                 LOCKBIT_ON(AccessExclusiveLock);
-    const pid_t ours[] = {d.scheduler_pid.load(), d.housekeeper_pid.load()};
+    const pid_t ours[] = {d.scheduler.pid.load(), d.housekeeper.pid.load()};
     return store::holder_of_tables(strong, ours);
 }
 
 // What the scheduler tries again and again, and who keeps it from that.
 void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
-    auto since = d.failing.since.load();
+    auto since = d.scheduler.failing.since.load();
     if (since == 0 || now.monotonic - since <= owed_patience) return;
-    pg::LockHolder holder = d.failing.lock ? table_holder(d) : pg::LockHolder{};
+    pg::LockHolder holder = d.scheduler.failing.lock ? table_holder(d) : pg::LockHolder{};
     const char *why = "";
     if (holder.pid != 0)
         why = psprintf(": a session has %s on table pgqueue_internal.%s", GetLockmodeName(DEFAULT_LOCKMETHOD, holder.mode),
                        get_rel_name(holder.relation));
     put(info, {.severity = "warning", .word = "owed",
-               .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
+               .message = psprintf("the scheduler could not %s, and tries again%s", d.scheduler.failing.what, why),
                .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for why.",
                .pid = holder.pid, .since = now.to_wall(since)});
 }
@@ -146,16 +146,16 @@ void put_memory(ReturnSetInfo *info) {
 
 // Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper cleans.
 void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
-    if (d.cleaning_held_back.load() == 0) return;
-    TransactionId xmin = d.holder_xmin.load();
+    if (d.housekeeper.held_back.load() == 0) return;
+    TransactionId xmin = d.housekeeper.holder_xmin.load();
     pid_t pid = TransactionIdIsNormal(xmin) ? pg::holder_of(xmin) : 0;
-    if (pid == 0 && d.holder_pid.load() != 0) return;
+    if (pid == 0 && d.housekeeper.holder_pid.load() != 0) return;
     const char *hint = pid != 0                       ? end_session(pid)
                        : TransactionIdIsNormal(xmin) ? "Look for a replication slot or a prepared transaction: SELECT slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL; SELECT gid FROM pg_prepared_xacts;"
                                                      : "A session has a lock on a segment table: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation IN (SELECT oid FROM "
                                                        "pg_class WHERE relnamespace = 'pgqueue_internal'::regnamespace));";
     put(info, {.severity = "warning", .word = "cleaning_held_back", .message = TransactionIdIsNormal(xmin) ? "an old snapshot keeps finished segments from being truncated" : "a lock keeps finished segments from being truncated",
-               .hint = hint, .pid = pid, .since = d.held_back_since.load()});
+               .hint = hint, .pid = pid, .since = d.housekeeper.held_back_since.load()});
 }
 
 // The statement that gives a queue or namespace twice the room that it has.

@@ -58,15 +58,15 @@ constexpr int64 longest_load = 5 * int64(USECS_PER_SEC);
 
 // Memory has the tasks that were committed up to now.
 bool is_loaded(memory::SlotNo db) {
-    return memory::state_of(db) == memory::DbState::Ready && memory::database(db).identity_changed.load() == 0;
+    return memory::state_of(db) == memory::DbState::Ready && memory::database(db).service.identity_changed.load() == 0;
 }
 
 // A scheduler is going to load the database, as far as can be known here.
 bool will_be_loaded(memory::SlotNo db) {
     memory::Database &d = memory::database(db);
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
-    if (d.looked.load() && !d.wanted.load()) return false;
-    if (d.held.load() || d.blocked_by.load() != 0 || d.starving.load()) return false;
+    if (d.service.looked.load() && !d.service.wanted.load()) return false;
+    if (d.service.held.load() || d.service.blocked_by.load() != 0 || d.service.starving.load()) return false;
     return store::is_ours();
 }
 

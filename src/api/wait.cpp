@@ -49,7 +49,7 @@ memory::ResultWaiter *begin_waiting(int64 id, memory::SlotNo db) {
         w.procno = pg::my_procno();
         pg_memory_barrier();
         w.task_id.store(id);
-        memory::database(db).result_waiters.fetch_add(1);
+        memory::database(db).waiters.results.fetch_add(1);
         return &w;
     }
     return nullptr;
@@ -57,7 +57,7 @@ memory::ResultWaiter *begin_waiting(int64 id, memory::SlotNo db) {
 
 void end_waiting(memory::ResultWaiter *w) {
     w->task_id.store(0);
-    memory::database(w->db).result_waiters.fetch_sub(1);
+    memory::database(w->db).waiters.results.fetch_sub(1);
 }
 
 constinit memory::ResultWaiter *waiting_as = nullptr;

@@ -39,7 +39,7 @@ bool add_disabled(const Case &c, Reasons *reasons) {
     if (!store::is_ours()) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;
-    if (c.db >= 0 && memory::database(c.db).stopped.load())
+    if (c.db >= 0 && memory::database(c.db).service.stopped.load())
         reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
     if (config::max_workers() == 0) reasons->add({"disabled", "pgqueue.max_workers is 0: the server runs no tasks.", "ALTER SYSTEM RESET pgqueue.max_workers; SELECT pg_reload_conf();"});
     return off;
@@ -48,7 +48,7 @@ bool add_disabled(const Case &c, Reasons *reasons) {
 const char *why_not_loaded(const Case &c) {
     if (TransactionIdIsCurrentTransactionId(c.row.xmin)) return "This transaction has created or changed the task; it counts from the commit on.";
     if (c.live) {
-        const memory::Lost lost = memory::database(c.db).lost.load();
+        const memory::Lost lost = memory::database(c.db).reading.lost.load();
         bool listed = c.position.listed != dispatch::Listed::No;
         if (lost == memory::Lost::Nothing || listed || is_held_off(c)) return nullptr;
         return lost == memory::Lost::Full ? "The dispatcher's memory was full; the tasks are read again from the rows."
@@ -219,7 +219,7 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     // Idle workers of other roles give way.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), more_workers()});
-    else if (memory::database(c.db).no_slot_since != 0)
+    else if (memory::database(c.db).service.no_slot_since.load() != 0)
         reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), more_workers()});
 }
 

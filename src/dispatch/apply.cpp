@@ -61,7 +61,7 @@ void drop_queue(SlotNo queue) {
     pg_memory_barrier();
     hide_queue(queue);
     q.drop = count_drop();
-    database(q.db).drops_pending.fetch_add(1);
+    database(q.db).places.drops_pending.fetch_add(1);
     {
         pg::LwLockGuard lock(namespace_lock(q.ns));
         q.paused = true;
@@ -69,8 +69,8 @@ void drop_queue(SlotNo queue) {
         free_empty_lists_of_queue_locked(q);
         for (auto &c : q.counts) c.store(0);
     }
-    database(q.db).cleaning_owed.store(true);
-    database(q.db).cleaning_timer.store(true);
+    database(q.db).cleaning.owed.store(true);
+    database(q.db).cleaning.timer.store(true);
     // Those who wait for its tasks look again by its name.
     wake_task_waiters(queue, max_task_waiters);
 }
@@ -81,7 +81,7 @@ void drop_namespace(SlotNo db, int32 ns_id) {
         if (ns.ns_id != ns_id || ns.dropped.exchange(true)) return;
         unlink_sources(no);
         ns.drop = count_drop();
-        database(db).drops_pending.fetch_add(1);
+        database(db).places.drops_pending.fetch_add(1);
     });
 }
 

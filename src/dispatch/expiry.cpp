@@ -7,7 +7,7 @@
 namespace pgqueue::dispatch {
 
 void note_dies(SlotNo db, int64 dies) {
-    Atomic<int64> *least = &database(db).min_dies;
+    Atomic<int64> *least = &database(db).ready.min_dies;
     int64 seen = least->load();
     while (dies < seen && !least->compare_exchange(&seen, dies)) {
     }
@@ -36,7 +36,7 @@ int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int6
 
 int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
     int n = 0;
-    database(db).min_dies.store(INT64_MAX);
+    database(db).ready.min_dies.store(INT64_MAX);
     for (SlotNo no = 0; no < map.shared->used_queues; no++) {
         Queue &q = map.queues[no];
         if (!q.used || q.db != db) continue;
@@ -63,6 +63,6 @@ int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
     return n;
 }
 
-int64 next_expiry(SlotNo db) { return database(db).min_dies.load(); }
+int64 next_expiry(SlotNo db) { return database(db).ready.min_dies.load(); }
 
 }  // namespace pgqueue::dispatch

@@ -66,7 +66,7 @@ void wake_for(SlotNo lane) {
         return;
     }
     wake_task_waiters(l.queue, 1);
-    if (database(db).listened.load()) wake_scheduler_if_sleeping(db);
+    if (database(db).waiters.listened.load()) wake_scheduler_if_sleeping(db);
 }
 
 }  // namespace
@@ -220,7 +220,7 @@ GroupNo hold_in_group(SlotNo queue, uint64 key) {
     if (no != 0)
         group(no).running++;
     else
-        database(q.db).lost.store(Lost::Full);
+        database(q.db).reading.lost.store(Lost::Full);
     return no;
 }
 

@@ -48,7 +48,7 @@ bool is_given_up(uint64 *drop, bool idle, Step *s) {
 void unlink_lane(AtomicSlot *link, SlotNo no, Step *s) {
     Lane &lane = map.lanes[no];
     link->store(lane.next_of_queue.load());
-    SlotNo &unlinked = database(s->db).unlinked_lanes;
+    SlotNo &unlinked = database(s->db).places.unlinked_lanes;
     lane.next_active = unlinked - 1;
     unlinked = no + 1;
     pg_memory_barrier();
@@ -116,7 +116,7 @@ void free_role(SlotNo no) {
 }  // namespace
 
 bool free_unlinked_lanes(SlotNo db, uint64 until) {
-    SlotNo *link = &database(db).unlinked_lanes;
+    SlotNo *link = &database(db).places.unlinked_lanes;
     while (*link != 0) {
         SlotNo no = *link - 1;
         Lane &lane = map.lanes[no];
@@ -128,7 +128,7 @@ bool free_unlinked_lanes(SlotNo db, uint64 until) {
 }
 
 bool free_idle(SlotNo db) {
-    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).unlinked_lanes == 0)) return false;
+    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).places.unlinked_lanes == 0)) return false;
     Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
            static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
     // After that question: what those who have put their numbers down handed over is in the lists now.
@@ -136,7 +136,8 @@ bool free_idle(SlotNo db) {
     pg::LwLockGuard lock(registry_lock());
     s.left = free_unlinked_lanes(db, s.until);
     each_queue(db, [&s](SlotNo no) { look_at_lanes(&map.queues[no], &s); });
-    for (SlotNo l = database(db).unlinked_lanes; l != 0; l = map.lanes[l - 1].next_active + 1) mark(map.lanes[l - 1], &s);
+    for (SlotNo l = database(db).places.unlinked_lanes; l != 0; l = map.lanes[l - 1].next_active + 1)
+        mark(map.lanes[l - 1], &s);
     for (SlotNo no = 0; no < map.shared->used_sources; no++) look_at_source(no, &s);
     for (SlotNo no = 0; no < map.shared->used_roles; no++) {
         Role &role = map.roles[no];

@@ -19,7 +19,7 @@ void activate_locked(SlotNo no) {
     if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
-    if (source.ready.load() == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).virtual_time);
+    if (source.ready.load() == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).ready.virtual_time);
     lane.prev_active = -1;
     lane.next_active = source.first_active;
     if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;
@@ -51,7 +51,7 @@ void change_count_locked(SlotNo no, int64 by) {
     if (lane.count > 0 && !lane.active && !lane.held && may_run(q)) activate_locked(no);
     if (by > 0 && lane.role < 0 && !q.news.load()) {
         q.news.store(true);
-        database(q.db).news.store(true);
+        database(q.db).waiters.news.store(true);
     }
     if (lane.count == 0) deactivate_locked(no);
 }
@@ -68,7 +68,7 @@ void empty_lists_locked(const Queue &q) {
 
 namespace {
 
-void lose(SlotNo db) { database(db).lost.store(Lost::Full); }
+void lose(SlotNo db) { database(db).reading.lost.store(Lost::Full); }
 
 // Files one page of ready tasks that a transaction handed over.
 void take_over_ready(SlotNo db, PageNo no) {
@@ -184,7 +184,7 @@ void forget_handed_over(SlotNo no) {
 
 int take_lists_apart(SlotNo db) {
     constexpr int most = 64;
-    if (!database(db).taken_apart.exchange(false)) return 0;
+    if (!database(db).ready.taken_apart.exchange(false)) return 0;
     int steps = 0;
     bool all = true;
     each_queue(db, [&steps, &all](SlotNo q) {
@@ -198,7 +198,7 @@ int take_lists_apart(SlotNo db) {
             all = all && f == Front::None;
         }
     });
-    if (!all) database(db).taken_apart.store(true);
+    if (!all) database(db).ready.taken_apart.store(true);
     return steps;
 }
 
@@ -285,7 +285,7 @@ void clear_ready(SlotNo db) {
         q.hinted.store(0);
         q.rows_decide = false;
     });
-    database(db).min_dies.store(INT64_MAX);
+    database(db).ready.min_dies.store(INT64_MAX);
 }
 
 }  // namespace pgqueue::dispatch

@@ -64,7 +64,7 @@ void tell_of_room() {
     Atomic<bool> *wanted = &map.shared->leases_wanted;
     if (!wanted->load() || !wanted->exchange(false)) return;
     for (SlotNo db = 0; db < max_databases; db++)
-        if (database(db).used && database(db).task_waiters.load() != 0) wake_scheduler(db);
+        if (database(db).used && database(db).waiters.tasks.load() != 0) wake_scheduler(db);
 }
 
 void free_lease(SlotNo no) {
@@ -100,11 +100,11 @@ void lower(Atomic<int64> *least, int64 value) {
 
 }  // namespace
 
-void note_lease_end(SlotNo db, int64 when) { lower(&database(db).min_lease, when); }
+void note_lease_end(SlotNo db, int64 when) { lower(&database(db).leases.min_ends, when); }
 
 void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
     if (time.ends != 0) note_lease_end(db, time.ends);
-    if (dies != 0) lower(&database(db).min_lease_dies, dies);
+    if (dies != 0) lower(&database(db).leases.min_dies, dies);
 }
 
 std::span<const SlotNo> reserve_leases(int count) {
@@ -248,7 +248,7 @@ bool owe(const OwedRow &r) {
     Lease made = lease_of(r, r.what);
     made.time = {now, now + r.order, 0};
     publish(no, &made);
-    if (r.what == Owed::Charge) database(made.db).charges_owed.fetch_add(1);
+    if (r.what == Owed::Charge) database(made.db).leases.charges_owed.fetch_add(1);
     note_lease_end(made.db, 1);
     return true;
 }
@@ -309,7 +309,7 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
             Lease &l = map.leases[*link];
             if (l.id != id || l.db != db || l.receipt != receipt) continue;
-            if (l.owed == Owed::Charge) database(db).charges_owed.fetch_sub(1);
+            if (l.owed == Owed::Charge) database(db).leases.charges_owed.fetch_sub(1);
             if (is_of_session(l)) mine--;
             gone = *link;
             *place = {l.queue, l.group};

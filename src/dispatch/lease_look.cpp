@@ -29,8 +29,8 @@ bool is_over(const Lease &l, const pg::Moment &now) {
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
     int n = 0;
     if (*from == 0) {
-        database(db).min_lease.store(INT64_MAX);
-        database(db).min_lease_dies.store(INT64_MAX);
+        database(db).leases.min_ends.store(INT64_MAX);
+        database(db).leases.min_dies.store(INT64_MAX);
     }
     SlotNo i = *from;
     for (; i < map.shared->n_leases && n < most; i++) {
@@ -49,8 +49,8 @@ int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, in
 }
 
 pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
-    int64 dies = database(db).min_lease_dies.load();
-    return Min(pg::Deadline{database(db).min_lease.load()}, now.until(dies));
+    int64 dies = database(db).leases.min_dies.load();
+    return Min(pg::Deadline{database(db).leases.min_ends.load()}, now.until(dies));
 }
 
 OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience) {

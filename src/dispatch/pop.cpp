@@ -124,7 +124,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
     if (total == 0) return 0;
     pg_write_barrier();
     w->n_holds.store(total);
-    database(ns.db).virtual_time = ns.pass;
+    database(ns.db).ready.virtual_time = ns.pass;
     ns.pass += share_step(static_cast<uint64>(total), ns.weight);
     return total;
 }
@@ -135,7 +135,7 @@ namespace {
 
 int pop_best(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
-    if (database(w.db).identity_changed.load() != 0) return 0;
+    if (database(w.db).service.identity_changed.load() != 0) return 0;
     drain_for_role(w.role);
     uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
     SlotNo after_no = -1;
@@ -192,7 +192,7 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
 
 int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
     Namespace &ns = map.namespaces[no];
-    if (database(ns.db).identity_changed.load() != 0) return 0;
+    if (database(ns.db).service.identity_changed.load() != 0) return 0;
     drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
     if (ns.paused) return 0;
@@ -225,7 +225,7 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     Namespace &ns = map.namespaces[no];
     drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
-    if (database(ns.db).identity_changed.load() != 0 || ns.paused) return false;
+    if (database(ns.db).service.identity_changed.load() != 0 || ns.paused) return false;
     for (;;) {
         Candidate c = best_outside_lane(no, queues);
         if (c.lane < 0) return false;

@@ -324,7 +324,7 @@ int same_priority(const PriorityList &list, const Page &front) {
 
 void want_taken_apart(SlotNo lane) {
     map.lanes[lane].taken_apart = true;
-    database(map.queues[map.lanes[lane].queue].db).taken_apart.store(true);
+    database(map.queues[map.lanes[lane].queue].db).ready.taken_apart.store(true);
 }
 
 Front take_apart_locked(SlotNo no) {

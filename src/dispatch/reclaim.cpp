@@ -86,7 +86,7 @@ void reclaim_queues(SlotNo db) {
     each_dropped(d, [db](SlotNo no) {
         if (!is_empty(map.queues[no])) return;
         free_queue(no);
-        database(db).drops_pending.fetch_sub(1);
+        database(db).places.drops_pending.fetch_sub(1);
     });
 }
 
@@ -123,22 +123,22 @@ bool reclaim_namespace(SlotNo no) {
 
 bool free_dropped(SlotNo db) {
     Database &d = database(db);
-    if (d.drops_pending.load() == 0) return false;
+    if (d.places.drops_pending.load() == 0) return false;
     reclaim_queues(db);
     each_namespace(db, [&d](SlotNo no) {
-        if (map.namespaces[no].dropped.load() && reclaim_namespace(no)) d.drops_pending.fetch_sub(1);
+        if (map.namespaces[no].dropped.load() && reclaim_namespace(no)) d.places.drops_pending.fetch_sub(1);
     });
-    return d.drops_pending.load() != 0;
+    return d.places.drops_pending.load() != 0;
 }
 
 void drop_database(SlotNo db) {
     Database &d = database(db);
-    d.state.store(DbState::Unserved);
+    d.service.state.store(DbState::Unserved);
     clear_groups(db);
     clear_ready(db);
     clear_due(db);
     clear_leases(db);
-    give_chain(d.delta_inbox.exchange(0));
+    give_chain(d.reading.deltas.exchange(0));
     each_queue(db, [](SlotNo no) {
         if (!is_dropped(map.queues[no])) hide_queue(no);
         free_queue(no);

@@ -15,7 +15,7 @@ void empty_queue(SlotNo no) {
     leave_out_all(q.ns);
     pg::LwLockGuard lock(namespace_lock(q.ns));
     empty_lists_locked(q);
-    q.rows_decide = database(q.db).was_refiled = true;
+    q.rows_decide = database(q.db).reading.was_refiled = true;
 }
 
 bool has_strays(const Queue &q) {
@@ -31,7 +31,7 @@ void want_refile(SlotNo queue) {
     SlotNo db = map.queues[queue].db;
     map.queues[queue].refile.store(Refile::Wanted);
     pg_write_barrier();
-    database(db).refile.store(true);
+    database(db).reading.refile.store(true);
     wake_scheduler(db);
 }
 
@@ -50,7 +50,7 @@ void refile_held(SlotNo db, bool all) {
 
 bool has_strays(SlotNo db) {
     bool any = false;
-    if (!database(db).was_refiled) return false;
+    if (!database(db).reading.was_refiled) return false;
     each_queue(db, [&any](SlotNo q) { any = any || has_strays(map.queues[q]); });
     return any;
 }
@@ -59,12 +59,12 @@ bool begin_refile(SlotNo db) {
     bool any = false;
     auto *reading = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
     each_namespace(db, [reading](SlotNo ns) { reading[ns] = wants_reading(ns); });
-    database(db).refile.store(false);
+    database(db).reading.refile.store(false);
     pg_memory_barrier();
     each_queue(db, [&any, reading, db](SlotNo q) {
         if (!is_refiled(map.queues[q]) && !has_strays(map.queues[q])) return;
         if (reading[map.queues[q].ns]) {
-            database(db).refile.store(true);
+            database(db).reading.refile.store(true);
             return;
         }
         map.queues[q].refile.store(Refile::Begun);

@@ -64,7 +64,7 @@ NamespaceUsage usage_of_namespace(SlotNo no) {
 
 int64 repairs(SlotNo db) {
     int64 n = 0;
-    for (Atomic<int64> &count : database(db).repaired) n += count.load();
+    for (Atomic<int64> &count : database(db).found.repaired) n += count.load();
     return n;
 }
 

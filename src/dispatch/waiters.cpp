@@ -16,7 +16,7 @@ bool waits_for(const TaskWaiter &w, SlotNo queue) {
 
 void wake_task_waiters(SlotNo queue, int count) {
     SlotNo db = map.queues[queue].db;
-    if (database(db).task_waiters.load() == 0) return;
+    if (database(db).waiters.tasks.load() == 0) return;
     for (TaskWaiter &w : map.shared->task_waiters) {
         if (count <= 0) return;
         if (w.state.load() != WaitState::Waiting || w.db != db || !waits_for(w, queue)) continue;
@@ -27,7 +27,7 @@ void wake_task_waiters(SlotNo queue, int count) {
 }
 
 bool is_awaited_outside(SlotNo queue) {
-    if (database(map.queues[queue].db).task_waiters.load() == 0) return false;
+    if (database(map.queues[queue].db).waiters.tasks.load() == 0) return false;
     for (int i = 0; i < max_task_waiters; i++) {
         TaskWaiter w;
         if (read_waiter(i, map.queues[queue].db, &w) && waits_for(w, queue)) return true;
@@ -49,7 +49,7 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
         for (int i = 0; i < w.n_queues; i++) w.queues[i] = queues[static_cast<std::size_t>(i)];
         pg_memory_barrier();
         w.state.store(WaitState::Waiting);
-        database(w.db).task_waiters.fetch_add(1);
+        database(w.db).waiters.tasks.fetch_add(1);
         return &w;
     }
     return nullptr;
@@ -69,7 +69,7 @@ bool read_waiter(int no, SlotNo db, TaskWaiter *out) {
 }
 
 void end_wait(TaskWaiter *waiter) {
-    database(waiter->db).task_waiters.fetch_sub(1);
+    database(waiter->db).waiters.tasks.fetch_sub(1);
     waiter->state.store(WaitState::Free);
 }
 

@@ -48,8 +48,8 @@ constinit Notes<Action> actions{};
 
 // No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
 void look_at_identity(SlotNo db) {
-    database(db).identity_changed.fetch_add(1);
-    database(db).wanted.store(true);
+    database(db).service.identity_changed.fetch_add(1);
+    database(db).service.wanted.store(true);
     wake_scheduler(db);
     wake_launcher();
 }
@@ -68,11 +68,11 @@ void post(SlotNo db, int64 id) {
 void run_action(SlotNo db, const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace:
-            database(a.slot).config_changes.fetch_add(1);
+            database(a.slot).changes.count.fetch_add(1);
             dispatch::configure_namespace(a.slot, a.ns);
             break;
         case ActionKind::Queue:
-            database(map.queues[a.slot].db).config_changes.fetch_add(1);
+            database(map.queues[a.slot].db).changes.count.fetch_add(1);
             dispatch::configure_queue(a.slot, a.queue);
             break;
         case ActionKind::DropQueue:
@@ -96,15 +96,15 @@ void run_action(SlotNo db, const Action &a) {
         case ActionKind::Handlers:
             if (a.slot >= 0) map.namespaces[a.slot].handlers_changed.store(true);
             pg_memory_barrier();
-            database(db).handlers_changed.store(true);
+            database(db).changes.handlers.store(true);
             break;
         case ActionKind::Identity: look_at_identity(db); break;
         case ActionKind::Database: {
             SlotNo other = find_database(a.database.oid);
             if (other < 0) break;
-            if (a.database.wanted) database(other).identity_changed.fetch_add(1);
-            database(other).wanted.store(a.database.wanted);
-            database(other).no_extension.store(!a.database.wanted);
+            if (a.database.wanted) database(other).service.identity_changed.fetch_add(1);
+            database(other).service.wanted.store(a.database.wanted);
+            database(other).service.no_extension.store(!a.database.wanted);
             if (!a.database.wanted) {
                 // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
                 database(other).current_segment.store(-1);

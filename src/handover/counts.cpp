@@ -70,13 +70,13 @@ void hand_over_counts(SlotNo db, PageNo *deltas) {
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
-    if (finished && !database(db).cleaning_timer.load() && !database(db).cleaning_timer.exchange(true))
+    if (finished && !database(db).cleaning.timer.load() && !database(db).cleaning.timer.exchange(true))
         wake_scheduler(db);
     while (*deltas != 0) {
         PageNo no = *deltas;
         *deltas = page(no)->next;
         if (state == DbState::Loading)
-            push_page(&database(db).delta_inbox, no);
+            push_page(&database(db).reading.deltas, no);
         else
             give_page(no);
     }

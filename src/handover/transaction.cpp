@@ -75,7 +75,7 @@ void hand_over_tasks(SlotNo db) {
     if (state_of(db) == DbState::Unserved) {
         bool had = oldest != 0;
         give_chain(oldest);
-        if (had && database(db).wanted.load()) wake_launcher();
+        if (had && database(db).service.wanted.load()) wake_launcher();
         return;
     }
     // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
@@ -97,7 +97,7 @@ void hand_over_tasks(SlotNo db) {
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(db);
-    if (database(db).scheduler_procno.load() < 0) wake_scheduler(db);
+    if (database(db).scheduler.procno.load() < 0) wake_scheduler(db);
 }
 
 // Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
@@ -139,7 +139,7 @@ void leave_out_groups() {
 // After a quiet time: the scheduler looks in a while whether anything was forgotten.
 void expect_look(SlotNo db) {
     constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
-    Atomic<bool> *changed = &database(db).changed;
+    Atomic<bool> *changed = &database(db).reading.changed;
     if (!changed->load() && !changed->exchange(true)) wake_scheduler_by(db, pg::deadline_in(a_while));
 }
 
@@ -155,7 +155,7 @@ void at_commit() {
         expect_look(db);
         if (packed.out_of_pages) {
             leave_out_groups();
-            database(db).lost.store(Lost::Full);
+            database(db).reading.lost.store(Lost::Full);
             wake_scheduler(db);
         }
         if (concern_scheduler()) wake_scheduler(db);

@@ -43,9 +43,9 @@ bool wait_for_place(int *tries, bool sure) {
         Database &d = database(db);
         if (!d.used) continue;
         // A scheduler would wait for itself.
-        if (d.scheduler_pid.load() == MyProcPid) return false;
-        if (*tries == 0 && d.wanted.load()) d.places_wanted.fetch_add(1);
-        if (d.drops_pending.load() == 0 && !d.strays.load() && d.places_wanted.load() == 0) continue;
+        if (d.scheduler.pid.load() == MyProcPid) return false;
+        if (*tries == 0 && d.service.wanted.load()) d.places.wanted.fetch_add(1);
+        if (d.places.drops_pending.load() == 0 && !d.places.strays.load() && d.places.wanted.load() == 0) continue;
         hope = true;
         wake_scheduler(db);
     }
@@ -58,7 +58,7 @@ bool wait_for_place(int *tries, bool sure) {
 
 void ask_for_idle_places(SlotNo db) {
     if (!short_of_places()) return;
-    database(db).places_wanted.fetch_add(1);
+    database(db).places.wanted.fetch_add(1);
     wake_scheduler(db);
 }
 

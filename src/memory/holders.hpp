@@ -39,18 +39,18 @@ struct WorkerSlot {
     uint32 generation;          // grows with each use
     pid_t pid;                  // 0: its process has not begun
     int procno;
-    Atomic<int64> leave;     // since when it has been asked to end after its task, by the monotonic clock; 0 not
-    Atomic<EndedBy> ended_by;  // written at its end
-    Atomic<bool> giving_back;  // scheduler asked: give back what is not running
-    Atomic<int64> cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
+    Atomic<int64> leave;        // since when it has been asked to end after its task, by the monotonic clock; 0 not
+    Atomic<EndedBy> ended_by;   // written at its end
+    Atomic<bool> giving_back;      // scheduler asked: give back what is not running
+    Atomic<int64> cancel_id;    // task to cancel, 0 none; honoured only while that very attempt runs
     Atomic<int32> cancel_attempt;
     char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
     // by the monotonic clock
-    Atomic<int64> since;     // last change of state
-    Atomic<int64> joined;    // the process began
-    Atomic<int64> started;   // the running task began
+    Atomic<int64> since;        // last change of state
+    Atomic<int64> joined;       // the process began
+    Atomic<int64> started;      // the running task began
     // signal/progress.hpp
-    Atomic<uint64> progress;  // as the running task told, 0: not
+    Atomic<uint64> progress;    // as the running task told, 0: not
     Atomic<uint32> progress_turn;
     char progress_note[progress_note_bytes];
     Atomic<int32> n_holds;
@@ -122,7 +122,7 @@ struct TaskWaiter {
 };
 
 struct ResultWaiter {
-    Atomic<int64> task_id;  // 0 free
+    Atomic<int64> task_id;     // 0 free
     SlotNo db;
     int procno;
 };

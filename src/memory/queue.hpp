@@ -30,7 +30,7 @@ struct Lane {
     SlotNo queue, role;      // immutable
     bool held;               // immutable
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
-    AtomicSlot next_of_queue;  // [written under the registry lock]
+    AtomicSlot next_of_queue;        // [written under the registry lock]
     int64 due;               // entries in the due heap and the lists of what was put off [due lock]
     int64 grouped;           // tasks in groups
     SlotNo source;           // immutable
@@ -55,7 +55,7 @@ struct Source {
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use
     SlotNo next_of_role;     // -1 end [written under the registry lock]
     SlotNo first_active;
-    Atomic<int64> ready;  // entries in active lanes [atomic, written under the namespace's lock]
+    Atomic<int64> ready;     // entries in active lanes [atomic, written under the namespace's lock]
 };
 
 struct Role {
@@ -64,8 +64,8 @@ struct Role {
     int32 role_id;           // immutable; key in pgqueue_internal.role
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
     Oid oid;                 // written by the scheduler; the role as which the workers connect
-    AtomicSlot first_source;     // published after the source is complete
-    Atomic<int32> workers;       // live or starting workers [atomic]
+    AtomicSlot first_source;        // published after the source is complete
+    Atomic<int32> workers;          // live or starting workers [atomic]
     Deaths deaths;                  // workers that ended by themselves
 };
 
@@ -77,7 +77,7 @@ struct Queue {
     int32 queue_id;          // immutable
     SlotNo next_hash;        // registry
     AtomicSlot first_lane;        // [written under the registry lock]
-    Atomic<bool> dropped;     // the place waits to be free (dispatch/reclaim.hpp)
+    Atomic<bool> dropped;         // the place waits to be free (dispatch/reclaim.hpp)
     uint64 drop;                  // count of its drop (memory/users.hpp)
     // configuration copy, namespace lock
     bool configured;
@@ -96,12 +96,13 @@ struct Queue {
     int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
     ReadyOrder throttled_groups;  // that wait for a token of their own
     int64 group_token_at;    // when the first of these has one (monotonic), 0 none of them
-    Atomic<int32> running;   // retained by server workers
-    Atomic<bool> blocked;   // lanes were taken out of their sources because of a limit
+    Atomic<int32> running;      // retained by server workers
+    Atomic<bool> blocked;       // lanes were taken out of their sources because of a limit
     Atomic<int64> counts[count_kinds];  // rows by status; and those that wait without a hint
-    Atomic<bool> news;      // ready tasks for outside workers that LISTEN clients have not been told of
-    Atomic<int64> hinted;    // entries in ready lists and due heap
+    Atomic<bool> news;          // ready tasks for outside workers that LISTEN clients have not been told of
+    Atomic<int64> hinted;       // entries in ready lists and due heap
     Atomic<int64> full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    // dispatch/refile.hpp
     Atomic<Refile> refile;
     bool rows_decide;           // entries of the due heap may name a lane of before; written and read by the scheduler
 };
@@ -110,22 +111,22 @@ struct Namespace {
     bool used;
     SlotNo db;               // immutable
     int32 ns_id;             // immutable
-    AtomicSlot outside_source;  // of the lanes for outside workers, published when complete
-    Atomic<PageNo> inbox;  // pages handed over, newest first
+    AtomicSlot outside_source;        // of the lanes for outside workers, published when complete
+    Atomic<PageNo> inbox;    // pages handed over, newest first
     int32 weight;
     int32 max_running;       // 0 none
     bool paused;
     Shares shares;           // its parts of what all namespaces share
-    Atomic<int32> leases; // entries of its tasks, popped ones too
+    Atomic<int32> leases;    // entries of its tasks, popped ones too
     int32 queues;            // its queues, those too that were dropped and wait to be free; those alone [registry lock]
     int32 dropped_queues;
-    Atomic<bool> dropped;  // as of a queue
+    Atomic<bool> dropped;      // as of a queue
     uint64 drop;
     Atomic<bool> handlers_changed;
     Atomic<int32> running;
     Atomic<bool> blocked;
     Atomic<int64> full_since;  // as of a queue
-    Atomic<int64> edges;  // open edges (handover/edges.hpp)
+    Atomic<int64> edges;     // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock

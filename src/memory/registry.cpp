@@ -84,14 +84,14 @@ SlotNo find_database(Oid oid) {
 }
 
 void init_due_lists(Database *d) {
-    d->due_last = 0;
+    d->due_heap.last = 0;
     for (int b = 0; b < due_buckets; b++) {
-        init_list(&d->due[b]);
-        d->due_min[b] = INT64_MAX;
+        init_list(&d->due_heap.buckets[b]);
+        d->due_heap.least[b] = INT64_MAX;
     }
     for (int k = 0; k < wait_kinds; k++) {
-        init_list(&d->put_off[k]);
-        d->put_off_until[k] = INT64_MAX;
+        init_list(&d->due_heap.put_off[k]);
+        d->due_heap.put_off_until[k] = INT64_MAX;
     }
 }
 
@@ -108,10 +108,10 @@ SlotNo ensure_database(Oid oid) {
         MemSet(&d, 0, sizeof(Database));
         d.generation.init(generation + 1);
         d.current_segment.init(-1);
-        d.min_dies.init(INT64_MAX);
-        d.min_lease.init(INT64_MAX);
-        d.min_lease_dies.init(INT64_MAX);
-        d.wake_at.init(INT64_MAX);
+        d.ready.min_dies.init(INT64_MAX);
+        d.leases.min_ends.init(INT64_MAX);
+        d.leases.min_dies.init(INT64_MAX);
+        d.scheduler.wake_at.init(INT64_MAX);
         init_due_lists(&d);
         d.oid = oid;
         pg_write_barrier();
@@ -281,7 +281,7 @@ bool is_queue_known(SlotNo db, int32 queue_id) {
 
 bool is_queue_dropped(SlotNo db, int32 queue_id) {
     bool dropped = false;
-    if (database(db).drops_pending.load() == 0 || is_queue_known(db, queue_id)) return false;
+    if (database(db).places.drops_pending.load() == 0 || is_queue_known(db, queue_id)) return false;
     each_queue(db, [&](SlotNo no) { dropped = dropped || (map.queues[no].queue_id == queue_id && is_dropped(map.queues[no])); });
     return dropped;
 }

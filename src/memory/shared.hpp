@@ -7,7 +7,8 @@
 //   groups    chains of the hash of groups, by their key (fixed partitions); the groups themselves are under their namespace's lock
 //   lease     the leases of outside workers, by task id (fixed partitions)
 //   workers   WorkerSlot allocation, the reason of a cancel
-// Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
+// Fields of the types Atomic and AtomicSlot need no lock. "Immutable" fields are written before the entry is published
+// and never again until it is dropped.
 #pragma once
 #include "memory/database.hpp"
 #include "memory/holders.hpp"
@@ -26,27 +27,27 @@ constexpr int awaited_cells = 65536;
 struct Shared {
     int64 boot_epoch;               // random, not 0
     AtomicSlot launcher_procno;
-    Atomic<int64> launcher_ended;   // when the last one did (monotonic), 0: none has
+    Atomic<int64> launcher_ended;      // when the last one did (monotonic), 0: none has
     Atomic<int32> total_workers;
     uint32 pages;                   // in the pool
-    Atomic<uint64> free_page;     // tag << 32 | PageNo
+    Atomic<uint64> free_page;       // tag << 32 | PageNo
     Atomic<uint32> free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
     int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
-    Atomic<uint64> sessions;      // numbers given to sessions
-    Atomic<uint64> drops;         // entries dropped (memory/users.hpp), begins at 1
-    Atomic<uint64> free_lane;     // tag << 32 | SlotNo + 1
+    Atomic<uint64> sessions;        // numbers given to sessions
+    Atomic<uint64> drops;           // entries dropped (memory/users.hpp), begins at 1
+    Atomic<uint64> free_lane;       // tag << 32 | SlotNo + 1
     Atomic<uint64> free_priority;
     Database databases[max_databases];
     WorkerSlot workers[max_workers];
     ResultWaiter waiters[max_result_waiters];
     TaskWaiter task_waiters[max_task_waiters];
     ConditionVariable loaded[max_databases];  // broadcast when a database is Ready, and when its scheduler leaves
-    Atomic<int32> awaited[awaited_cells];  // edges to tasks, by hash of database and id
+    Atomic<int32> awaited[awaited_cells];     // edges to tasks, by hash of database and id
     int32 n_leases;
-    Atomic<uint64> free_lease;    // tag << 32 | SlotNo + 1
+    Atomic<uint64> free_lease;      // tag << 32 | SlotNo + 1
     Atomic<int32> free_leases, free_lanes, free_priorities;
-    Atomic<bool> leases_wanted; // somebody found no lease for its namespace since one became free
+    Atomic<bool> leases_wanted;     // somebody found no lease for its namespace since one became free
     int32 taken_queues;             // places of queues [registry lock]
 };
 
@@ -66,7 +67,7 @@ struct Map {
     int32 hash_size;
     GroupNo *group_hash;
     int32 group_hash_size;
-    Atomic<uint64> *users;  // by the number of the process
+    Atomic<uint64> *users;    // by the number of the process
     int n_users;
     char *pages;
     LWLockPadded *locks;
@@ -128,10 +129,10 @@ private:
 };
 
 inline void read_rows_again(SlotNo db) {
-    database(db).lost.replace(Lost::Nothing, Lost::Asked);
+    database(db).reading.lost.replace(Lost::Nothing, Lost::Asked);
 }
 
-inline DbState state_of(SlotNo db) { return database(db).state.load(); }
+inline DbState state_of(SlotNo db) { return database(db).service.state.load(); }
 
 // Bytes of the whole block for the setting dispatch_memory (bytes).
 Size shared_bytes(Size dispatch_memory);

@@ -48,7 +48,7 @@ namespace {
 void tell_of_strays() {
     SlotNo db = find_database(MyDatabaseId);
     if (db < 0) return;
-    database(db).strays.store(true);
+    database(db).places.strays.store(true);
     wake_scheduler(db);
 }
 

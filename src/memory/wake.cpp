@@ -15,17 +15,17 @@ bool launcher_missing(int64 micros) {
 }
 
 void wake_scheduler(SlotNo db) {
-    int procno = database(db).scheduler_procno.load();
+    int procno = database(db).scheduler.procno.load();
     if (procno >= 0) {
         wake_procno(procno);
         return;
     }
-    database(db).parked.store(false);
+    database(db).scheduler.parked.store(false);
     wake_launcher();
 }
 
 void wake_scheduler_by(SlotNo db, pg::Deadline when) {
-    if (when.at < database(db).wake_at.load()) wake_scheduler(db);
+    if (when.at < database(db).scheduler.wake_at.load()) wake_scheduler(db);
 }
 
 void wake_scheduler_at(SlotNo db, TimestampTz when) {
@@ -33,16 +33,16 @@ void wake_scheduler_at(SlotNo db, TimestampTz when) {
 }
 
 void wake_scheduler_if_sleeping(SlotNo db) {
-    if (database(db).sleeping.load() && database(db).sleeping.exchange(false)) wake_scheduler(db);
+    if (database(db).scheduler.sleeping.load() && database(db).scheduler.sleeping.exchange(false)) wake_scheduler(db);
 }
 
 int wake_idle_workers(SlotNo db, SlotNo role, int count) {
-    if (database(db).idle_workers.load() == 0) return 0;
+    if (database(db).workers.idle.load() == 0) return 0;
     int woken = 0;
     for (WorkerSlot &w : map.shared->workers) {
         if (w.db != db || w.role != role) continue;
         if (!w.state.replace(WorkerState::Idle, WorkerState::Busy)) continue;
-        database(db).idle_workers.fetch_sub(1);
+        database(db).workers.idle.fetch_sub(1);
         wake_procno(w.procno);
         if (++woken == count) break;
     }
@@ -56,7 +56,7 @@ bool ask_to_leave(WorkerSlot *w) {
 }
 
 void wake_result_waiters(SlotNo db, int64 id) {
-    if (database(db).result_waiters.load() == 0) return;
+    if (database(db).waiters.results.load() == 0) return;
     for (ResultWaiter &w : map.shared->waiters)
         if (w.task_id.load() == id && w.db == db) wake_procno(w.procno);
 }

@@ -22,34 +22,34 @@ void post_settle(SlotNo db, int64 id, Wake wake) {
     uint32 at = static_cast<uint32>(id);
     bool placed = false;
     for (uint32 i = 0; i < 16 && !placed; i++) {
-        placed = d.posted[(at + i) % settle_posts].replace(0, id);
+        placed = d.posts.ids[(at + i) % settle_posts].replace(0, id);
     }
-    if (!placed) d.settle_all.store(true);
+    if (!placed) d.posts.all.store(true);
     pg_memory_barrier();
-    d.any_posted.store(true);
+    d.posts.any.store(true);
     if (wake == Wake::Yes) wake_scheduler(db);
 }
 
 void post_settle_all(SlotNo db, Wake wake) {
-    database(db).settle_all.store(true);
+    database(db).posts.all.store(true);
     pg_memory_barrier();
-    database(db).any_posted.store(true);
+    database(db).posts.any.store(true);
     if (wake == Wake::Yes) wake_scheduler(db);
 }
 
 int take_posted(SlotNo db, int64 *ids) {
     Database &d = database(db);
-    if (!d.any_posted.exchange(false)) return 0;
+    if (!d.posts.any.exchange(false)) return 0;
     int n = 0;
     for (int i = 0; i < settle_posts; i++) {
-        if (d.posted[i].load() == 0) continue;
-        ids[n++] = d.posted[i].exchange(0);
+        if (d.posts.ids[i].load() == 0) continue;
+        ids[n++] = d.posts.ids[i].exchange(0);
     }
     return n;
 }
 
-bool take_posted_all(SlotNo db) { return database(db).settle_all.exchange(false); }
+bool take_posted_all(SlotNo db) { return database(db).posts.all.exchange(false); }
 
-bool anything_posted(SlotNo db) { return database(db).any_posted.load(); }
+bool anything_posted(SlotNo db) { return database(db).posts.any.load(); }
 
 }  // namespace pgqueue::signal

@@ -6,7 +6,7 @@ namespace {
 constexpr uint32 loop_begins = 3;
 constexpr int64 loop_pause = 5 * int64(USECS_PER_MINUTE);  // a longer time without a death ends a loop
 
-IncidentList &list_of(SlotNo db, Incident kind) { return database(db).incidents[static_cast<int>(kind)]; }
+IncidentList &list_of(SlotNo db, Incident kind) { return database(db).found.incidents[static_cast<int>(kind)]; }
 
 }  // namespace
 
@@ -40,9 +40,8 @@ void note_death(Deaths *d) {
 }
 
 uint32 in_loop(const Deaths &deaths, const pg::Moment &now) {
-    auto &d = const_cast<Deaths &>(deaths);
-    uint32 count = d.count.load();
-    bool fresh = now.monotonic - d.last.load() <= loop_pause;
+    uint32 count = deaths.count.load();
+    bool fresh = now.monotonic - deaths.last.load() <= loop_pause;
     return fresh && count >= loop_begins ? count : 0;
 }
 

@@ -7,28 +7,28 @@ void post_ticker(SlotNo db, int32 id) {
     Database &d = database(db);
     bool placed = false;
     for (uint32 i = 0; i < ticker_posts && !placed; i++) {
-        Atomic<int32> &place = d.tickers[(static_cast<uint32>(id) + i) % ticker_posts];
+        Atomic<int32> &place = d.tickers.ids[(static_cast<uint32>(id) + i) % ticker_posts];
         int32 empty = 0;
         placed = place.compare_exchange(&empty, id) || empty == id;
     }
-    if (!placed) d.all_tickers.store(true);
+    if (!placed) d.tickers.all.store(true);
     pg_memory_barrier();
-    d.any_ticker.store(true);
+    d.tickers.any.store(true);
 }
 
 int take_tickers(SlotNo db, int32 *ids, bool *all) {
     Database &d = database(db);
     *all = false;
-    if (!d.any_ticker.exchange(false)) return 0;
-    *all = d.all_tickers.exchange(false);
+    if (!d.tickers.any.exchange(false)) return 0;
+    *all = d.tickers.all.exchange(false);
     int n = 0;
-    for (Atomic<int32> &place : d.tickers)
+    for (Atomic<int32> &place : d.tickers.ids)
         if (int32 id = place.load() != 0 ? place.exchange(0) : 0; id != 0) ids[n++] = id;
     return n;
 }
 
-void serve_tickers_since(SlotNo db, TimestampTz since) { database(db).tickers_since.store(since); }
+void serve_tickers_since(SlotNo db, TimestampTz since) { database(db).tickers.since.store(since); }
 
-TimestampTz tickers_since(SlotNo db) { return database(db).tickers_since.load(); }
+TimestampTz tickers_since(SlotNo db) { return database(db).tickers.since.load(); }
 
 }  // namespace pgqueue::signal

@@ -26,7 +26,7 @@ using memory::map;
 
 // The one suspect that may run now is the worker's that holds this mark.
 bool take_suspect_turn() {
-    pg::AtomicSlot *turn = &memory::database(my_slot().db).suspect_running;
+    pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
     return turn->load() == self.slot || turn->replace(-1, self.slot);
 }
 
@@ -41,7 +41,7 @@ bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
 
 // It ran when the server crashed, and the scheduler has still to write that.
 bool is_to_be_charged(const store::TaskRow &row) {
-    return memory::database(my_slot().db).charges_owed.load() != 0 && dispatch::is_to_be_charged(row.ref.id);
+    return memory::database(my_slot().db).leases.charges_owed.load() != 0 && dispatch::is_to_be_charged(row.ref.id);
 }
 
 // Makes the task of a popped entry retained. False: it is not to be had.

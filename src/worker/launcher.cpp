@@ -56,7 +56,7 @@ bool workers_gone(SlotNo db) {
             gone = false;
             (void)memory::ask_to_leave(&w);
             // Without the extension even a task that runs is over.
-            if (w.pid != 0 && database(db).no_extension.load()) kill(w.pid, SIGTERM);
+            if (w.pid != 0 && database(db).service.no_extension.load()) kill(w.pid, SIGTERM);
             continue;
         }
         for (int h = 0; h < w.n_holds.load(); h++)
@@ -90,7 +90,7 @@ void see_databases(bool *seen) {
         }
         seen[db] = true;
         // Look inside once; a session there may have made the entry.
-        if (!database(db).looked.exchange(true)) database(db).wanted.store(true);
+        if (!database(db).service.looked.exchange(true)) database(db).service.wanted.store(true);
     }
     table_endscan(scan);
 }
@@ -107,11 +107,11 @@ bool read_databases() {
     for (SlotNo db = 0; db < memory::max_databases; db++) {
         Database &d = database(db);
         if (!d.used || seen[db]) continue;
-        d.wanted.store(false);
-        pid_t pid = d.scheduler_pid.load();
+        d.service.wanted.store(false);
+        pid_t pid = d.scheduler.pid.load();
         if (pid != 0)
             kill(pid, SIGTERM);  // its entry goes with the next look
-        else if (d.blocked_by.load() == 0 && workers_gone(db))
+        else if (d.service.blocked_by.load() == 0 && workers_gone(db))
             dispatch::drop_database(db);
     }
     return true;
@@ -119,9 +119,9 @@ bool read_databases() {
 
 // No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
 void make_room(SlotNo for_db, const pg::Moment &now) {
-    database(for_db).starving.store(true);
+    database(for_db).service.starving.store(true);
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (database(db).used && database(db).scheduler_pid.load() != 0) memory::wake_scheduler(db);
+        if (database(db).used && database(db).scheduler.pid.load() != 0) memory::wake_scheduler(db);
     retire_worker(-1, true, now);
 }
 
@@ -149,18 +149,18 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
     Started &s = started[db];
     uint32 generation = d.generation.load();
     if (s.generation != generation) s = Started{generation, nullptr, {}, 0};
-    if (d.scheduler_pid.load() != 0) {
+    if (d.scheduler.pid.load() != 0) {
         if (s.failures > 0 && s.at.after(healthy_after).passed(now)) s.failures = 0;
         return never;
     }
-    if (!d.wanted.load() && d.blocked_by.load() == 0) {
+    if (!d.service.wanted.load() && d.service.blocked_by.load() == 0) {
         // No scheduler comes to free what the extension had.
         bool done = workers_gone(db) && !dispatch::free_dropped(db);
         return done ? never : now.in(USECS_PER_SEC);
     }
-    if (!config::enabled || !d.wanted.load() || d.blocked_by.load() != 0) return never;
-    if (d.parked.load()) {
-        pg::Deadline back{d.wake_at.load()};
+    if (!config::enabled || !d.service.wanted.load() || d.service.blocked_by.load() != 0) return never;
+    if (d.scheduler.parked.load()) {
+        pg::Deadline back{d.scheduler.wake_at.load()};
         if (!back.passed(now)) return back;
     }
     // One that left by itself comes back at its deadline, or when somebody woke us for new work.
@@ -170,8 +170,8 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now.in(first_wait);
         pfree(s.handle);
         s.handle = nullptr;
-        bool left = d.left.exchange(false);
-        if (!left) signal::note_death(&d.scheduler_deaths);
+        bool left = d.scheduler.left.exchange(false);
+        if (!left) signal::note_death(&d.scheduler.deaths);
         s.failures = !left && !s.at.after(healthy_after).passed(now) ? s.failures + 1 : 0;
         s.at = now.in(s.failures > 1 ? wait_after(s.failures) : 0);
     }
@@ -181,7 +181,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         return now.in(first_wait);
     }
     s.handle = nullptr;
-    d.no_slot_since = d.no_slot_since == 0 ? now.monotonic : d.no_slot_since;
+    if (d.service.no_slot_since.load() == 0) d.service.no_slot_since.store(now.monotonic);
     make_room(db, now);
     s.at = now.in(turn_length);
     return s.at;
@@ -217,7 +217,7 @@ void pgqueue_launcher_main(Datum) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));
             // Only what waits for its time can be hurt by a clock that is set.
-            bool waits = database(db).wake_at.load() != never.at;
+            bool waits = database(db).scheduler.wake_at.load() != never.at;
             if (waits) next = Min(next, now.in(clock_look));
         }
         pgstat_report_activity(STATE_IDLE, nullptr);

@@ -92,7 +92,7 @@ bool would_run(Node *node, Oid db) {
 
 bool is_our_process(SlotNo db, int pid) {
     memory::Database &d = memory::database(db);
-    if (d.scheduler_pid.load() == pid || d.housekeeper_pid.load() == pid) return true;
+    if (d.scheduler.pid.load() == pid || d.housekeeper.pid.load() == pid) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid == pid) return true;
     return false;
@@ -134,7 +134,7 @@ bool others_leave(SlotNo db, Oid oid) {
 // A process that has not begun does not count: it looks whether it may come in before it does.
 bool someone_there(SlotNo db) {
     memory::Database &d = memory::database(db);
-    if (d.scheduler_pid.load() != 0 || d.housekeeper_pid.load() != 0) return true;
+    if (d.scheduler.pid.load() != 0 || d.housekeeper.pid.load() != 0) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
         auto s = w.state.load();
         if (w.db == db && w.pid != 0 && s != memory::WorkerState::Free && s != memory::WorkerState::Ended) return true;
@@ -145,8 +145,8 @@ bool someone_there(SlotNo db) {
 void send_away(SlotNo db) {
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid != 0) kill(w.pid, SIGTERM);
-    pid_t scheduler = memory::database(db).scheduler_pid.load();
-    pid_t housekeeper = memory::database(db).housekeeper_pid.load();
+    pid_t scheduler = memory::database(db).scheduler.pid.load();
+    pid_t housekeeper = memory::database(db).housekeeper.pid.load();
     if (scheduler != 0) kill(scheduler, SIGTERM);
     if (housekeeper != 0) kill(housekeeper, SIGTERM);
 }
@@ -161,7 +161,7 @@ void clear_database(SlotNo db) {
     static constinit bool registered = false;
     if (!registered) before_shmem_exit(at_exit, Datum(0));
     registered = true;
-    if (!memory::database(db).blocked_by.replace(0, MyProcPid)) return;
+    if (!memory::database(db).service.blocked_by.replace(0, MyProcPid)) return;
     blocked_db = db;
     for (int i = 0; i < 100 && someone_there(db); i++) {
         send_away(db);
@@ -181,7 +181,7 @@ void leave_for(Node *command) {
 
 bool let_in() {
     if (blocked_db < 0) return false;
-    memory::database(blocked_db).blocked_by.replace(MyProcPid, 0);
+    memory::database(blocked_db).service.blocked_by.replace(MyProcPid, 0);
     blocked_db = -1;
     return true;
 }

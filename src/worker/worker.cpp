@@ -22,13 +22,13 @@ void touch() { my_slot().since.store(pg::monotonic_now()); }
 
 // Another worker may run a suspect now.
 void end_suspect_turn() {
-    pg::AtomicSlot *turn = &memory::database(my_slot().db).suspect_running;
+    pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
     if (turn->load() == self.slot) turn->replace(self.slot, -1);
 }
 
 bool asked_to_leave() {
     memory::Database &d = memory::database(my_slot().db);
-    bool unwanted = d.stopped.load() || d.blocked_by.load() != 0 || !d.wanted.load();
+    bool unwanted = d.service.stopped.load() || d.service.blocked_by.load() != 0 || !d.service.wanted.load();
     return my_slot().leave.load() != 0 || !config::enabled || unwanted;
 }
 
@@ -42,7 +42,7 @@ void at_exit(int, Datum) {
     bool unborn = w.state.load() == WorkerState::Starting && !asked_to_leave();
     w.ended_by.store(unborn ? memory::EndedBy::Unborn : ended_by());
     WorkerState before = w.state.exchange(WorkerState::Ended);
-    if (before == WorkerState::Idle) memory::database(w.db).idle_workers.fetch_sub(1);
+    if (before == WorkerState::Idle) memory::database(w.db).workers.idle.fetch_sub(1);
     memory::wake_scheduler(w.db);
 }
 
@@ -84,7 +84,7 @@ bool work_once() {
 bool become_idle() {
     touch();
     set_state(WorkerState::Idle);
-    memory::database(my_slot().db).idle_workers.fetch_add(1);
+    memory::database(my_slot().db).workers.idle.fetch_add(1);
     pg_memory_barrier();
     return true;
 }
@@ -92,7 +92,7 @@ bool become_idle() {
 // Takes this worker out of the idle ones; false when somebody did that to give it work.
 bool stop_idling(WorkerState to) {
     if (!my_slot().state.replace(WorkerState::Idle, to)) return false;
-    memory::database(my_slot().db).idle_workers.fetch_sub(1);
+    memory::database(my_slot().db).workers.idle.fetch_sub(1);
     return true;
 }
 

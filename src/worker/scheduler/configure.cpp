@@ -80,19 +80,19 @@ bool load_configuration() {
     // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn reads the tables again.
     constexpr int most_tries = 3;
     for (int tries = 0; tries < most_tries; tries++) {
-        uint32 seen = my_db().config_changes.load();
+        uint32 seen = my_db().changes.count.load();
         if (IsTransactionState())
             load();
         else if (!transact("read its configuration", load))
             return false;
-        if (my_db().config_changes.load() == seen) return true;
+        if (my_db().changes.count.load() == seen) return true;
     }
-    my_db().reload.store(true);
+    my_db().changes.reload.store(true);
     return true;
 }
 
 pg::Deadline follow_configuration(const pg::Moment &now) {
-    pg::Atomic<bool> &reload = my_db().reload;
+    pg::Atomic<bool> &reload = my_db().changes.reload;
     if (reload.exchange(false) && !load_configuration()) reload.store(true);
     return reload.load() ? now.in(USECS_PER_SEC) : never;
 }
@@ -131,8 +131,8 @@ pg::Deadline follow_roles(const pg::Moment &now) {
         CacheRegisterSyscacheCallback(AUTHOID, on_role_change, Datum(0));
         watching = true;
     }
-    if (my_db().roles_changed.exchange(false)) look_at_roles = true;
-    bool handlers = my_db().handlers_changed.exchange(false);
+    if (my_db().changes.roles.exchange(false)) look_at_roles = true;
+    bool handlers = my_db().changes.handlers.exchange(false);
     if (handlers) store::forget_handlers();
     if (!look_at_roles && !handlers && !again.passed(now)) return again;
     bool names = look_at_roles || again.passed(now);
@@ -144,7 +144,7 @@ pg::Deadline follow_roles(const pg::Moment &now) {
     });
     // Tasks that are held may be ready now, or another role's.
     if (handlers || needlessly) dispatch::refile_held(self.db, needlessly);
-    if (!ok && handlers) my_db().handlers_changed.store(true);
+    if (!ok && handlers) my_db().changes.handlers.store(true);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
     return again;
 }

@@ -73,17 +73,17 @@ bool make_task() {
 // no finished rows to count: there the growth of the segment tells.
 pg::Deadline think(const pg::Moment &now) {
     memory::Cleaning &then = my_db().cleaning;
-    if (!then.look_again.passed(now)) return my_db().cleaning_timer.load() ? then.look_again : never;
+    if (!then.look_again.passed(now)) return my_db().cleaning.timer.load() ? then.look_again : never;
     then.look_again = now.in(look_every);
     // Before the rows are counted, so that no task that finishes after this is missed.
-    my_db().cleaning_timer.store(false);
+    my_db().cleaning.timer.store(false);
     pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool owed = my_db().cleaning_owed.load();
+    bool owed = my_db().cleaning.owed.load();
     bool cleaned = (finished == 0 || finished == then.finished) && !owed, quiet = cleaned && bytes == then.bytes;
     then.bytes = bytes;
     if (quiet) return never;
-    my_db().cleaning_timer.store(true);
+    my_db().cleaning.timer.store(true);
     if ((!cleaned && then.next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
         if (make_task()) then.finished = finished;
     }
@@ -98,7 +98,7 @@ struct Retry {
 constinit Retry retry{0, never};
 
 void follow_held_back(const pg::Moment &now) {
-    bool held = (my_db().cleaning_held_back.load() & memory::truncation_held) != 0;
+    bool held = (my_db().housekeeper.held_back.load() & memory::truncation_held) != 0;
     if (!held)
         retry = {0, never};
     else if (retry.wait == 0)

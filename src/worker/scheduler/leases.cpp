@@ -82,7 +82,7 @@ pg::Deadline end_leases(const pg::Moment &now) {
 }
 
 void wake_waiters() {
-    if (my_db().task_waiters.load() == 0) return;
+    if (my_db().waiters.tasks.load() == 0) return;
     for (memory::TaskWaiter &w : map.shared->task_waiters) {
         if (w.state.load() != memory::WaitState::Waiting || w.db != self.db) continue;
         if (!dispatch::ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
@@ -122,14 +122,14 @@ bool notify_queues() {
 
 pg::Deadline notify_listeners(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (config::notify_interval < 0 || !d.listened.load() || !d.news.load()) return never;
+    if (config::notify_interval < 0 || !d.waiters.listened.load() || !d.waiters.news.load()) return never;
     pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
     if (!next.passed(now)) return next;
     notified = now.in(0);
-    d.news.store(false);
+    d.waiters.news.store(false);
     pg_memory_barrier();
     if (notify_queues()) return never;
-    d.news.store(true);
+    d.waiters.news.store(true);
     notified = now.in(USECS_PER_SEC);
     return notified;
 }

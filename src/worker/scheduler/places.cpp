@@ -96,14 +96,14 @@ pg::Deadline free_idle_places(const pg::Moment &now) {
     static constinit uint32 answered = 0;
     static constinit int64 pause = first_wait;
     static constinit pg::Deadline next{};
-    uint32 wanted = my_db().places_wanted.load();
+    uint32 wanted = my_db().places.wanted.load();
     if (wanted == 0) return never;
     if (wanted != answered) pause = first_wait;
     if (wanted == answered && !next.passed(now)) return next;
     answered = wanted;
     bool left = true;
     transact("free idle places", [&left] { left = dispatch::free_idle(self.db); });
-    if (!left && my_db().places_wanted.replace(wanted, 0)) return never;
+    if (!left && my_db().places.wanted.replace(wanted, 0)) return never;
     next = now.in(pause);
     pause = Min(pause * 2, longest_wait);
     return next;
@@ -116,7 +116,7 @@ namespace {
 pg::Deadline drop_strays() {
     static constinit Pace pace{};
     static constinit bool suspects = false;
-    bool told = my_db().strays.exchange(false);
+    bool told = my_db().places.strays.exchange(false);
     suspects = suspects || told;
     if (!suspects) return never;
     return pace.look(told, [] { return suspects = find_strays(); });
@@ -138,12 +138,12 @@ pg::Deadline purge_file() {
 pg::Deadline free_dropped_places() {
     static constinit Pace pace{};
     static constinit uint32 left = 0;
-    uint32 pending = my_db().drops_pending.load();
+    uint32 pending = my_db().places.drops_pending.load();
     if (pending == 0) return never;
-    bool hurry = pending > left || my_db().places_wanted.load() != 0;
+    bool hurry = pending > left || my_db().places.wanted.load() != 0;
     pg::Deadline next = pace.look(hurry, [] {
         bool any = dispatch::free_dropped(self.db);
-        left = my_db().drops_pending.load();
+        left = my_db().places.drops_pending.load();
         purging = true;
         return any;
     });

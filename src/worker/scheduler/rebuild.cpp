@@ -85,7 +85,7 @@ void count_in_scan(const memory::Delta &d) {
 
 // Takes the deltas that were handed over and applies those the snapshot has not seen.
 void take_deltas(void (*apply)(const memory::Delta &)) {
-    PageNo no = my_db().delta_inbox.exchange(0);
+    PageNo no = my_db().reading.deltas.exchange(0);
     while (no != 0) {
         Page *p = page(no);
         PageNo next = p->next;
@@ -168,7 +168,7 @@ void publish_counts() {
         for (int k = 0; k < memory::count_kinds; k++)
             queue.counts[k].store(scan.counts[int64(q) * memory::count_kinds + k]);
     }
-    my_db().awaited_known.store(true);
+    my_db().posts.edges_known.store(true);
 }
 
 void clear_memory() {
@@ -203,7 +203,7 @@ void scan_rows() {
 
 }  // namespace
 
-bool has_late_deltas() { return my_db().delta_inbox.load() != 0; }
+bool has_late_deltas() { return my_db().reading.deltas.load() != 0; }
 
 void apply_late_deltas() { take_deltas(handover::apply_delta); }
 
@@ -221,14 +221,14 @@ void forget_counters() {
 // One attempt. False: the rows could not be read, memory is as far as it came.
 bool read_again() {
     memory::Database &d = my_db();
-    d.state.store(DbState::Loading);
+    d.service.state.store(DbState::Loading);
     pg_memory_barrier();
-    d.lost.store(memory::Lost::Nothing);
+    d.reading.lost.store(memory::Lost::Nothing);
     pg_memory_barrier();
     clear_memory();
-    memory::give_chain(d.delta_inbox.exchange(0));
+    memory::give_chain(d.reading.deltas.exchange(0));
     scan = Scan{};
-    scan.awaited_known = d.awaited_known.load();
+    scan.awaited_known = d.posts.edges_known.load();
     scan.counts = counters(memory::count_kinds * static_cast<Size>(map.shared->n_queues));
     scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
     scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
@@ -240,14 +240,14 @@ bool read_again() {
     take_deltas(count_in_scan);
     publish_counts();
     pg_memory_barrier();
-    d.state.store(DbState::Ready);
+    d.service.state.store(DbState::Ready);
     apply_late_deltas();
     dispatch::open_groups(self.db, scan.groups);
-    d.unwatched.store(scan.unwatched);
+    d.leases.unwatched.store(scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     signal::post_settle_all(self.db);
-    d.rebuilds++;
+    d.reading.rebuilds++;
     forget_counters();
     return true;
 }

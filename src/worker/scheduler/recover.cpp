@@ -122,7 +122,7 @@ void take_back(WorkerSlot *w) {
         if (ok)
             task::take_place(place);
         else
-            my_db().unwatched.fetch_add(1);
+            my_db().leases.unwatched.fetch_add(1);
         dispatch::end_running(copy.queue, copy.group);
     }
 }

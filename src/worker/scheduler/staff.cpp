@@ -207,7 +207,7 @@ bool hold_tasks(SlotNo role) {
             for (int i = 0; i < n; i++) hold_one(ready[i], role);
         });
         if (!ok) {
-            my_db().lost.store(memory::Lost::Full);
+            my_db().reading.lost.store(memory::Lost::Full);
             return true;
         }
     }
@@ -217,7 +217,7 @@ bool hold_tasks(SlotNo role) {
 // Another database cannot have its first process: places that become free are for it.
 bool others_starve() {
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (db != self.db && memory::database(db).used && memory::database(db).starving.load()) return true;
+        if (db != self.db && memory::database(db).used && memory::database(db).service.starving.load()) return true;
     return false;
 }
 
@@ -255,9 +255,9 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
 
 // Tells whether this database has no process at all for its work; those of others that do nothing then make room.
 void note_starving(bool starving) {
-    my_db().starving.store(starving);
+    my_db().service.starving.store(starving);
     for (SlotNo db = 0; starving && db < memory::max_databases; db++)
-        if (const memory::Database &d = memory::database(db); db != self.db && d.used && d.scheduler_pid.load() != 0)
+        if (const memory::Database &d = memory::database(db); db != self.db && d.used && d.scheduler.pid.load() != 0)
             memory::wake_scheduler(db);
 }
 
@@ -275,7 +275,9 @@ void note_worker_gone(SlotNo no) {
     free_worker_slot(no);
     // Other databases may be waiting for the place.
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (memory::database(db).used && memory::database(db).no_slot_since != 0 && db != self.db) memory::wake_scheduler(db);
+        if (const memory::Database &d = memory::database(db);
+            d.used && d.service.no_slot_since.load() != 0 && db != self.db)
+            memory::wake_scheduler(db);
 }
 
 void dismiss_workers() {
@@ -296,11 +298,11 @@ bool is_needed_elsewhere() { return others_starve(); }
 // Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
 bool should_yield(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (!d.starving.load() || d.no_slot_since == 0) return false;
-    if (now.monotonic - d.no_slot_since < look_again) return false;
+    if (!d.service.starving.load() || d.service.no_slot_since.load() == 0) return false;
+    if (now.monotonic - d.service.no_slot_since.load() < look_again) return false;
     for (SlotNo db = 0; db < self.db; db++) {
         memory::Database &other = memory::database(db);
-        if (other.used && other.starving.load() && other.scheduler_pid.load() != 0) return true;
+        if (other.used && other.service.starving.load() && other.scheduler.pid.load() != 0) return true;
     }
     return false;
 }
@@ -313,7 +315,7 @@ pg::Deadline staff(const pg::Moment &now) {
     retire_surplus();
     memory::Database &d = my_db();
     bool short_of_slots = housekeeper_waits(), starving = short_of_slots, again = false;
-    bool workers_wanted = !d.stopped.load() && config::max_workers() > 0;
+    bool workers_wanted = !d.service.stopped.load() && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
         SlotNo r = (begin + i) % roles;
@@ -327,9 +329,9 @@ pg::Deadline staff(const pg::Moment &now) {
     }
     note_starving(starving && live_workers() == 0);
     if (!short_of_slots)
-        d.no_slot_since = 0;
-    else if (d.no_slot_since == 0)
-        d.no_slot_since = now.monotonic;
+        d.service.no_slot_since.store(0);
+    else if (d.service.no_slot_since.load() == 0)
+        d.service.no_slot_since.store(now.monotonic);
     return again ? now.in(0) : short_of_slots ? now.in(turn_length) : never;
 }
 

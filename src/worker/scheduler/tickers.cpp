@@ -231,10 +231,10 @@ pg::Deadline fire_tickers(const pg::Moment &now) {
     memory::Database &d = my_db();
     bool set = clock_was_set(now);
     if (!config::tickers) {
-        d.tickers_on.store(false);
+        d.tickers.on.store(false);
         return never;
     }
-    if (set || !d.tickers_on.exchange(true)) signal::serve_tickers_since(self.db, now.wall);
+    if (set || !d.tickers.on.exchange(true)) signal::serve_tickers_since(self.db, now.wall);
     read_rows();
     if (read_all) return now.in(wait_after_failure(failed_wait));
     int32 ids[batch_most];
