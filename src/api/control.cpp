@@ -17,7 +17,7 @@ using namespace pgqueue::api;
 namespace {
 
 bool alive(const memory::WorkerSlot &w) {
-    auto s = static_cast<memory::WorkerState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)));
+    auto s = w.state.load();
     return s == memory::WorkerState::Starting || s == memory::WorkerState::Idle || s == memory::WorkerState::Busy;
 }
 
@@ -71,14 +71,14 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     check_call("ensure_workers", true);
     require_admin();
     memory::SlotNo db = my_database();
-    pg_atomic_write_u32(&memory::database(db).stopped, 0);
+    memory::database(db).service.stopped.store(false);
     ensure_launcher();
     memory::wake_scheduler(db);
     // Give the scheduler the moment that it needs to start what is due.
     wait_until(pg::deadline_in(USECS_PER_SEC), [db] {
         for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++)
-            if (memory::map.roles[r].used && memory::map.roles[r].db == db && pg_atomic_read_u32(&memory::map.roles[r].workers) == 0 &&
-                dispatch::ready_for_role(r) > 0)
+            if (const memory::Role &role = memory::map.roles[r];
+                role.used && role.db == db && role.workers.load() == 0 && dispatch::ready_for_role(r) > 0)
                 return false;
         return true;
     });
@@ -92,7 +92,7 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
     int64 micros = wait_time(fcinfo, 1);
     memory::SlotNo db = my_database();
     int before = count_workers(db, role);
-    if (!OidIsValid(role)) pg_atomic_write_u32(&memory::database(db).stopped, 1);
+    if (!OidIsValid(role)) memory::database(db).service.stopped.store(true);
     auto each = [db, role](auto f) {
         for (memory::WorkerSlot &w : memory::map.shared->workers)
             if (w.db == db && alive(w) && (!OidIsValid(role) || memory::map.roles[w.role].oid == role)) f(w);

@@ -45,8 +45,8 @@ const char *waiting(int64 ready) { return psprintf("%s %s", tasks_of(ready, "rea
 const char *are(int64 n) { return n == 1 ? "is" : "are"; }
 
 // What is measured by the monotonic clock, as it is shown; 0 stays 0.
-TimestampTz shown(const pg_atomic_uint64 *monotonic, const pg::Moment &now) {
-    auto at = static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(monotonic)));
+TimestampTz shown(const pg::Atomic<int64> *monotonic, const pg::Moment &now) {
+    auto at = monotonic->load();
     return at != 0 ? now.to_wall(at) : 0;
 }
 
@@ -64,16 +64,16 @@ void put_server(ReturnSetInfo *info) {
 }
 
 void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
-    if (d.no_slot_since != 0)
+    if (d.service.no_slot_since.load() != 0)
         put(info, {.severity = "warning", .word = "no_worker_slot", .message = "tasks wait because no further worker can be started",
                    .hint = more_workers(),
-                   .since = now.to_wall(d.no_slot_since)});
-    if (pg_atomic_read_u32(&d.stopped) != 0)
+                   .since = now.to_wall(d.service.no_slot_since.load())});
+    if (d.service.stopped.load())
         put(info, {.severity = "warning", .word = "disabled", .message = "workers were stopped by stop_workers()", .hint = "SELECT pgqueue.ensure_workers();"});
-    if (uint32 n = signal::in_loop(d.scheduler_deaths, now))
+    if (uint32 n = signal::in_loop(d.scheduler.deaths, now))
         put(info, {.severity = "critical", .word = "crash_loop", .message = psprintf("the scheduler of this database ended %u times", n), .hint = "See the log of the server for the reason.",
-                   .since = shown(&d.scheduler_deaths.first, now)});
-    if (pg_atomic_read_u32(&d.lost) == memory::lost_full)
+                   .since = shown(&d.scheduler.deaths.first, now)});
+    if (d.reading.lost.load() == memory::Lost::Full)
         put(info, {.severity = "warning", .word = "memory_full", .message = "the dispatcher's shared memory was full, tasks are read again from the rows", .hint = more_dispatch_memory()});
 }
 
@@ -85,22 +85,21 @@ const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminat
 pg::LockHolder table_holder(memory::Database &d) {
     constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
                                 LOCKBIT_ON(AccessExclusiveLock);
-    const pid_t ours[] = {static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid)),
-                          static_cast<pid_t>(pg_atomic_read_u32(&d.housekeeper_pid))};
+    const pid_t ours[] = {d.scheduler.pid.load(), d.housekeeper.pid.load()};
     return store::holder_of_tables(strong, ours);
 }
 
 // What the scheduler tries again and again, and who keeps it from that.
 void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
-    auto since = static_cast<int64>(pg_atomic_read_u64(&d.failing.since));
+    auto since = d.scheduler.failing.since.load();
     if (since == 0 || now.monotonic - since <= owed_patience) return;
-    pg::LockHolder holder = d.failing.lock ? table_holder(d) : pg::LockHolder{};
+    pg::LockHolder holder = d.scheduler.failing.lock ? table_holder(d) : pg::LockHolder{};
     const char *why = "";
     if (holder.pid != 0)
         why = psprintf(": a session has %s on table pgqueue_internal.%s", GetLockmodeName(DEFAULT_LOCKMETHOD, holder.mode),
                        get_rel_name(holder.relation));
     put(info, {.severity = "warning", .word = "owed",
-               .message = psprintf("the scheduler could not %s, and tries again%s", d.failing.what, why),
+               .message = psprintf("the scheduler could not %s, and tries again%s", d.scheduler.failing.what, why),
                .hint = holder.pid != 0 ? end_session(holder.pid) : "See the log of the server for the reason.",
                .pid = holder.pid, .since = now.to_wall(since)});
 }
@@ -147,16 +146,16 @@ void put_memory(ReturnSetInfo *info) {
 
 // Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper cleans.
 void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
-    if (pg_atomic_read_u32(&d.cleaning_held_back) == 0) return;
-    TransactionId xmin = pg_atomic_read_u32(&d.holder_xmin);
+    if (d.housekeeper.held_back.load() == 0) return;
+    TransactionId xmin = d.housekeeper.holder_xmin.load();
     pid_t pid = TransactionIdIsNormal(xmin) ? pg::holder_of(xmin) : 0;
-    if (pid == 0 && pg_atomic_read_u32(&d.holder_pid) != 0) return;
+    if (pid == 0 && d.housekeeper.holder_pid.load() != 0) return;
     const char *hint = pid != 0                       ? end_session(pid)
                        : TransactionIdIsNormal(xmin) ? "Look for a replication slot or a prepared transaction: SELECT slot_name FROM pg_replication_slots WHERE xmin IS NOT NULL; SELECT gid FROM pg_prepared_xacts;"
                                                      : "A session has a lock on a segment table: SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE relation IN (SELECT oid FROM "
                                                        "pg_class WHERE relnamespace = 'pgqueue_internal'::regnamespace));";
     put(info, {.severity = "warning", .word = "cleaning_held_back", .message = TransactionIdIsNormal(xmin) ? "an old snapshot keeps finished segments from being truncated" : "a lock keeps finished segments from being truncated",
-               .hint = hint, .pid = pid, .since = static_cast<TimestampTz>(pg_atomic_read_u64(&d.held_back_since))});
+               .hint = hint, .pid = pid, .since = d.housekeeper.held_back_since.load()});
 }
 
 // The statement that gives a queue or namespace twice the room that it has.
@@ -173,7 +172,8 @@ void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::Names
     TimestampTz since = longest_wait(no, dispatch::every_role);
     if (look.full)
         put(info, {.severity = "warning", .word = "limit",
-                   .message = psprintf("%s: %u of the queue %s held, max_running is %d", waiting(look.ready), look.running, are(look.running), look.max_running),
+                   .message = psprintf("%s: %d of the queue %s held, max_running is %d", waiting(look.ready),
+                                       look.running, are(look.running), look.max_running),
                    .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)), .queue_id = q.queue_id, .since = since});
     if (look.next_token != 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s for the queue's rate_limit", waiting(look.ready)),
@@ -201,7 +201,7 @@ int64 waiting_of(const dispatch::HeldLook &look) {
 // Tasks of roles that do not exist.
 void put_held(ReturnSetInfo *info, memory::SlotNo no, const store::QueueInfo &queue) {
     dispatch::HeldLook look;
-    for (uint32 lane = 0; dispatch::look_at_held(no, &lane, &look);) {
+    for (memory::SlotNo lane = -1; dispatch::look_at_held(no, &lane, &look);) {
         int64 held = waiting_of(look);
         if (held <= 0) continue;
         int32 id = memory::map.roles[look.role].role_id;
@@ -217,7 +217,7 @@ void put_queue(ReturnSetInfo *info, memory::SlotNo no) {
     const store::QueueInfo *known = store::queue_by_id(q.queue_id);
     const store::NamespaceInfo *ns = known ? store::namespace_by_id(known->ns_id) : nullptr;
     if (ns == nullptr) return;
-    if (q.paused && pg_atomic_read_u64(&q.hinted) > 0)
+    if (q.paused && q.hinted.load() > 0)
         put(info, {.severity = "warning", .word = "queue_paused", .message = "the queue is paused and has waiting tasks",
                    .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);", quote_literal_cstr(known->name), quote_literal_cstr(ns->name)), .queue_id = q.queue_id, .since = longest_wait(no, dispatch::every_role)});
     put_overdue_pause(info, q);
@@ -312,7 +312,7 @@ void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
     if (known == nullptr) return;
     if (!ns.paused) put_shares(info, no, known->name);
     put_more_shares(info, no, *known);
-    auto running = static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running)));
+    auto running = ns.running.load();
     int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
     if (ready > 0)
         put(info, {.severity = "warning", .word = "limit", .message = psprintf("%s: %d of the namespace %s held, max_running is %d", waiting(ready), running, are(running), known->max_running),
@@ -339,7 +339,8 @@ void put_role(ReturnSetInfo *info, memory::SlotNo no, const pg::Moment &now) {
                    .hint = grant_connect(name), .since = longest_wait_of(no)});
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning", .word = "limit",
-                   .message = psprintf("%s: %u worker%s of role \"%s\" %s busy, pgqueue.max_workers_per_role is %d", waiting(look.ready), look.workers, look.workers == 1 ? "" : "s", name,
+                   .message = psprintf("%s: %d worker%s of role \"%s\" %s busy, pgqueue.max_workers_per_role is %d",
+                                       waiting(look.ready), look.workers, look.workers == 1 ? "" : "s", name,
                                        are(look.workers), config::max_workers_per_role),
                    .hint = more_workers_of_role(), .since = longest_wait_of(no)});
 }

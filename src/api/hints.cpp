@@ -19,7 +19,7 @@ const char *twice(int value, int most) { return psprintf("%d", value <= most / 2
 }  // namespace
 
 const char *api::more_workers() {
-    const auto all = static_cast<int>(pg_atomic_read_u32(&memory::map.shared->total_workers));
+    const auto all = memory::map.shared->total_workers.load();
     const int most = config::max_workers(), processes = Min(max_worker_processes, 256);
     if (all >= most && most < processes) return set("pgqueue.max_workers", twice(most, processes), and_reload);
     return set("max_worker_processes", twice(max_worker_processes, MAX_BACKENDS), and_restart);

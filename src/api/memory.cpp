@@ -28,8 +28,9 @@ void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
 
 void put_database(ReturnSetInfo *info, memory::SlotNo db) {
     memory::each_namespace(db, [info](memory::SlotNo ns) { put_namespace(info, ns); });
-    put(info, {"spilled pages", memory::database(db).in_file, 0, "pages of this database in its spill file"}, 0);
-    put(info, {"rebuilds", memory::database(db).rebuilds, 0, "times that all tasks of this database were read into memory since the server started"}, 0);
+    put(info, {"spilled pages", memory::database(db).spill.in_file, 0, "pages of this database in its spill file"}, 0);
+    put(info, {"rebuilds", memory::database(db).reading.rebuilds, 0,
+               "times that all tasks of this database were read into memory since the server started"}, 0);
     put(info, {"repaired", dispatch::repairs(db), 0, "entries of this database that a look at the rows found missing or left over; more than zero is a fault"}, 0);
 }
 

@@ -58,15 +58,15 @@ constexpr int64 longest_load = 5 * int64(USECS_PER_SEC);
 
 // Memory has the tasks that were committed up to now.
 bool is_loaded(memory::SlotNo db) {
-    return memory::state_of(db) == memory::DbState::Ready && pg_atomic_read_u32(&memory::database(db).identity_changed) == 0;
+    return memory::state_of(db) == memory::DbState::Ready && memory::database(db).service.identity_changed.load() == 0;
 }
 
 // A scheduler is going to load the database, as far as can be known here.
 bool will_be_loaded(memory::SlotNo db) {
     memory::Database &d = memory::database(db);
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
-    if (pg_atomic_read_u32(&d.looked) != 0 && pg_atomic_read_u32(&d.wanted) == 0) return false;
-    if (pg_atomic_read_u32(&d.held) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 || pg_atomic_read_u32(&d.starving) != 0) return false;
+    if (d.service.looked.load() && !d.service.wanted.load()) return false;
+    if (d.service.held.load() || d.service.blocked_by.load() != 0 || d.service.starving.load()) return false;
     return store::is_ours();
 }
 

@@ -31,7 +31,7 @@ void put(ReturnSetInfo *info, const Place &p) {
 void put_namespaces(ReturnSetInfo *info, memory::SlotNo db) {
     memory::each_namespace(db, [info](memory::SlotNo no) {
         memory::Namespace &ns = memory::map.namespaces[no];
-        put(info, {"namespace", ns.ns_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&ns.running))});
+        put(info, {"namespace", ns.ns_id, 0, 0, 0, ns.running.load()});
         put(info, {"edges", ns.ns_id, 0, 0, 0, handover::open_edges(no)});
         put(info, {"edges_asked", ns.ns_id, 0, 0, 0, handover::asked_edges(no)});
     });
@@ -40,9 +40,9 @@ void put_namespaces(ReturnSetInfo *info, memory::SlotNo db) {
 void put_queues(ReturnSetInfo *info, memory::SlotNo db) {
     for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
         memory::Queue &q = memory::map.queues[i];
-        if (!q.used || q.db != db || pg_atomic_read_u32(&q.dropped) != 0) continue;
+        if (!q.used || q.db != db || q.dropped.load()) continue;
         dispatch::PlacesLook places = dispatch::look_at_places(i);
-        put(info, {"queue", q.queue_id, 0, 0, 0, static_cast<int32>(places.running)});
+        put(info, {"queue", q.queue_id, 0, 0, 0, places.running});
         put(info, {"groups", q.queue_id, 0, 0, 0, places.in_groups});
     }
 }
@@ -56,20 +56,20 @@ void put_leases(ReturnSetInfo *info, memory::SlotNo db) {
 
 void put_workers(ReturnSetInfo *info, memory::SlotNo db) {
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
-        if (w.db != db || static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state)) == memory::WorkerState::Free) continue;
+        if (w.db != db || w.state.load() == memory::WorkerState::Free) continue;
         put(info, {"worker", memory::map.roles[w.role].role_id, 0, 0, w.pid, 1});
-        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); i++) {
+        for (int i = 0; i < Min(w.n_holds.load(), memory::max_batch); i++) {
             const memory::Hold &h = w.holds[i];
-            auto state = static_cast<memory::HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
+            auto state = h.state.load();
             if (state == memory::HoldState::None || state == memory::HoldState::Taken) continue;
             put(info, {"hold", memory::map.queues[h.queue].queue_id, h.ref.id, h.receipt, w.pid, 0});
         }
     }
     for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++) {
         memory::Role &role = memory::map.roles[r];
-        if (role.used && role.db == db) put(info, {"role", role.role_id, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&role.workers))});
+        if (role.used && role.db == db) put(info, {"role", role.role_id, 0, 0, 0, role.workers.load()});
     }
-    put(info, {"cluster", 0, 0, 0, 0, static_cast<int32>(pg_atomic_read_u32(&memory::map.shared->total_workers))});
+    put(info, {"cluster", 0, 0, 0, 0, memory::map.shared->total_workers.load()});
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ void each_held(memory::SlotNo slot, F f) {
     }
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
         if (w.db < 0 || w.db != memory::map.queues[slot].db) continue;
-        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); h++)
-            if (w.holds[h].queue == slot && pg_atomic_read_u32(&w.holds[h].state) != static_cast<uint32>(memory::HoldState::None)) f(w.holds[h].ref.id);
+        for (int h = 0; h < Min(w.n_holds.load(), memory::max_batch); h++)
+            if (w.holds[h].queue == slot && w.holds[h].state.load() != memory::HoldState::None) f(w.holds[h].ref.id);
     }
 }
 
@@ -59,7 +59,7 @@ int32 rename_key(int32 old_id) {
 
 // Counts of a queue as seen now, own changes included.
 int64 count_of(memory::SlotNo slot, Status s) {
-    return static_cast<int64>(pg_atomic_read_u64(&memory::map.queues[slot].counts[static_cast<int>(s)])) + handover::own_count(slot, static_cast<int>(s));
+    return memory::map.queues[slot].counts[static_cast<int>(s)].load() + handover::own_count(slot, static_cast<int>(s));
 }
 
 }  // namespace

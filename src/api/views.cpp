@@ -77,7 +77,8 @@ PGQ_FUNCTION(pgqueue_internal_queue_counts) {
     for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
         memory::Queue &q = memory::map.queues[i];
         if (!q.used || q.db != db || memory::is_dropped(q)) continue;
-        for (int s = 0; s < status_count; s++) put_count(rows, q.queue_id, s, static_cast<int64>(pg_atomic_read_u64(&q.counts[s])) + handover::own_count(i, s));
+        for (int s = 0; s < status_count; s++)
+            put_count(rows, q.queue_id, s, q.counts[s].load() + handover::own_count(i, s));
     }
     return Datum(0);
 }
@@ -85,12 +86,12 @@ PGQ_FUNCTION(pgqueue_internal_queue_counts) {
 namespace {
 
 const char *state_word(const memory::WorkerSlot &w, memory::WorkerState state) {
-    if (pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.leave)) != 0 || state == memory::WorkerState::Ended) return "stopping";
+    if (w.leave.load() != 0 || state == memory::WorkerState::Ended) return "stopping";
     return state == memory::WorkerState::Busy ? "running" : "idle";
 }
 
 void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &now) {
-    auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+    auto state = w.state.load();
     Datum values[13] = {};
     bool nulls[13];
     memset(nulls, true, sizeof(nulls));
@@ -103,13 +104,13 @@ void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &no
     set(2, Int32GetDatum(w.pid));
     set(3, Int32GetDatum(memory::map.roles[w.role].role_id));
     set(7, CStringGetTextDatum(state_word(w, state)));
-    auto set_since = [&](pg_atomic_uint64 *at) {
-        set(8, TimestampTzGetDatum(now.to_wall(static_cast<int64>(pg_atomic_read_u64(at)))));
+    auto set_since = [&](const pg::Atomic<int64> *at) {
+        set(8, TimestampTzGetDatum(now.to_wall(at->load())));
     };
     set_since(&w.since);
-    for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(memory::max_batch)); i++) {
+    for (int i = 0; i < Min(w.n_holds.load(), memory::max_batch); i++) {
         memory::Hold &h = w.holds[i];
-        if (pg_atomic_read_u32(&h.state) != static_cast<uint32>(memory::HoldState::Running)) continue;
+        if (h.state.load() != memory::HoldState::Running) continue;
         set(4, Int32GetDatum(memory::map.queues[h.queue].queue_id));
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
@@ -130,7 +131,7 @@ PGQ_FUNCTION(pgqueue_internal_workers) {
     if (db < 0) return Datum(0);
     pg::Moment now = pg::this_moment();
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
-        auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        auto state = w.state.load();
         bool there = state != memory::WorkerState::Free && state != memory::WorkerState::Starting;
         if (w.db == db && w.pid != 0 && there) put_worker(rows, w, now);
     }

@@ -44,21 +44,20 @@ bool read_answer(int64 id, const char *ns, MemoryContext keep, Answer *out) {
 
 memory::ResultWaiter *begin_waiting(int64 id, memory::SlotNo db) {
     for (memory::ResultWaiter &w : memory::map.shared->waiters) {
-        uint64 nobody = 0;
-        if (!pg_atomic_compare_exchange_u64(&w.task_id, &nobody, static_cast<uint64>(-1))) continue;
+        if (!w.task_id.replace(0, -1)) continue;
         w.db = db;
         w.procno = pg::my_procno();
         pg_memory_barrier();
-        pg_atomic_write_u64(&w.task_id, static_cast<uint64>(id));
-        pg_atomic_fetch_add_u32(&memory::database(db).result_waiters, 1);
+        w.task_id.store(id);
+        memory::database(db).waiters.results.fetch_add(1);
         return &w;
     }
     return nullptr;
 }
 
 void end_waiting(memory::ResultWaiter *w) {
-    pg_atomic_write_u64(&w->task_id, 0);
-    pg_atomic_fetch_sub_u32(&memory::database(w->db).result_waiters, 1);
+    w->task_id.store(0);
+    memory::database(w->db).waiters.results.fetch_sub(1);
 }
 
 constinit memory::ResultWaiter *waiting_as = nullptr;

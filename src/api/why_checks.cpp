@@ -39,7 +39,8 @@ bool add_disabled(const Case &c, Reasons *reasons) {
     if (!store::is_ours()) reasons->add({"not_adopted", "This database was restored, copied or cloned; its tasks are held.", "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;
-    if (c.db >= 0 && pg_atomic_read_u32(&memory::database(c.db).stopped) != 0) reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
+    if (c.db >= 0 && memory::database(c.db).service.stopped.load())
+        reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
     if (config::max_workers() == 0) reasons->add({"disabled", "pgqueue.max_workers is 0: the server runs no tasks.", "ALTER SYSTEM RESET pgqueue.max_workers; SELECT pg_reload_conf();"});
     return off;
 }
@@ -47,9 +48,10 @@ bool add_disabled(const Case &c, Reasons *reasons) {
 const char *why_not_loaded(const Case &c) {
     if (TransactionIdIsCurrentTransactionId(c.row.xmin)) return "This transaction has created or changed the task; it counts from the commit on.";
     if (c.live) {
-        const uint32 lost = pg_atomic_read_u32(&memory::database(c.db).lost);
-        if (lost == 0 || c.position.listed != dispatch::Listed::No || is_held_off(c)) return nullptr;
-        return lost == memory::lost_full ? "The dispatcher's memory was full; the tasks are read again from the rows."
+        const memory::Lost lost = memory::database(c.db).reading.lost.load();
+        bool listed = c.position.listed != dispatch::Listed::No;
+        if (lost == memory::Lost::Nothing || listed || is_held_off(c)) return nullptr;
+        return lost == memory::Lost::Full ? "The dispatcher's memory was full; the tasks are read again from the rows."
                                            : "The configuration has changed; the tasks are read again from the rows.";
     }
     if (c.db >= 0 && memory::state_of(c.db) == memory::DbState::Loading) return "The dispatcher is reading the tasks of this database.";
@@ -209,13 +211,15 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (is_shut_out(store::role_oid_of(c.runner)))
         return reasons->add({"no_worker_slot", psprintf("Role \"%s\" may not connect to this database.", role), grant_connect(role)});
     if (l.full)
-        return reasons->add({"role_limit", psprintf("All %u workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.", l.workers, role, config::max_workers_per_role),
+        return reasons->add({"role_limit",
+                             psprintf("All %d workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.",
+                                      l.workers, role, config::max_workers_per_role),
                              more_workers_of_role()});
-    auto all = static_cast<int>(pg_atomic_read_u32(&memory::map.shared->total_workers));
+    auto all = memory::map.shared->total_workers.load();
     // Idle workers of other roles give way.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), more_workers()});
-    else if (memory::database(c.db).no_slot_since != 0)
+    else if (memory::database(c.db).service.no_slot_since.load() != 0)
         reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), more_workers()});
 }
 

@@ -51,16 +51,16 @@ void drop_queue(SlotNo queue) {
     pg_memory_barrier();
     hide_queue(queue);
     q.drop = count_drop();
-    pg_atomic_fetch_add_u32(&database(q.db).drops_pending, 1);
+    database(q.db).places.drops_pending.fetch_add(1);
     {
         pg::LwLockGuard lock(namespace_lock(q.ns));
         q.paused = true;
         revise_queue_locked(queue);
         free_empty_lists_of_queue_locked(q);
-        for (auto &c : q.counts) pg_atomic_write_u64(&c, 0);
+        for (auto &c : q.counts) c.store(0);
     }
-    pg_atomic_write_u32(&database(q.db).cleaning_owed, 1);
-    pg_atomic_write_u32(&database(q.db).cleaning_timer, 1);
+    database(q.db).cleaning.owed.store(true);
+    database(q.db).cleaning.timer.store(true);
     // Those who wait for its tasks look again by its name.
     wake_task_waiters(queue, max_task_waiters);
 }
@@ -68,10 +68,10 @@ void drop_queue(SlotNo queue) {
 void drop_namespace(SlotNo db, int32 ns_id) {
     each_namespace(db, [db, ns_id](SlotNo no) {
         Namespace &ns = map.namespaces[no];
-        if (ns.ns_id != ns_id || pg_atomic_exchange_u32(&ns.dropped, 1) != 0) return;
+        if (ns.ns_id != ns_id || ns.dropped.exchange(true)) return;
         unlink_sources(no);
         ns.drop = count_drop();
-        pg_atomic_fetch_add_u32(&database(db).drops_pending, 1);
+        database(db).places.drops_pending.fetch_add(1);
     });
 }
 

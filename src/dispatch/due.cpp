@@ -11,9 +11,9 @@ namespace pgqueue::dispatch {
 namespace {
 
 bool add_locked(Database &d, const DueEntry &entry) {
-    int b = due_bucket(d.due_last, entry.due);
-    if (!push_due(&d.due[b], entry)) return false;
-    d.due_min[b] = Min(d.due_min[b], entry.due);
+    int b = due_bucket(d.due_heap.last, entry.due);
+    if (!push_due(&d.due_heap.buckets[b], entry)) return false;
+    d.due_heap.least[b] = Min(d.due_heap.least[b], entry.due);
     return true;
 }
 
@@ -21,21 +21,21 @@ bool add_locked(Database &d, const DueEntry &entry) {
 int first_bucket(const Database &d) {
     int best = -1;
     for (int b = 0; b < due_buckets; b++)
-        if (d.due[b].count > 0 && (best < 0 || d.due_min[b] < d.due_min[best])) best = b;
+        if (d.due_heap.buckets[b].count > 0 && (best < 0 || d.due_heap.least[b] < d.due_heap.least[best])) best = b;
     return best;
 }
 
 // Hands the entries of a bucket down to lower ones, after making its earliest due time the base. What is in the spill file stays, with the
 // same lower bound, until the scheduler brings it. False: nothing could be moved.
 bool refine(Database &d, int b) {
-    PageList &bucket = d.due[b];
+    PageList &bucket = d.due_heap.buckets[b];
     PageNo no = bucket.front;
     if (no == 0) return false;
     bool rest = bucket.spilled > 0 || bucket.moving;
-    int64 least = d.due_min[b];
-    d.due_last = Max(d.due_last, least);
+    int64 least = d.due_heap.least[b];
+    d.due_heap.last = Max(d.due_heap.last, least);
     bucket.front = bucket.front_last = 0;
-    if (!rest) d.due_min[b] = INT64_MAX;
+    if (!rest) d.due_heap.least[b] = INT64_MAX;
     while (no != 0) {
         Page *p = page(no);
         PageNo next = p->next;
@@ -55,7 +55,7 @@ bool refine(Database &d, int b) {
 Queue &queue_of(const DueEntry &e) { return map.queues[is_grouped(e) ? queue_of_grouped(e) : map.lanes[e.lane].queue]; }
 
 void count_hint(const DueEntry &e, int by) {
-    pg_atomic_fetch_add_u64(&queue_of(e).hinted, by);
+    queue_of(e).hinted.fetch_add(by);
     if (!is_grouped(e)) map.lanes[e.lane].due += by;
 }
 
@@ -88,21 +88,21 @@ int take_from_heap(Database &d, TimestampTz now, DueEntry *out, int most) {
     int n = 0;
     while (n < most) {
         int b = first_bucket(d);
-        if (b < 0 || d.due_min[b] > now) break;
+        if (b < 0 || d.due_heap.least[b] > now) break;
         if (b > 0) {
             if (!refine(d, b)) break;
             continue;
         }
         Page *front = nullptr;
-        Take t = front_page(&d.due[0], &front);
+        Take t = front_page(&d.due_heap.buckets[0], &front);
         if (t != Take::Got) {
-            if (t == Take::Empty) d.due_min[0] = INT64_MAX;
+            if (t == Take::Empty) d.due_heap.least[0] = INT64_MAX;
             break;
         }
         // Bucket 0 holds entries due at or before the base.
         out[n++] = front->due[front->head++];
-        d.due[0].count--;
-        if (d.due[0].count == 0) d.due_min[0] = INT64_MAX;
+        d.due_heap.buckets[0].count--;
+        if (d.due_heap.buckets[0].count == 0) d.due_heap.least[0] = INT64_MAX;
     }
     return n;
 }
@@ -128,8 +128,8 @@ int take_from_list(PageList *list, int64 *until, int64 now, DueEntry *out, int m
 void clear_due(SlotNo db) {
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
-    for (PageList &list : d.due) clear_list(&list);
-    for (PageList &list : d.put_off) clear_list(&list);
+    for (PageList &list : d.due_heap.buckets) clear_list(&list);
+    for (PageList &list : d.due_heap.put_off) clear_list(&list);
     init_due_lists(&d);
     each_queue(db, [](SlotNo q) {
         for (SlotNo lane : lanes_of(map.queues[q])) map.lanes[lane].due = 0;
@@ -144,8 +144,8 @@ constinit uint64 purged_in_memory = 0;  // the last drop whose entries were take
 
 void purge_due(SlotNo db) {
     purged_in_memory = put_down_until();
-    for (PageList &list : database(db).due) purge_list(db, &list);
-    for (PageList &list : database(db).put_off) purge_list(db, &list);
+    for (PageList &list : database(db).due_heap.buckets) purge_list(db, &list);
+    for (PageList &list : database(db).due_heap.put_off) purge_list(db, &list);
 }
 
 namespace {
@@ -155,7 +155,7 @@ uint64 newest_purge(SlotNo db) {
     uint64 newest = 0;
     each_queue(db, [&newest](SlotNo no) {
         const Queue &q = map.queues[no];
-        if (is_put_down(q, purged_in_memory) && pg_atomic_read_u64(&map.queues[no].hinted) != 0) newest = Max(newest, q.drop);
+        if (is_put_down(q, purged_in_memory) && map.queues[no].hinted.load() != 0) newest = Max(newest, q.drop);
     });
     return newest;
 }
@@ -175,18 +175,19 @@ bool purge_spilled_due(SlotNo db) {
     Database &d = database(db);
     FilePurge &p = file_purge;
     if (!p.running) {
-        uint64 newest = d.in_file > 0 ? newest_purge(db) : 0;
+        uint64 newest = d.spill.in_file > 0 ? newest_purge(db) : 0;
         if (newest <= p.until) return true;
-        p = {true, newest, 0, d.due[0].spilled};
+        p = {true, newest, 0, d.due_heap.buckets[0].spilled};
     }
     for (uint32 budget = 128; budget > 0 && p.bucket < due_buckets;) {
-        uint32 wanted = Min(budget, p.left), n = sift_spilled(db, &d.due[p.bucket], due_lock(db), wanted, purge_page);
+        uint32 wanted = Min(budget, p.left);
+        uint32 n = sift_spilled(db, &d.due_heap.buckets[p.bucket], due_lock(db), wanted, purge_page);
         budget -= n;
         p.left -= n;
-        if (n < wanted && d.due[p.bucket].spilled > 0) break;  // no memory for it now
+        if (n < wanted && d.due_heap.buckets[p.bucket].spilled > 0) break;  // no memory for it now
         if (p.left > 0 && n == wanted) continue;
         p.bucket++;
-        p.left = p.bucket < due_buckets ? d.due[p.bucket].spilled : 0;
+        p.left = p.bucket < due_buckets ? d.due_heap.buckets[p.bucket].spilled : 0;
     }
     p.running = p.bucket < due_buckets;
     return !p.running;
@@ -210,8 +211,8 @@ bool put_off(SlotNo db, Wait wait, DueEntry entry) {
     entry.due = pg::monotonic_now() + length_of(wait);
     {
         pg::LwLockGuard lock(due_lock(db));
-        if (!push_due(&d.put_off[k], entry)) return false;
-        d.put_off_until[k] = Min(d.put_off_until[k], entry.due);
+        if (!push_due(&d.due_heap.put_off[k], entry)) return false;
+        d.due_heap.put_off_until[k] = Min(d.due_heap.put_off_until[k], entry.due);
         count_hint(entry, 1);
     }
     wake_scheduler_by(db, {entry.due});
@@ -223,7 +224,7 @@ int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
     pg::LwLockGuard lock(due_lock(db));
     int n = 0;
     for (int k = 0; k < wait_kinds; k++)
-        n += take_from_list(&d.put_off[k], &d.put_off_until[k], now.monotonic, out + n, most - n);
+        n += take_from_list(&d.due_heap.put_off[k], &d.due_heap.put_off_until[k], now.monotonic, out + n, most - n);
     n += take_from_heap(d, now.wall, out + n, most - n);
     for (int i = 0; i < n; i++) count_hint(out[i], -1);
     return n;
@@ -232,8 +233,8 @@ int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
 pg::Deadline next_due(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     int b = first_bucket(d);
-    pg::Deadline next = b < 0 ? never : now.until(d.due_min[b]);
-    for (int64 until : d.put_off_until) next = Min(next, pg::Deadline{until});
+    pg::Deadline next = b < 0 ? never : now.until(d.due_heap.least[b]);
+    for (int64 until : d.due_heap.put_off_until) next = Min(next, pg::Deadline{until});
     return next;
 }
 

@@ -7,9 +7,9 @@
 namespace pgqueue::dispatch {
 
 void note_dies(SlotNo db, int64 dies) {
-    pg_atomic_uint64 *least = &database(db).min_dies;
-    uint64 seen = pg_atomic_read_u64(least);
-    while (dies < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(dies))) {
+    Atomic<int64> *least = &database(db).ready.min_dies;
+    int64 seen = least->load();
+    while (dies < seen && !least->compare_exchange(&seen, dies)) {
     }
 }
 
@@ -36,7 +36,7 @@ int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int6
 
 int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
     int n = 0;
-    pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
+    database(db).ready.min_dies.store(INT64_MAX);
     for (SlotNo no = 0; no < map.shared->used_queues; no++) {
         Queue &q = map.queues[no];
         if (!q.used || q.db != db) continue;
@@ -63,6 +63,6 @@ int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
     return n;
 }
 
-int64 next_expiry(SlotNo db) { return static_cast<int64>(pg_atomic_read_u64(&database(db).min_dies)); }
+int64 next_expiry(SlotNo db) { return database(db).ready.min_dies.load(); }
 
 }  // namespace pgqueue::dispatch

@@ -27,7 +27,7 @@ void set_timer(Group *g, TimestampTz due, Wait wait) {
     g->timed = true;
     const GroupNode &head = node(g->first);
     DueEntry entry{due, head.dies, head.ref, grouped_due(g->queue), head.priority};
-    if (!look_at(g->queue, entry, wait)) pg_atomic_write_u32(&database(map.queues[g->queue].db).lost, 1);
+    if (!look_at(g->queue, entry, wait)) database(map.queues[g->queue].db).reading.lost.store(Lost::Full);
 }
 
 namespace {
@@ -137,7 +137,7 @@ void file_in_group(const Hint &h, bool wake) {
     SlotNo queue = map.lanes[h.lane].queue;
     const Queue &q = map.queues[queue];
     if (is_dropped(q)) return;
-    if (!put_into_group(h, q, queue, wake)) pg_atomic_write_u32(&database(q.db).lost, 1);
+    if (!put_into_group(h, q, queue, wake)) database(q.db).reading.lost.store(Lost::Full);
 }
 
 void file_grouped_locked(const Hint &hint) { file_in_group(hint, false); }

@@ -66,7 +66,7 @@ void wake_for(SlotNo lane) {
         return;
     }
     wake_task_waiters(l.queue, 1);
-    if (pg_atomic_read_u32(&database(db).listened) != 0) wake_scheduler_if_sleeping(db);
+    if (database(db).waiters.listened.load()) wake_scheduler_if_sleeping(db);
 }
 
 }  // namespace
@@ -220,7 +220,7 @@ GroupNo hold_in_group(SlotNo queue, uint64 key) {
     if (no != 0)
         group(no).running++;
     else
-        pg_atomic_write_u32(&database(q.db).lost, 1);
+        database(q.db).reading.lost.store(Lost::Full);
     return no;
 }
 

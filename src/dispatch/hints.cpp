@@ -58,13 +58,13 @@ template <typename F>
 void each_held(SlotNo db, F f) {
     for (const WorkerSlot &w : map.shared->workers) {
         if (w.db != db) continue;
-        uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
-        for (uint32 i = 0; i < n; i++)
-            if (hold_state(w.holds[i]) != HoldState::None) f(w.holds[i].ref, w.holds[i].queue);
+        int n = Min(w.n_holds.load(), max_batch);
+        for (int i = 0; i < n; i++)
+            if (w.holds[i].state.load() != HoldState::None) f(w.holds[i].ref, w.holds[i].queue);
     }
     for (SlotNo no = 0; no < map.shared->n_leases; no++) {
         const Lease &l = map.leases[no];
-        auto state = static_cast<LeaseState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)));
+        auto state = l.state.load();
         bool holds = state == LeaseState::Popped || state == LeaseState::Held;
         if (holds && l.queue >= 0 && l.queue < map.shared->n_queues && map.queues[l.queue].db == db) f(l.ref, l.queue);
     }
@@ -75,8 +75,8 @@ void each_held(SlotNo db, F f) {
 bool HintIds::has(int64 id) const { return bsearch(&id, ids, count, sizeof(int64), compare_ids) != nullptr; }
 
 Size hint_count(SlotNo db) {
-    uint64 sum = 0;
-    each_queue(db, [&sum](SlotNo q) { sum += pg_atomic_read_u64(&map.queues[q].hinted); });
+    int64 sum = 0;
+    each_queue(db, [&sum](SlotNo q) { sum += map.queues[q].hinted.load(); });
     return static_cast<Size>(sum);
 }
 
@@ -102,7 +102,7 @@ void count_places(SlotNo db, PlacesLook *places) {
         pg::LwLockGuard guard(namespace_lock(ns), LW_SHARED);
         each_entry<Group>(map.namespaces[ns].groups, [places](GroupNo, const Group &g) { places[g.queue].in_groups += g.running; });
     });
-    each_queue(db, [places](SlotNo q) { places[q].running = pg_atomic_read_u32(&map.queues[q].running); });
+    each_queue(db, [places](SlotNo q) { places[q].running = map.queues[q].running.load(); });
 }
 
 }  // namespace pgqueue::dispatch

@@ -19,7 +19,7 @@ struct Step {
     bool left;       // there is another step to come
 };
 
-bool has_workers(SlotNo role) { return pg_atomic_read_u32(&map.roles[role].workers) != 0; }
+bool has_workers(SlotNo role) { return map.roles[role].workers.load() != 0; }
 
 // The lane of outside workers stays: a session that holds a task gives it back there.
 bool is_idle(const Lane &lane) {
@@ -45,10 +45,10 @@ bool is_given_up(uint64 *drop, bool idle, Step *s) {
     return false;
 }
 
-void unlink_lane(pg_atomic_uint32 *link, SlotNo no, Step *s) {
+void unlink_lane(AtomicSlot *link, SlotNo no, Step *s) {
     Lane &lane = map.lanes[no];
-    pg_atomic_write_u32(link, pg_atomic_read_u32(&lane.next_of_queue));
-    SlotNo &unlinked = database(s->db).unlinked_lanes;
+    link->store(lane.next_of_queue.load());
+    SlotNo &unlinked = database(s->db).places.unlinked_lanes;
     lane.next_active = unlinked - 1;
     unlinked = no + 1;
     pg_memory_barrier();
@@ -63,8 +63,8 @@ void mark(const Lane &lane, Step *s) {
 
 void look_at_lanes(Queue *q, Step *s) {
     pg::LwLockGuard lock(namespace_lock(q->ns));
-    for (pg_atomic_uint32 *link = &q->first_lane; pg_atomic_read_u32(link) != 0;) {
-        auto no = static_cast<SlotNo>(pg_atomic_read_u32(link) - 1);
+    for (AtomicSlot *link = &q->first_lane; link->load() >= 0;) {
+        SlotNo no = link->load();
         Lane &lane = map.lanes[no];
         mark(lane, s);
         if (!is_dropped(*q)) {
@@ -80,10 +80,10 @@ void look_at_lanes(Queue *q, Step *s) {
 
 void unlink_source(SlotNo no) {
     const Source &source = map.sources[no];
-    pg_atomic_uint32 *first = &map.roles[source.role].first_source;
-    auto at = static_cast<SlotNo>(pg_atomic_read_u32(first)) - 1;
+    AtomicSlot *first = &map.roles[source.role].first_source;
+    SlotNo at = first->load();
     if (at == no) {
-        pg_atomic_write_u32(first, static_cast<uint32>(source.next_of_role + 1));
+        first->store(source.next_of_role);
         return;
     }
     while (map.sources[at].next_of_role != no) at = map.sources[at].next_of_role;
@@ -93,7 +93,7 @@ void unlink_source(SlotNo no) {
 void look_at_source(SlotNo no, Step *s) {
     Source &source = map.sources[no];
     bool ours = source.ns >= 0 && source.role >= 0 && map.roles[source.role].db == s->db;
-    if (!ours || pg_atomic_read_u32(&map.namespaces[source.ns].dropped) != 0) return;
+    if (!ours || map.namespaces[source.ns].dropped.load()) return;
     if (source.drop != 0 && source.drop <= s->until) {
         source.ns = -1;
         return;
@@ -109,14 +109,14 @@ void look_at_source(SlotNo no, Step *s) {
 void free_role(SlotNo no) {
     for (SlotNo i = 0; i < map.shared->used_sources; i++)
         if (map.sources[i].role == no) map.sources[i].ns = -1;
-    pg_atomic_write_u32(&map.roles[no].first_source, 0);
+    map.roles[no].first_source.store(-1);
     map.roles[no].used = false;
 }
 
 }  // namespace
 
 bool free_unlinked_lanes(SlotNo db, uint64 until) {
-    SlotNo *link = &database(db).unlinked_lanes;
+    SlotNo *link = &database(db).places.unlinked_lanes;
     while (*link != 0) {
         SlotNo no = *link - 1;
         Lane &lane = map.lanes[no];
@@ -128,7 +128,7 @@ bool free_unlinked_lanes(SlotNo db, uint64 until) {
 }
 
 bool free_idle(SlotNo db) {
-    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).unlinked_lanes == 0)) return false;
+    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).places.unlinked_lanes == 0)) return false;
     Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
            static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
     // After that question: what those who have put their numbers down handed over is in the lists now.
@@ -136,7 +136,8 @@ bool free_idle(SlotNo db) {
     pg::LwLockGuard lock(registry_lock());
     s.left = free_unlinked_lanes(db, s.until);
     each_queue(db, [&s](SlotNo no) { look_at_lanes(&map.queues[no], &s); });
-    for (SlotNo l = database(db).unlinked_lanes; l != 0; l = map.lanes[l - 1].next_active + 1) mark(map.lanes[l - 1], &s);
+    for (SlotNo l = database(db).places.unlinked_lanes; l != 0; l = map.lanes[l - 1].next_active + 1)
+        mark(map.lanes[l - 1], &s);
     for (SlotNo no = 0; no < map.shared->used_sources; no++) look_at_source(no, &s);
     for (SlotNo no = 0; no < map.shared->used_roles; no++) {
         Role &role = map.roles[no];

@@ -19,13 +19,13 @@ void activate_locked(SlotNo no) {
     if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
-    if (pg_atomic_read_u64(&source.ready) == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).virtual_time);
+    if (source.ready.load() == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).ready.virtual_time);
     lane.prev_active = -1;
     lane.next_active = source.first_active;
     if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;
     source.first_active = no;
     lane.active = true;
-    pg_atomic_fetch_add_u64(&source.ready, lane.count);
+    source.ready.fetch_add(lane.count);
 }
 
 void deactivate_locked(SlotNo no) {
@@ -39,19 +39,19 @@ void deactivate_locked(SlotNo no) {
     if (lane.next_active >= 0) map.lanes[lane.next_active].prev_active = lane.prev_active;
     lane.next_active = lane.prev_active = -1;
     lane.active = false;
-    pg_atomic_fetch_sub_u64(&source.ready, lane.count);
+    source.ready.fetch_sub(lane.count);
 }
 
 void change_count_locked(SlotNo no, int64 by) {
     Lane &lane = map.lanes[no];
     Queue &q = map.queues[lane.queue];
     lane.count += by;
-    pg_atomic_fetch_add_u64(&q.hinted, by);
-    if (lane.active) pg_atomic_fetch_add_u64(&map.sources[lane.source].ready, by);
+    q.hinted.fetch_add(by);
+    if (lane.active) map.sources[lane.source].ready.fetch_add(by);
     if (lane.count > 0 && !lane.active && !lane.held && may_run(q)) activate_locked(no);
-    if (by > 0 && lane.role < 0 && pg_atomic_read_u32(&q.news) == 0) {
-        pg_atomic_write_u32(&q.news, 1);
-        pg_atomic_write_u32(&database(q.db).news, 1);
+    if (by > 0 && lane.role < 0 && !q.news.load()) {
+        q.news.store(true);
+        database(q.db).waiters.news.store(true);
     }
     if (lane.count == 0) deactivate_locked(no);
 }
@@ -68,7 +68,7 @@ void empty_lists_locked(const Queue &q) {
 
 namespace {
 
-void lose(SlotNo db) { pg_atomic_write_u32(&database(db).lost, 1); }
+void lose(SlotNo db) { database(db).reading.lost.store(Lost::Full); }
 
 // Files one page of ready tasks that a transaction handed over.
 void take_over_ready(SlotNo db, PageNo no) {
@@ -103,8 +103,8 @@ namespace {
 
 // Moves the inbox behind what was handed over before.
 void take_inbox(Namespace *ns) {
-    if (pg_atomic_read_u32(&ns->inbox) == 0) return;
-    PageNo newest = pg_atomic_exchange_u32(&ns->inbox, 0), last = newest, oldest = 0;
+    if (ns->inbox.load() == 0) return;
+    PageNo newest = ns->inbox.exchange(0), last = newest, oldest = 0;
     while (newest != 0) {
         PageNo next = page(newest)->next;
         page(newest)->next = oldest;
@@ -141,7 +141,7 @@ void drain_inbox_locked(SlotNo no) {
     take_over(no, INT64_MAX);
 }
 
-bool has_handed_over(SlotNo no) { return pg_atomic_read_u32(&map.namespaces[no].inbox) != 0 || map.namespaces[no].handed != 0; }
+bool has_handed_over(SlotNo no) { return map.namespaces[no].inbox.load() != 0 || map.namespaces[no].handed != 0; }
 
 bool drain_some(SlotNo no) {
     constexpr int64 steps = 4096;
@@ -176,7 +176,7 @@ void drain_for_role(SlotNo role) {
 }
 
 void forget_handed_over(SlotNo no) {
-    give_chain(pg_atomic_exchange_u32(&map.namespaces[no].inbox, 0));
+    give_chain(map.namespaces[no].inbox.exchange(0));
     pg::LwLockGuard lock(namespace_lock(no));
     give_chain(map.namespaces[no].handed);
     map.namespaces[no].handed = map.namespaces[no].handed_last = 0;
@@ -184,7 +184,7 @@ void forget_handed_over(SlotNo no) {
 
 int take_lists_apart(SlotNo db) {
     constexpr int most = 64;
-    if (pg_atomic_exchange_u32(&database(db).taken_apart, 0) == 0) return 0;
+    if (!database(db).ready.taken_apart.exchange(false)) return 0;
     int steps = 0;
     bool all = true;
     each_queue(db, [&steps, &all](SlotNo q) {
@@ -198,7 +198,7 @@ int take_lists_apart(SlotNo db) {
             all = all && f == Front::None;
         }
     });
-    if (!all) pg_atomic_write_u32(&database(db).taken_apart, 1);
+    if (!all) database(db).ready.taken_apart.store(true);
     return steps;
 }
 
@@ -262,7 +262,7 @@ void file_hint(const Hint &h) {
 
 void revise_queue_locked(SlotNo no) {
     Queue &q = map.queues[no];
-    if (has_room(q)) pg_atomic_write_u32(&q.blocked, 0);
+    if (has_room(q)) q.blocked.store(false);
     for (SlotNo lane : lanes_of(q)) {
         if (may_run(q) && map.lanes[lane].count > 0 && !map.lanes[lane].held)
             activate_locked(lane);
@@ -271,7 +271,7 @@ void revise_queue_locked(SlotNo no) {
     }
 }
 
-void revise_namespace_locked(SlotNo ns) { pg_atomic_write_u32(&map.namespaces[ns].blocked, 0); }
+void revise_namespace_locked(SlotNo ns) { map.namespaces[ns].blocked.store(false); }
 
 void clear_ready(SlotNo db) {
     each_queue(db, [](SlotNo no) {
@@ -282,10 +282,10 @@ void clear_ready(SlotNo db) {
             free_lists_locked(lane);
             map.lanes[lane].count = 0;
         }
-        pg_atomic_write_u64(&q.hinted, 0);
+        q.hinted.store(0);
         q.rows_decide = false;
     });
-    pg_atomic_write_u64(&database(db).min_dies, static_cast<uint64>(INT64_MAX));
+    database(db).ready.min_dies.store(INT64_MAX);
 }
 
 }  // namespace pgqueue::dispatch

@@ -48,25 +48,23 @@ Lease *find_locked(int64 id, int64 receipt) {
 
 void set_state(Lease *l, LeaseState state) {
     pg_write_barrier();
-    pg_atomic_write_u32(&l->state, static_cast<uint32>(state));
+    l->state.store(state);
 }
 
-bool is_in(const Lease &l, LeaseState state) {
-    return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&l.state)) == static_cast<uint32>(state);
-}
+bool is_in(const Lease &l, LeaseState state) { return l.state.load() == state; }
 
 // The leases of the namespace of a queue are so many more.
 void count_lease(SlotNo queue, int more) {
-    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].leases, static_cast<uint32>(more));
+    map.namespaces[map.queues[queue].ns].leases.fetch_add(more);
 }
 
 // There is an entry more for those who found none, whatever their database.
 void tell_of_room() {
     pg_memory_barrier();
-    pg_atomic_uint32 *wanted = &map.shared->leases_wanted;
-    if (pg_atomic_read_u32(wanted) == 0 || pg_atomic_exchange_u32(wanted, 0) == 0) return;
+    Atomic<bool> *wanted = &map.shared->leases_wanted;
+    if (!wanted->load() || !wanted->exchange(false)) return;
     for (SlotNo db = 0; db < max_databases; db++)
-        if (database(db).used && pg_atomic_read_u32(&database(db).task_waiters) != 0) wake_scheduler(db);
+        if (database(db).used && database(db).waiters.tasks.load() != 0) wake_scheduler(db);
 }
 
 void free_lease(SlotNo no) {
@@ -82,7 +80,7 @@ void forget_unheld(SlotNo no) {
 
 // The number of this session, which no other one has while the server lives.
 uint64 session_no() {
-    if (my_session == 0) my_session = pg_atomic_fetch_add_u64(&map.shared->sessions, 1) + 1;
+    if (my_session == 0) my_session = map.shared->sessions.fetch_add(1) + 1;
     return my_session;
 }
 
@@ -94,19 +92,19 @@ void give_to_session(Lease *l, Oid role) {
     mine++;
 }
 
-void lower(pg_atomic_uint64 *least, int64 value) {
-    uint64 seen = pg_atomic_read_u64(least);
-    while (value < static_cast<int64>(seen) && !pg_atomic_compare_exchange_u64(least, &seen, static_cast<uint64>(value))) {
+void lower(Atomic<int64> *least, int64 value) {
+    int64 seen = least->load();
+    while (value < seen && !least->compare_exchange(&seen, value)) {
     }
 }
 
 }  // namespace
 
-void note_lease_end(SlotNo db, int64 when) { lower(&database(db).min_lease, when); }
+void note_lease_end(SlotNo db, int64 when) { lower(&database(db).leases.min_ends, when); }
 
 void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
     if (time.ends != 0) note_lease_end(db, time.ends);
-    if (dies != 0) lower(&database(db).min_lease_dies, dies);
+    if (dies != 0) lower(&database(db).leases.min_dies, dies);
 }
 
 std::span<const SlotNo> reserve_leases(int count) {
@@ -204,7 +202,7 @@ namespace {
 // Puts a held entry into the chain of its task.
 void publish(SlotNo no, Lease *made) {
     if (!is_in(lease(no), LeaseState::Popped)) count_lease(made->queue, 1);
-    pg_atomic_init_u32(&made->state, static_cast<uint32>(LeaseState::Held));
+    made->state.init(LeaseState::Held);
     made->id = made->ref.id;
     made->db = map.queues[made->queue].db;
     pg::LwLockGuard lock(lease_lock(made->id));
@@ -250,7 +248,7 @@ bool owe(const OwedRow &r) {
     Lease made = lease_of(r, r.what);
     made.time = {now, now + r.order, 0};
     publish(no, &made);
-    if (r.what == Owed::Charge) pg_atomic_fetch_add_u32(&database(made.db).charges_owed, 1);
+    if (r.what == Owed::Charge) database(made.db).leases.charges_owed.fetch_add(1);
     note_lease_end(made.db, 1);
     return true;
 }
@@ -270,9 +268,10 @@ bool is_to_be_charged(int64 id) {
 bool is_of_session(const Lease &l) { return l.session == MyProcPid && l.session_no == session_no(); }
 
 bool has_hold(const WorkerSlot &w, int64 id, int64 receipt) {
-    uint32 n = Min(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.n_holds)), static_cast<uint32>(max_batch));
-    for (uint32 i = 0; i < n; i++)
-        if (w.holds[i].ref.id == id && w.holds[i].receipt == receipt && hold_state(w.holds[i]) != HoldState::None) return true;
+    int n = Min(w.n_holds.load(), max_batch);
+    for (int i = 0; i < n; i++)
+        if (const Hold &h = w.holds[i]; h.ref.id == id && h.receipt == receipt && h.state.load() != HoldState::None)
+            return true;
     return false;
 }
 
@@ -310,7 +309,7 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
         for (SlotNo *link = chain_of(id); *link >= 0; link = &map.leases[*link].next) {
             Lease &l = map.leases[*link];
             if (l.id != id || l.db != db || l.receipt != receipt) continue;
-            if (l.owed == Owed::Charge) pg_atomic_fetch_sub_u32(&database(db).charges_owed, 1);
+            if (l.owed == Owed::Charge) database(db).leases.charges_owed.fetch_sub(1);
             if (is_of_session(l)) mine--;
             gone = *link;
             *place = {l.queue, l.group};

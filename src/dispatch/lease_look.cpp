@@ -6,7 +6,7 @@
 namespace pgqueue::dispatch {
 
 LeaseShare lease_share(const Namespace &ns) {
-    auto used = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.leases));
+    auto used = ns.leases.load();
     return {ns.shares.leases, used, Max(int64(free_leases()) - spare_leases(), 0)};
 }
 
@@ -17,7 +17,7 @@ int64 lease_room(const Namespace &ns, int64 reserved) {
         return share.room();
     };
     if (int64 n = room(); n > 0) return n;
-    pg_atomic_write_u32(&map.shared->leases_wanted, 1);
+    map.shared->leases_wanted.store(true);
     pg_memory_barrier();
     return room();
 }
@@ -29,8 +29,8 @@ bool is_over(const Lease &l, const pg::Moment &now) {
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {
     int n = 0;
     if (*from == 0) {
-        pg_atomic_write_u64(&database(db).min_lease, static_cast<uint64>(INT64_MAX));
-        pg_atomic_write_u64(&database(db).min_lease_dies, static_cast<uint64>(INT64_MAX));
+        database(db).leases.min_ends.store(INT64_MAX);
+        database(db).leases.min_dies.store(INT64_MAX);
     }
     SlotNo i = *from;
     for (; i < map.shared->n_leases && n < most; i++) {
@@ -49,8 +49,8 @@ int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, in
 }
 
 pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now) {
-    int64 dies = static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease_dies));
-    return Min(pg::Deadline{static_cast<int64>(pg_atomic_read_u64(&database(db).min_lease))}, now.until(dies));
+    int64 dies = database(db).leases.min_dies.load();
+    return Min(pg::Deadline{database(db).leases.min_ends.load()}, now.until(dies));
 }
 
 OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience) {

@@ -8,25 +8,25 @@
 namespace pgqueue::dispatch {
 namespace {
 
-int32 room(int32 most, const pg_atomic_uint32 *running) {
+int32 room(int32 most, const Atomic<int32> *running) {
     if (most <= 0) return INT32_MAX;
-    return Max(most - static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(running))), 0);
+    return Max(most - running->load(), 0);
 }
 
 // Room under a limit; with none, marks `blocked` so that the next end of a task looks again.
-int32 room_or_block(int32 most, pg_atomic_uint32 *running, pg_atomic_uint32 *blocked) {
+int32 room_or_block(int32 most, Atomic<int32> *running, Atomic<bool> *blocked) {
     int32 n = room(most, running);
     if (n > 0) return n;
-    pg_atomic_write_u32(blocked, 1);
+    blocked->store(true);
     pg_memory_barrier();
     n = room(most, running);
-    if (n > 0) pg_atomic_write_u32(blocked, 0);
+    if (n > 0) blocked->store(false);
     return n;
 }
 
 }  // namespace
 
-bool may_run(const Queue &q) { return !q.paused && q.throttled_until == 0 && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.blocked)) == 0; }
+bool may_run(const Queue &q) { return !q.paused && q.throttled_until == 0 && !q.blocked.load(); }
 
 bool has_room(const Namespace &ns) { return room(ns.max_running, &ns.running) > 0; }
 
@@ -45,32 +45,32 @@ int32 room_of_queue(Queue *q, int32 most) {
 }
 
 void reserve(Queue *q, Namespace *ns, int32 n) {
-    pg_atomic_fetch_add_u32(&q->running, static_cast<uint32>(n));
-    pg_atomic_fetch_add_u32(&ns->running, static_cast<uint32>(n));
+    q->running.fetch_add(n);
+    ns->running.fetch_add(n);
     if (q->rate_limit > 0) q->bucket.tokens -= n;
 }
 
 void take_places(SlotNo queue) {
-    pg_atomic_fetch_add_u32(&map.queues[queue].running, 1);
-    pg_atomic_fetch_add_u32(&map.namespaces[map.queues[queue].ns].running, 1);
+    map.queues[queue].running.fetch_add(1);
+    map.namespaces[map.queues[queue].ns].running.fetch_add(1);
 }
 
 void end_running(SlotNo queue, GroupNo group) {
     Queue &q = map.queues[queue];
     Namespace &ns = map.namespaces[q.ns];
     if (group != 0) end_group(queue, group, false);
-    pg_atomic_fetch_sub_u32(&q.running, 1);
-    pg_atomic_fetch_sub_u32(&ns.running, 1);
+    q.running.fetch_sub(1);
+    ns.running.fetch_sub(1);
     pg_memory_barrier();
     bool look = false;
-    if (pg_atomic_read_u32(&q.blocked) != 0) {
+    if (q.blocked.load()) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        pg_atomic_write_u32(&q.blocked, 0);
+        q.blocked.store(false);
         revise_queue_locked(queue);
         look = true;
     }
-    if (pg_atomic_read_u32(&ns.blocked) != 0) {
-        pg_atomic_write_u32(&ns.blocked, 0);
+    if (ns.blocked.load()) {
+        ns.blocked.store(false);
         look = true;
     }
     if (look) wake_scheduler(q.db);
@@ -85,7 +85,7 @@ PlacesLook look_at_places(SlotNo no) {
     const Queue &q = map.queues[no];
     PlacesLook look{};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
-    look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
+    look.running = q.running.load();
     each_entry<Group>(map.namespaces[q.ns].groups, [&look, no](GroupNo, const Group &g) {
         if (g.queue == no) look.in_groups += g.running;
     });
@@ -96,12 +96,11 @@ bool forget_places(SlotNo queue, const PlacesLook &seen) {
     Queue &q = map.queues[queue];
     Namespace &ns = map.namespaces[q.ns];
     pg::LwLockGuard lock(namespace_lock(q.ns));
-    uint32 running = seen.running;
-    if (!pg_atomic_compare_exchange_u32(&q.running, &running, 0)) return false;
-    pg_atomic_fetch_sub_u32(&ns.running, seen.running);
+    if (!q.running.replace(seen.running, 0)) return false;
+    ns.running.fetch_sub(seen.running);
     if (seen.in_groups != 0) forget_running_locked(queue);
-    pg_atomic_write_u32(&q.blocked, 0);
-    pg_atomic_write_u32(&ns.blocked, 0);
+    q.blocked.store(false);
+    ns.blocked.store(false);
     revise_queue_locked(queue);
     return true;
 }

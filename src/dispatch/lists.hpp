@@ -38,9 +38,9 @@ void each_list(SlotNo db, F f) {
         }
     }
     pg::LwLockGuard guard(due_lock(db));
-    for (PageList &list : database(db).due)
+    for (PageList &list : database(db).due_heap.buckets)
         if (!f(ListAt{&list, due_lock(db), false})) return;
-    for (PageList &list : database(db).put_off)
+    for (PageList &list : database(db).due_heap.put_off)
         if (!f(ListAt{&list, due_lock(db), false})) return;
 }
 

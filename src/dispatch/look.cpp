@@ -30,11 +30,11 @@ QueueLook look_at_queue(SlotNo no) {
     QueueLook look{};
     pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
     for (SlotNo lane : lanes_of(q)) look.ready += map.lanes[lane].held ? 0 : map.lanes[lane].count;
-    look.running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running));
+    look.running = q.running.load();
     look.max_running = q.max_running;
     look.full = !has_room(q);
     look.next_token = next_token(q.bucket, q.rate_limit);
-    look.ns_running = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&ns.running));
+    look.ns_running = ns.running.load();
     look.ns_max_running = ns.max_running;
     look.ns_full = !has_room(ns);
     LeaseShare share = lease_share(ns);
@@ -63,16 +63,19 @@ GroupLook look_at_group(SlotNo no, uint64 key, int64 id) {
 }
 
 RoleLook look_at_role(SlotNo no) {
-    RoleLook look{pg_atomic_read_u32(&map.roles[no].workers), 0, ready_for_role(no), false};
+    RoleLook look{map.roles[no].workers.load(), 0, ready_for_role(no), false};
     for (WorkerSlot &w : map.shared->workers)
-        look.idle += w.role == no && w.db == map.roles[no].db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle;
-    look.full = config::max_workers_per_role > 0 && look.workers >= static_cast<uint32>(config::max_workers_per_role) && look.idle == 0;
+        look.idle += w.role == no && w.db == map.roles[no].db && w.state.load() == WorkerState::Idle;
+    look.full = config::max_workers_per_role > 0 && look.workers >= config::max_workers_per_role && look.idle == 0;
     return look;
 }
 
 namespace {
 
-uint32 next_lane(SlotNo queue, uint32 lane) { return pg_atomic_read_u32(lane == 0 ? &map.queues[queue].first_lane : &map.lanes[lane - 1].next_of_queue); }
+// lane -1: the first one.
+SlotNo next_lane(SlotNo queue, SlotNo lane) {
+    return lane < 0 ? map.queues[queue].first_lane.load() : map.lanes[lane].next_of_queue.load();
+}
 
 // Copies entries of a chain into the sample, as far as there is room.
 void sample_chain(PageNo no, HeldLook *look) {
@@ -85,10 +88,10 @@ void sample_chain(PageNo no, HeldLook *look) {
 
 }  // namespace
 
-bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look) {
+bool look_at_held(SlotNo queue, SlotNo *lane, HeldLook *look) {
     begin_use();
-    while ((*lane = next_lane(queue, *lane)) != 0) {
-        const Lane &l = map.lanes[*lane - 1];
+    while ((*lane = next_lane(queue, *lane)) >= 0) {
+        const Lane &l = map.lanes[*lane];
         if (!l.held) continue;
         pg::LwLockGuard lock(namespace_lock(map.queues[queue].ns), LW_SHARED);
         look->role = l.role;
@@ -183,7 +186,7 @@ PrioritiesLook look_at_priorities(SlotNo queue, int32 priority) {
 
 bool any_idle_worker() {
     for (WorkerSlot &w : map.shared->workers)
-        if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Idle) return true;
+        if (w.state.load() == WorkerState::Idle) return true;
     return false;
 }
 

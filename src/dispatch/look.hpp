@@ -7,11 +7,11 @@ namespace pgqueue::dispatch {
 
 struct QueueLook {
     int64 ready;              // tasks in its lanes
-    uint32 running;
+    int32 running;
     int32 max_running;        // 0 none
     bool full;                // max_running is reached
     TimestampTz next_token;   // the rate limit allows no start before, 0: it does now
-    uint32 ns_running;
+    int32 ns_running;
     int32 ns_max_running;     // 0 none
     bool ns_full;
     int64 leases;             // of the namespace
@@ -32,7 +32,7 @@ constexpr int64 group_look_most = 10000;
 GroupLook look_at_group(SlotNo queue, uint64 key, int64 id);
 
 struct RoleLook {
-    uint32 workers;  // live or starting
+    int32 workers;  // live or starting
     uint32 idle;     // of these, those that have nothing to do
     int64 ready;     // tasks that its workers could take
     bool full;       // max_workers_per_role is reached and all are busy
@@ -46,8 +46,8 @@ struct HeldLook {
     int n_refs;
     TaskRef refs[1000];
 };
-// One role after the other; *lane is 0 before the first. False: no more.
-bool look_at_held(SlotNo queue, uint32 *lane, HeldLook *look);
+// One role after the other; *lane is -1 before the first. False: no more.
+bool look_at_held(SlotNo queue, SlotNo *lane, HeldLook *look);
 // Whether any are, and of which roles.
 bool any_held(SlotNo db, bool *by_role);
 

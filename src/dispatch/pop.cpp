@@ -116,15 +116,15 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
             h.priority = t.priority;
             h.attempt = 0;
             h.receipt = 0;
-            pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Popped));
+            h.state.store(HoldState::Popped);
         });
         reserve(&q, &ns, n);
         more = c.group != 0;
     }
     if (total == 0) return 0;
     pg_write_barrier();
-    pg_atomic_write_u32(&w->n_holds, static_cast<uint32>(total));
-    database(ns.db).virtual_time = ns.pass;
+    w->n_holds.store(total);
+    database(ns.db).ready.virtual_time = ns.pass;
     ns.pass += share_step(static_cast<uint64>(total), ns.weight);
     return total;
 }
@@ -135,7 +135,7 @@ namespace {
 
 int pop_best(SlotNo worker, int most) {
     WorkerSlot &w = map.shared->workers[worker];
-    if (pg_atomic_read_u32(&database(w.db).identity_changed) != 0) return 0;
+    if (database(w.db).service.identity_changed.load() != 0) return 0;
     drain_for_role(w.role);
     uint64 after = 0;  // sources up to this (pass, number) had nothing that may run
     SlotNo after_no = -1;
@@ -144,7 +144,7 @@ int pop_best(SlotNo worker, int most) {
         uint64 best_pass = 0;
         for (SlotNo no = first_source_of(w.role); no >= 0; no = map.sources[no].next_of_role) {
             Source &s = map.sources[no];
-            if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
+            if (s.ns < 0 || s.ready.load() == 0) continue;
             uint64 pass = map.namespaces[s.ns].pass;
             bool tried = pass < after || (pass == after && no <= after_no);
             if (tried || (best >= 0 && (pass > best_pass || (pass == best_pass && no > best)))) continue;
@@ -177,9 +177,9 @@ namespace {
 // The best active lane among those of some queues, or of all.
 Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
     Candidate best;
-    uint32 s = pg_atomic_read_u32(&map.namespaces[ns].outside_source);
-    if (s == 0) return best;
-    if (queues.empty()) return best_lane(map.sources[s - 1]);
+    SlotNo s = map.namespaces[ns].outside_source.load();
+    if (s < 0) return best;
+    if (queues.empty()) return best_lane(map.sources[s]);
     for (SlotNo q : queues) {
         SlotNo lane = outside_lane(q);
         if (lane < 0 || !map.lanes[lane].active) continue;
@@ -192,7 +192,7 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
 
 int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
     Namespace &ns = map.namespaces[no];
-    if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0) return 0;
+    if (database(ns.db).service.identity_changed.load() != 0) return 0;
     drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
     if (ns.paused) return 0;
@@ -225,7 +225,7 @@ bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {
     Namespace &ns = map.namespaces[no];
     drain_inbox(no);
     pg::LwLockGuard lock(namespace_lock(no));
-    if (pg_atomic_read_u32(&database(ns.db).identity_changed) != 0 || ns.paused) return false;
+    if (database(ns.db).service.identity_changed.load() != 0 || ns.paused) return false;
     for (;;) {
         Candidate c = best_outside_lane(no, queues);
         if (c.lane < 0) return false;
@@ -240,7 +240,7 @@ int pop_for_scheduler(SlotNo db, SlotNo role, Ready *out, int most) {
     drain_inboxes(db);
     for (SlotNo no = first_source_of(role); no >= 0; no = map.sources[no].next_of_role) {
         Source &s = map.sources[no];
-        if (s.ns < 0 || pg_atomic_read_u64(&s.ready) == 0) continue;
+        if (s.ns < 0 || s.ready.load() == 0) continue;
         pg::LwLockGuard lock(namespace_lock(s.ns));
         Candidate c = best_lane(s);
         if (c.lane < 0) continue;
@@ -263,7 +263,7 @@ int64 ready_for_role(SlotNo no) {
         Source &s = map.sources[source];
         if (s.ns < 0) continue;
         Namespace &ns = map.namespaces[s.ns];
-        if (!ns.paused && has_room(ns)) sum += static_cast<int64>(pg_atomic_read_u64(&s.ready));
+        if (!ns.paused && has_room(ns)) sum += s.ready.load();
     }
     if (began) end_use();
     return sum;

@@ -145,9 +145,9 @@ Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id) {
 
 bool is_popped(SlotNo db, int64 id) {
     for (WorkerSlot &w : map.shared->workers) {
-        if (w.db != db || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Busy) continue;
-        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); i++) {
-            auto state = static_cast<HoldState>(pg_atomic_read_u32(&w.holds[i].state));
+        if (w.db != db || w.state.load() != WorkerState::Busy) continue;
+        for (int i = 0; i < Min(w.n_holds.load(), max_batch); i++) {
+            auto state = w.holds[i].state.load();
             if ((state == HoldState::Popped || state == HoldState::Claimed) && w.holds[i].ref.id == id) return true;
         }
     }

@@ -324,7 +324,7 @@ int same_priority(const PriorityList &list, const Page &front) {
 
 void want_taken_apart(SlotNo lane) {
     map.lanes[lane].taken_apart = true;
-    pg_atomic_write_u32(&database(map.queues[map.lanes[lane].queue].db).taken_apart, 1);
+    database(map.queues[map.lanes[lane].queue].db).ready.taken_apart.store(true);
 }
 
 Front take_apart_locked(SlotNo no) {

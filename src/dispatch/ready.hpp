@@ -59,7 +59,7 @@ void take_places(SlotNo queue);
 void end_running(SlotNo queue, GroupNo group);
 // Places that are taken under the limits of a queue and of its groups.
 struct PlacesLook {
-    uint32 running;
+    int32 running;
     int32 in_groups;
     bool operator==(const PlacesLook &) const = default;
 };

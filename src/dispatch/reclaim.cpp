@@ -13,17 +13,15 @@
 namespace pgqueue::dispatch {
 namespace {
 
-bool is_empty(const Queue &q) {
-    return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.running)) == 0 && pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&q.hinted)) == 0;
-}
+bool is_empty(const Queue &q) { return q.running.load() == 0 && q.hinted.load() == 0; }
 
 // Gives the place and the lanes of a queue back. Nothing refers to it any more.
 void free_queue(SlotNo no) {
     Queue &q = map.queues[no];
     pg::LwLockGuard lock(registry_lock());
-    for (uint32 l = pg_atomic_read_u32(&q.first_lane); l != 0;) {
-        uint32 next = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue);
-        give_lane(static_cast<SlotNo>(l - 1));
+    for (SlotNo l = q.first_lane.load(); l >= 0;) {
+        SlotNo next = map.lanes[l].next_of_queue.load();
+        give_lane(l);
         l = next;
     }
     Namespace &ns = map.namespaces[q.ns];
@@ -68,7 +66,7 @@ void empty_queues(const Dropped &d) {
     bool any = false, held = false, hinted = false;
     each_dropped(d, [&](SlotNo no) {
         any = true;
-        held = held || pg_atomic_read_u32(&map.queues[no].running) != 0;
+        held = held || map.queues[no].running.load() != 0;
     });
     if (!any) return;
     if (held) clear_leases_of_dropped(d.db, d.until);
@@ -77,7 +75,7 @@ void empty_queues(const Dropped &d) {
         Queue &q = map.queues[no];
         pg::LwLockGuard lock(namespace_lock(q.ns));
         empty_lists_locked(q);
-        hinted = hinted || pg_atomic_read_u64(&q.hinted) != 0;
+        hinted = hinted || q.hinted.load() != 0;
     });
     if (hinted) purge_due(d.db);
 }
@@ -88,7 +86,7 @@ void reclaim_queues(SlotNo db) {
     each_dropped(d, [db](SlotNo no) {
         if (!is_empty(map.queues[no])) return;
         free_queue(no);
-        pg_atomic_fetch_sub_u32(&database(db).drops_pending, 1);
+        database(db).places.drops_pending.fetch_sub(1);
     });
 }
 
@@ -98,7 +96,7 @@ void free_namespace(SlotNo no) {
     for (SlotNo i = 0; i < map.shared->used_sources; i++)
         if (map.sources[i].ns == no) map.sources[i].ns = -1;
     Database &d = database(ns.db);
-    for (SlotNo &place : std::span(d.ns, pg_atomic_read_u32(&d.namespaces)))
+    for (SlotNo &place : std::span(d.ns, static_cast<Size>(d.namespaces.load())))
         if (place == no) place = -1;
     ns.used = false;
 }
@@ -125,22 +123,22 @@ bool reclaim_namespace(SlotNo no) {
 
 bool free_dropped(SlotNo db) {
     Database &d = database(db);
-    if (pg_atomic_read_u32(&d.drops_pending) == 0) return false;
+    if (d.places.drops_pending.load() == 0) return false;
     reclaim_queues(db);
     each_namespace(db, [&d](SlotNo no) {
-        if (pg_atomic_read_u32(&map.namespaces[no].dropped) != 0 && reclaim_namespace(no)) pg_atomic_fetch_sub_u32(&d.drops_pending, 1);
+        if (map.namespaces[no].dropped.load() && reclaim_namespace(no)) d.places.drops_pending.fetch_sub(1);
     });
-    return pg_atomic_read_u32(&d.drops_pending) != 0;
+    return d.places.drops_pending.load() != 0;
 }
 
 void drop_database(SlotNo db) {
     Database &d = database(db);
-    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    d.service.state.store(DbState::Unserved);
     clear_groups(db);
     clear_ready(db);
     clear_due(db);
     clear_leases(db);
-    give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
+    give_chain(d.reading.deltas.exchange(0));
     each_queue(db, [](SlotNo no) {
         if (!is_dropped(map.queues[no])) hide_queue(no);
         free_queue(no);

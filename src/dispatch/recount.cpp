@@ -100,7 +100,8 @@ int recount_lists(SlotNo db) {
     pfree(groups);
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
-    return wrong + recount_due(d.due, d.due_min) + recount_due(d.put_off, d.put_off_until);
+    DueHeap &heap = d.due_heap;
+    return wrong + recount_due(heap.buckets, heap.least) + recount_due(heap.put_off, heap.put_off_until);
 }
 
 #ifdef PGQUEUE_TESTPOINTS

@@ -15,7 +15,7 @@ void empty_queue(SlotNo no) {
     leave_out_all(q.ns);
     pg::LwLockGuard lock(namespace_lock(q.ns));
     empty_lists_locked(q);
-    q.rows_decide = database(q.db).was_refiled = true;
+    q.rows_decide = database(q.db).reading.was_refiled = true;
 }
 
 bool has_strays(const Queue &q) {
@@ -29,15 +29,17 @@ bool has_strays(const Queue &q) {
 
 void want_refile(SlotNo queue) {
     SlotNo db = map.queues[queue].db;
-    pg_atomic_write_u32(&map.queues[queue].refile, static_cast<uint32>(Refile::Wanted));
+    map.queues[queue].refile.store(Refile::Wanted);
     pg_write_barrier();
-    pg_atomic_write_u32(&database(db).refile, 1);
+    database(db).reading.refile.store(true);
     wake_scheduler(db);
 }
 
 void refile_held(SlotNo db, bool all) {
     auto *wanted = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
-    each_namespace(db, [wanted, all](SlotNo ns) { wanted[ns] = pg_atomic_exchange_u32(&map.namespaces[ns].handlers_changed, 0) != 0 || all; });
+    each_namespace(db, [wanted, all](SlotNo ns) {
+        wanted[ns] = map.namespaces[ns].handlers_changed.exchange(false) || all;
+    });
     each_queue(db, [wanted](SlotNo q) {
         bool held = false;
         for (SlotNo no : lanes_of(map.queues[q])) held = held || (map.lanes[no].held && map.lanes[no].count > 0);
@@ -48,7 +50,7 @@ void refile_held(SlotNo db, bool all) {
 
 bool has_strays(SlotNo db) {
     bool any = false;
-    if (!database(db).was_refiled) return false;
+    if (!database(db).reading.was_refiled) return false;
     each_queue(db, [&any](SlotNo q) { any = any || has_strays(map.queues[q]); });
     return any;
 }
@@ -57,15 +59,15 @@ bool begin_refile(SlotNo db) {
     bool any = false;
     auto *reading = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
     each_namespace(db, [reading](SlotNo ns) { reading[ns] = wants_reading(ns); });
-    pg_atomic_write_u32(&database(db).refile, 0);
+    database(db).reading.refile.store(false);
     pg_memory_barrier();
     each_queue(db, [&any, reading, db](SlotNo q) {
         if (!is_refiled(map.queues[q]) && !has_strays(map.queues[q])) return;
         if (reading[map.queues[q].ns]) {
-            pg_atomic_write_u32(&database(db).refile, 1);
+            database(db).reading.refile.store(true);
             return;
         }
-        pg_atomic_write_u32(&map.queues[q].refile, static_cast<uint32>(Refile::Begun));
+        map.queues[q].refile.store(Refile::Begun);
         pg_memory_barrier();
         empty_queue(q);
         any = true;
@@ -76,8 +78,7 @@ bool begin_refile(SlotNo db) {
 
 void end_refile(SlotNo db) {
     each_queue(db, [](SlotNo q) {
-        uint32 begun = static_cast<uint32>(Refile::Begun);
-        pg_atomic_compare_exchange_u32(&map.queues[q].refile, &begun, static_cast<uint32>(Refile::No));
+        map.queues[q].refile.replace(Refile::Begun, Refile::No);
     });
 }
 

@@ -5,8 +5,6 @@
 
 namespace pgqueue::dispatch {
 
-enum class Refile : uint32 { No, Wanted, Begun };
-
 // Has the scheduler file the tasks of a queue anew.
 void want_refile(SlotNo queue);
 // The same for queues with held tasks, of namespaces where handlers have changed, or of all. The scheduler only.
@@ -18,7 +16,7 @@ void refile_held(SlotNo db, bool all);
 bool begin_refile(SlotNo db);
 // Tasks for outside workers in a queue of the server: a transaction that began before the change has handed them over after it.
 bool has_strays(SlotNo db);
-inline bool is_refiled(const Queue &q) { return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.refile)) != 0; }
+inline bool is_refiled(const Queue &q) { return q.refile.load() != Refile::No; }
 // All rows were seen.
 void end_refile(SlotNo db);
 

@@ -33,20 +33,20 @@ void fail(SlotNo db, const char *what) {
     error.sqlstate = errno == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR;
     error.message = strerror(errno);
     pg::log_refusal(what, error);
-    pg_atomic_write_u32(&database(db).lost, 1);
+    database(db).reading.lost.store(Lost::Full);
 }
 
 uint32 take_file_slot(SlotNo db) {
     Database &d = database(db);
-    while (d.free_dir != 0) {
-        Page *p = page(d.free_dir);
+    while (d.spill.free_dir != 0) {
+        Page *p = page(d.spill.free_dir);
         if (p->head < p->count) return p->slots[p->head++];
-        PageNo used = d.free_dir;
-        d.free_dir = p->next;
-        if (d.free_dir == 0) d.free_dir_last = 0;
+        PageNo used = d.spill.free_dir;
+        d.spill.free_dir = p->next;
+        if (d.spill.free_dir == 0) d.spill.free_dir_last = 0;
         give_page(used);
     }
-    return d.file_slots++;
+    return d.spill.file_slots++;
 }
 
 // Appends a number to a chain of directory pages. A further page is taken from the pool, or is `spare`, which is 0 then. False: no memory.
@@ -69,7 +69,10 @@ bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
 }
 
 // A place that is not written down as free is only lost until the next rebuild.
-void free_file_slot(SlotNo db, uint32 slot) { (void)push_slot(&database(db).free_dir, &database(db).free_dir_last, slot, nullptr); }
+void free_file_slot(SlotNo db, uint32 slot) {
+    SpillFile &file = database(db).spill;
+    (void)push_slot(&file.free_dir, &file.free_dir_last, slot, nullptr);
+}
 
 // Detaches pages from the middle of a list, lock held: those after the first two (of a far list: after none) and before the last, and at most `most`.
 // They follow what is in the file already. Returns how many; their numbers in out.
@@ -131,10 +134,10 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
         // Spilling begins when memory is short: the page that was written serves as the directory's page.
         if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i])) {
             list->spilled++;
-            database(db).in_file++;
+            database(db).spill.in_file++;
         } else {
             list->count -= entries;
-            pg_atomic_write_u32(&database(db).lost, 1);
+            database(db).reading.lost.store(Lost::Full);
         }
         if (pages[i] != 0) give_page(pages[i]);
     }
@@ -172,7 +175,7 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     if (!ok) fail(db, "pgqueue could not read its spill file");
     LWLockAcquire(at.lock, LW_EXCLUSIVE);
     list->spilled--;
-    database(db).in_file--;
+    database(db).spill.in_file--;
     list->moving = false;
     if (ok) {
         page(no)->next = 0;
@@ -208,9 +211,9 @@ void reset_spill_file(SlotNo db) {
     char path[MAXPGPATH];
     spill_path(db, path, sizeof(path));
     (void)unlink(path);
-    give_chain(database(db).free_dir);
-    database(db).free_dir = database(db).free_dir_last = 0;
-    database(db).file_slots = database(db).in_file = 0;
+    give_chain(database(db).spill.free_dir);
+    database(db).spill.free_dir = database(db).spill.free_dir_last = 0;
+    database(db).spill.file_slots = database(db).spill.in_file = 0;
 }
 
 namespace {
@@ -254,9 +257,9 @@ int spill_pages(SlotNo db, uint32 target) {
 }
 
 int refill_lists(SlotNo db) {
-    if (database(db).in_file == 0) {
+    if (database(db).spill.in_file == 0) {
         // Nobody needs the file any more.
-        if (database(db).file_slots != 0) reset_spill_file(db);
+        if (database(db).spill.file_slots != 0) reset_spill_file(db);
         return 0;
     }
     int total = 0;
@@ -288,9 +291,9 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), Pa
     if (!ok) fail(db, "pgqueue could not read or write its spill file");
     list->moving = false;
     if (ok && stays && push_slot(&list->dir, &list->dir_last, slot, spare)) return;
-    if (stays) pg_atomic_write_u32(&database(db).lost, 1);
+    if (stays) database(db).reading.lost.store(Lost::Full);
     list->spilled--;
-    database(db).in_file--;
+    database(db).spill.in_file--;
     free_file_slot(db, slot);
     join_parts(list);
 }
@@ -315,7 +318,7 @@ void give_file_places(SlotNo db, PageList *list) {
     for (; list->spilled > 0; list->spilled--) {
         uint32 slot = pop_slot(list);
         free_file_slot(db, slot);
-        database(db).in_file--;
+        database(db).spill.in_file--;
     }
 }
 

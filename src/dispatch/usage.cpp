@@ -21,7 +21,7 @@ int64 count_used(const Entry *entries, int32 n) {
 int64 count_waiters() {
     int64 used = 0;
     for (const TaskWaiter &w : map.shared->task_waiters)
-        used += pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.state)) != static_cast<uint32>(WaitState::Free);
+        used += w.state.load() != WaitState::Free;
     return used;
 }
 
@@ -64,7 +64,7 @@ NamespaceUsage usage_of_namespace(SlotNo no) {
 
 int64 repairs(SlotNo db) {
     int64 n = 0;
-    for (pg_atomic_uint64 &count : database(db).repaired) n += static_cast<int64>(pg_atomic_read_u64(&count));
+    for (Atomic<int64> &count : database(db).found.repaired) n += count.load();
     return n;
 }
 

@@ -16,19 +16,18 @@ bool waits_for(const TaskWaiter &w, SlotNo queue) {
 
 void wake_task_waiters(SlotNo queue, int count) {
     SlotNo db = map.queues[queue].db;
-    if (pg_atomic_read_u32(&database(db).task_waiters) == 0) return;
+    if (database(db).waiters.tasks.load() == 0) return;
     for (TaskWaiter &w : map.shared->task_waiters) {
         if (count <= 0) return;
-        if (static_cast<WaitState>(pg_atomic_read_u32(&w.state)) != WaitState::Waiting || w.db != db || !waits_for(w, queue)) continue;
-        uint32 waiting = static_cast<uint32>(WaitState::Waiting);
-        if (!pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(WaitState::Woken))) continue;
+        if (w.state.load() != WaitState::Waiting || w.db != db || !waits_for(w, queue)) continue;
+        if (!w.state.replace(WaitState::Waiting, WaitState::Woken)) continue;
         wake_procno(w.procno);
         count--;
     }
 }
 
 bool is_awaited_outside(SlotNo queue) {
-    if (pg_atomic_read_u32(&database(map.queues[queue].db).task_waiters) == 0) return false;
+    if (database(map.queues[queue].db).waiters.tasks.load() == 0) return false;
     for (int i = 0; i < max_task_waiters; i++) {
         TaskWaiter w;
         if (read_waiter(i, map.queues[queue].db, &w) && waits_for(w, queue)) return true;
@@ -38,8 +37,7 @@ bool is_awaited_outside(SlotNo queue) {
 
 TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
     for (TaskWaiter &w : map.shared->task_waiters) {
-        uint32 free = static_cast<uint32>(WaitState::Free);
-        if (!pg_atomic_compare_exchange_u32(&w.state, &free, static_cast<uint32>(WaitState::Filling))) continue;
+        if (!w.state.replace(WaitState::Free, WaitState::Filling)) continue;
         w.db = map.namespaces[ns].db;
         w.ns = ns;
         w.procno = pg::my_procno();
@@ -50,8 +48,8 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
         w.n_queues = queues.size() <= waited_queues ? static_cast<int32>(queues.size()) : 0;
         for (int i = 0; i < w.n_queues; i++) w.queues[i] = queues[static_cast<std::size_t>(i)];
         pg_memory_barrier();
-        pg_atomic_write_u32(&w.state, static_cast<uint32>(WaitState::Waiting));
-        pg_atomic_fetch_add_u32(&database(w.db).task_waiters, 1);
+        w.state.store(WaitState::Waiting);
+        database(w.db).waiters.tasks.fetch_add(1);
         return &w;
     }
     return nullptr;
@@ -60,7 +58,7 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
 bool read_waiter(int no, SlotNo db, TaskWaiter *out) {
     TaskWaiter &w = map.shared->task_waiters[no];
     auto waits = [&w] {
-        auto state = static_cast<WaitState>(pg_atomic_read_u32(&w.state));
+        auto state = w.state.load();
         return state == WaitState::Waiting || state == WaitState::Woken;
     };
     if (!waits()) return false;
@@ -71,8 +69,8 @@ bool read_waiter(int no, SlotNo db, TaskWaiter *out) {
 }
 
 void end_wait(TaskWaiter *waiter) {
-    pg_atomic_fetch_sub_u32(&database(waiter->db).task_waiters, 1);
-    pg_atomic_write_u32(&waiter->state, static_cast<uint32>(WaitState::Free));
+    database(waiter->db).waiters.tasks.fetch_sub(1);
+    waiter->state.store(WaitState::Free);
 }
 
 }  // namespace pgqueue::dispatch

@@ -48,8 +48,8 @@ constinit Notes<Action> actions{};
 
 // No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
 void look_at_identity(SlotNo db) {
-    pg_atomic_fetch_add_u32(&database(db).identity_changed, 1);
-    pg_atomic_write_u32(&database(db).wanted, 1);
+    database(db).service.identity_changed.fetch_add(1);
+    database(db).service.wanted.store(true);
     wake_scheduler(db);
     wake_launcher();
 }
@@ -68,11 +68,11 @@ void post(SlotNo db, int64 id) {
 void run_action(SlotNo db, const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace:
-            pg_atomic_fetch_add_u32(&database(a.slot).config_changes, 1);
+            database(a.slot).changes.count.fetch_add(1);
             dispatch::configure_namespace(a.slot, a.ns);
             break;
         case ActionKind::Queue:
-            pg_atomic_fetch_add_u32(&database(map.queues[a.slot].db).config_changes, 1);
+            database(map.queues[a.slot].db).changes.count.fetch_add(1);
             dispatch::configure_queue(a.slot, a.queue);
             break;
         case ActionKind::DropQueue:
@@ -94,20 +94,20 @@ void run_action(SlotNo db, const Action &a) {
         case ActionKind::Refile: dispatch::want_refile(a.slot); break;
         case ActionKind::Ticker: signal::post_ticker(db, static_cast<int32>(a.id)); break;
         case ActionKind::Handlers:
-            if (a.slot >= 0) pg_atomic_write_u32(&map.namespaces[a.slot].handlers_changed, 1);
+            if (a.slot >= 0) map.namespaces[a.slot].handlers_changed.store(true);
             pg_memory_barrier();
-            pg_atomic_write_u32(&database(db).handlers_changed, 1);
+            database(db).changes.handlers.store(true);
             break;
         case ActionKind::Identity: look_at_identity(db); break;
         case ActionKind::Database: {
             SlotNo other = find_database(a.database.oid);
             if (other < 0) break;
-            if (a.database.wanted) pg_atomic_fetch_add_u32(&database(other).identity_changed, 1);
-            pg_atomic_write_u32(&database(other).wanted, a.database.wanted ? 1 : 0);
-            pg_atomic_write_u32(&database(other).no_extension, a.database.wanted ? 0 : 1);
+            if (a.database.wanted) database(other).service.identity_changed.fetch_add(1);
+            database(other).service.wanted.store(a.database.wanted);
+            database(other).service.no_extension.store(!a.database.wanted);
             if (!a.database.wanted) {
                 // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
-                pg_atomic_write_u32(&database(other).current_segment, UINT32_MAX);
+                database(other).current_segment.store(-1);
                 read_rows_again(other);
                 dispatch::drop_everything(other);
             }

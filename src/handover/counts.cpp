@@ -16,12 +16,12 @@ void hand_up_counts(SubTransactionId sub, SubTransactionId parent) { counts.hand
 
 void apply_delta(const Delta &d) {
     if (d.from == edges || d.to == edges) {
-        pg_atomic_fetch_add_u64(&map.namespaces[d.slot].edges, d.to == edges ? d.count : -d.count);
+        map.namespaces[d.slot].edges.fetch_add(d.to == edges ? d.count : -d.count);
         return;
     }
     Queue &q = map.queues[d.slot];
-    if (d.from >= 0) pg_atomic_fetch_sub_u64(&q.counts[d.from], d.count);
-    if (d.to >= 0) pg_atomic_fetch_add_u64(&q.counts[d.to], d.count);
+    if (d.from >= 0) q.counts[d.from].fetch_sub(d.count);
+    if (d.to >= 0) q.counts[d.to].fetch_add(d.count);
 }
 
 void count_at_commit(SlotNo slot, int from, int to, int32 count) {
@@ -49,7 +49,7 @@ int64 own_count(SlotNo queue, int status) {
 int64 unfinished(SlotNo queue) {
     int64 n = 0;
     for (Status s : {Status::New, Status::Retry, Status::Retained})
-        n += static_cast<int64>(pg_atomic_read_u64(&map.queues[queue].counts[static_cast<int>(s)])) + own_count(queue, static_cast<int>(s));
+        n += map.queues[queue].counts[static_cast<int>(s)].load() + own_count(queue, static_cast<int>(s));
     return n;
 }
 
@@ -70,13 +70,13 @@ void hand_over_counts(SlotNo db, PageNo *deltas) {
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
-    if (finished && pg_atomic_read_u32(&database(db).cleaning_timer) == 0 && pg_atomic_exchange_u32(&database(db).cleaning_timer, 1) == 0)
+    if (finished && !database(db).cleaning.timer.load() && !database(db).cleaning.timer.exchange(true))
         wake_scheduler(db);
     while (*deltas != 0) {
         PageNo no = *deltas;
         *deltas = page(no)->next;
         if (state == DbState::Loading)
-            push_page(&database(db).delta_inbox, no);
+            push_page(&database(db).reading.deltas, no);
         else
             give_page(no);
     }

@@ -14,7 +14,7 @@ struct Asked {
 
 constinit Notes<Asked> asked{};
 
-int64 count_of(pg_atomic_uint64 *count) { return Max(static_cast<int64>(pg_atomic_read_u64(count)), 0); }
+int64 count_of(const Atomic<int64> *count) { return Max(count->load(), 0); }
 
 }  // namespace
 
@@ -32,7 +32,7 @@ void ask_for_edges(SlotNo ns, int64 count) {
     Asked *a = asked.add();
     a->ns = ns;
     a->count = count;
-    pg_atomic_fetch_add_u64(&map.namespaces[ns].edges_asked, count);
+    map.namespaces[ns].edges_asked.fetch_add(count);
 }
 
 void count_edges_at_commit(SlotNo ns, int32 count) {
@@ -45,7 +45,7 @@ bool any_asked() { return asked.count > 0; }
 void end_asked(SubTransactionId sub) {
     for (; asked.count > 0 && (sub == InvalidSubTransactionId || asked.items[asked.count - 1].sub == sub); asked.count--) {
         const Asked &a = asked.items[asked.count - 1];
-        pg_atomic_fetch_sub_u64(&map.namespaces[a.ns].edges_asked, a.count);
+        map.namespaces[a.ns].edges_asked.fetch_sub(a.count);
     }
     if (sub == InvalidSubTransactionId) asked.reset();
 }

@@ -75,7 +75,7 @@ void hand_over_tasks(SlotNo db) {
     if (state_of(db) == DbState::Unserved) {
         bool had = oldest != 0;
         give_chain(oldest);
-        if (had && pg_atomic_read_u32(&database(db).wanted) != 0) wake_launcher();
+        if (had && database(db).service.wanted.load()) wake_launcher();
         return;
     }
     // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
@@ -97,7 +97,7 @@ void hand_over_tasks(SlotNo db) {
         oldest = next;
     }
     if (scheduler) wake_scheduler_if_sleeping(db);
-    if (pg_atomic_read_u32(&database(db).scheduler_procno) == 0) wake_scheduler(db);
+    if (database(db).scheduler.procno.load() < 0) wake_scheduler(db);
 }
 
 // Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
@@ -139,8 +139,8 @@ void leave_out_groups() {
 // After a quiet time: the scheduler looks in a while whether anything was forgotten.
 void expect_look(SlotNo db) {
     constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
-    pg_atomic_uint32 *changed = &database(db).changed;
-    if (pg_atomic_read_u32(changed) == 0 && pg_atomic_exchange_u32(changed, 1) == 0) wake_scheduler_by(db, pg::deadline_in(a_while));
+    Atomic<bool> *changed = &database(db).reading.changed;
+    if (!changed->load() && !changed->exchange(true)) wake_scheduler_by(db, pg::deadline_in(a_while));
 }
 
 void at_commit() {
@@ -155,7 +155,7 @@ void at_commit() {
         expect_look(db);
         if (packed.out_of_pages) {
             leave_out_groups();
-            pg_atomic_write_u32(&database(db).lost, 1);
+            database(db).reading.lost.store(Lost::Full);
             wake_scheduler(db);
         }
         if (concern_scheduler()) wake_scheduler(db);

@@ -43,9 +43,9 @@ bool wait_for_place(int *tries, bool sure) {
         Database &d = database(db);
         if (!d.used) continue;
         // A scheduler would wait for itself.
-        if (pg_atomic_read_u32(&d.scheduler_pid) == static_cast<uint32>(MyProcPid)) return false;
-        if (*tries == 0 && pg_atomic_read_u32(&d.wanted) != 0) pg_atomic_fetch_add_u32(&d.places_wanted, 1);
-        if (pg_atomic_read_u32(&d.drops_pending) == 0 && pg_atomic_read_u32(&d.strays) == 0 && pg_atomic_read_u32(&d.places_wanted) == 0) continue;
+        if (d.scheduler.pid.load() == MyProcPid) return false;
+        if (*tries == 0 && d.service.wanted.load()) d.places.wanted.fetch_add(1);
+        if (d.places.drops_pending.load() == 0 && !d.places.strays.load() && d.places.wanted.load() == 0) continue;
         hope = true;
         wake_scheduler(db);
     }
@@ -58,7 +58,7 @@ bool wait_for_place(int *tries, bool sure) {
 
 void ask_for_idle_places(SlotNo db) {
     if (!short_of_places()) return;
-    pg_atomic_fetch_add_u32(&database(db).places_wanted, 1);
+    database(db).places.wanted.fetch_add(1);
     wake_scheduler(db);
 }
 

@@ -27,37 +27,33 @@ struct Hold {
     int32 priority;
     int32 attempt;
     int64 receipt;
-    pg_atomic_uint32 state;  // HoldState
+    Atomic<HoldState> state;
 };
-
-inline HoldState hold_state(const Hold &h) {
-    return static_cast<HoldState>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&h.state)));
-}
 
 constexpr int progress_note_bytes = 128;
 constexpr int cancel_reason_bytes = 256;
 
 struct WorkerSlot {
-    pg_atomic_uint32 state;     // WorkerState
+    Atomic<WorkerState> state;
     SlotNo db, role;            // workers lock while Free to Starting, then immutable until Free
     uint32 generation;          // grows with each use
     pid_t pid;                  // 0: its process has not begun
     int procno;
-    pg_atomic_uint64 leave;     // since when it has been asked to end after its task, by the monotonic clock; 0 not
-    pg_atomic_uint32 ended_by;  // EndedBy, written at its end
-    pg_atomic_uint32 giving_back;  // scheduler asked: give back what is not running
-    pg_atomic_uint64 cancel_id; // task to cancel, 0 none; honoured only while that very attempt runs
-    pg_atomic_uint32 cancel_attempt;
+    Atomic<int64> leave;        // since when it has been asked to end after its task, by the monotonic clock; 0 not
+    Atomic<EndedBy> ended_by;   // written at its end
+    Atomic<bool> giving_back;      // scheduler asked: give back what is not running
+    Atomic<int64> cancel_id;    // task to cancel, 0 none; honoured only while that very attempt runs
+    Atomic<int32> cancel_attempt;
     char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
     // by the monotonic clock
-    pg_atomic_uint64 since;     // last change of state
-    pg_atomic_uint64 joined;    // the process began
-    pg_atomic_uint64 started;   // the running task began
+    Atomic<int64> since;        // last change of state
+    Atomic<int64> joined;       // the process began
+    Atomic<int64> started;      // the running task began
     // signal/progress.hpp
-    pg_atomic_uint64 progress;  // as the running task told, 0: not
-    pg_atomic_uint32 progress_turn;
+    Atomic<uint64> progress;    // as the running task told, 0: not
+    Atomic<uint32> progress_turn;
     char progress_note[progress_note_bytes];
-    pg_atomic_uint32 n_holds;
+    Atomic<int32> n_holds;
     Hold holds[max_batch];
 };
 
@@ -89,7 +85,7 @@ enum class Owed : uint8 {
 
 // A task that an outside worker holds, or is about to. Lease lock of its id while it is Held, else its session writes it alone.
 struct Lease {
-    pg_atomic_uint32 state;  // LeaseState
+    Atomic<LeaseState> state;
     int64 id;              // 0 while it is not Held
     int64 receipt;
     TaskRef ref;
@@ -114,7 +110,7 @@ enum class WaitState : uint32 { Free, Filling, Waiting, Woken };
 constexpr int waited_queues = 32;
 
 struct TaskWaiter {
-    pg_atomic_uint32 state;  // WaitState
+    Atomic<WaitState> state;
     SlotNo db, ns;
     int32 n_queues;          // 0: any queue of the namespace
     SlotNo queues[waited_queues];
@@ -126,7 +122,7 @@ struct TaskWaiter {
 };
 
 struct ResultWaiter {
-    pg_atomic_uint64 task_id;  // 0 free
+    Atomic<int64> task_id;     // 0 free
     SlotNo db;
     int procno;
 };

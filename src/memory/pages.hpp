@@ -4,9 +4,12 @@
 #include "core/ready_order.hpp"
 #include "core/task_ref.hpp"
 #include "core/token_bucket.hpp"
-#include "pg/backend.hpp"
+#include "pg/atomic.hpp"
 
 namespace pgqueue::memory {
+
+using pg::Atomic;
+using pg::AtomicSlot;
 
 using PageNo = uint32;  // 0 none
 using SlotNo = int32;   // index of a fixed array, -1 none

@@ -31,7 +31,7 @@ struct Lane {
     SlotNo queue, role;      // immutable
     bool held;               // immutable
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
-    pg_atomic_uint32 next_of_queue;  // SlotNo + 1 [written under the registry lock]
+    AtomicSlot next_of_queue;        // [written under the registry lock]
     int64 due;               // entries in the due heap and the lists of what was put off [due lock]
     int64 grouped;           // tasks in groups
     SlotNo source;           // immutable
@@ -46,8 +46,8 @@ struct Lane {
 
 // Processes that ended without need (signal/incidents.hpp).
 struct Deaths {
-    pg_atomic_uint32 count;
-    pg_atomic_uint64 first, last;  // by the monotonic clock
+    Atomic<uint32> count;
+    Atomic<int64> first, last;  // by the monotonic clock
 };
 
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
@@ -56,7 +56,7 @@ struct Source {
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use
     SlotNo next_of_role;     // -1 end [written under the registry lock]
     SlotNo first_active;
-    pg_atomic_uint64 ready;  // entries in active lanes [atomic, written under the namespace's lock]
+    Atomic<int64> ready;     // entries in active lanes [atomic, written under the namespace's lock]
 };
 
 struct Role {
@@ -65,10 +65,12 @@ struct Role {
     int32 role_id;           // immutable; key in pgqueue_internal.role
     uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
     Oid oid;                 // written by the scheduler; the role as which the workers connect
-    pg_atomic_uint32 first_source;  // SlotNo + 1, published after the source is complete
-    pg_atomic_uint32 workers;       // live or starting workers [atomic]
+    AtomicSlot first_source;        // published after the source is complete
+    Atomic<int32> workers;          // live or starting workers [atomic]
     Deaths deaths;                  // workers that ended by themselves
 };
+
+enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp
 
 // Its settings are a copy, written under the lock of its namespace.
 struct Queue : QueueSettings {
@@ -76,8 +78,8 @@ struct Queue : QueueSettings {
     SlotNo db, ns;           // immutable
     int32 queue_id;          // immutable
     SlotNo next_hash;        // registry
-    pg_atomic_uint32 first_lane;  // SlotNo + 1 [written under the registry lock]
-    pg_atomic_uint32 dropped;     // the place waits to be free (dispatch/reclaim.hpp)
+    AtomicSlot first_lane;        // [written under the registry lock]
+    Atomic<bool> dropped;         // the place waits to be free (dispatch/reclaim.hpp)
     uint64 drop;                  // count of its drop (memory/users.hpp)
     // state, namespace lock
     bool configured;         // the settings have been copied
@@ -85,14 +87,14 @@ struct Queue : QueueSettings {
     int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
     ReadyOrder throttled_groups;  // that wait for a token of their own
     int64 group_token_at;    // when the first of these has one (monotonic), 0 none of them
-    pg_atomic_uint32 running;   // retained by server workers
-    pg_atomic_uint32 blocked;   // lanes were taken out of their sources because of a limit
-    pg_atomic_uint64 counts[count_kinds];  // rows by status, int64 as two's complement; and those that wait without a hint
-    pg_atomic_uint32 news;      // ready tasks for outside workers that LISTEN clients have not been told of
-    pg_atomic_uint64 hinted;    // entries in ready lists and due heap
-    pg_atomic_uint64 full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    Atomic<int32> running;      // retained by server workers
+    Atomic<bool> blocked;       // lanes were taken out of their sources because of a limit
+    Atomic<int64> counts[count_kinds];  // rows by status; and those that wait without a hint
+    Atomic<bool> news;          // ready tasks for outside workers that LISTEN clients have not been told of
+    Atomic<int64> hinted;       // entries in ready lists and due heap
+    Atomic<int64> full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
     // dispatch/refile.hpp
-    pg_atomic_uint32 refile;    // Refile
+    Atomic<Refile> refile;
     bool rows_decide;           // entries of the due heap may name a lane of before; written and read by the scheduler
 };
 
@@ -100,23 +102,23 @@ struct Namespace {
     bool used;
     SlotNo db;               // immutable
     int32 ns_id;             // immutable
-    pg_atomic_uint32 outside_source;  // SlotNo + 1 of the lanes for outside workers, published when complete
-    pg_atomic_uint32 inbox;  // pages handed over, newest first
+    AtomicSlot outside_source;        // of the lanes for outside workers, published when complete
+    Atomic<PageNo> inbox;    // pages handed over, newest first
     int32 weight;
     int32 max_running;       // 0 none
     bool paused;
     Shares shares;           // its parts of what all namespaces share
-    pg_atomic_uint32 leases; // entries of its tasks, popped ones too
+    Atomic<int32> leases;    // entries of its tasks, popped ones too
     int32 queues;            // its queues, those too that were dropped and wait to be free; those alone [registry lock]
     int32 dropped_queues;
-    pg_atomic_uint32 dropped;  // as of a queue
+    Atomic<bool> dropped;      // as of a queue
     uint64 drop;
-    pg_atomic_uint32 handlers_changed;
-    pg_atomic_uint32 running;
-    pg_atomic_uint32 blocked;
-    pg_atomic_uint64 full_since;  // as of a queue
-    pg_atomic_uint64 edges;  // open edges, int64 as two's complement (handover/edges.hpp)
-    pg_atomic_uint64 edges_asked;  // that open transactions are going to write
+    Atomic<bool> handlers_changed;
+    Atomic<int32> running;
+    Atomic<bool> blocked;
+    Atomic<int64> full_since;  // as of a queue
+    Atomic<int64> edges;     // open edges (handover/edges.hpp)
+    Atomic<int64> edges_asked;  // that open transactions are going to write
     uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first

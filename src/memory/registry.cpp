@@ -32,12 +32,9 @@ void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
 // The source of a role in a namespace, made when missing; registry lock held. -1: no room.
 SlotNo make_source(SlotNo ns, SlotNo role) {
     Shared *s = map.shared;
-    pg_atomic_uint32 *chain = role >= 0 ? &map.roles[role].first_source : &map.namespaces[ns].outside_source;
-    for (uint32 i = pg_atomic_read_u32(chain); i != 0;) {
-        Source &src = map.sources[i - 1];
-        if (src.ns == ns) return static_cast<SlotNo>(i - 1);
-        i = static_cast<uint32>(src.next_of_role + 1);
-    }
+    AtomicSlot *chain = role >= 0 ? &map.roles[role].first_source : &map.namespaces[ns].outside_source;
+    for (SlotNo i = chain->load(); i >= 0; i = map.sources[i].next_of_role)
+        if (map.sources[i].ns == ns) return i;
     SlotNo no = -1;
     for (SlotNo i = 0; i < s->used_sources && no < 0; i++)
         if (map.sources[i].ns < 0) no = i;
@@ -50,10 +47,10 @@ SlotNo make_source(SlotNo ns, SlotNo role) {
     src.role = role;
     src.drop = 0;
     src.first_active = -1;
-    pg_atomic_init_u64(&src.ready, 0);
-    src.next_of_role = static_cast<SlotNo>(pg_atomic_read_u32(chain)) - 1;
+    src.ready.init(0);
+    src.next_of_role = chain->load();
     pg_write_barrier();
-    pg_atomic_write_u32(chain, static_cast<uint32>(no + 1));
+    chain->store(no);
     return no;
 }
 
@@ -71,9 +68,9 @@ SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     lane.held = held;
     lane.source = source;
     lane.first = lane.next_active = lane.prev_active = -1;
-    pg_atomic_init_u32(&lane.next_of_queue, pg_atomic_read_u32(&q.first_lane));
+    lane.next_of_queue.init(q.first_lane.load());
     pg_write_barrier();
-    pg_atomic_write_u32(&q.first_lane, static_cast<uint32>(made + 1));
+    q.first_lane.store(made);
     ask_for_idle_places(q.db);
     return made;
 }
@@ -87,14 +84,14 @@ SlotNo find_database(Oid oid) {
 }
 
 void init_due_lists(Database *d) {
-    d->due_last = 0;
+    d->due_heap.last = 0;
     for (int b = 0; b < due_buckets; b++) {
-        init_list(&d->due[b]);
-        d->due_min[b] = INT64_MAX;
+        init_list(&d->due_heap.buckets[b]);
+        d->due_heap.least[b] = INT64_MAX;
     }
     for (int k = 0; k < wait_kinds; k++) {
-        init_list(&d->put_off[k]);
-        d->put_off_until[k] = INT64_MAX;
+        init_list(&d->due_heap.put_off[k]);
+        d->due_heap.put_off_until[k] = INT64_MAX;
     }
 }
 
@@ -107,14 +104,14 @@ SlotNo ensure_database(Oid oid) {
     for (SlotNo i = 0; i < max_databases; i++) {
         Database &d = database(i);
         if (d.used) continue;
-        uint32 generation = pg_atomic_read_u32(&d.generation);
+        uint32 generation = d.generation.load();
         MemSet(&d, 0, sizeof(Database));
-        pg_atomic_init_u32(&d.generation, generation + 1);
-        pg_atomic_init_u32(&d.current_segment, UINT32_MAX);
-        pg_atomic_init_u64(&d.min_dies, static_cast<uint64>(INT64_MAX));
-        pg_atomic_init_u64(&d.min_lease, static_cast<uint64>(INT64_MAX));
-        pg_atomic_init_u64(&d.min_lease_dies, static_cast<uint64>(INT64_MAX));
-        pg_atomic_init_u64(&d.wake_at, static_cast<uint64>(INT64_MAX));
+        d.generation.init(generation + 1);
+        d.current_segment.init(-1);
+        d.ready.min_dies.init(INT64_MAX);
+        d.leases.min_ends.init(INT64_MAX);
+        d.leases.min_dies.init(INT64_MAX);
+        d.scheduler.wake_at.init(INT64_MAX);
         init_due_lists(&d);
         d.oid = oid;
         pg_write_barrier();
@@ -129,7 +126,7 @@ SlotNo find_namespace(SlotNo db, int32 ns_id) {
     SlotNo found = -1;
     each_namespace(db, [&](SlotNo ns) {
         const Namespace &e = map.namespaces[ns];
-        if (e.ns_id == ns_id && pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&e.dropped)) == 0) found = ns;
+        if (e.ns_id == ns_id && !e.dropped.load()) found = ns;
     });
     return found;
 }
@@ -138,7 +135,7 @@ namespace {
 
 // A free place in the list of a database's namespaces; -1 none. Registry lock held.
 int free_place(const Database &d) {
-    int n = static_cast<int>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&d.namespaces)));
+    int n = d.namespaces.load();
     for (int i = 0; i < n; i++)
         if (d.ns[i] < 0) return i;
     return n < most_namespaces ? n : -1;
@@ -161,9 +158,10 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     e.groups_upto = state_of(db) == DbState::Loading ? 0 : INT64_MAX;
     e.groups_missed = INT64_MAX;
     e.used = true;
+    pg_write_barrier();
     d.ns[place] = made;
     pg_write_barrier();
-    if (place == static_cast<int>(pg_atomic_read_u32(&d.namespaces))) pg_atomic_write_u32(&d.namespaces, static_cast<uint32>(place + 1));
+    if (place == d.namespaces.load()) d.namespaces.store(place + 1);
     return made;
 }
 
@@ -222,7 +220,7 @@ bool unlink_sources(SlotNo ns) {
             if (before != nullptr)
                 before->next_of_role = source.next_of_role;
             else
-                pg_atomic_write_u32(&role.first_source, static_cast<uint32>(source.next_of_role + 1));
+                role.first_source.store(source.next_of_role);
         }
     }
     return any;
@@ -235,7 +233,7 @@ void hide_queue(SlotNo no) {
     while (*link >= 0 && *link != no) link = &map.queues[*link].next_hash;
     if (*link == no) *link = q.next_hash;
     if (!is_dropped(q)) map.namespaces[q.ns].dropped_queues++;
-    pg_atomic_write_u32(&q.dropped, 1);
+    q.dropped.store(true);
 }
 
 namespace {
@@ -284,7 +282,7 @@ bool is_queue_known(SlotNo db, int32 queue_id) {
 
 bool is_queue_dropped(SlotNo db, int32 queue_id) {
     bool dropped = false;
-    if (pg_atomic_read_u32(&database(db).drops_pending) == 0 || is_queue_known(db, queue_id)) return false;
+    if (database(db).places.drops_pending.load() == 0 || is_queue_known(db, queue_id)) return false;
     each_queue(db, [&](SlotNo no) { dropped = dropped || (map.queues[no].queue_id == queue_id && is_dropped(map.queues[no])); });
     return dropped;
 }

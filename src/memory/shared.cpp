@@ -60,7 +60,7 @@ Size lay_out(const Capacity &c, char *base) {
     char *lease_hash = part(sizeof(SlotNo) * c.lease_hash);
     char *hash = part(sizeof(SlotNo) * c.hash);
     char *group_hash = part(sizeof(GroupNo) * c.group_hash);
-    char *users = part(sizeof(pg_atomic_uint64) * c.users);
+    char *users = part(sizeof(Atomic<uint64>) * c.users);
     at = TYPEALIGN(page_bytes, at);
     char *pages = part(page_bytes * (Size(c.pages) + 1));
     if (base) {
@@ -78,7 +78,7 @@ Size lay_out(const Capacity &c, char *base) {
         map.lease_hash_size = c.lease_hash;
         map.group_hash = reinterpret_cast<GroupNo *>(group_hash);
         map.group_hash_size = c.group_hash;
-        map.users = reinterpret_cast<pg_atomic_uint64 *>(users);
+        map.users = reinterpret_cast<Atomic<uint64> *>(users);
         map.n_users = c.users;
         map.pages = pages;
     }
@@ -109,9 +109,9 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.hash_size; i++) map.queue_hash[i] = -1;
     MemSet(map.group_hash, 0, sizeof(GroupNo) * map.group_hash_size);
     for (WorkerSlot &w : s->workers) w.db = w.role = -1;
-    pg_atomic_init_u64(&s->sessions, 0);
-    pg_atomic_init_u64(&s->drops, 1);
-    for (int i = 0; i < c.users; i++) pg_atomic_init_u64(&map.users[i], 0);
+    s->sessions.init(0);
+    s->drops.init(1);
+    for (int i = 0; i < c.users; i++) map.users[i].init(0);
     for (ConditionVariable &loaded : s->loaded) ConditionVariableInit(&loaded);
     init_pools();
 }

@@ -7,7 +7,8 @@
 //   groups    chains of the hash of groups, by their key (fixed partitions); the groups themselves are under their namespace's lock
 //   lease     the leases of outside workers, by task id (fixed partitions)
 //   workers   WorkerSlot allocation, the reason of a cancel
-// Fields marked [atomic] need no lock. "Immutable" fields are written before the entry is published and never again until it is dropped.
+// Fields of the types Atomic and AtomicSlot need no lock. "Immutable" fields are written before the entry is published
+// and never again until it is dropped.
 #pragma once
 #include "memory/database.hpp"
 #include "memory/holders.hpp"
@@ -25,28 +26,28 @@ constexpr int awaited_cells = 65536;
 
 struct Shared {
     int64 boot_epoch;               // random, not 0
-    pg_atomic_uint32 launcher_procno;  // + 1
-    pg_atomic_uint64 launcher_ended;   // when the last one did (monotonic), 0: none has
-    pg_atomic_uint32 total_workers;
+    AtomicSlot launcher_procno;
+    Atomic<int64> launcher_ended;      // when the last one did (monotonic), 0: none has
+    Atomic<int32> total_workers;
     uint32 pages;                   // in the pool
-    pg_atomic_uint64 free_page;     // tag << 32 | PageNo
-    pg_atomic_uint32 free_pages;
+    Atomic<uint64> free_page;       // tag << 32 | PageNo
+    Atomic<uint32> free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
     int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
-    pg_atomic_uint64 sessions;      // numbers given to sessions
-    pg_atomic_uint64 drops;         // entries dropped (memory/users.hpp), begins at 1
-    pg_atomic_uint64 free_lane;     // tag << 32 | SlotNo + 1
-    pg_atomic_uint64 free_priority;
+    Atomic<uint64> sessions;        // numbers given to sessions
+    Atomic<uint64> drops;           // entries dropped (memory/users.hpp), begins at 1
+    Atomic<uint64> free_lane;       // tag << 32 | SlotNo + 1
+    Atomic<uint64> free_priority;
     Database databases[max_databases];
     WorkerSlot workers[max_workers];
     ResultWaiter waiters[max_result_waiters];
     TaskWaiter task_waiters[max_task_waiters];
     ConditionVariable loaded[max_databases];  // broadcast when a database is Ready, and when its scheduler leaves
-    pg_atomic_uint32 awaited[awaited_cells];  // edges to tasks, by hash of database and id
+    Atomic<int32> awaited[awaited_cells];     // edges to tasks, by hash of database and id
     int32 n_leases;
-    pg_atomic_uint64 free_lease;    // tag << 32 | SlotNo + 1
-    pg_atomic_uint32 free_leases, free_lanes, free_priorities;
-    pg_atomic_uint32 leases_wanted; // somebody found no lease for its namespace since one became free
+    Atomic<uint64> free_lease;      // tag << 32 | SlotNo + 1
+    Atomic<int32> free_leases, free_lanes, free_priorities;
+    Atomic<bool> leases_wanted;     // somebody found no lease for its namespace since one became free
     int32 taken_queues;             // places of queues [registry lock]
 };
 
@@ -66,7 +67,7 @@ struct Map {
     int32 hash_size;
     GroupNo *group_hash;
     int32 group_hash_size;
-    pg_atomic_uint64 *users;  // by the number of the process
+    Atomic<uint64> *users;    // by the number of the process
     int n_users;
     char *pages;
     LWLockPadded *locks;
@@ -86,14 +87,14 @@ constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group
 
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
 // The sources of a role are linked by next_of_role; -1 ends them.
-inline SlotNo first_source_of(SlotNo role) { return static_cast<SlotNo>(pg_atomic_read_u32(&map.roles[role].first_source)) - 1; }
-inline bool is_dropped(const Queue &q) { return pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.dropped)) != 0; }
+inline SlotNo first_source_of(SlotNo role) { return map.roles[role].first_source.load(); }
+inline bool is_dropped(const Queue &q) { return q.dropped.load(); }
 
 // The namespaces of a database. F: void(SlotNo).
 template <typename F>
 void each_namespace(SlotNo db, F f) {
     Database &d = database(db);
-    for (uint32 i = 0; i < pg_atomic_read_u32(&d.namespaces); i++)
+    for (int32 i = 0; i < d.namespaces.load(); i++)
         if (SlotNo ns = d.ns[i]; ns >= 0) f(ns);
 }
 // Its queues, those too that were dropped and wait to be free.
@@ -109,32 +110,29 @@ public:
     explicit lanes_of(const Queue &queue) : q(queue) {}
     class Place {
     public:
-        explicit Place(uint32 lane) : l(lane) {}
-        SlotNo operator*() const { return static_cast<SlotNo>(l - 1); }
+        explicit Place(SlotNo lane) : l(lane) {}
+        SlotNo operator*() const { return l; }
         Place &operator++() {
-            l = pg_atomic_read_u32(&map.lanes[l - 1].next_of_queue);
+            l = map.lanes[l].next_of_queue.load();
             return *this;
         }
         bool operator!=(const Place &other) const { return l != other.l; }
 
     private:
-        uint32 l;  // SlotNo + 1, 0 end
+        SlotNo l;  // -1 end
     };
-    Place begin() const { return Place(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&q.first_lane))); }
-    Place end() const { return Place(0); }
+    Place begin() const { return Place(q.first_lane.load()); }
+    Place end() const { return Place(-1); }
 
 private:
     const Queue &q;
 };
 
-constexpr uint32 lost_full = 1;   // a hand-over found no memory
-constexpr uint32 lost_asked = 2;  // a change of the configuration wants it
 inline void read_rows_again(SlotNo db) {
-    uint32 nothing = 0;
-    pg_atomic_compare_exchange_u32(&database(db).lost, &nothing, lost_asked);
+    database(db).reading.lost.replace(Lost::Nothing, Lost::Asked);
 }
 
-inline DbState state_of(SlotNo db) { return static_cast<DbState>(pg_atomic_read_u32(&database(db).state)); }
+inline DbState state_of(SlotNo db) { return database(db).service.state.load(); }
 
 // Bytes of the whole block for the setting dispatch_memory (bytes).
 Size shared_bytes(Size dispatch_memory);

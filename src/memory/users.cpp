@@ -9,11 +9,11 @@ namespace {
 constinit bool in_use = false;
 constinit bool made = false, rolled_back = false;
 
-pg_atomic_uint64 &mine() { return map.users[pg::my_procno()]; }
+Atomic<uint64> &mine() { return map.users[pg::my_procno()]; }
 
 // Since when the process of this number uses entries; 0 it does not.
 uint64 in_use_since(int procno) {
-    uint64 since = pg_atomic_read_u64(&map.users[procno]);
+    uint64 since = map.users[procno].load();
     return since != 0 && ProcGlobal->allProcs[procno].pid != 0 ? since : 0;
 }
 
@@ -34,7 +34,7 @@ bool begin_use() {
     if (in_use) return false;
     if (!registered) before_shmem_exit(at_exit, Datum(0));
     registered = true;
-    pg_atomic_write_u64(&mine(), pg_atomic_read_u64(&map.shared->drops));
+    mine().store(map.shared->drops.load());
     pg_memory_barrier();
     return in_use = true;
 }
@@ -48,7 +48,7 @@ namespace {
 void tell_of_strays() {
     SlotNo db = find_database(MyDatabaseId);
     if (db < 0) return;
-    pg_atomic_write_u32(&database(db).strays, 1);
+    database(db).places.strays.store(true);
     wake_scheduler(db);
 }
 
@@ -59,7 +59,7 @@ void end_use() {
     if (rolled_back) tell_of_strays();
     made = rolled_back = false;
     pg_write_barrier();
-    pg_atomic_write_u64(&mine(), 0);
+    mine().store(0);
     in_use = false;
 }
 
@@ -69,10 +69,10 @@ bool use_anew() {
     return begin_use();
 }
 
-uint64 count_drop() { return pg_atomic_fetch_add_u64(&map.shared->drops, 1) + 1; }
+uint64 count_drop() { return map.shared->drops.fetch_add(1) + 1; }
 
 uint64 put_down_until() {
-    uint64 until = pg_atomic_read_u64(&map.shared->drops);
+    uint64 until = map.shared->drops.load();
     pg_memory_barrier();
     for (int i = 0; i < map.n_users; i++) {
         uint64 since = i == pg::my_procno() ? 0 : in_use_since(i);
@@ -84,7 +84,7 @@ uint64 put_down_until() {
 bool is_put_down(uint64 drop) { return drop <= put_down_until(); }
 
 pid_t holder_of_drops() {
-    uint64 oldest = pg_atomic_read_u64(&map.shared->drops);
+    uint64 oldest = map.shared->drops.load();
     pid_t pid = 0;
     for (int i = 0; i < map.n_users; i++) {
         uint64 since = in_use_since(i);

@@ -1,4 +1,4 @@
-#include "pg/backend.hpp"
+#include "pg/atomic.hpp"
 
 #ifdef PGQUEUE_TESTPOINTS
 
@@ -11,11 +11,11 @@ enum class FaultKind : uint32 { Error, Cancel, Terminate };
 
 // A fault that is to come: in a process of pgqueue of some type, or (below) in this session.
 struct Armed {
-    pg_atomic_uint32 process;  // its place in process_types + 1, 0: none is to come
-    pg_atomic_uint32 kind;
-    pg_atomic_uint32 at;
-    pg_atomic_uint32 seen;     // points that processes of the type have come to
-    pg_atomic_uint32 met;
+    AtomicSlot process;  // its place in process_types; none: no fault is to come
+    Atomic<FaultKind> kind;
+    Atomic<int> at;
+    Atomic<int> seen;    // points that processes of the type have come to
+    Atomic<bool> met;
 };
 
 constexpr const char *process_types[] = {"pgqueue launcher", "pgqueue scheduler", "pgqueue worker", "pgqueue housekeeper"};
@@ -25,15 +25,16 @@ constinit FaultKind own_kind = FaultKind::Error;
 constinit int own_at = 0, own_seen = 0;
 constinit bool own_met = false;
 
-// 1 and so on, 0: not a process of pgqueue.
-uint32 my_process() {
-    static constinit int known = -1;
-    if (known < 0) {
-        known = 0;
+// -1: not a process of pgqueue.
+int my_process() {
+    constexpr int unknown = -2;
+    static constinit int known = unknown;
+    if (known == unknown) {
+        known = -1;
         for (int i = 0; MyBgworkerEntry != nullptr && i < static_cast<int>(lengthof(process_types)); i++)
-            if (strcmp(MyBgworkerEntry->bgw_type, process_types[i]) == 0) known = i + 1;
+            if (strcmp(MyBgworkerEntry->bgw_type, process_types[i]) == 0) known = i;
     }
-    return static_cast<uint32>(known);
+    return known;
 }
 
 bool fits(FaultKind kind, FaultPoint point) {
@@ -49,10 +50,10 @@ void fail(FaultKind kind) {
 }
 
 void shared_point(FaultPoint point) {
-    auto kind = static_cast<FaultKind>(pg_atomic_read_u32(&shared->kind));
-    if (!fits(kind, point) || pg_atomic_fetch_add_u32(&shared->seen, 1) + 1 != pg_atomic_read_u32(&shared->at)) return;
-    pg_atomic_write_u32(&shared->process, 0);
-    pg_atomic_write_u32(&shared->met, 1);
+    auto kind = shared->kind.load();
+    if (!fits(kind, point) || shared->seen.fetch_add(1) + 1 != shared->at.load()) return;
+    shared->process.store(-1);
+    shared->met.store(true);
     fail(kind);
 }
 
@@ -74,9 +75,8 @@ void fault_point(FaultPoint point) {
         own_met = true;
         fail(own_kind);
     }
-    if (shared != nullptr && MyBgworkerEntry != nullptr && pg_atomic_read_u32(&shared->process) != 0 &&
-        pg_atomic_read_u32(&shared->process) == my_process())
-        shared_point(point);
+    if (shared == nullptr || MyBgworkerEntry == nullptr) return;
+    if (shared->process.load() >= 0 && shared->process.load() == my_process()) shared_point(point);
 }
 
 }  // namespace pgqueue::pg
@@ -92,27 +92,27 @@ PGQ_FUNCTION(pgqueue_test_fault) {
     int at = PG_GETARG_INT32(2);
     own_at = own_seen = 0;
     own_met = false;
-    pg_atomic_write_u32(&shared->process, 0);
-    pg_atomic_write_u32(&shared->seen, 0);
-    pg_atomic_write_u32(&shared->met, 0);
+    shared->process.store(-1);
+    shared->seen.store(0);
+    shared->met.store(false);
     if (strcmp(process, "pgqueue session") == 0) {
         own_kind = kind;
         own_at = at;
         PG_RETURN_VOID();
     }
-    pg_atomic_write_u32(&shared->kind, static_cast<uint32>(kind));
-    pg_atomic_write_u32(&shared->at, static_cast<uint32>(at));
+    shared->kind.store(kind);
+    shared->at.store(at);
     pg_memory_barrier();
-    for (uint32 i = 0; at > 0 && i < lengthof(process_types); i++)
-        if (strcmp(process, process_types[i]) == 0) pg_atomic_write_u32(&shared->process, i + 1);
+    for (int i = 0; at > 0 && i < static_cast<int>(lengthof(process_types)); i++)
+        if (strcmp(process, process_types[i]) == 0) shared->process.store(i);
     PG_RETURN_VOID();
 }
 
 // pgqueue_test_fault_met(): ends the waiting for a fault; whether it has come.
 PGQ_FUNCTION(pgqueue_test_fault_met) {
-    bool met = own_met || pg_atomic_read_u32(&shared->met) != 0;
+    bool met = own_met || shared->met.load();
     own_at = 0;
-    pg_atomic_write_u32(&shared->process, 0);
+    shared->process.store(-1);
     PG_RETURN_BOOL(met);
 }
 

@@ -20,8 +20,8 @@ void cancel_worker(SlotNo worker, const Cancel &c) {
     {
         pg::LwLockGuard lock(workers_lock());
         strlcpy(w.cancel_reason, c.reason != nullptr ? c.reason : "", sizeof(w.cancel_reason));
-        pg_atomic_write_u32(&w.cancel_attempt, static_cast<uint32>(c.attempt));
-        pg_atomic_write_u64(&w.cancel_id, static_cast<uint64>(c.id));
+        w.cancel_attempt.store(c.attempt);
+        w.cancel_id.store(c.id);
     }
     pid_t pid = w.pid;
     if (pid != 0) kill(pid, c.force ? SIGTERM : SIGUSR2);
@@ -32,8 +32,9 @@ void cancel_running(SlotNo queue) {
     for (SlotNo i = 0; i < max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db < 0 || w.db != map.queues[queue].db) continue;
-        for (uint32 h = 0; h < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); h++)
-            if (w.holds[h].queue == queue && hold_state(w.holds[h]) == HoldState::Running) cancel_worker(i, {w.holds[h].ref.id, w.holds[h].attempt, false, nullptr});
+        for (int h = 0; h < Min(w.n_holds.load(), max_batch); h++)
+            if (const Hold &held = w.holds[h]; held.queue == queue && held.state.load() == HoldState::Running)
+                cancel_worker(i, {held.ref.id, held.attempt, false, nullptr});
     }
 }
 
@@ -42,8 +43,7 @@ char *cancel_reason(const WorkerSlot &w, int64 id, int32 attempt) {
     bool meant;
     {
         pg::LwLockGuard lock(workers_lock(), LW_SHARED);
-        meant = static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.cancel_id))) == id &&
-                static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.cancel_attempt))) == attempt;
+        meant = w.cancel_id.load() == id && w.cancel_attempt.load() == attempt;
         memcpy(reason, w.cancel_reason, sizeof(reason));
     }
     return meant && reason[0] != '\0' ? pstrdup(reason) : nullptr;

@@ -7,7 +7,7 @@
 namespace pgqueue::signal {
 
 // Counts a repair: there should be none.
-inline void note_repair(SlotNo db, Repaired kind) { pg_atomic_fetch_add_u64(&database(db).repaired[static_cast<int>(kind)], 1); }
+inline void note_repair(SlotNo db, Repaired kind) { database(db).found.repaired[static_cast<int>(kind)].fetch_add(1); }
 
 // Neither waits nor raises.
 void note_incident(SlotNo db, Incident kind, int64 id);

@@ -11,8 +11,8 @@ WorkerSlot *my_slot() {
     if (MyBackendType != B_BG_WORKER) return nullptr;
     for (WorkerSlot &w : map.shared->workers) {
         if (w.pid != MyProcPid || w.db < 0) continue;
-        for (uint32 i = 0; i < Min(pg_atomic_read_u32(&w.n_holds), uint32(max_batch)); i++)
-            if (pg_atomic_read_u32(&w.holds[i].state) == static_cast<uint32>(HoldState::Running)) return &w;
+        for (int i = 0; i < Min(w.n_holds.load(), max_batch); i++)
+            if (w.holds[i].state.load() == HoldState::Running) return &w;
     }
     return nullptr;
 }
@@ -27,25 +27,25 @@ void tell_progress(double part, const char *note) {
         int length = pg_mbcliplen(note, static_cast<int>(strlen(note)), progress_note_bytes - 1);
         memcpy(cut, note, static_cast<std::size_t>(length));
     }
-    pg_atomic_fetch_add_u32(&w->progress_turn, 1);
+    w->progress_turn.fetch_add(1);
     pg_write_barrier();
     memcpy(w->progress_note, cut, sizeof(cut));
     pg_write_barrier();
-    pg_atomic_fetch_add_u32(&w->progress_turn, 1);
-    pg_atomic_write_u64(&w->progress, coded(part));
+    w->progress_turn.fetch_add(1);
+    w->progress.store(coded(part));
 }
 
 bool read_progress(WorkerSlot *w, Progress *progress) {
     constexpr int tries = 100;
-    uint64 bits = pg_atomic_read_u64(&w->progress);
+    uint64 bits = w->progress.load();
     if (bits == 0) return false;
     progress->part = std::bit_cast<double>(bits) - 1;
     for (int i = 0; i < tries; i++) {
-        uint32 before = pg_atomic_read_u32(&w->progress_turn);
+        uint32 before = w->progress_turn.load();
         pg_read_barrier();
         memcpy(progress->note, w->progress_note, sizeof(progress->note));
         pg_read_barrier();
-        if ((before & 1) == 0 && pg_atomic_read_u32(&w->progress_turn) == before) return true;
+        if ((before & 1) == 0 && w->progress_turn.load() == before) return true;
     }
     progress->note[0] = '\0';
     return true;

@@ -8,7 +8,7 @@ namespace pgqueue::signal {
 void tell_progress(double part, const char *note);
 // Forgets what the last task of a worker said.
 inline void clear_progress(WorkerSlot *worker) {
-    if (pg_atomic_read_u64(&worker->progress) != 0) pg_atomic_write_u64(&worker->progress, 0);
+    if (worker->progress.load() != 0) worker->progress.store(0);
 }
 
 struct Progress {

@@ -7,28 +7,28 @@ void post_ticker(SlotNo db, int32 id) {
     Database &d = database(db);
     bool placed = false;
     for (uint32 i = 0; i < ticker_posts && !placed; i++) {
-        pg_atomic_uint32 &place = d.tickers[(static_cast<uint32>(id) + i) % ticker_posts];
-        uint32 empty = 0;
-        placed = pg_atomic_compare_exchange_u32(&place, &empty, static_cast<uint32>(id)) || empty == static_cast<uint32>(id);
+        Atomic<int32> &place = d.tickers.ids[(static_cast<uint32>(id) + i) % ticker_posts];
+        int32 empty = 0;
+        placed = place.compare_exchange(&empty, id) || empty == id;
     }
-    if (!placed) pg_atomic_write_u32(&d.all_tickers, 1);
+    if (!placed) d.tickers.all.store(true);
     pg_memory_barrier();
-    pg_atomic_write_u32(&d.any_ticker, 1);
+    d.tickers.any.store(true);
 }
 
 int take_tickers(SlotNo db, int32 *ids, bool *all) {
     Database &d = database(db);
     *all = false;
-    if (pg_atomic_exchange_u32(&d.any_ticker, 0) == 0) return 0;
-    *all = pg_atomic_exchange_u32(&d.all_tickers, 0) != 0;
+    if (!d.tickers.any.exchange(false)) return 0;
+    *all = d.tickers.all.exchange(false);
     int n = 0;
-    for (pg_atomic_uint32 &place : d.tickers)
-        if (uint32 id = pg_atomic_read_u32(&place) != 0 ? pg_atomic_exchange_u32(&place, 0) : 0; id != 0) ids[n++] = static_cast<int32>(id);
+    for (Atomic<int32> &place : d.tickers.ids)
+        if (int32 id = place.load() != 0 ? place.exchange(0) : 0; id != 0) ids[n++] = id;
     return n;
 }
 
-void serve_tickers_since(SlotNo db, TimestampTz since) { pg_atomic_write_u64(&database(db).tickers_since, static_cast<uint64>(since)); }
+void serve_tickers_since(SlotNo db, TimestampTz since) { database(db).tickers.since.store(since); }
 
-TimestampTz tickers_since(SlotNo db) { return static_cast<TimestampTz>(pg_atomic_read_u64(&database(db).tickers_since)); }
+TimestampTz tickers_since(SlotNo db) { return database(db).tickers.since.load(); }
 
 }  // namespace pgqueue::signal

@@ -20,7 +20,7 @@ struct Known {
 constinit Known known{};
 constinit uint64 invalidations = 1;
 constinit bool callbacks_registered = false;
-constinit const pg_atomic_uint32 *shared_current = nullptr;
+constinit const pg::Atomic<int32> *shared_current = nullptr;
 constinit IndexInfo *row_key_info = nullptr;
 constinit IndexInfo *outcome_key_info = nullptr;
 
@@ -105,7 +105,7 @@ IndexInfo *lasting_info(IndexInfo **kept, Relation key) {
 
 }  // namespace
 
-void set_current_segment_source(const pg_atomic_uint32 *source) { shared_current = source; }
+void set_current_segment_source(const pg::Atomic<int32> *source) { shared_current = source; }
 
 const SegmentOids &segment(int slot) {
     refresh();
@@ -152,8 +152,8 @@ bool is_readable() {
 
 int current_slot() {
     if (shared_current != nullptr) {
-        uint32 slot = pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(shared_current));
-        if (slot < ring_segments) return static_cast<int>(slot);
+        int slot = shared_current->load();
+        if (slot >= 0 && slot < ring_segments) return slot;
     }
     return ring_current();
 }

@@ -1,5 +1,6 @@
 // The ring of segment tables and the collector. State machine and truncation rule: docs/internals/storage.md.
 #pragma once
+#include "pg/atomic.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::store {
@@ -10,7 +11,7 @@ constexpr int segment_count = ring_segments + old_segments;
 
 // Process-local choice of the segment for new rows. The owner of shared memory hands in a pointer to the shared value so that a rotation
 // reaches every process at once; until then (nullptr, or value -1) the ring table is read.
-void set_current_segment_source(const pg_atomic_uint32 *shared_current);
+void set_current_segment_source(const pg::Atomic<int32> *shared_current);
 
 // The segment for new rows as the ring table says.
 int ring_current();

@@ -9,9 +9,9 @@ namespace pgqueue::task {
 namespace {
 
 // Tells health since when tasks are refused.
-bool is_full(pg_atomic_uint64 *since, int64 depth, int64 max_depth) {
+bool is_full(pg::Atomic<int64> *since, int64 depth, int64 max_depth) {
     const bool full = max_depth > 0 && depth > max_depth;
-    if (full != (pg_atomic_read_u64(since) != 0)) pg_atomic_write_u64(since, full ? static_cast<uint64>(pg::monotonic_now()) : 0);
+    if (full != (since->load() != 0)) since->store(full ? pg::monotonic_now() : 0);
     return full;
 }
 

@@ -26,10 +26,8 @@ using memory::map;
 
 // The one suspect that may run now is the worker's that holds this mark.
 bool take_suspect_turn() {
-    pg_atomic_uint32 *turn = &memory::database(my_slot().db).suspect_running;
-    uint32 nobody = 0;
-    uint32 me = static_cast<uint32>(self.slot + 1);
-    return pg_atomic_read_u32(turn) == me || pg_atomic_compare_exchange_u32(turn, &nobody, me);
+    pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
+    return turn->load() == self.slot || turn->replace(-1, self.slot);
 }
 
 // A task of another role's handler, or of a queue that outside workers serve by now, is hinted to where it belongs.
@@ -43,7 +41,7 @@ bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
 
 // It ran when the server crashed, and the scheduler has still to write that.
 bool is_to_be_charged(const store::TaskRow &row) {
-    return pg_atomic_read_u32(&memory::database(my_slot().db).charges_owed) != 0 && dispatch::is_to_be_charged(row.ref.id);
+    return memory::database(my_slot().db).leases.charges_owed.load() != 0 && dispatch::is_to_be_charged(row.ref.id);
 }
 
 // Makes the task of a popped entry retained. False: it is not to be had.
@@ -94,7 +92,7 @@ void file_again(const Hold &h, memory::Wait wait) {
 int claim(Claimed *out) {
     constexpr Size most_bytes = 16 * 1024 * 1024;  // then no more tasks are claimed at once
     memory::WorkerSlot &w = my_slot();
-    int n = static_cast<int>(pg_atomic_read_u32(&w.n_holds));
+    int n = w.n_holds.load();
     int looked_at = 0;
     bool claimed[memory::max_batch];
     bool role_there = true;
@@ -133,11 +131,11 @@ int claim(Claimed *out) {
         if (done.ok && i < looked_at && claimed[i]) {
             out[ours] = out[i];
             ours++;
-            pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::Claimed));
+            h.state.store(HoldState::Claimed);
             continue;
         }
         if (!done.ok || i >= looked_at) file_again(h, done.ok ? memory::Wait::Locked : memory::Wait::Failed);
-        pg_atomic_write_u32(&h.state, static_cast<uint32>(HoldState::None));
+        h.state.store(HoldState::None);
         dispatch::end_running(h.queue, h.group);
     }
     // The next tasks would very likely fail in the same way.

@@ -24,8 +24,7 @@ constinit SlotNo my_db = -1;
 void at_exit(int, Datum) {
     AbortOutOfAnyTransaction();
     dispatch::end_session_leases();
-    uint32 me = static_cast<uint32>(MyProcPid);
-    pg_atomic_compare_exchange_u32(&memory::database(my_db).housekeeper_pid, &me, 0);
+    memory::database(my_db).housekeeper.pid.replace(MyProcPid, 0);
     memory::wake_scheduler(my_db);
 }
 
@@ -53,7 +52,7 @@ void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     task::hint_again(moved, memory::Comes::Changed);
 }
 
-void on_current(void *, int slot) { pg_atomic_write_u32(&memory::database(my_db).current_segment, static_cast<uint32>(slot)); }
+void on_current(void *, int slot) { memory::database(my_db).current_segment.store(slot); }
 
 void remove_keys(TimestampTz at) {
     int64 removed = 0;
@@ -66,20 +65,20 @@ void remove_keys(TimestampTz at) {
 // For health: whether a segment waits, since when, and for whom. kept: what else is known to be held.
 void tell_held_back(const store::CleanReport &report, uint32 kept) {
     memory::Database &d = memory::database(my_db);
-    bool before = pg_atomic_read_u32(&d.cleaning_held_back) != 0;
+    bool before = d.housekeeper.held_back.load() != 0;
     uint32 held = kept;
     if (report.condemning_held) held |= memory::condemning_held;
     if (report.truncation_held) held |= memory::truncation_held;
-    if (held != 0 && !before) pg_atomic_write_u64(&d.held_back_since, static_cast<uint64>(GetCurrentTimestamp()));
-    pg_atomic_write_u32(&d.holder_xmin, report.holder_xmin);
-    pg_atomic_write_u32(&d.holder_pid, TransactionIdIsNormal(report.holder_xmin) ? static_cast<uint32>(pg::holder_of(report.holder_xmin)) : 0);
-    pg_atomic_write_u32(&d.cleaning_held_back, held);
+    if (held != 0 && !before) d.housekeeper.held_back_since.store(GetCurrentTimestamp());
+    d.housekeeper.holder_xmin.store(report.holder_xmin);
+    d.housekeeper.holder_pid.store(TransactionIdIsNormal(report.holder_xmin) ? pg::holder_of(report.holder_xmin) : 0);
+    d.housekeeper.held_back.store(held);
 }
 
 // What waits for its truncation is tried again soon: the scheduler starts a process for that
 // (scheduler/housekeeping.cpp).
 void truncate_held_back() {
-    const uint32 held = pg_atomic_read_u32(&memory::database(my_db).cleaning_held_back);
+    const uint32 held = memory::database(my_db).housekeeper.held_back.load();
     if ((held & memory::truncation_held) == 0) return;
     store::CleanReport report = store::truncate();
     if (report.failure != nullptr) ereport(LOG, errmsg("pgqueue housekeeper failed %s", report.failure));
@@ -91,12 +90,12 @@ int64 usual_limit() { return int64(config::segment_size) * 1024; }
 // One pass. An error says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
-    pg_atomic_write_u32(&memory::database(my_db).cleaning_owed, 0);
+    memory::database(my_db).cleaning.owed.store(false);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
     // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is about to.
     bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
-    if (report.skipped || report.condemning_held || rotates) pg_atomic_write_u32(&memory::database(my_db).cleaning_owed, 1);
+    if (report.skipped || report.condemning_held || rotates) memory::database(my_db).cleaning.owed.store(true);
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
                                     report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
@@ -141,10 +140,10 @@ void end_task(const Held &held, const pg::Outcome &pass) {
 void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     my_db = db;
     before_shmem_exit(at_exit, Datum(0));
-    pg_atomic_write_u32(&memory::database(db).housekeeper_pid, static_cast<uint32>(MyProcPid));
+    memory::database(db).housekeeper.pid.store(MyProcPid);
     // A session that wants the database alone waits for a housekeeper only whose pid it has seen.
     pg_memory_barrier();
-    if (pg_atomic_read_u32(&memory::database(db).blocked_by) != 0) return;
+    if (memory::database(db).service.blocked_by.load() != 0) return;
     BackgroundWorkerInitializeConnectionByOid(memory::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
     if (limit > 0 || at != 0) {

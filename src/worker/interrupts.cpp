@@ -51,8 +51,7 @@ void interrupt(Stop why) {
 
 bool cancel_is_for_us() {
     memory::WorkerSlot &w = my_slot();
-    return running_id != 0 && static_cast<int64>(pg_atomic_read_u64(&w.cancel_id)) == running_id &&
-           static_cast<int32>(pg_atomic_read_u32(&w.cancel_attempt)) == running_attempt;
+    return running_id != 0 && w.cancel_id.load() == running_id && w.cancel_attempt.load() == running_attempt;
 }
 
 // Sets the timer when it would ring too late. When it rings early, or for a task that has ended, the handler sets it
@@ -73,7 +72,7 @@ pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(
 
 // The task is long: what else was claimed with it goes back to the others.
 void give_back_others() {
-    pg_atomic_write_u32(&my_slot().giving_back, 1);
+    my_slot().giving_back.store(true);
     memory::wake_scheduler(my_slot().db);
 }
 
@@ -197,7 +196,7 @@ void arm(const Attempt &attempt) {
     Alarms wanted = no_alarms;
     if (attempt.run_limit > 0) wanted.limit = attempt.began.in(attempt.run_limit);
     if (attempt.dies != 0) wanted.calendar = calendar_alarm(attempt.dies, attempt.began);
-    if (pg_atomic_read_u32(&my_slot().n_holds) > 1) wanted.share = attempt.began.in(share_after);
+    if (my_slot().n_holds.load() > 1) wanted.share = attempt.began.in(share_after);
     set_alarms(wanted, attempt.dies);
 }
 

@@ -36,8 +36,8 @@ constexpr int64 longest_wait = 30 * int64(USECS_PER_SEC);
 constexpr int64 healthy_after = 10 * int64(USECS_PER_SEC);
 
 void at_exit(int, Datum) {
-    pg_atomic_write_u64(&map.shared->launcher_ended, static_cast<uint64>(pg::monotonic_now()));
-    pg_atomic_write_u32(&map.shared->launcher_procno, 0);
+    map.shared->launcher_ended.store(pg::monotonic_now());
+    map.shared->launcher_procno.store(-1);
 }
 
 // Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True: nobody is left. What they
@@ -46,7 +46,7 @@ bool workers_gone(SlotNo db) {
     bool gone = true;
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         memory::WorkerSlot &w = map.shared->workers[i];
-        auto state = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        auto state = w.state.load();
         if (w.db != db || state == memory::WorkerState::Free) continue;
         if (never_came(w, pg::this_moment())) {
             free_worker_slot(i);
@@ -56,11 +56,11 @@ bool workers_gone(SlotNo db) {
             gone = false;
             (void)memory::ask_to_leave(&w);
             // Without the extension even a task that runs is over.
-            if (w.pid != 0 && pg_atomic_read_u32(&database(db).no_extension) != 0) kill(w.pid, SIGTERM);
+            if (w.pid != 0 && database(db).service.no_extension.load()) kill(w.pid, SIGTERM);
             continue;
         }
-        for (uint32 h = 0; h < pg_atomic_read_u32(&w.n_holds); h++)
-            if (pg_atomic_exchange_u32(&w.holds[h].state, static_cast<uint32>(memory::HoldState::None)) != static_cast<uint32>(memory::HoldState::None))
+        for (int h = 0; h < w.n_holds.load(); h++)
+            if (w.holds[h].state.exchange(memory::HoldState::None) != memory::HoldState::None)
                 dispatch::end_running(w.holds[h].queue, w.holds[h].group);
         free_worker_slot(i);
     }
@@ -90,7 +90,7 @@ void see_databases(bool *seen) {
         }
         seen[db] = true;
         // Look inside once; a session there may have made the entry.
-        if (pg_atomic_exchange_u32(&database(db).looked, 1) == 0) pg_atomic_write_u32(&database(db).wanted, 1);
+        if (!database(db).service.looked.exchange(true)) database(db).service.wanted.store(true);
     }
     table_endscan(scan);
 }
@@ -107,11 +107,11 @@ bool read_databases() {
     for (SlotNo db = 0; db < memory::max_databases; db++) {
         Database &d = database(db);
         if (!d.used || seen[db]) continue;
-        pg_atomic_write_u32(&d.wanted, 0);
-        pid_t pid = static_cast<pid_t>(pg_atomic_read_u32(&d.scheduler_pid));
+        d.service.wanted.store(false);
+        pid_t pid = d.scheduler.pid.load();
         if (pid != 0)
             kill(pid, SIGTERM);  // its entry goes with the next look
-        else if (pg_atomic_read_u32(&d.blocked_by) == 0 && workers_gone(db))
+        else if (d.service.blocked_by.load() == 0 && workers_gone(db))
             dispatch::drop_database(db);
     }
     return true;
@@ -119,9 +119,9 @@ bool read_databases() {
 
 // No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
 void make_room(SlotNo for_db, const pg::Moment &now) {
-    pg_atomic_write_u32(&database(for_db).starving, 1);
+    database(for_db).service.starving.store(true);
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (database(db).used && pg_atomic_read_u32(&database(db).scheduler_pid) != 0) memory::wake_scheduler(db);
+        if (database(db).used && database(db).scheduler.pid.load() != 0) memory::wake_scheduler(db);
     retire_worker(-1, true, now);
 }
 
@@ -147,20 +147,20 @@ void watch_clock(const pg::Moment &now) {
 pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     Started &s = started[db];
-    uint32 generation = pg_atomic_read_u32(&d.generation);
+    uint32 generation = d.generation.load();
     if (s.generation != generation) s = Started{generation, nullptr, {}, 0};
-    if (pg_atomic_read_u32(&d.scheduler_pid) != 0) {
+    if (d.scheduler.pid.load() != 0) {
         if (s.failures > 0 && s.at.after(healthy_after).passed(now)) s.failures = 0;
         return never;
     }
-    if (pg_atomic_read_u32(&d.wanted) == 0 && pg_atomic_read_u32(&d.blocked_by) == 0) {
+    if (!d.service.wanted.load() && d.service.blocked_by.load() == 0) {
         // No scheduler comes to free what the extension had.
         bool done = workers_gone(db) && !dispatch::free_dropped(db);
         return done ? never : now.in(USECS_PER_SEC);
     }
-    if (!config::enabled || pg_atomic_read_u32(&d.wanted) == 0 || pg_atomic_read_u32(&d.blocked_by) != 0) return never;
-    if (pg_atomic_read_u32(&d.parked) != 0) {
-        pg::Deadline back{static_cast<int64>(pg_atomic_read_u64(&d.wake_at))};
+    if (!config::enabled || !d.service.wanted.load() || d.service.blocked_by.load() != 0) return never;
+    if (d.scheduler.parked.load()) {
+        pg::Deadline back{d.scheduler.wake_at.load()};
         if (!back.passed(now)) return back;
     }
     // One that left by itself comes back at its deadline, or when somebody woke us for new work.
@@ -170,8 +170,8 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         if (status == BGWH_NOT_YET_STARTED || status == BGWH_STARTED) return now.in(first_wait);
         pfree(s.handle);
         s.handle = nullptr;
-        bool left = pg_atomic_exchange_u32(&d.left, 0) != 0;
-        if (!left) signal::note_death(&d.scheduler_deaths);
+        bool left = d.scheduler.left.exchange(false);
+        if (!left) signal::note_death(&d.scheduler.deaths);
         s.failures = !left && !s.at.after(healthy_after).passed(now) ? s.failures + 1 : 0;
         s.at = now.in(s.failures > 1 ? wait_after(s.failures) : 0);
     }
@@ -181,7 +181,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         return now.in(first_wait);
     }
     s.handle = nullptr;
-    d.no_slot_since = d.no_slot_since == 0 ? now.monotonic : d.no_slot_since;
+    if (d.service.no_slot_since.load() == 0) d.service.no_slot_since.store(now.monotonic);
     make_room(db, now);
     s.at = now.in(turn_length);
     return s.at;
@@ -197,8 +197,7 @@ void pgqueue_launcher_main(Datum) {
     using namespace pgqueue;
     using namespace pgqueue::worker;
     // The server's own may come back while the one of ensure_workers() is here.
-    uint32 nobody = 0;
-    if (!pg_atomic_compare_exchange_u32(&map.shared->launcher_procno, &nobody, static_cast<uint32>(pg::my_procno() + 1))) proc_exit(0);
+    if (!map.shared->launcher_procno.replace(-1, pg::my_procno())) proc_exit(0);
     begin_process(at_exit, Datum(0));
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     MemoryContextSwitchTo(TopMemoryContext);
@@ -218,7 +217,7 @@ void pgqueue_launcher_main(Datum) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));
             // Only what waits for its time can be hurt by a clock that is set.
-            bool waits = static_cast<int64>(pg_atomic_read_u64(&database(db).wake_at)) != never.at;
+            bool waits = database(db).scheduler.wake_at.load() != never.at;
             if (waits) next = Min(next, now.in(clock_look));
         }
         pgstat_report_activity(STATE_IDLE, nullptr);

@@ -30,37 +30,37 @@ bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
 
 void free_worker_slot(SlotNo no) {
     memory::WorkerSlot &w = memory::map.shared->workers[no];
-    pg_atomic_fetch_sub_u32(&memory::map.roles[w.role].workers, 1);
-    pg_atomic_fetch_sub_u32(&memory::map.shared->total_workers, 1);
+    memory::map.roles[w.role].workers.fetch_sub(1);
+    memory::map.shared->total_workers.fetch_sub(1);
     pg::LwLockGuard lock(memory::workers_lock());
     w.db = w.role = -1;
-    pg_atomic_write_u32(&w.state, static_cast<uint32>(memory::WorkerState::Free));
+    w.state.store(memory::WorkerState::Free);
 }
 
 bool never_came(memory::WorkerSlot &w, const pg::Moment &now) {
     constexpr int64 time_to_start = 10 * int64(USECS_PER_SEC);
-    bool starting = pg_atomic_read_u32(&w.state) == static_cast<uint32>(memory::WorkerState::Starting);
-    return starting && w.pid == 0 && now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.since)) > time_to_start;
+    bool starting = w.state.load() == memory::WorkerState::Starting;
+    return starting && w.pid == 0 && now.monotonic - w.since.load() > time_to_start;
 }
 
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
     using memory::WorkerState;
     memory::WorkerSlot *idle = nullptr, *busy = nullptr;
-    uint32 most = 0;
+    int32 most = 0;
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
-        WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
+        WorkerState s = w.state.load();
         if (w.db < 0 || w.role == for_role) continue;
-        uint64 leave = pg_atomic_read_u64(&w.leave);
+        int64 leave = w.leave.load();
         if (s != WorkerState::Free && leave != 0) {
-            if (now.monotonic - static_cast<int64>(leave) < time_to_leave) return;
+            if (now.monotonic - leave < time_to_leave) return;
             continue;
         }
-        int64 since = static_cast<int64>(pg_atomic_read_u64(&w.since));
+        int64 since = w.since.load();
         bool rested = busy_too || now.monotonic - since > pause_between_tasks;
-        if (s == WorkerState::Idle && rested && (idle == nullptr || since < static_cast<int64>(pg_atomic_read_u64(&idle->since)))) idle = &w;
+        if (s == WorkerState::Idle && rested && (idle == nullptr || since < idle->since.load())) idle = &w;
         if (s != WorkerState::Busy || !busy_too) continue;
-        uint32 workers = pg_atomic_read_u32(&memory::map.roles[w.role].workers);
-        int64 there = now.monotonic - static_cast<int64>(pg_atomic_read_u64(&w.joined));
+        int32 workers = memory::map.roles[w.role].workers.load();
+        int64 there = now.monotonic - w.joined.load();
         if (workers > most && (workers > 1 || there > turn_length)) {
             most = workers;
             busy = &w;

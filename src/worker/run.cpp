@@ -203,7 +203,7 @@ bool is_gone(const Claimed &c, const Hold &h) {
 }
 
 void end_hold(Hold *h) {
-    pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
+    h->state.store(HoldState::None);
     dispatch::end_running(h->queue, h->group);
 }
 
@@ -212,15 +212,14 @@ void end_hold(Hold *h) {
 void run(Claimed *c) {
     memory::WorkerSlot &w = my_slot();
     Hold &h = w.holds[c->hold];
-    uint32 claimed = static_cast<uint32>(HoldState::Claimed);
-    if (!pg_atomic_compare_exchange_u32(&h.state, &claimed, static_cast<uint32>(HoldState::Running))) return;  // taken back
+    if (!h.state.replace(HoldState::Claimed, HoldState::Running)) return;  // taken back
     if (is_gone(*c, h)) {
         end_hold(&h);
         return;
     }
     SetCurrentStatementStartTimestamp();
     pg::Moment began{GetCurrentStatementStartTimestamp(), pg::monotonic_now()};
-    pg_atomic_write_u64(&w.started, static_cast<uint64>(began.monotonic));
+    w.started.store(began.monotonic);
     signal::clear_progress(&w);
     Record record{};
     record.own.id = c->row.ref.id;

@@ -92,8 +92,7 @@ bool would_run(Node *node, Oid db) {
 
 bool is_our_process(SlotNo db, int pid) {
     memory::Database &d = memory::database(db);
-    auto number = static_cast<uint32>(pid);
-    if (pg_atomic_read_u32(&d.scheduler_pid) == number || pg_atomic_read_u32(&d.housekeeper_pid) == number) return true;
+    if (d.scheduler.pid.load() == pid || d.housekeeper.pid.load() == pid) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid == pid) return true;
     return false;
@@ -135,9 +134,9 @@ bool others_leave(SlotNo db, Oid oid) {
 // A process that has not begun does not count: it looks whether it may come in before it does.
 bool someone_there(SlotNo db) {
     memory::Database &d = memory::database(db);
-    if (pg_atomic_read_u32(&d.scheduler_pid) != 0 || pg_atomic_read_u32(&d.housekeeper_pid) != 0) return true;
+    if (d.scheduler.pid.load() != 0 || d.housekeeper.pid.load() != 0) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
-        auto s = static_cast<memory::WorkerState>(pg_atomic_read_u32(&w.state));
+        auto s = w.state.load();
         if (w.db == db && w.pid != 0 && s != memory::WorkerState::Free && s != memory::WorkerState::Ended) return true;
     }
     return false;
@@ -146,8 +145,8 @@ bool someone_there(SlotNo db) {
 void send_away(SlotNo db) {
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid != 0) kill(w.pid, SIGTERM);
-    pid_t scheduler = static_cast<pid_t>(pg_atomic_read_u32(&memory::database(db).scheduler_pid));
-    pid_t housekeeper = static_cast<pid_t>(pg_atomic_read_u32(&memory::database(db).housekeeper_pid));
+    pid_t scheduler = memory::database(db).scheduler.pid.load();
+    pid_t housekeeper = memory::database(db).housekeeper.pid.load();
     if (scheduler != 0) kill(scheduler, SIGTERM);
     if (housekeeper != 0) kill(housekeeper, SIGTERM);
 }
@@ -162,8 +161,7 @@ void clear_database(SlotNo db) {
     static constinit bool registered = false;
     if (!registered) before_shmem_exit(at_exit, Datum(0));
     registered = true;
-    uint32 nobody = 0;
-    if (!pg_atomic_compare_exchange_u32(&memory::database(db).blocked_by, &nobody, static_cast<uint32>(MyProcPid))) return;
+    if (!memory::database(db).service.blocked_by.replace(0, MyProcPid)) return;
     blocked_db = db;
     for (int i = 0; i < 100 && someone_there(db); i++) {
         send_away(db);
@@ -183,8 +181,7 @@ void leave_for(Node *command) {
 
 bool let_in() {
     if (blocked_db < 0) return false;
-    uint32 me = static_cast<uint32>(MyProcPid);
-    pg_atomic_compare_exchange_u32(&memory::database(blocked_db).blocked_by, &me, 0);
+    memory::database(blocked_db).service.blocked_by.replace(MyProcPid, 0);
     blocked_db = -1;
     return true;
 }

@@ -22,8 +22,8 @@ constinit bool look_at_roles = false;
 void tell_of_roles() {
     for (SlotNo db = 0; db < memory::max_databases; db++) {
         memory::Database &d = memory::database(db);
-        if (!d.used || pg_atomic_read_u32(&d.wanted) == 0) continue;
-        pg_atomic_write_u32(&d.roles_changed, 1);
+        if (!d.used || !d.service.wanted.load()) continue;
+        d.changes.roles.store(true);
         memory::wake_scheduler(db);
     }
 }
@@ -44,7 +44,7 @@ void on_xact_end(XactEvent event, void *) {
 void note_listen(const char *channel) {
     if (strncmp(channel, "pgqueue_", 8) != 0) return;
     SlotNo db = memory::find_database(MyDatabaseId);
-    if (db >= 0) pg_atomic_write_u32(&memory::database(db).listened, 1);
+    if (db >= 0) memory::database(db).waiters.listened.store(true);
 }
 
 void note(Node *node, bool top_level) {

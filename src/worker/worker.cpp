@@ -17,20 +17,19 @@ using memory::WorkerState;
 
 namespace {
 
-void set_state(WorkerState s) { pg_atomic_write_u32(&my_slot().state, static_cast<uint32>(s)); }
-void touch() { pg_atomic_write_u64(&my_slot().since, static_cast<uint64>(pg::monotonic_now())); }
+void set_state(WorkerState s) { my_slot().state.store(s); }
+void touch() { my_slot().since.store(pg::monotonic_now()); }
 
 // Another worker may run a suspect now.
 void end_suspect_turn() {
-    pg_atomic_uint32 *turn = &memory::database(my_slot().db).suspect_running;
-    uint32 me = static_cast<uint32>(self.slot + 1);
-    if (pg_atomic_read_u32(turn) == me) pg_atomic_compare_exchange_u32(turn, &me, 0);
+    pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
+    if (turn->load() == self.slot) turn->replace(self.slot, -1);
 }
 
 bool asked_to_leave() {
     memory::Database &d = memory::database(my_slot().db);
-    return pg_atomic_read_u64(&my_slot().leave) != 0 || !config::enabled || pg_atomic_read_u32(&d.stopped) != 0 || pg_atomic_read_u32(&d.blocked_by) != 0 ||
-           pg_atomic_read_u32(&d.wanted) == 0;
+    bool unwanted = d.service.stopped.load() || d.service.blocked_by.load() != 0 || !d.service.wanted.load();
+    return my_slot().leave.load() != 0 || !config::enabled || unwanted;
 }
 
 // Whatever happens to this process, its transaction ends first, then the scheduler takes over what it held.
@@ -40,10 +39,10 @@ void at_exit(int, Datum) {
     signal::clear_running(self.slot);
     end_suspect_turn();
     memory::WorkerSlot &w = my_slot();
-    bool unborn = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Starting && !asked_to_leave();
-    pg_atomic_write_u32(&w.ended_by, static_cast<uint32>(unborn ? memory::EndedBy::Unborn : ended_by()));
-    uint32 before = pg_atomic_exchange_u32(&w.state, static_cast<uint32>(WorkerState::Ended));
-    if (before == static_cast<uint32>(WorkerState::Idle)) pg_atomic_fetch_sub_u32(&memory::database(w.db).idle_workers, 1);
+    bool unborn = w.state.load() == WorkerState::Starting && !asked_to_leave();
+    w.ended_by.store(unborn ? memory::EndedBy::Unborn : ended_by());
+    WorkerState before = w.state.exchange(WorkerState::Ended);
+    if (before == WorkerState::Idle) memory::database(w.db).workers.idle.fetch_sub(1);
     memory::wake_scheduler(w.db);
 }
 
@@ -52,7 +51,7 @@ int batch_size() {
     constexpr double short_task_us = 500, batch_us = 4000;
     if (self.mean_run_us <= 0 || self.mean_run_us > short_task_us) return 1;
     int most = Min(static_cast<int>(batch_us / self.mean_run_us), memory::max_batch);
-    int64 workers = Max(pg_atomic_read_u32(&memory::map.roles[my_slot().role].workers), 1u);
+    int64 workers = Max(memory::map.roles[my_slot().role].workers.load(), 1);
     int64 share = dispatch::ready_for_role(my_slot().role) / workers;
     return Max(1, static_cast<int>(Min(int64(most), share)));
 }
@@ -74,8 +73,8 @@ bool work_once() {
         run(&claimed[i]);
         CHECK_FOR_INTERRUPTS();
     }
-    pg_atomic_write_u32(&w.giving_back, 0);
-    pg_atomic_write_u32(&w.n_holds, 0);
+    w.giving_back.store(false);
+    w.n_holds.store(0);
     end_suspect_turn();
     MemoryContextReset(self.batch);
     return true;
@@ -85,16 +84,15 @@ bool work_once() {
 bool become_idle() {
     touch();
     set_state(WorkerState::Idle);
-    pg_atomic_fetch_add_u32(&memory::database(my_slot().db).idle_workers, 1);
+    memory::database(my_slot().db).workers.idle.fetch_add(1);
     pg_memory_barrier();
     return true;
 }
 
 // Takes this worker out of the idle ones; false when somebody did that to give it work.
 bool stop_idling(WorkerState to) {
-    uint32 idle = static_cast<uint32>(WorkerState::Idle);
-    if (!pg_atomic_compare_exchange_u32(&my_slot().state, &idle, static_cast<uint32>(to))) return false;
-    pg_atomic_fetch_sub_u32(&memory::database(my_slot().db).idle_workers, 1);
+    if (!my_slot().state.replace(WorkerState::Idle, to)) return false;
+    memory::database(my_slot().db).workers.idle.fetch_sub(1);
     return true;
 }
 
@@ -136,7 +134,7 @@ void set_up() {
 bool occupy_slot(uint32 generation) {
     memory::WorkerSlot &w = my_slot();
     pg::LwLockGuard lock(memory::workers_lock());
-    if (w.generation != generation || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) return false;
+    if (w.generation != generation || w.state.load() != WorkerState::Starting) return false;
     w.procno = pg::my_procno();
     w.pid = MyProcPid;
     return true;
@@ -152,7 +150,7 @@ void serve(bool can_login) {
     if (!OidIsValid(role)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
     executor::connect(memory::database(w.db).oid, role, can_login);
     set_up();
-    pg_atomic_write_u64(&w.joined, static_cast<uint64>(pg::monotonic_now()));
+    w.joined.store(pg::monotonic_now());
     touch();
     set_state(WorkerState::Busy);
     memory::wake_scheduler(w.db);

@@ -80,21 +80,21 @@ bool load_configuration() {
     // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn reads the tables again.
     constexpr int most_tries = 3;
     for (int tries = 0; tries < most_tries; tries++) {
-        uint32 seen = pg_atomic_read_u32(&my_db().config_changes);
+        uint32 seen = my_db().changes.count.load();
         if (IsTransactionState())
             load();
         else if (!transact("read its configuration", load))
             return false;
-        if (pg_atomic_read_u32(&my_db().config_changes) == seen) return true;
+        if (my_db().changes.count.load() == seen) return true;
     }
-    pg_atomic_write_u32(&my_db().reload, 1);
+    my_db().changes.reload.store(true);
     return true;
 }
 
 pg::Deadline follow_configuration(const pg::Moment &now) {
-    pg_atomic_uint32 &reload = my_db().reload;
-    if (pg_atomic_exchange_u32(&reload, 0) != 0 && !load_configuration()) pg_atomic_write_u32(&reload, 1);
-    return pg_atomic_read_u32(&reload) != 0 ? now.in(USECS_PER_SEC) : never;
+    pg::Atomic<bool> &reload = my_db().changes.reload;
+    if (reload.exchange(false) && !load_configuration()) reload.store(true);
+    return reload.load() ? now.in(USECS_PER_SEC) : never;
 }
 
 pg::Deadline resume_paused(const pg::Moment &now) {
@@ -131,8 +131,8 @@ pg::Deadline follow_roles(const pg::Moment &now) {
         CacheRegisterSyscacheCallback(AUTHOID, on_role_change, Datum(0));
         watching = true;
     }
-    if (pg_atomic_exchange_u32(&my_db().roles_changed, 0) != 0) look_at_roles = true;
-    bool handlers = pg_atomic_exchange_u32(&my_db().handlers_changed, 0) != 0;
+    if (my_db().changes.roles.exchange(false)) look_at_roles = true;
+    bool handlers = my_db().changes.handlers.exchange(false);
     if (handlers) store::forget_handlers();
     if (!look_at_roles && !handlers && !again.passed(now)) return again;
     bool names = look_at_roles || again.passed(now);
@@ -144,7 +144,7 @@ pg::Deadline follow_roles(const pg::Moment &now) {
     });
     // Tasks that are held may be ready now, or another role's.
     if (handlers || needlessly) dispatch::refile_held(self.db, needlessly);
-    if (!ok && handlers) pg_atomic_write_u32(&my_db().handlers_changed, 1);
+    if (!ok && handlers) my_db().changes.handlers.store(true);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);
     return again;
 }

@@ -25,7 +25,7 @@ void look_again(const store::TaskRow &row, memory::Wait wait) {
     memory::DueEntry entry{row.dies_at, row.dies_at, row.ref, memory::grouped_due(queue), row.priority};
     bool timed = wait == memory::Wait::None;
     bool ok = timed ? dispatch::add_due(self.db, entry) : dispatch::put_off(self.db, wait, entry);
-    if (!ok) pg_atomic_write_u32(&my_db().lost, 1);
+    if (!ok) my_db().reading.lost.store(memory::Lost::Full);
 }
 
 void expire_one(const TaskRef &ref, TimestampTz now) {
@@ -49,7 +49,7 @@ void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = store::lock(e.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) {
-        if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) pg_atomic_write_u32(&my_db().lost, 1);
+        if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) my_db().reading.lost.store(memory::Lost::Full);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
     } else if (locked == store::Locked::Yes) {
@@ -126,7 +126,7 @@ pg::Deadline move_due(const pg::Moment &now) {
     memory::DueEntry batch[due_batch];
     int n, failures = 0, all_tasks = 0, all_rows = 0;
     auto again = [&](int i) {
-        if (!dispatch::put_off(self.db, memory::Wait::Failed, batch[i])) pg_atomic_write_u32(&my_db().lost, 1);
+        if (!dispatch::put_off(self.db, memory::Wait::Failed, batch[i])) my_db().reading.lost.store(memory::Lost::Full);
     };
     while (all_tasks < most_tasks && all_rows < most_rows && (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
         all_tasks += n;

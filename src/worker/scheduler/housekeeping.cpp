@@ -36,7 +36,7 @@ int64 finished_rows() {
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         memory::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
-        for (int s = static_cast<int>(Status::Released); s < status_count; s++) sum += static_cast<int64>(pg_atomic_read_u64(&queue.counts[s]));
+        for (int s = static_cast<int>(Status::Released); s < status_count; s++) sum += queue.counts[s].load();
     }
     return sum;
 }
@@ -73,17 +73,17 @@ bool make_task() {
 // no finished rows to count: there the growth of the segment tells.
 pg::Deadline think(const pg::Moment &now) {
     memory::Cleaning &then = my_db().cleaning;
-    if (!then.look_again.passed(now)) return pg_atomic_read_u32(&my_db().cleaning_timer) != 0 ? then.look_again : never;
+    if (!then.look_again.passed(now)) return my_db().cleaning.timer.load() ? then.look_again : never;
     then.look_again = now.in(look_every);
     // Before the rows are counted, so that no task that finishes after this is missed.
-    pg_atomic_write_u32(&my_db().cleaning_timer, 0);
+    my_db().cleaning.timer.store(false);
     pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
-    bool owed = pg_atomic_read_u32(&my_db().cleaning_owed) != 0;
+    bool owed = my_db().cleaning.owed.load();
     bool cleaned = (finished == 0 || finished == then.finished) && !owed, quiet = cleaned && bytes == then.bytes;
     then.bytes = bytes;
     if (quiet) return never;
-    pg_atomic_write_u32(&my_db().cleaning_timer, 1);
+    my_db().cleaning.timer.store(true);
     if ((!cleaned && then.next_pass.passed(now)) || bytes >= int64(config::segment_size) * 1024) {
         if (make_task()) then.finished = finished;
     }
@@ -98,7 +98,7 @@ struct Retry {
 constinit Retry retry{0, never};
 
 void follow_held_back(const pg::Moment &now) {
-    bool held = (pg_atomic_read_u32(&my_db().cleaning_held_back) & memory::truncation_held) != 0;
+    bool held = (my_db().housekeeper.held_back.load() & memory::truncation_held) != 0;
     if (!held)
         retry = {0, never};
     else if (retry.wait == 0)

@@ -83,12 +83,11 @@ pg::Deadline end_leases(const pg::Moment &now) {
 }
 
 void wake_waiters() {
-    if (pg_atomic_read_u32(&my_db().task_waiters) == 0) return;
+    if (my_db().waiters.tasks.load() == 0) return;
     for (memory::TaskWaiter &w : map.shared->task_waiters) {
-        if (static_cast<memory::WaitState>(pg_atomic_read_u32(&w.state)) != memory::WaitState::Waiting || w.db != self.db) continue;
+        if (w.state.load() != memory::WaitState::Waiting || w.db != self.db) continue;
         if (!dispatch::ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
-        uint32 waiting = static_cast<uint32>(memory::WaitState::Waiting);
-        if (pg_atomic_compare_exchange_u32(&w.state, &waiting, static_cast<uint32>(memory::WaitState::Woken))) memory::wake_procno(w.procno);
+        if (w.state.replace(memory::WaitState::Waiting, memory::WaitState::Woken)) memory::wake_procno(w.procno);
     }
 }
 
@@ -111,12 +110,12 @@ bool notify_queues() {
     int n = 0;
     bool ok = transact("notify listeners", [told, &n] {
         memory::each_queue(self.db, [told, &n](SlotNo q) {
-            if (pg_atomic_exchange_u32(&map.queues[q].news, 0) == 0) return;
+            if (!map.queues[q].news.exchange(false)) return;
             told[n++] = q;
             notify_of(map.queues[q]);
         });
     });
-    for (int i = 0; i < n && !ok; i++) pg_atomic_write_u32(&map.queues[told[i]].news, 1);
+    for (int i = 0; i < n && !ok; i++) map.queues[told[i]].news.store(true);
     return ok;
 }
 
@@ -124,14 +123,14 @@ bool notify_queues() {
 
 pg::Deadline notify_listeners(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (config::notify_interval < 0 || pg_atomic_read_u32(&d.listened) == 0 || pg_atomic_read_u32(&d.news) == 0) return never;
+    if (config::notify_interval < 0 || !d.waiters.listened.load() || !d.waiters.news.load()) return never;
     pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
     if (!next.passed(now)) return next;
     notified = now.in(0);
-    pg_atomic_write_u32(&d.news, 0);
+    d.waiters.news.store(false);
     pg_memory_barrier();
     if (notify_queues()) return never;
-    pg_atomic_write_u32(&d.news, 1);
+    d.waiters.news.store(true);
     notified = now.in(USECS_PER_SEC);
     return notified;
 }

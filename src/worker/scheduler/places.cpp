@@ -83,9 +83,9 @@ bool find_strays() {
         any = find_stray_queues();
         memory::each_namespace(self.db, [&any](SlotNo no) {
             memory::Namespace &ns = map.namespaces[no];
-            if (pg_atomic_read_u32(&ns.dropped) != 0) return;
+            if (ns.dropped.load()) return;
             look_at_stray(&ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; }, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
-            any = any || (ns.drop != 0 && pg_atomic_read_u32(&ns.dropped) == 0);
+            any = any || (ns.drop != 0 && !ns.dropped.load());
         });
     });
     return any || !ok;
@@ -96,14 +96,14 @@ pg::Deadline free_idle_places(const pg::Moment &now) {
     static constinit uint32 answered = 0;
     static constinit int64 pause = first_wait;
     static constinit pg::Deadline next{};
-    uint32 wanted = pg_atomic_read_u32(&my_db().places_wanted);
+    uint32 wanted = my_db().places.wanted.load();
     if (wanted == 0) return never;
     if (wanted != answered) pause = first_wait;
     if (wanted == answered && !next.passed(now)) return next;
     answered = wanted;
     bool left = true;
     transact("free idle places", [&left] { left = dispatch::free_idle(self.db); });
-    if (!left && pg_atomic_compare_exchange_u32(&my_db().places_wanted, &wanted, 0)) return never;
+    if (!left && my_db().places.wanted.replace(wanted, 0)) return never;
     next = now.in(pause);
     pause = Min(pause * 2, longest_wait);
     return next;
@@ -116,7 +116,7 @@ namespace {
 pg::Deadline drop_strays() {
     static constinit Pace pace{};
     static constinit bool suspects = false;
-    bool told = pg_atomic_exchange_u32(&my_db().strays, 0) != 0;
+    bool told = my_db().places.strays.exchange(false);
     suspects = suspects || told;
     if (!suspects) return never;
     return pace.look(told, [] { return suspects = find_strays(); });
@@ -138,12 +138,12 @@ pg::Deadline purge_file() {
 pg::Deadline free_dropped_places() {
     static constinit Pace pace{};
     static constinit uint32 left = 0;
-    uint32 pending = pg_atomic_read_u32(&my_db().drops_pending);
+    uint32 pending = my_db().places.drops_pending.load();
     if (pending == 0) return never;
-    bool hurry = pending > left || pg_atomic_read_u32(&my_db().places_wanted) != 0;
+    bool hurry = pending > left || my_db().places.wanted.load() != 0;
     pg::Deadline next = pace.look(hurry, [] {
         bool any = dispatch::free_dropped(self.db);
-        left = pg_atomic_read_u32(&my_db().drops_pending);
+        left = my_db().places.drops_pending.load();
         purging = true;
         return any;
     });

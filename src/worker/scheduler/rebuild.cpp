@@ -85,7 +85,7 @@ void count_in_scan(const memory::Delta &d) {
 
 // Takes the deltas that were handed over and applies those the snapshot has not seen.
 void take_deltas(void (*apply)(const memory::Delta &)) {
-    PageNo no = pg_atomic_exchange_u32(&my_db().delta_inbox, 0);
+    PageNo no = my_db().reading.deltas.exchange(0);
     while (no != 0) {
         Page *p = page(no);
         PageNo next = p->next;
@@ -161,14 +161,14 @@ void between_pages(void *) {
 }
 
 void publish_counts() {
-    memory::each_namespace(self.db, [](SlotNo ns) { pg_atomic_write_u64(&map.namespaces[ns].edges, static_cast<uint64>(scan.edges[ns])); });
+    memory::each_namespace(self.db, [](SlotNo ns) { map.namespaces[ns].edges.store(scan.edges[ns]); });
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
         memory::Queue &queue = map.queues[q];
         if (!queue.used || queue.db != self.db) continue;
         for (int k = 0; k < memory::count_kinds; k++)
-            pg_atomic_write_u64(&queue.counts[k], static_cast<uint64>(scan.counts[int64(q) * memory::count_kinds + k]));
+            queue.counts[k].store(scan.counts[int64(q) * memory::count_kinds + k]);
     }
-    pg_atomic_write_u32(&my_db().awaited_known, 1);
+    my_db().posts.edges_known.store(true);
 }
 
 void clear_memory() {
@@ -203,7 +203,7 @@ void scan_rows() {
 
 }  // namespace
 
-bool has_late_deltas() { return pg_atomic_read_u32(&my_db().delta_inbox) != 0; }
+bool has_late_deltas() { return my_db().reading.deltas.load() != 0; }
 
 void apply_late_deltas() { take_deltas(handover::apply_delta); }
 
@@ -221,14 +221,14 @@ void forget_counters() {
 // One attempt. False: the rows could not be read, memory is as far as it came.
 bool read_again() {
     memory::Database &d = my_db();
-    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Loading));
+    d.service.state.store(DbState::Loading);
     pg_memory_barrier();
-    pg_atomic_write_u32(&d.lost, 0);
+    d.reading.lost.store(memory::Lost::Nothing);
     pg_memory_barrier();
     clear_memory();
-    memory::give_chain(pg_atomic_exchange_u32(&d.delta_inbox, 0));
+    memory::give_chain(d.reading.deltas.exchange(0));
     scan = Scan{};
-    scan.awaited_known = pg_atomic_read_u32(&d.awaited_known) != 0;
+    scan.awaited_known = d.posts.edges_known.load();
     scan.counts = counters(memory::count_kinds * static_cast<Size>(map.shared->n_queues));
     scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
     scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
@@ -240,14 +240,14 @@ bool read_again() {
     take_deltas(count_in_scan);
     publish_counts();
     pg_memory_barrier();
-    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Ready));
+    d.service.state.store(DbState::Ready);
     apply_late_deltas();
     dispatch::open_groups(self.db, scan.groups);
-    pg_atomic_write_u32(&d.unwatched, scan.unwatched);
+    d.leases.unwatched.store(scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     signal::post_settle_all(self.db);
-    d.rebuilds++;
+    d.reading.rebuilds++;
     forget_counters();
     return true;
 }

@@ -79,7 +79,7 @@ void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receip
 // Sums up what happened to the tasks of a queue; two equal sums are of a quiet time.
 int64 changes_of(SlotNo queue) {
     uint64 sum = 0;
-    for (int k = 0; k < memory::count_kinds; k++) sum = sum * 31 + pg_atomic_read_u64(&map.queues[queue].counts[k]);
+    for (const pg::Atomic<int64> &count : map.queues[queue].counts) sum = sum * 31 + static_cast<uint64>(count.load());
     return static_cast<int64>(sum);
 }
 
@@ -145,9 +145,10 @@ bool on_row(void *, const store::TaskRow &row) {
 
 void end_look(const pg::Moment &now) {
     if (look.memory != nullptr) MemoryContextDelete(look.memory);
-    my_db().next_look = now.in(Max(look_every, Max(look.spent * share, look.spent_cpu * share_of_cpu)));
+    my_db().reading.next_look = now.in(Max(look_every, Max(look.spent * share, look.spent_cpu * share_of_cpu)));
     // The other parts of the tasks come with the next looks.
-    if (look.unfinished || (look.known.parts > 1 && look.known.part + 1 < look.known.parts)) pg_atomic_write_u32(&my_db().changed, 1);
+    bool more_parts = look.known.parts > 1 && look.known.part + 1 < look.known.parts;
+    if (look.unfinished || more_parts) my_db().reading.changed.store(true);
     look = Look{};
 }
 
@@ -194,11 +195,11 @@ void recount() {
 // False: not now.
 bool begin() {
     memory::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.lost) != 0 || is_refiling()) return false;
+    if (d.reading.lost.load() != memory::Lost::Nothing || is_refiling()) return false;
     look = Look{};
-    look.rebuilds = static_cast<uint64>(d.rebuilds);
+    look.rebuilds = static_cast<uint64>(d.reading.rebuilds);
     look.queue_id = -1;
-    pg_atomic_write_u32(&d.changed, 0);
+    d.reading.changed.store(false);
     pg_memory_barrier();
     return_left();
     look.memory = AllocSetContextCreate(self.lasting, "pgqueue look for what was forgotten", ALLOCSET_DEFAULT_SIZES);
@@ -308,10 +309,10 @@ void confirm() {
 
 // One step; returns when to go on.
 pg::Deadline go_on(const pg::Moment &now) {
-    if (look.rebuilds != static_cast<uint64>(my_db().rebuilds) || is_refiling()) {
+    if (look.rebuilds != static_cast<uint64>(my_db().reading.rebuilds) || is_refiling()) {
         look.unfinished = look.unfinished || is_refiling();
         end_look(now);
-        return my_db().next_look;
+        return my_db().reading.next_look;
     }
     if (look.step == Step::Scan) {
         if (!scan_some()) return now.in(pause);
@@ -325,7 +326,7 @@ pg::Deadline go_on(const pg::Moment &now) {
         confirm();
     }
     end_look(now);
-    return pg_atomic_read_u32(&my_db().changed) != 0 ? my_db().next_look : never;
+    return my_db().reading.changed.load() ? my_db().reading.next_look : never;
 }
 
 }  // namespace
@@ -333,15 +334,15 @@ pg::Deadline go_on(const pg::Moment &now) {
 pg::Deadline reconcile(const pg::Moment &now) {
     memory::Database &d = my_db();
     if (look.step == Step::Rest) {
-        if (pg_atomic_read_u32(&d.changed) == 0) return never;
-        if (!d.next_look.passed(now)) return d.next_look;
+        if (!d.reading.changed.load()) return never;
+        if (!d.reading.next_look.passed(now)) return d.reading.next_look;
     }
     int64 began = pg::monotonic_now(), cpu = pg::cpu_now();
     bool begun = look.step != Step::Rest || begin();
     if (!begun) {
-        pg_atomic_write_u32(&d.changed, 1);
+        d.reading.changed.store(true);
         end_look(now);
-        return d.next_look;
+        return d.reading.next_look;
     }
     pg::Deadline next = go_on(now);
     look.spent += pg::monotonic_now() - began;

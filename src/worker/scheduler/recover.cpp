@@ -37,8 +37,7 @@ Owed owed_of(HoldState was, memory::EndedBy by) {
 }
 
 bool was_cancelled(const WorkerSlot &w, const Hold &h) {
-    return static_cast<int64>(pg_atomic_read_u64(const_cast<pg_atomic_uint64 *>(&w.cancel_id))) == h.ref.id &&
-           static_cast<int32>(pg_atomic_read_u32(const_cast<pg_atomic_uint32 *>(&w.cancel_attempt))) == h.attempt;
+    return w.cancel_id.load() == h.ref.id && w.cancel_attempt.load() == h.attempt;
 }
 
 // A task that was cancelled is over; the reason stands in the slot, which stays until this is written. False: look again.
@@ -64,14 +63,14 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
 // Deals with one hold of an ended worker. False: it stays in the slot until a later look.
 bool recover_hold(SlotNo no, Hold *h, int64 order) {
     WorkerSlot &w = map.shared->workers[no];
-    HoldState was = memory::hold_state(*h);
+    HoldState was = h->state.load();
     if (was == HoldState::None || was == HoldState::Taken) return true;
     bool cancelled = was == HoldState::Running && was_cancelled(w, *h);
-    Owed what = owed_of(was, static_cast<memory::EndedBy>(pg_atomic_read_u32(&w.ended_by)));
+    Owed what = owed_of(was, w.ended_by.load());
     if (cancelled ? !write_cancelled(w, *h)
                   : !dispatch::owe({h->queue, h->group, h->ref, h->receipt, h->priority, h->attempt, what, order}))
         return false;
-    pg_atomic_write_u32(&h->state, static_cast<uint32>(HoldState::None));
+    h->state.store(HoldState::None);
     if (cancelled) dispatch::end_running(h->queue, h->group);
     if (what == Owed::Crash && !cancelled) signal::note_death(&map.roles[w.role].deaths);
     return true;
@@ -81,7 +80,7 @@ bool recover_hold(SlotNo no, Hold *h, int64 order) {
 bool recover_ended(SlotNo no) {
     WorkerSlot &w = map.shared->workers[no];
     bool done = true;
-    for (uint32 i = 0; i < pg_atomic_read_u32(&w.n_holds); i++) done = recover_hold(no, &w.holds[i], i) && done;
+    for (int i = 0; i < w.n_holds.load(); i++) done = recover_hold(no, &w.holds[i], i) && done;
     if (!done) return false;
     signal::clear_running(no);
     note_worker_gone(no);
@@ -97,8 +96,7 @@ void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
         task::let_go(row);
         return;
     }
-    uint32 claimed = static_cast<uint32>(HoldState::Claimed);
-    *taken = pg_atomic_compare_exchange_u32(&h->state, &claimed, static_cast<uint32>(HoldState::Taken));
+    *taken = h->state.replace(HoldState::Claimed, HoldState::Taken);
     PGQUEUE_TESTPOINT("scheduler-taking-back");
     if (*taken) task::give_back(&row, place);
 }
@@ -106,15 +104,15 @@ void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
 // Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its tasks keep their order
 // by staying where they are; the wish stays noted.
 bool could_share(const WorkerSlot &w) {
-    if (pg_atomic_read_u32(&map.roles[w.role].workers) > 1) return true;
-    return config::max_workers_per_role != 1 && pg_atomic_read_u32(&map.shared->total_workers) < static_cast<uint32>(config::max_workers());
+    if (map.roles[w.role].workers.load() > 1) return true;
+    return config::max_workers_per_role != 1 && map.shared->total_workers.load() < config::max_workers();
 }
 
 // Takes back what a worker has not begun while its present task goes on. What was taken and could not be written is owed.
 void take_back(WorkerSlot *w) {
-    for (uint32 i = pg_atomic_read_u32(&w->n_holds); i-- > 0;) {
+    for (int i = w->n_holds.load(); i-- > 0;) {
         Hold &h = w->holds[i];
-        if (memory::hold_state(h) != HoldState::Claimed) continue;
+        if (h.state.load() != HoldState::Claimed) continue;
         const Hold copy = h;  // once taken, the worker may go on and use its holds again
         bool taken = false;
         task::Place place;
@@ -124,7 +122,7 @@ void take_back(WorkerSlot *w) {
         if (ok)
             task::take_place(place);
         else
-            pg_atomic_fetch_add_u32(&my_db().unwatched, 1);
+            my_db().leases.unwatched.fetch_add(1);
         dispatch::end_running(copy.queue, copy.group);
     }
 }
@@ -170,10 +168,10 @@ pg::Deadline recover_workers(const pg::Moment &now) {
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
-        WorkerState state = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
+        WorkerState state = w.state.load();
         if (state == WorkerState::Ended && !recover_ended(i)) next = now.in(look_again);
-        if (state == WorkerState::Busy && pg_atomic_read_u32(&w.giving_back) != 0 && could_share(w)) {
-            pg_atomic_write_u32(&w.giving_back, 0);
+        if (state == WorkerState::Busy && w.giving_back.load() && could_share(w)) {
+            w.giving_back.store(false);
             take_back(&w);
         }
     }

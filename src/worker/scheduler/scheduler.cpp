@@ -29,16 +29,16 @@ namespace {
 // Keeps what health shows: the first step that fails, until the same one succeeds.
 void note_outcome(const char *what, bool ok, bool lock) {
     static constinit const char *failing = nullptr;
-    memory::FailingStep &shown = my_db().failing;
+    memory::FailingStep &shown = my_db().scheduler.failing;
     if (ok && failing != nullptr && strcmp(failing, what) == 0) {
         failing = nullptr;
-        pg_atomic_write_u64(&shown.since, 0);
+        shown.since.store(0);
     } else if (!ok && failing == nullptr) {
         failing = what;
         shown.lock = lock;
         strlcpy(shown.what, what, sizeof(shown.what));
         pg_write_barrier();
-        pg_atomic_write_u64(&shown.since, static_cast<uint64>(pg::monotonic_now()));
+        shown.since.store(pg::monotonic_now());
     }
 }
 
@@ -69,14 +69,14 @@ constinit bool busy = false;  // in the middle of a turn
 void at_exit(int, Datum) {
     if (self.db < 0) return;
     memory::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.scheduler_pid) != static_cast<uint32>(MyProcPid)) return;
+    if (d.scheduler.pid.load() != MyProcPid) return;
     // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
-    if (busy || owes_expiry()) pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    if (busy || owes_expiry()) d.service.state.store(DbState::Unserved);
     if (owes_settling()) signal::post_settle_all(self.db, signal::Wake::Quiet);
-    pg_atomic_write_u32(&d.scheduler_procno, 0);
-    pg_atomic_write_u32(&d.sleeping, 0);
-    pg_atomic_write_u64(&d.failing.since, 0);
-    pg_atomic_write_u32(&d.scheduler_pid, 0);
+    d.scheduler.procno.store(-1);
+    d.scheduler.sleeping.store(false);
+    d.scheduler.failing.since.store(0);
+    d.scheduler.pid.store(0);
     ConditionVariableBroadcast(&memory::map.shared->loaded[self.db]);
     memory::wake_launcher();
 }
@@ -101,11 +101,11 @@ constexpr int64 deaf_for = 10 * 1000;
 constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 // Others find this process from now on.
-void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uint32>(pg::my_procno() + 1)); }
+void announce() { my_db().scheduler.procno.store(pg::my_procno()); }
 
 // Leaves for good; the launcher starts another one when the database wants it.
 [[noreturn]] void leave() {
-    pg_atomic_write_u32(&my_db().left, 1);
+    my_db().scheduler.left.store(true);
     proc_exit(0);
 }
 
@@ -113,12 +113,12 @@ void announce() { pg_atomic_write_u32(&my_db().scheduler_procno, static_cast<uin
 
 bool should_stay() {
     memory::Database &d = my_db();
-    return config::enabled && d.used && pg_atomic_read_u32(&d.wanted) != 0 && pg_atomic_read_u32(&d.blocked_by) == 0;
+    return config::enabled && d.used && d.service.wanted.load() && d.service.blocked_by.load() == 0;
 }
 
 void give_up(const char *what) {
     // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
-    if (!should_stay() || pg_atomic_read_u32(&my_db().identity_changed) != 0) leave();
+    if (!should_stay() || my_db().service.identity_changed.load() != 0) leave();
     ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue scheduler could not %s", what));
 }
 
@@ -138,15 +138,15 @@ void check_identity() {
     }
     if (found == Found::Unknown) give_up("ask whose database it serves");
     memory::Database &d = my_db();
-    pg_atomic_write_u32(&d.no_extension, found == Found::No ? 1 : 0);
-    pg_atomic_write_u32(&d.held, found == Found::Foreign ? 1 : 0);
+    d.service.no_extension.store(found == Found::No);
+    d.service.held.store(found == Found::Foreign);
     if (found == Found::Ours) return;
-    pg_atomic_write_u32(&d.wanted, 0);
-    pg_atomic_write_u32(&d.starving, 0);
-    pg_atomic_write_u32(&d.state, static_cast<uint32>(DbState::Unserved));
+    d.service.wanted.store(false);
+    d.service.starving.store(false);
+    d.service.state.store(DbState::Unserved);
     pg_memory_barrier();
     // The extension was made while we looked: the next scheduler finds it.
-    if (pg_atomic_read_u32(&d.identity_changed) != 0) pg_atomic_write_u32(&d.wanted, 1);
+    if (d.service.identity_changed.load() != 0) d.service.wanted.store(true);
     if (found == Found::Foreign) transact("name its database", [] { say_held(); });
     if (found == Found::OtherVersion) transact("check the version", [] { store::check_version(); });
     dismiss_workers();
@@ -156,14 +156,14 @@ void check_identity() {
 // Takes up the database: identity, memory from rows.
 void take_over() {
     memory::Database &d = my_db();
-    pg_atomic_write_u32(&d.parked, 0);
+    d.scheduler.parked.store(false);
     // The scheduler before may have ended with leases that it was about to end.
     dispatch::note_lease_end(self.db, 1);
-    bool changed = pg_atomic_exchange_u32(&d.identity_changed, 0) != 0;
+    bool changed = d.service.identity_changed.exchange(0) != 0;
     check_identity();
-    transact("read which segment is current", [&d] { pg_atomic_write_u32(&d.current_segment, static_cast<uint32>(store::ring_current())); });
+    transact("read which segment is current", [&d] { d.current_segment.store(store::ring_current()); });
     if (!changed && memory::state_of(self.db) == DbState::Ready) return;
-    pg_atomic_write_u32(&d.tickers_on, 0);
+    d.tickers.on.store(false);
     rebuild();
 }
 
@@ -192,13 +192,13 @@ bool is_called() {
 void park(pg::Deadline next) {
     memory::Database &d = my_db();
     PGQUEUE_TESTPOINT("scheduler-parks");
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
-    pg_atomic_write_u32(&d.parked, 1);
-    pg_atomic_write_u32(&d.scheduler_procno, 0);
+    d.scheduler.wake_at.store(next.at);
+    d.scheduler.parked.store(true);
+    d.scheduler.procno.store(-1);
     pg_memory_barrier();
     if (!is_called()) leave();
     ResetLatch(MyLatch);
-    pg_atomic_write_u32(&d.parked, 0);
+    d.scheduler.parked.store(false);
     announce();
     pg_memory_barrier();
 }
@@ -220,7 +220,7 @@ pg::Deadline read_lost(const pg::Moment &now) {
     }
     rebuild();
     int64 spent = pg::monotonic_now() - now.monotonic;
-    pause = pg_atomic_read_u32(&my_db().lost) != 0 ? Min(pause * 2, most) : least;
+    pause = my_db().reading.lost.load() != memory::Lost::Nothing ? Min(pause * 2, most) : least;
     free_then = memory::free_pages();
     again = now.in(spent + Max(pause, 3 * spent));
     return never;
@@ -232,7 +232,7 @@ pg::Deadline arrange_lists(const pg::Moment &now) {
     int steps = dispatch::take_lists_apart(self.db);
     steps += dispatch::refill_lists(self.db);
     if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
-    if (pg_atomic_read_u32(&my_db().taken_apart) == 0) return never;
+    if (!my_db().ready.taken_apart.load()) return never;
     return now.in(steps > 0 ? 0 : patience);
 }
 
@@ -240,14 +240,14 @@ pg::Deadline arrange_lists(const pg::Moment &now) {
 pg::Deadline turn() {
     memory::Database &d = my_db();
     // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(never.at));
+    d.scheduler.wake_at.store(never.at);
     pg_memory_barrier();
     pg::Moment now = pg::this_moment();
-    if (uint32 seen = pg_atomic_read_u32(&d.identity_changed); seen != 0) {
+    if (uint32 seen = d.service.identity_changed.load(); seen != 0) {
         check_identity();
         rebuild();
         // One more change meanwhile: asked again in the next turn. Until then nothing is handed out.
-        pg_atomic_compare_exchange_u32(&d.identity_changed, &seen, 0);
+        d.service.identity_changed.replace(seen, 0);
         ConditionVariableBroadcast(&memory::map.shared->loaded[self.db]);
     }
     if (has_late_deltas()) apply_late_deltas();
@@ -261,7 +261,7 @@ pg::Deadline turn() {
     next = Min(next, arrange_lists(now));
     wake_waiters();
     next = Min(next, notify_listeners(now));
-    bool room = pg_atomic_read_u32(&d.lost) != 0 && memory::free_pages() > memory::low_water() / 2;
+    bool room = d.reading.lost.load() != memory::Lost::Nothing && memory::free_pages() > memory::low_water() / 2;
     if (room) next = Min(next, read_lost(now));
     next = Min(next, refile(now));
     next = Min(next, read_groups(now));
@@ -280,8 +280,8 @@ pg::Deadline turn() {
 // Returns whether new work woke it.
 bool sleep_until(pg::Deadline next, bool deaf) {
     memory::Database &d = my_db();
-    pg_atomic_write_u64(&d.wake_at, static_cast<uint64>(next.at));
-    pg_atomic_write_u32(&d.sleeping, deaf ? 0 : 1);
+    d.scheduler.wake_at.store(next.at);
+    d.scheduler.sleeping.store(!deaf);
     pg_memory_barrier();
     // New work that came before the flag was set woke nobody.
     bool work = !deaf && is_called();
@@ -291,7 +291,7 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     pgstat_report_stat(true);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
-    return pg_atomic_exchange_u32(&d.sleeping, 0) == 0 && !deaf;
+    return !d.scheduler.sleeping.exchange(false) && !deaf;
 }
 
 }  // namespace
@@ -323,19 +323,18 @@ bool sleep_until(pg::Deadline next, bool deaf) {
         next = Min(next, park_at);
         new_work = sleep_until(deaf ? Min(next, now.in(deaf_for)) : next, deaf);
     }
-    pg_atomic_write_u32(&my_db().state, static_cast<uint32>(DbState::Unserved));
+    my_db().service.state.store(DbState::Unserved);
     leave();
 }
 
 // Claims the entry of the database for this process; false when another scheduler has it, or a session wants the database alone: that one waits
 // for a scheduler only whose pid it has seen.
 bool begin(SlotNo db) {
-    uint32 nobody = 0;
-    if (!pg_atomic_compare_exchange_u32(&memory::database(db).scheduler_pid, &nobody, static_cast<uint32>(MyProcPid))) return false;
+    if (!memory::database(db).scheduler.pid.replace(0, MyProcPid)) return false;
     self.db = db;
     pg_memory_barrier();
     if (should_stay()) return true;
-    pg_atomic_write_u32(&my_db().left, 1);
+    my_db().scheduler.left.store(true);
     return false;
 }
 

@@ -54,24 +54,24 @@ Refusal *refusal_of(SlotNo role, bool make) {
 }
 
 bool reserve_worker() {
-    pg_atomic_uint32 *total = &map.shared->total_workers;
-    uint32 seen = pg_atomic_read_u32(total);
-    while (seen < static_cast<uint32>(config::max_workers()))
-        if (pg_atomic_compare_exchange_u32(total, &seen, seen + 1)) return true;
+    pg::Atomic<int32> *total = &map.shared->total_workers;
+    int32 seen = total->load();
+    while (seen < config::max_workers())
+        if (total->compare_exchange(&seen, seen + 1)) return true;
     return false;
 }
 
 
 // The limit has become smaller: workers beyond it end after their task, idle ones first.
 void retire_surplus() {
-    int64 surplus = int64(pg_atomic_read_u32(&map.shared->total_workers)) - config::max_workers();
+    int64 surplus = int64(map.shared->total_workers.load()) - config::max_workers();
     if (surplus <= 0) return;
     for (WorkerSlot &w : map.shared->workers)
-        surplus -= static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free && pg_atomic_read_u64(&w.leave) != 0;
+        surplus -= w.state.load() != WorkerState::Free && w.leave.load() != 0;
     for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
         for (WorkerSlot &w : map.shared->workers) {
             if (surplus <= 0) return;
-            if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == wanted && memory::ask_to_leave(&w)) surplus--;
+            if (w.db == self.db && w.state.load() == wanted && memory::ask_to_leave(&w)) surplus--;
         }
     }
 }
@@ -81,19 +81,19 @@ SlotNo take_slot(SlotNo role) {
     pg::LwLockGuard lock(memory::workers_lock());
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
-        if (static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) continue;
+        if (w.state.load() != WorkerState::Free) continue;
         w.db = self.db;
         w.role = role;
         w.generation++;
         w.pid = 0;
         w.procno = -1;
-        pg_atomic_write_u64(&w.leave, 0);
-        pg_atomic_write_u32(&w.ended_by, 0);
-        pg_atomic_write_u32(&w.giving_back, 0);
-        pg_atomic_write_u64(&w.cancel_id, 0);
-        pg_atomic_write_u32(&w.n_holds, 0);
-        pg_atomic_write_u64(&w.since, static_cast<uint64>(pg::monotonic_now()));
-        pg_atomic_write_u32(&w.state, static_cast<uint32>(WorkerState::Starting));
+        w.leave.store(0);
+        w.ended_by.store(memory::EndedBy::Itself);
+        w.giving_back.store(false);
+        w.cancel_id.store(0);
+        w.n_holds.store(0);
+        w.since.store(pg::monotonic_now());
+        w.state.store(WorkerState::Starting);
         return i;
     }
     return -1;
@@ -125,14 +125,14 @@ enum class Started { Yes, NoSlot, Limit };
 
 Started start_one(SlotNo role, bool login) {
     Role &r = map.roles[role];
-    if (config::max_workers_per_role > 0 && pg_atomic_read_u32(&r.workers) >= static_cast<uint32>(config::max_workers_per_role)) return Started::Limit;
+    if (config::max_workers_per_role > 0 && r.workers.load() >= config::max_workers_per_role) return Started::Limit;
     if (!reserve_worker()) return Started::NoSlot;
     SlotNo no = take_slot(role);
     if (no < 0) {
-        pg_atomic_fetch_sub_u32(&map.shared->total_workers, 1);
+        map.shared->total_workers.fetch_sub(1);
         return Started::NoSlot;
     }
-    pg_atomic_fetch_add_u32(&r.workers, 1);
+    r.workers.fetch_add(1);
     BackgroundWorkerHandle *handle = nullptr;
     pg::MemoryScope scope(self.lasting);
     if (!start_worker(no, map.shared->workers[no].generation, login, &handle)) {
@@ -148,7 +148,7 @@ Started start_one(SlotNo role, bool login) {
 void reap_unborn(const pg::Moment &now) {
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
-        if (w.db != self.db || w.pid != 0 || static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Starting) continue;
+        if (w.db != self.db || w.pid != 0 || w.state.load() != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
         if (mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now)) note_worker_gone(i);
@@ -170,10 +170,10 @@ Demand demand_of(SlotNo role) {
     Demand d{0, 0, dispatch::ready_for_role(role)};
     for (WorkerSlot &w : map.shared->workers) {
         if (w.db != self.db || w.role != role) continue;
-        WorkerState s = static_cast<WorkerState>(pg_atomic_read_u32(&w.state));
+        WorkerState s = w.state.load();
         d.live += s == WorkerState::Starting || s == WorkerState::Idle || s == WorkerState::Busy;
         // One that holds nothing is about to take what is there, or to become idle after another look.
-        bool free = s == WorkerState::Busy && pg_atomic_read_u32(&w.n_holds) == 0;
+        bool free = s == WorkerState::Busy && w.n_holds.load() == 0;
         d.idle += s == WorkerState::Starting || s == WorkerState::Idle || free;
     }
     return d;
@@ -207,7 +207,7 @@ bool hold_tasks(SlotNo role) {
             for (int i = 0; i < n; i++) hold_one(ready[i], role);
         });
         if (!ok) {
-            pg_atomic_write_u32(&my_db().lost, 1);
+            my_db().reading.lost.store(memory::Lost::Full);
             return true;
         }
     }
@@ -217,7 +217,7 @@ bool hold_tasks(SlotNo role) {
 // Another database cannot have its first process: places that become free are for it.
 bool others_starve() {
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (db != self.db && memory::database(db).used && pg_atomic_read_u32(&memory::database(db).starving) != 0) return true;
+        if (db != self.db && memory::database(db).used && memory::database(db).service.starving.load()) return true;
     return false;
 }
 
@@ -255,9 +255,10 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
 
 // Tells whether this database has no process at all for its work; those of others that do nothing then make room.
 void note_starving(bool starving) {
-    pg_atomic_write_u32(&my_db().starving, starving ? 1 : 0);
+    my_db().service.starving.store(starving);
     for (SlotNo db = 0; starving && db < memory::max_databases; db++)
-        if (db != self.db && memory::database(db).used && pg_atomic_read_u32(&memory::database(db).scheduler_pid) != 0) memory::wake_scheduler(db);
+        if (const memory::Database &d = memory::database(db); db != self.db && d.used && d.scheduler.pid.load() != 0)
+            memory::wake_scheduler(db);
 }
 
 }  // namespace
@@ -266,27 +267,29 @@ void note_worker_gone(SlotNo no) {
     if (handles[no].handle != nullptr) pfree(handles[no].handle);
     handles[no].handle = nullptr;
     WorkerSlot &w = map.shared->workers[no];
-    bool ended = static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) == WorkerState::Ended;
-    if (!ended || static_cast<memory::EndedBy>(pg_atomic_read_u32(&w.ended_by)) == memory::EndedBy::Unborn)
+    bool ended = w.state.load() == WorkerState::Ended;
+    if (!ended || w.ended_by.load() == memory::EndedBy::Unborn)
         note_unborn(w.role);
     else if (Refusal *r = refusal_of(w.role, false))
         r->failures = 0;
     free_worker_slot(no);
     // Other databases may be waiting for the place.
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (memory::database(db).used && memory::database(db).no_slot_since != 0 && db != self.db) memory::wake_scheduler(db);
+        if (const memory::Database &d = memory::database(db);
+            d.used && d.service.no_slot_since.load() != 0 && db != self.db)
+            memory::wake_scheduler(db);
 }
 
 void dismiss_workers() {
     for (WorkerSlot &w : map.shared->workers) {
-        if (w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free) (void)memory::ask_to_leave(&w);
+        if (w.db == self.db && w.state.load() != WorkerState::Free) (void)memory::ask_to_leave(&w);
     }
 }
 
 int live_workers() {
     int n = 0;
     for (WorkerSlot &w : map.shared->workers)
-        n += w.db == self.db && static_cast<WorkerState>(pg_atomic_read_u32(&w.state)) != WorkerState::Free;
+        n += w.db == self.db && w.state.load() != WorkerState::Free;
     return n;
 }
 
@@ -295,11 +298,11 @@ bool is_needed_elsewhere() { return others_starve(); }
 // Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
 bool should_yield(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (pg_atomic_read_u32(&d.starving) == 0 || d.no_slot_since == 0) return false;
-    if (now.monotonic - d.no_slot_since < look_again) return false;
+    if (!d.service.starving.load() || d.service.no_slot_since.load() == 0) return false;
+    if (now.monotonic - d.service.no_slot_since.load() < look_again) return false;
     for (SlotNo db = 0; db < self.db; db++) {
         memory::Database &other = memory::database(db);
-        if (other.used && pg_atomic_read_u32(&other.starving) != 0 && pg_atomic_read_u32(&other.scheduler_pid) != 0) return true;
+        if (other.used && other.service.starving.load() && other.scheduler.pid.load() != 0) return true;
     }
     return false;
 }
@@ -312,7 +315,7 @@ pg::Deadline staff(const pg::Moment &now) {
     retire_surplus();
     memory::Database &d = my_db();
     bool short_of_slots = housekeeper_waits(), starving = short_of_slots, again = false;
-    bool workers_wanted = pg_atomic_read_u32(&d.stopped) == 0 && config::max_workers() > 0;
+    bool workers_wanted = !d.service.stopped.load() && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
         SlotNo r = (begin + i) % roles;
@@ -326,9 +329,9 @@ pg::Deadline staff(const pg::Moment &now) {
     }
     note_starving(starving && live_workers() == 0);
     if (!short_of_slots)
-        d.no_slot_since = 0;
-    else if (d.no_slot_since == 0)
-        d.no_slot_since = now.monotonic;
+        d.service.no_slot_since.store(0);
+    else if (d.service.no_slot_since.load() == 0)
+        d.service.no_slot_since.store(now.monotonic);
     return again ? now.in(0) : short_of_slots ? now.in(turn_length) : never;
 }
 

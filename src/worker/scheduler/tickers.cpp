@@ -233,10 +233,10 @@ pg::Deadline fire_tickers(const pg::Moment &now) {
     memory::Database &d = my_db();
     bool set = clock_was_set(now);
     if (!config::tickers) {
-        pg_atomic_write_u32(&d.tickers_on, 0);
+        d.tickers.on.store(false);
         return never;
     }
-    if (set || pg_atomic_exchange_u32(&d.tickers_on, 1) == 0) signal::serve_tickers_since(self.db, now.wall);
+    if (set || !d.tickers.on.exchange(true)) signal::serve_tickers_since(self.db, now.wall);
     read_rows();
     if (read_all) return now.in(wait_after_failure(failed_wait));
     int32 ids[batch_most];
