@@ -15,7 +15,8 @@ constinit Oid noted_caller = InvalidOid;
 Oid extension_owner() {
     Oid ns = get_namespace_oid("pgqueue", false);
     HeapTuple t = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(ns));
-    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema \"pgqueue\" does not exist"));
+    if (!HeapTupleIsValid(t))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema \"pgqueue\" does not exist"));
     Oid owner = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(t))->nspowner;
     ReleaseSysCache(t);
     return owner;
@@ -44,7 +45,8 @@ Datum invoke_as_owner(FunctionCallInfo fcinfo) {
 
 void check_call(const char *function, bool writes) {
     if (!memory::loaded())
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue is not preloaded, %s cannot work", function),
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("pgqueue is not preloaded, %s cannot work", function),
                 errdetail("The library must be loaded when the server starts."),
                 errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
     store::refresh_catalog();
@@ -53,7 +55,8 @@ void check_call(const char *function, bool writes) {
         ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby", function),
                 errhint("Call it on the primary server; the views work here."));
     if (XactReadOnly)
-        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s in a read-only transaction", function));
+        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                errmsg("cannot execute %s in a read-only transaction", function));
     PreventCommandIfParallelMode(function);
 }
 
@@ -77,7 +80,8 @@ const char *near_namespace(const char *wanted) {
 }
 
 const char *near_queue(const store::NamespaceInfo &ns, const char *wanted) {
-    static constinit store::Statement near{"SELECT pgqueue_internal.near_queue($1, $2)", 2, {INT4OID, TEXTOID}, nullptr};
+    static constinit store::Statement near{
+        "SELECT pgqueue_internal.near_queue($1, $2)", 2, {INT4OID, TEXTOID}, nullptr};
     if (store::privileges_of(caller(), ns.id) == 0) return nullptr;
     const char *hint = nullptr;
     Datum values[] = {Int32GetDatum(ns.id), CStringGetTextDatum(wanted)};
@@ -106,8 +110,8 @@ const store::NamespaceInfo &find_namespace(const char *name) {
 
 namespace {
 
-// The queue of a name. One that memory does not know may be gone, or have a new key after a purge: memory hears of it a moment before the
-// caches of the catalog do, which are asked again then.
+// The queue of a name. One that memory does not know may be gone, or have a new key after a purge: memory hears of it a
+// moment before the caches of the catalog do, which are asked again then.
 const store::QueueInfo *queue_now(int32 ns_id, const char *name) {
     memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     const store::QueueInfo *q = store::queue_by_name(ns_id, name);
@@ -129,15 +133,19 @@ const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *n
     const store::QueueInfo *q = queue_now(ns.id, wanted);
     if (q == nullptr) {
         const char *other = near_queue(ns, wanted);
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue \"%s\" does not exist in namespace \"%s\"", wanted, ns.name),
-                other != nullptr ? errhint("%s", other) : errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+                errmsg("queue \"%s\" does not exist in namespace \"%s\"", wanted, ns.name),
+                other != nullptr
+                    ? errhint("%s", other)
+                    : errhint("Create it with SELECT pgqueue.create_queue('%s', namespace => '%s').", wanted, ns.name));
     }
     return *q;
 }
 
 void refuse_system(const store::NamespaceInfo &ns) {
     if (ns.id == store::system_namespace)
-        ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("namespace \"%s\" is reserved for system use", ns.name), errhint("Name another namespace."));
+        ereport(ERROR, errcode(ERRCODE_RESERVED_NAME), errmsg("namespace \"%s\" is reserved for system use", ns.name),
+                errhint("Name another namespace."));
 }
 
 bool may(int32 ns_id, unsigned privilege) { return (store::privileges_of(caller(), ns_id) & privilege) != 0; }
@@ -145,10 +153,16 @@ bool may(int32 ns_id, unsigned privilege) { return (store::privileges_of(caller(
 void require(const store::NamespaceInfo &ns, unsigned privilege) {
     if (may(ns.id, privilege)) return;
     char *role = GetUserNameFromId(caller(), false);
-    const char *word = privilege & store::priv_use ? "use" : privilege & store::priv_work ? "work" : privilege & store::priv_manage ? "manage" : privilege & store::priv_read ? "read" : "owner";
+    const char *word = privilege & store::priv_use      ? "use"
+                       : privilege & store::priv_work   ? "work"
+                       : privilege & store::priv_manage ? "manage"
+                       : privilege & store::priv_read   ? "read"
+                                                        : "owner";
     if (privilege == store::priv_owner)
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for namespace \"%s\"", ns.name),
-                errdetail("Role \"%s\" does not own it.", role), errhint("Only its owner and members of pgqueue_admin may do that."));
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied for namespace \"%s\"", ns.name),
+                errdetail("Role \"%s\" does not own it.", role),
+                errhint("Only its owner and members of pgqueue_admin may do that."));
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for namespace \"%s\"", ns.name),
             errdetail("Role \"%s\" lacks the privilege \"%s\".", role, word),
             errhint("SELECT pgqueue.grant_namespace('%s', '%s', '%s');", ns.name, word, role));
@@ -160,7 +174,8 @@ void require_admin() {
     if (superuser_arg(role) || (OidIsValid(admin) && has_privs_of_role(role, admin))) return;
     char *name = GetUserNameFromId(role, false);
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pgqueue"),
-            errdetail("Role \"%s\" is not a member of pgqueue_admin.", name), errhint("GRANT pgqueue_admin TO %s;", quote_identifier(name)));
+            errdetail("Role \"%s\" is not a member of pgqueue_admin.", name),
+            errhint("GRANT pgqueue_admin TO %s;", quote_identifier(name)));
 }
 
 bool is_mine(int32 role_id) {
@@ -174,7 +189,9 @@ void no_task(int64 id) {
     pg_unreachable();
 }
 
-const char *tasks_of(int64 n, const char *kind) { return psprintf(INT64_FORMAT " %s%stask%s", n, kind, *kind != '\0' ? " " : "", n == 1 ? "" : "s"); }
+const char *tasks_of(int64 n, const char *kind) {
+    return psprintf(INT64_FORMAT " %s%stask%s", n, kind, *kind != '\0' ? " " : "", n == 1 ? "" : "s");
+}
 
 bool is_shut_out(Oid role) {
     HeapTuple t = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
@@ -185,26 +202,31 @@ bool is_shut_out(Oid role) {
 }
 
 const char *grant_connect(const char *role) {
-    return psprintf("GRANT CONNECT ON DATABASE %s TO %s;", quote_identifier(get_database_name(MyDatabaseId)), pstrdup(quote_identifier(role)));
+    return psprintf("GRANT CONNECT ON DATABASE %s TO %s;", quote_identifier(get_database_name(MyDatabaseId)),
+                    pstrdup(quote_identifier(role)));
 }
 
 text *checked_key(text *key, const char *argument) {
     constexpr int longest = 1000;
     int bytes = static_cast<int>(VARSIZE_ANY_EXHDR(key));
     if (bytes == 0 || bytes > longest)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must have 1 to %d bytes", argument, longest), errdetail("It has %d.", bytes),
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("%s must have 1 to %d bytes", argument, longest), errdetail("It has %d.", bytes),
                 bytes == 0 ? errhint("Use NULL for a task without one.") : errhint("Use a hash of it."));
     return key;
 }
 
 ArrayType *one_dimensional(ArrayType *value, const char *name) {
     if (ARR_NDIM(value) > 1)
-        ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("argument \"%s\" must be a one-dimensional array", name), errdetail("It has %d dimensions.", ARR_NDIM(value)));
+        ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                errmsg("argument \"%s\" must be a one-dimensional array", name),
+                errdetail("It has %d dimensions.", ARR_NDIM(value)));
     return value;
 }
 
 int64 micros_of(const Interval *i) {
-    __int128 micros = i->time + (static_cast<__int128>(i->day) + static_cast<__int128>(i->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
+    __int128 micros =
+        i->time + (static_cast<__int128>(i->day) + static_cast<__int128>(i->month) * DAYS_PER_MONTH) * USECS_PER_DAY;
     constexpr __int128 most = END_TIMESTAMP;
     return static_cast<int64>(micros > most ? most : micros < -most ? -most : micros);
 }
@@ -227,12 +249,14 @@ PGQ_FUNCTION(pgqueue_internal_check_call) {
 namespace {
 
 unsigned privilege_bits(const char *word) {
-    constexpr std::pair<std::string_view, unsigned> words[] = {{"use", store::priv_use},   {"work", store::priv_work},   {"manage", store::priv_manage},
-                                                               {"read", store::priv_read}, {"owner", store::priv_owner}, {"see", store::priv_all | store::priv_monitor},
-                                                               {"monitor", store::priv_monitor}};
+    constexpr std::pair<std::string_view, unsigned> words[] = {
+        {"use", store::priv_use},        {"work", store::priv_work},   {"manage", store::priv_manage},
+        {"read", store::priv_read},      {"owner", store::priv_owner}, {"see", store::priv_all | store::priv_monitor},
+        {"monitor", store::priv_monitor}};
     for (auto [name, bits] : words)
         if (name == word) return bits;
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"privilege\": \"%s\"", word), errhint("Valid values: use, work, manage, read."));
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"privilege\": \"%s\"", word),
+            errhint("Valid values: use, work, manage, read."));
     pg_unreachable();
 }
 
@@ -277,6 +301,8 @@ PGQ_FUNCTION(pgqueue_internal_this_cluster) {
     PG_RETURN_INT64(static_cast<int64>(GetSystemIdentifier()));
 }
 
-PGQ_FUNCTION(pgqueue_internal_normalize_name) { PG_RETURN_TEXT_P(cstring_to_text(normalize(text_arg(fcinfo, 0), text_arg(fcinfo, 1)))); }
+PGQ_FUNCTION(pgqueue_internal_normalize_name) {
+    PG_RETURN_TEXT_P(cstring_to_text(normalize(text_arg(fcinfo, 0), text_arg(fcinfo, 1))));
+}
 
 PGQ_FUNCTION(pgqueue_internal_resolve_namespace) { PG_RETURN_INT32(find_namespace(text_arg(fcinfo, 0)).id); }

@@ -40,10 +40,13 @@ bool is_mine(int32 role_id);
 Datum invoke_as_owner(FunctionCallInfo fcinfo);
 
 // The argument as C string, or nullptr.
-inline char *text_arg(FunctionCallInfo fcinfo, int i) { return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i)); }
+inline char *text_arg(FunctionCallInfo fcinfo, int i) {
+    return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
 // "1 ready task", "2 ready tasks".
 const char *tasks_of(int64 n, const char *kind = "");
-// Would a worker of the role not be let into this database? One of a role that may not log in needs no right to connect.
+// Would a worker of the role not be let into this database? One of a role that may not log in needs no right to
+// connect.
 bool is_shut_out(Oid role);
 // The statement that lets a role connect to this database.
 const char *grant_connect(const char *role);

@@ -18,18 +18,24 @@ namespace {
 memory::SlotNo worker_of(const store::TaskRow &row) {
     for (memory::SlotNo i = 0; i < memory::max_workers; i++) {
         const memory::WorkerSlot &w = memory::map.shared->workers[i];
-        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && memory::database(w.db).oid == MyDatabaseId && dispatch::has_hold(w, row.ref.id, row.receipt)) return i;
+        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && memory::database(w.db).oid == MyDatabaseId &&
+            dispatch::has_hold(w, row.ref.id, row.receipt))
+            return i;
     }
     return -1;
 }
 
-Datum status_text(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }
+Datum status_text(Status s) {
+    return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size())));
+}
 
 int64 id_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "id");
     int64 id = PG_GETARG_INT64(0);
     if (task::runs_here(id))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("a running task cannot do this to itself"), errdetail("Task " INT64_FORMAT " runs in this session.", id));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("a running task cannot do this to itself"),
+                errdetail("Task " INT64_FORMAT " runs in this session.", id));
     return id;
 }
 
@@ -39,7 +45,8 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     check_call("cancel_task", true);
     char *reason = text_arg(fcinfo, 1);
     if (!PG_ARGISNULL(0))
-        if (task::OwnRun *run = own_run_of(PG_GETARG_INT64(0), text_arg(fcinfo, 3))) PG_RETURN_DATUM(status_text(task::ask(run, {task::Ending::What::Cancelled, reason, 0, false, nullptr})));
+        if (task::OwnRun *run = own_run_of(PG_GETARG_INT64(0), text_arg(fcinfo, 3)))
+            PG_RETURN_DATUM(status_text(task::ask(run, {task::Ending::What::Cancelled, reason, 0, false, nullptr})));
     int64 id = id_arg(fcinfo);
     bool force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     store::TaskRow row;
@@ -79,16 +86,30 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     const store::QueueInfo &q = lock_task(&row, text_arg(fcinfo, 2), Access::ManageOrOwn);
     refuse_system(store::namespace_there(q.ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
-                row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.") : errhint("Create a new task."));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
+                row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.")
+                                               : errhint("Create a new task."));
     TimestampTz now = GetCurrentTimestamp();
-    if (int64 holder = task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now); holder != 0) task::raise_key_taken(row, holder);
+    if (int64 holder = task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now); holder != 0)
+        task::raise_key_taken(row, holder);
     PG_RETURN_DATUM(status_text(row.status));
 }
 
 namespace {
 
-enum UpdateArg { u_id, u_priority, u_delayed_at, u_dies_at, u_retries, u_payload, u_headers, u_group_key, u_queue, u_which };
+enum UpdateArg {
+    u_id,
+    u_priority,
+    u_delayed_at,
+    u_dies_at,
+    u_retries,
+    u_payload,
+    u_headers,
+    u_group_key,
+    u_queue,
+    u_which
+};
 
 bool wants(FunctionCallInfo fcinfo, const char *column) {
     if (PG_ARGISNULL(u_which)) return false;
@@ -102,12 +123,15 @@ bool wants(FunctionCallInfo fcinfo, const char *column) {
 
 void refuse_retained(const store::TaskRow &row) {
     if (row.status == Status::Retained)
-        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("task " INT64_FORMAT " is retained", row.ref.id), errhint("Cancel it first, or wait for its end."));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("task " INT64_FORMAT " is retained", row.ref.id),
+                errhint("Cancel it first, or wait for its end."));
 }
 
 void set_columns(FunctionCallInfo fcinfo, store::TaskRow *row) {
-    if (wants(fcinfo, "priority")) row->priority = (not_null(fcinfo, u_priority, "priority"), PG_GETARG_INT32(u_priority));
-    if (wants(fcinfo, "delayed_at")) row->delayed_at = PG_ARGISNULL(u_delayed_at) ? 0 : moment_arg(fcinfo, u_delayed_at, "delayed_at");
+    if (wants(fcinfo, "priority"))
+        row->priority = (not_null(fcinfo, u_priority, "priority"), PG_GETARG_INT32(u_priority));
+    if (wants(fcinfo, "delayed_at"))
+        row->delayed_at = PG_ARGISNULL(u_delayed_at) ? 0 : moment_arg(fcinfo, u_delayed_at, "delayed_at");
     if (wants(fcinfo, "dies_at")) row->dies_at = PG_ARGISNULL(u_dies_at) ? 0 : moment_arg(fcinfo, u_dies_at, "dies_at");
     if (wants(fcinfo, "retries")) {
         not_null(fcinfo, u_retries, "retries");
@@ -125,8 +149,10 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     const task::QueueRef from = task::ref_of(lock_task(&row, nullptr, Access::Manage));
     refuse_retained(row);
     refuse_system(store::namespace_there(from.info->ns_id));
-    if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) && !is_mine(row.role_id))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for the payload of task " INT64_FORMAT, id),
+    if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) &&
+        !is_mine(row.role_id))
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied for the payload of task " INT64_FORMAT, id),
                 errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
     const store::TaskRow before = row;
     set_columns(fcinfo, &row);

@@ -15,9 +15,11 @@ int32 checked_range(const char *setting, int32 value, int32 lowest, int32 highes
 
 enum class Zero { Allowed, Refused };
 
-// An interval in microseconds, a month counting 30 days; none for NULL. 22023 for a negative one and for more than 1000 years.
+// An interval in microseconds, a month counting 30 days; none for NULL. 22023 for a negative one and for more than 1000
+// years.
 int64 interval_arg(FunctionCallInfo fcinfo, int i, const char *setting, int64 none, Zero zero = Zero::Allowed);
-// A time of the calendar, never 0, which is none in our rows. 22023 for an infinite one and outside the years 1970 to 9999.
+// A time of the calendar, never 0, which is none in our rows. 22023 for an infinite one and outside the years 1970 to
+// 9999.
 TimestampTz moment_arg(FunctionCallInfo fcinfo, int i, const char *setting);
 
 }  // namespace pgqueue::api

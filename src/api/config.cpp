@@ -31,11 +31,13 @@ bool text_changed(TriggerData *data, const char *name) {
     TupleDesc desc = RelationGetDescr(data->tg_relation);
     int column = SPI_fnumber(desc, name);
     bool isnull;
-    Datum before = heap_getattr(data->tg_trigtuple, column, desc, &isnull), now = heap_getattr(data->tg_newtuple, column, desc, &isnull);
+    Datum before = heap_getattr(data->tg_trigtuple, column, desc, &isnull),
+          now = heap_getattr(data->tg_newtuple, column, desc, &isnull);
     return !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, before, now));
 }
 
-// Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its groups.
+// Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its
+// groups.
 void note_places(TriggerData *data, int32 queue_id) {
     if (!text_changed(data, "executor") && !text_changed(data, "group_policy")) return;
     memory::SlotNo db = memory::find_database(MyDatabaseId);
@@ -75,7 +77,8 @@ void tell_caches(Relation table) {
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_config_changed) {
-    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
     auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
     tell_caches(data->tg_relation);
     const char *table = RelationGetRelationName(data->tg_relation);
@@ -94,7 +97,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         handover::read_ticker_at_commit(int_column(data, tuple, "id"));
     } else if (memory::loaded() && strcmp(table, "handler") == 0) {
         memory::SlotNo db = memory::find_database(MyDatabaseId);
-        handover::read_handlers_at_commit(db < 0 ? -1 : memory::find_namespace(db, int_column(data, tuple, "namespace_id")));
+        handover::read_handlers_at_commit(db < 0 ? -1
+                                                 : memory::find_namespace(db, int_column(data, tuple, "namespace_id")));
     } else if (memory::loaded() && strcmp(table, "namespace") == 0) {
         int32 id = int_column(data, tuple, "id");
         gone ? note_namespace_gone(id) : note_namespace(id);
@@ -104,14 +108,16 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
 
 namespace {
 
-// Keys of a table begin after those that memory knows of an extension that was dropped: what is left of it there is nobody else's.
+// Keys of a table begin after those that memory knows of an extension that was dropped: what is left of it there is
+// nobody else's.
 void begin_ids_after(const char *table, int32 highest) {
     constexpr int32 first = 99;  // sql/02_tables.sql
     Oid types[2] = {TEXTOID, INT4OID};
     Datum values[2] = {CStringGetTextDatum(table), Int32GetDatum(highest)};
     if (highest <= first) return;
     pg::SpiSession spi;
-    SPI_execute_with_args("SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence($1, 'id'), $2)", 2, types, values, nullptr, false, 1);
+    SPI_execute_with_args("SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence($1, 'id'), $2)", 2, types, values,
+                          nullptr, false, 1);
 }
 
 }  // namespace

@@ -46,13 +46,15 @@ bool wait_until(pg::Deadline end, F done) {
     return true;
 }
 
-// The server brings a launcher that ended back by the wall clock: not for a day, when the clock was set back by a day in between.
+// The server brings a launcher that ended back by the wall clock: not for a day, when the clock was set back by a day
+// in between.
 void ensure_launcher() {
     if (!memory::launcher_missing(0)) return;
     BackgroundWorker w = pg::launcher_process();
     BackgroundWorkerHandle *handle;
     if (!RegisterDynamicBackgroundWorker(&w, &handle))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the launcher"), errhint("Raise max_worker_processes."));
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the launcher"),
+                errhint("Raise max_worker_processes."));
 }
 
 }  // namespace
@@ -122,7 +124,8 @@ PGQ_FUNCTION(pgqueue_internal_clean) {
     memcpy(w.bgw_extra, parameters, sizeof(parameters));
     BackgroundWorkerHandle *handle;
     if (!RegisterDynamicBackgroundWorker(&w, &handle))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the housekeeper"), errhint("Raise max_worker_processes."));
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("no process slot is free for the housekeeper"),
+                errhint("Raise max_worker_processes."));
     WaitForBackgroundWorkerShutdown(handle);
     PG_RETURN_VOID();
 }

@@ -17,13 +17,33 @@ namespace {
 
 // Argument numbers; the plural form has arrays at the same places.
 enum Arg {
-    a_queue, a_payload, a_type, a_command, a_priority, a_delay, a_delayed_at, a_ttl, a_retries, a_run_limit, a_dedup_key, a_dedup_for, a_on_conflict,
-    a_group_key, a_batch_key, a_depends_on, a_depends_on_batch, a_on_failed_dependency, a_headers, a_namespace
+    a_queue,
+    a_payload,
+    a_type,
+    a_command,
+    a_priority,
+    a_delay,
+    a_delayed_at,
+    a_ttl,
+    a_retries,
+    a_run_limit,
+    a_dedup_key,
+    a_dedup_for,
+    a_on_conflict,
+    a_group_key,
+    a_batch_key,
+    a_depends_on,
+    a_depends_on_batch,
+    a_on_failed_dependency,
+    a_headers,
+    a_namespace
 };
 
 void check_words(FunctionCallInfo fcinfo) {
-    if (!PG_ARGISNULL(a_on_conflict)) check_word("on_conflict", text_arg(fcinfo, a_on_conflict), "skip, nothing, replace, error");
-    if (!PG_ARGISNULL(a_on_failed_dependency)) check_word("on_failed_dependency", text_arg(fcinfo, a_on_failed_dependency), "cancel, hold, ignore");
+    if (!PG_ARGISNULL(a_on_conflict))
+        check_word("on_conflict", text_arg(fcinfo, a_on_conflict), "skip, nothing, replace, error");
+    if (!PG_ARGISNULL(a_on_failed_dependency))
+        check_word("on_failed_dependency", text_arg(fcinfo, a_on_failed_dependency), "cancel, hold, ignore");
 }
 
 // Times of a new task: when it is due (0 at once) and when it dies (0 never).
@@ -31,9 +51,13 @@ void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz n
     int64 delay = interval_arg(fcinfo, a_delay, "delay", 0);
     t->delayed_at = 0;
     if (!PG_ARGISNULL(a_delayed_at)) {
-        if (!PG_ARGISNULL(a_delay)) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delay and delayed_at must not be given both"), errhint("Give one of them."));
+        if (!PG_ARGISNULL(a_delay))
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("delay and delayed_at must not be given both"), errhint("Give one of them."));
         TimestampTz at = moment_arg(fcinfo, a_delayed_at, "delayed_at");
-        if (at < GetCurrentTransactionStartTimestamp()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"), errhint("Leave it out to start the task at once."));
+        if (at < GetCurrentTransactionStartTimestamp())
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("delayed_at is in the past"),
+                    errhint("Leave it out to start the task at once."));
         t->delayed_at = at > now ? at : 0;
     } else if (delay > 0) {
         t->delayed_at = pg::later(now, delay);
@@ -60,33 +84,41 @@ store::NewTask common(FunctionCallInfo fcinfo, const store::QueueInfo &q) {
 
 void check_content(const store::NewTask &t) {
     if (t.payload == nullptr && t.type == nullptr && t.command == nullptr)
-        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payload, type or command."));
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"),
+                errhint("Give payload, type or command."));
     if (t.type != nullptr && t.command != nullptr)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type and command must not be given both"),
                 errhint("A type names a handler or is a label; a command is run as it is."));
-    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"), errhint("Omit it, or pass NULL."));
+    if (t.type != nullptr && VARSIZE_ANY_EXHDR(t.type) == 0)
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("type must not be empty"),
+                errhint("Omit it, or pass NULL."));
     if (t.type != nullptr) checked_key(t.type, "type");
     if (t.command != nullptr) {
         const char *s = VARDATA_ANY(t.command);
         if (trim({s, static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t.command))}).empty())
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("command must not be empty"), errhint("Give the SQL to run."));
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("command must not be empty"),
+                    errhint("Give the SQL to run."));
     }
 }
 
 // max_depth of queue and namespace.
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
     if (task::Full full = task::no_room_for(ns, q, more, 0); full.kind != nullptr)
-        ereport(ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
-                errdetail("It has %s, max_depth is " INT64_FORMAT ".", tasks_of(full.depth, "unfinished"), full.max_depth),
-                errhint("Try again later, or raise max_depth."));
+        ereport(
+            ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
+            errdetail("It has %s, max_depth is " INT64_FORMAT ".", tasks_of(full.depth, "unfinished"), full.max_depth),
+            errhint("Try again later, or raise max_depth."));
 }
 
-// max_priorities of the namespace; all tasks of a call have one priority. Those that wait, and those of groups, need no list now.
+// max_priorities of the namespace; all tasks of a call have one priority. Those that wait, and those of groups, need no
+// list now.
 void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &q, const store::NewTask &t) {
-    if (t.delayed_at == 0 && t.group_key == nullptr && (t.flags & flag_waits) == 0) task::check_priority(ns, q, t.priority);
+    if (t.delayed_at == 0 && t.group_key == nullptr && (t.flags & flag_waits) == 0)
+        task::check_priority(ns, q, t.priority);
 }
 
-// Namespace and queue of the call, rights checked. The references are valid until the catalog cache is used again after an invalidation.
+// Namespace and queue of the call, rights checked. The references are valid until the catalog cache is used again after
+// an invalidation.
 const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceInfo **ns) {
     not_null(fcinfo, a_queue, "queue");
     char *ns_name = text_arg(fcinfo, a_namespace);
@@ -110,9 +142,12 @@ enum class Nulls { Refused, Allowed };
 Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument, Nulls nulls = Nulls::Refused) {
     Array a{};
     if (PG_ARGISNULL(i)) return a;
-    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, -1, false, TYPALIGN_INT, &a.items, &a.nulls, &a.count);
+    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, -1, false, TYPALIGN_INT, &a.items,
+                      &a.nulls, &a.count);
     for (int k = 0; k < a.count && nulls == Nulls::Refused; k++)
-        if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
+        if (a.nulls[k])
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;
     return a;
 }
@@ -120,7 +155,10 @@ Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument, 
 // What becomes of a task whose key is taken.
 task::OnConflict on_conflict_arg(FunctionCallInfo fcinfo) {
     std::string_view word = PG_ARGISNULL(a_on_conflict) ? "skip" : text_arg(fcinfo, a_on_conflict);
-    return word == "nothing" ? task::OnConflict::Nothing : word == "replace" ? task::OnConflict::Replace : word == "error" ? task::OnConflict::Error : task::OnConflict::Skip;
+    return word == "nothing"   ? task::OnConflict::Nothing
+           : word == "replace" ? task::OnConflict::Replace
+           : word == "error"   ? task::OnConflict::Error
+                               : task::OnConflict::Skip;
 }
 
 void set_key(store::NewTask *t, text *key) {
@@ -128,7 +166,8 @@ void set_key(store::NewTask *t, text *key) {
     t->flags |= flag_keyed;
 }
 
-// The new task that has no key or gets it goes to the pending ones; otherwise what on_conflict says. Returns the id for the caller, 0 for NULL.
+// The new task that has no key or gets it goes to the pending ones; otherwise what on_conflict says. Returns the id for
+// the caller, 0 for NULL.
 struct Creation {
     task::OnConflict on_conflict;
     TimestampTz keys_until;  // 0 only while the tasks are unfinished
@@ -153,7 +192,9 @@ int64 add(Creation *c, const store::NewTask &t) {
     return t.id;
 }
 
-text *key_arg(FunctionCallInfo fcinfo, int i, const char *argument) { return PG_ARGISNULL(i) ? nullptr : checked_key(PG_GETARG_TEXT_PP(i), argument); }
+text *key_arg(FunctionCallInfo fcinfo, int i, const char *argument) {
+    return PG_ARGISNULL(i) ? nullptr : checked_key(PG_GETARG_TEXT_PP(i), argument);
+}
 
 int compare_ids(const void *a, const void *b) {
     int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
@@ -170,7 +211,9 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
     deconstruct_array(*given, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, &nulls, &n);
     auto *ids = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(n + 1)));
     for (int i = 0; i < n; i++) {
-        if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"depends_on\" must not contain NULL"));
+        if (nulls[i])
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("argument \"depends_on\" must not contain NULL"));
         ids[i] = DatumGetInt64(items[i]);
     }
     qsort(ids, static_cast<std::size_t>(n), sizeof(int64), compare_ids);
@@ -181,22 +224,28 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
         if (end == task::DependencyEnd::Unknown)
             ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", ids[i]),
                     errhint("A task can depend only on existing tasks of its namespace."));
-        if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore)) ids[kept++] = ids[i];
+        if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore))
+            ids[kept++] = ids[i];
     }
     return {ids, kept};
 }
 
 // What the tasks of the call wait for; sets the parts of a row that tell it.
 task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
-    std::string_view policy = PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
+    std::string_view policy =
+        PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
     bool ignore = policy == "ignore";
-    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on), key_arg(fcinfo, a_batch_key, "batch_key"),
+    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on),
+                     key_arg(fcinfo, a_batch_key, "batch_key"),
                      key_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
     t->batch_key = w.batch_key;
     if (w.batch_key != nullptr) {
         t->flags |= flag_batch;
-        if (w.awaits_batch != nullptr && DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key), PointerGetDatum(w.awaits_batch))))
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a task of a batch cannot wait for that batch"),
+        if (w.awaits_batch != nullptr &&
+            DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key),
+                                                 PointerGetDatum(w.awaits_batch))))
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("a task of a batch cannot wait for that batch"),
                     errhint("It would wait for itself; give it another batch_key, or none."));
     }
     if (w.awaits_batch == nullptr && w.awaited.empty()) return w;
@@ -214,8 +263,8 @@ Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
 
 namespace {
 
-// Who makes tasks with dedup keys may wait for others with the same keys: is the queue still the one that was found before? Raises when there is none
-// of the name any more, or the right is gone.
+// Who makes tasks with dedup keys may wait for others with the same keys: is the queue still the one that was found
+// before? Raises when there is none of the name any more, or the right is gone.
 bool is_still(FunctionCallInfo fcinfo, int32 queue_id) {
     const store::NamespaceInfo *ns;
     AcceptInvalidationMessages();
@@ -263,7 +312,8 @@ namespace {
 
 void check_lengths(const Array &a, const char *a_name, const Array &b, const char *b_name) {
     if (a.given && b.given && a.count != b.count)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s and %s have unequal lengths", a_name, b_name),
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("%s and %s have unequal lengths", a_name, b_name),
                 errdetail("There are %d %s and %d %s.", a.count, a_name, b.count, b_name));
 }
 
@@ -280,7 +330,8 @@ Given given_args(FunctionCallInfo fcinfo) {
     g.keys = array_arg(fcinfo, a_dedup_key, TEXTOID, "dedup_keys", Nulls::Allowed);
     check_lengths(g.payloads, "payloads", g.commands, "commands");
     if (!g.payloads.given && !g.commands.given)
-        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"), errhint("Give payloads or commands."));
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("missing payload"),
+                errhint("Give payloads or commands."));
     g.groups = array_arg(fcinfo, a_group_key, TEXTOID, "group_keys", Nulls::Allowed);
     for (auto [keyed, name] : {std::pair{g.keys, "dedup_keys"}, std::pair{g.groups, "group_keys"}}) {
         check_lengths(g.payloads, "payloads", keyed, name);
@@ -296,7 +347,8 @@ store::NewTask task_at(const Given &g, int i, const store::NewTask &first) {
     if (g.commands.given) t.command = DatumGetTextPP(g.commands.items[i]);
     if (g.commands.given) t.flags |= flag_command;
     if (g.keys.given && !g.keys.nulls[i]) set_key(&t, DatumGetTextPP(g.keys.items[i]));
-    if (g.groups.given && !g.groups.nulls[i]) t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
+    if (g.groups.given && !g.groups.nulls[i])
+        t.group_key = checked_key(DatumGetTextPP(g.groups.items[i]), "group_keys");
     check_content(t);
     return t;
 }

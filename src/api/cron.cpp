@@ -18,8 +18,10 @@ const char *cut(const char *text) {
 [[noreturn]] void refuse(const char *text, const core::CronError &error) {
     int character = pg_mbstrlen_with_len(text, error.position) + 1;
     bool in_field = *error.field != '\0';
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cron text \"%s\" is not valid", cut(text)), errdetail("%s", error.message),
-            in_field ? errhint("See the %s at character %d. %s", error.field, character, error.hint) : errhint("See character %d. %s", character, error.hint));
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("cron text \"%s\" is not valid", cut(text)),
+            errdetail("%s", error.message),
+            in_field ? errhint("See the %s at character %d. %s", error.field, character, error.hint)
+                     : errhint("See character %d. %s", character, error.hint));
     pg_unreachable();
 }
 
@@ -38,7 +40,8 @@ const pg_tz *zone_of(const core::CronSpec &spec, const char *time_zone) {
     const pg_tz *zone = pg::find_zone(name);
     if (zone == nullptr)
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("time zone \"%s\" not recognized", cut(name)),
-                name == time_zone ? errdetail("It is the argument \"time_zone\".") : errdetail("The cron text begins with it."),
+                name == time_zone ? errdetail("It is the argument \"time_zone\".")
+                                  : errdetail("The cron text begins with it."),
                 errhint("The view pg_timezone_names lists the time zones."));
     return zone;
 }
@@ -56,7 +59,8 @@ enum Arg { a_cron, a_after, a_time_zone, a_max_slots };
 TimestampTz after_arg(FunctionCallInfo fcinfo) {
     TimestampTz after = PG_ARGISNULL(a_after) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(a_after);
     if (TIMESTAMP_NOT_FINITE(after))
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"after\" must be finite"), errhint("Use the time after which the next slot is wanted."));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("argument \"after\" must be finite"),
+                errhint("Use the time after which the next slot is wanted."));
     return after;
 }
 

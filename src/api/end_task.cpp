@@ -31,9 +31,11 @@ int64 receipt_of(const Claim &c) {
 // The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
 bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
-    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid && row->started_at >= MyStartTimestamp;
+    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid &&
+                    row->started_at >= MyStartTimestamp;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
-    // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have changed.
+    // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have
+    // changed.
     AcceptInvalidationMessages();
     const store::QueueInfo *q = held != task::Held::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
     if (q != nullptr) require_access(*row, c.ns_name, Access::Work);
@@ -41,9 +43,11 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     if (c.skip_lost) return false;
     if (q == nullptr) no_task(c.id);
     if (held == task::Held::Cancelled)
-        ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id), errhint("Stop working on it."));
+        ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id),
+                errhint("Stop working on it."));
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
-            errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).", word(row->status).data()),
+            errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).",
+                      word(row->status).data()),
             !is_unfinished(row->status) ? errhint("It is finished; there is nothing to end.")
             : c.receipt_given           ? errhint("Retain it again with next_task.")
                                         : errhint("Give the receipt that next_task returned."));
@@ -71,7 +75,9 @@ bool release_at_once(const Claim &c, Jsonb *result, store::TaskRow *row) {
     return q != nullptr && has_access(*row, *q, Access::Work) && task::release(row, result, store::Wait::Skip);
 }
 
-Datum status_datum(Status s) { return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size()))); }
+Datum status_datum(Status s) {
+    return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size())));
+}
 
 int64 id_of(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "id");
@@ -94,9 +100,12 @@ Items items_of(FunctionCallInfo fcinfo, int i, Oid type, bool null_ok, const cha
     Items a{};
     if (PG_ARGISNULL(i)) return a;
     bool is_id = type == INT8OID;
-    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, is_id ? 8 : -1, is_id, is_id ? TYPALIGN_DOUBLE : TYPALIGN_INT, &a.values, &a.nulls, &a.count);
+    deconstruct_array(one_dimensional(PG_GETARG_ARRAYTYPE_P(i), argument), type, is_id ? 8 : -1, is_id,
+                      is_id ? TYPALIGN_DOUBLE : TYPALIGN_INT, &a.values, &a.nulls, &a.count);
     for (int k = 0; k < a.count && !null_ok; k++)
-        if (a.nulls[k]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"%s\" must not contain NULL", argument));
+        if (a.nulls[k])
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("argument \"%s\" must not contain NULL", argument));
     a.given = true;
     return a;
 }
@@ -116,7 +125,8 @@ struct Batch {
 
     int64 id(int i) const { return DatumGetInt64(ids.values[i]); }
     Claim claim(int i) const {
-        return {id(i), receipts.given, receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0, ns, skip_lost};
+        return {id(i), receipts.given, receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0,
+                ns, skip_lost};
     }
     bool hold(int i, store::TaskRow *row) const { return hold_for_caller(claim(i), row); }
     void put(int i, bool isnull, Datum value) const {
@@ -153,13 +163,17 @@ Datum end_each(const Batch &b, F ending_of) {
 
 task::Ending snoozed(int64 delay) { return {task::Ending::What::Snoozed, nullptr, delay, false, nullptr}; }
 
-Jsonb *json_item(const Items &items, int i) { return items.given && !items.nulls[i] ? DatumGetJsonbP(items.values[i]) : nullptr; }
+Jsonb *json_item(const Items &items, int i) {
+    return items.given && !items.nulls[i] ? DatumGetJsonbP(items.values[i]) : nullptr;
+}
 
 Claim claim_of(FunctionCallInfo fcinfo, int ns_arg) {
     return {id_of(fcinfo), !PG_ARGISNULL(1), PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), text_arg(fcinfo, ns_arg), false};
 }
 
-void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) { hold_for_caller(claim_of(fcinfo, ns_arg), row); }
+void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) {
+    hold_for_caller(claim_of(fcinfo, ns_arg), row);
+}
 
 }  // namespace
 
@@ -196,7 +210,8 @@ PGQ_FUNCTION(pgqueue_fail_task) {
     int64 retry_in = interval_arg(fcinfo, 3, "retry_in", -1);
     Jsonb *result = PG_ARGISNULL(5) ? nullptr : PG_GETARG_JSONB_P(5);
     Status status;
-    end_as(claim_of(fcinfo, 6), {task::Ending::What::Failed, text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), result}, &status);
+    end_as(claim_of(fcinfo, 6), {task::Ending::What::Failed, text_arg(fcinfo, 2), retry_in, flag(fcinfo, 4), result},
+           &status);
     PG_RETURN_DATUM(status_datum(status));
 }
 

@@ -1,4 +1,5 @@
-// For tests of the look for what was forgotten (worker/scheduler/reconcile.cpp): memory forgets something, which no code of ours does.
+// For tests of the look for what was forgotten (worker/scheduler/reconcile.cpp): memory forgets something, which no
+// code of ours does.
 #include "api/call.hpp"
 
 #ifdef PGQUEUE_TESTPOINTS
@@ -42,7 +43,9 @@ PGQ_FUNCTION(pgqueue_test_leave_popped) {
 }
 
 // pgqueue_test_forget_lease(id bigint, receipt bigint): whether there was one.
-PGQ_FUNCTION(pgqueue_test_forget_lease) { PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
+PGQ_FUNCTION(pgqueue_test_forget_lease) {
+    PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1)));
+}
 
 // pgqueue_test_miscount(queue text): the lists of its outside workers say that nothing is in them.
 PGQ_FUNCTION(pgqueue_test_miscount) {

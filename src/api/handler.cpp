@@ -1,4 +1,5 @@
-// create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest is SQL.
+// create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest
+// is SQL.
 #include "api/call.hpp"
 #include "api/manage.hpp"
 
@@ -12,7 +13,9 @@ namespace {
 
 enum Arg { h_type, h_function, h_phase, h_namespace };
 
-bool is_phase(const char *word) { return strcmp(word, "handle") == 0 || strcmp(word, "before") == 0 || strcmp(word, "after") == 0; }
+bool is_phase(const char *word) {
+    return strcmp(word, "handle") == 0 || strcmp(word, "before") == 0 || strcmp(word, "after") == 0;
+}
 
 Oid look_up(const char *name, const char *phase) {
     constexpr Oid types[2] = {JSONBOID, JSONBOID};
@@ -22,7 +25,8 @@ Oid look_up(const char *name, const char *phase) {
 text *whole_name(Oid function) {
     char *schema = get_namespace_name(get_func_namespace(function));
     char *name = get_func_name(function);
-    if (schema == nullptr || name == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function));
+    if (schema == nullptr || name == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function));
     return cstring_to_text(quote_qualified_identifier(schema, name));
 }
 
@@ -33,15 +37,19 @@ text *usable_function(const char *name, const char *phase) {
     Oid oid = look_up(name, phase);
     const char *arguments = arguments_of(phase);
     if (!OidIsValid(oid))
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
-                errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb."));
+        ereport(
+            ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
+            errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb."));
     if (get_func_prokind(oid) != PROKIND_FUNCTION || get_func_retset(oid))
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s(%s) cannot be a handler", name, arguments),
-                errdetail("It is a procedure, an aggregate or returns a set."), errhint("Call it from a function that returns one value or void."));
+                errdetail("It is a procedure, an aggregate or returns a set."),
+                errhint("Call it from a function that returns one value or void."));
     if (!pg::may_execute(oid, caller()))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for function %s(%s)", name, arguments),
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied for function %s(%s)", name, arguments),
                 errdetail("A handler runs as the role that registers it."),
-                errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s;", name, arguments, quote_identifier(GetUserNameFromId(caller(), false))));
+                errhint("GRANT EXECUTE ON FUNCTION %s(%s) TO %s;", name, arguments,
+                        quote_identifier(GetUserNameFromId(caller(), false))));
     return whole_name(oid);
 }
 
@@ -52,14 +60,19 @@ void warn_of_owner(Oid function, const char *arguments) {
     const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     ReleaseSysCache(tuple);
     if (pg::may_act_as(owner, caller())) return;
-    ereport(WARNING, errmsg("the handler runs as role \"%s\", and its function belongs to role \"%s\"", GetUserNameFromId(caller(), false), GetUserNameFromId(owner, true)),
+    ereport(WARNING,
+            errmsg("the handler runs as role \"%s\", and its function belongs to role \"%s\"",
+                   GetUserNameFromId(caller(), false), GetUserNameFromId(owner, true)),
             errdetail("The owner of the function can make it do anything with the rights of the first role."),
-            errhint("ALTER FUNCTION %s(%s) OWNER TO %s;", text_to_cstring(whole_name(function)), arguments, quote_identifier(GetUserNameFromId(caller(), false))));
+            errhint("ALTER FUNCTION %s(%s) OWNER TO %s;", text_to_cstring(whole_name(function)), arguments,
+                    quote_identifier(GetUserNameFromId(caller(), false))));
 }
 
 const char *phase_arg(FunctionCallInfo fcinfo) { return PG_ARGISNULL(h_phase) ? "handle" : text_arg(fcinfo, h_phase); }
 
-void set_function(FunctionCallInfo fcinfo, text *function) { fcinfo->args[h_function].value = PointerGetDatum(function); }
+void set_function(FunctionCallInfo fcinfo, text *function) {
+    fcinfo->args[h_function].value = PointerGetDatum(function);
+}
 
 }  // namespace
 
@@ -89,7 +102,8 @@ PGQ_FUNCTION(pgqueue_delete_handler) {
 }
 
 PGQ_FUNCTION(pgqueue_internal_handler_function) {
-    if (!CALLED_AS_TRIGGER(fcinfo)) ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));
     auto *data = reinterpret_cast<TriggerData *>(fcinfo->context);
     HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
     TupleDesc desc = RelationGetDescr(data->tg_relation);
@@ -98,7 +112,9 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
     Datum phase = heap_getattr(tuple, SPI_fnumber(desc, "phase"), desc, &isnull);
     const char *word = isnull ? "handle" : TextDatumGetCString(phase);
     Datum function = heap_getattr(tuple, function_column, desc, &isnull);
-    if (isnull) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("column \"function\" of view \"handler\" must not be NULL"));
+    if (isnull)
+        ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                errmsg("column \"function\" of view \"handler\" must not be NULL"));
     if (!is_phase(word)) return PointerGetDatum(tuple);
     Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), word));
     warn_of_owner(look_up(TextDatumGetCString(function), word), arguments_of(word));

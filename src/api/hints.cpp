@@ -12,7 +12,9 @@ namespace {
 constexpr const char *and_reload = "SELECT pg_reload_conf();";
 constexpr const char *and_restart = "then restart the server.";
 
-const char *set(const char *name, const char *value, const char *then) { return psprintf("ALTER SYSTEM SET %s = %s; %s", name, value, then); }
+const char *set(const char *name, const char *value, const char *then) {
+    return psprintf("ALTER SYSTEM SET %s = %s; %s", name, value, then);
+}
 
 const char *twice(int value, int most) { return psprintf("%d", value <= most / 2 ? Max(value * 2, 1) : most); }
 

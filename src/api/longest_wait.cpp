@@ -29,7 +29,8 @@ TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role) {
     for (int i = 0; i < look.n_refs; i++) {
         store::TaskRow row;
         // A task waits since it was made, or since the time that it was delayed to.
-        if (store::fetch(look.refs[i], false, &row) && is_waiting(row.status)) first = earlier(first, Max(row.created_at, row.delayed_at));
+        if (store::fetch(look.refs[i], false, &row) && is_waiting(row.status))
+            first = earlier(first, Max(row.created_at, row.delayed_at));
     }
     return first;
 }

@@ -23,7 +23,8 @@ struct Arguments {
 Arguments arguments_of(Oid function) {
     Arguments in;
     HeapTuple t = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function));
+    if (!HeapTupleIsValid(t))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %u does not exist", function));
     Oid *types;
     char **names, *modes;
     int all = get_func_arg_info(t, &types, &names, &modes);
@@ -80,7 +81,8 @@ Source row_source(Oid type, const Arguments &outer, bool *used) {
 }
 
 Inner *make_inner(Oid function, int count, MemoryContext context) {
-    auto *inner = static_cast<Inner *>(MemoryContextAllocZero(context, offsetof(Inner, sources) + sizeof(Source) * count));
+    auto *inner =
+        static_cast<Inner *>(MemoryContextAllocZero(context, offsetof(Inner, sources) + sizeof(Source) * count));
     fmgr_info_cxt(function, &inner->info, context);
     inner->count = count;
     return inner;
@@ -120,7 +122,8 @@ NullableDatum make_row(const Source &source, FunctionCallInfo fcinfo) {
 Datum invoke(FunctionCallInfo fcinfo, Inner *inner) {
     auto *call = static_cast<FunctionCallInfo>(palloc(SizeForFunctionCallInfo(inner->count)));
     inner->info.fn_expr = fcinfo->flinfo->fn_expr;
-    InitFunctionCallInfoData(*call, &inner->info, inner->count, fcinfo->fncollation, fcinfo->context, fcinfo->resultinfo);
+    InitFunctionCallInfoData(*call, &inner->info, inner->count, fcinfo->fncollation, fcinfo->context,
+                             fcinfo->resultinfo);
     for (int i = 0; i < inner->count; i++) {
         const Source &from = inner->sources[i];
         call->args[i] = from.outer >= 0 ? fcinfo->args[from.outer] : make_row(from, fcinfo);

@@ -23,7 +23,9 @@ std::span<const memory::SlotNo> queue_slots(const store::NamespaceInfo &ns, Arra
     auto *slots = static_cast<memory::SlotNo *>(palloc(sizeof(memory::SlotNo) * static_cast<Size>(n)));
     int32 ns_id = ns.id;
     for (int i = 0; i < n; i++) {
-        if (nulls[i]) ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("argument \"queues\" must not contain NULL"));
+        if (nulls[i])
+            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                    errmsg("argument \"queues\" must not contain NULL"));
         slots[i] = task::slot_of(find_queue(store::namespace_there(ns_id), TextDatumGetCString(items[i])));
     }
     return {slots, static_cast<std::size_t>(n)};
@@ -70,13 +72,15 @@ bool will_be_loaded(memory::SlotNo db) {
     return store::is_ours();
 }
 
-// Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE EXTENSION. False: no use.
+// Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE
+// EXTENSION. False: no use.
 bool wait_for_load(memory::SlotNo db) {
     constexpr long look_again_ms = 500;
     const pg::Deadline end = pg::deadline_in(longest_load);
     bool waited = false;
     while (!is_loaded(db) && will_be_loaded(db) && !pg::has_passed(end)) {
-        (void)ConditionVariableTimedSleep(&memory::map.shared->loaded[db], Min(pg::ms_until(end), look_again_ms) + 1, pg::wait_event("PgqueueLoad"));
+        (void)ConditionVariableTimedSleep(&memory::map.shared->loaded[db], Min(pg::ms_until(end), look_again_ms) + 1,
+                                          pg::wait_event("PgqueueLoad"));
         waited = true;
     }
     ConditionVariableCancelSleep();
@@ -143,15 +147,21 @@ void take_and_return(FunctionCallInfo fcinfo, const Take &t, const char *ns_name
 const char *worker_arg(FunctionCallInfo fcinfo) {
     not_null(fcinfo, 0, "worker");
     char *worker = text_arg(fcinfo, 0);
-    if (trim(worker).empty()) ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"), errhint("Give a name that identifies the worker."));
+    if (trim(worker).empty())
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("missing worker name"),
+                errhint("Give a name that identifies the worker."));
     constexpr int longest = 1000;
     if (const int bytes = static_cast<int>(strlen(worker)); bytes > longest)
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes), errhint("Shorten it."));
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("\"worker\" must have at most %d bytes", longest), errdetail("It has %d.", bytes),
+                errhint("Shorten it."));
     return worker;
 }
 
 // lease: NULL the queue's, zero only the session.
-int64 lease_arg(FunctionCallInfo fcinfo, int i, bool bound) { return interval_arg(fcinfo, i, "lease", -1, bound ? Zero::Allowed : Zero::Refused); }
+int64 lease_arg(FunctionCallInfo fcinfo, int i, bool bound) {
+    return interval_arg(fcinfo, i, "lease", -1, bound ? Zero::Allowed : Zero::Refused);
+}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
-// Columns of the views of tasks that come from outcomes. One look-up by key for each value that is asked for: as joins or subqueries over
-// six tables the planner would price them so high that it compiles (jit) a query on a thousand tasks.
+// Columns of the views of tasks that come from outcomes. One look-up by key for each value that is asked for: as joins
+// or subqueries over six tables the planner would price them so high that it compiles (jit) a query on a thousand
+// tasks.
 #include "pg/guards.hpp"
 #include "store/segments.hpp"
 

@@ -11,7 +11,8 @@ namespace pgqueue::api {
 std::span<const memory::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names);
 // Whether the caller holds it because his session took it. Code of another role in that session does not.
 bool is_lease_of_session(const memory::Lease &lease);
-// The run of this task, when it is what calls: the innermost in this session, with the rights of its role. nullptr: it is not.
+// The run of this task, when it is what calls: the innermost in this session, with the rights of its role. nullptr: it
+// is not.
 task::OwnRun *own_run_of(int64 id, const char *ns_name);
 // The dispatcher's entry of a namespace.
 memory::SlotNo namespace_slot(const store::NamespaceInfo &ns);

@@ -1,4 +1,5 @@
-// Outside workers as the views show them: who holds which task, who waits for one, and whether the reader of a row is the one who holds it.
+// Outside workers as the views show them: who holds which task, who waits for one, and whether the reader of a row is
+// the one who holds it.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 
@@ -13,7 +14,20 @@ using namespace pgqueue::api;
 
 namespace {
 
-enum Column { c_worker, c_pid, c_role, c_namespace, c_queue, c_task, c_type, c_attempt, c_state, c_since, c_lease_until, columns };
+enum Column {
+    c_worker,
+    c_pid,
+    c_role,
+    c_namespace,
+    c_queue,
+    c_task,
+    c_type,
+    c_attempt,
+    c_state,
+    c_since,
+    c_lease_until,
+    columns
+};
 
 struct Row {
     Datum values[columns] = {};
@@ -33,7 +47,8 @@ struct Row {
 // A task in somebody's hands. A retain that is not committed shows only to its own session.
 void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
     store::TaskRow task;
-    if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt) return;
+    if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt)
+        return;
     Row row;
     row.set_text(c_worker, store::worker_name(task));
     if (lease.session != 0) row.set(c_pid, Int32GetDatum(lease.session));
@@ -70,7 +85,8 @@ PGQ_FUNCTION(pgqueue_internal_outside_workers) {
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db < 0) return Datum(0);
-    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "pgqueue outside workers", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "pgqueue outside workers", ALLOCSET_DEFAULT_SIZES);
     pg::MemoryScope scope(scratch);
     for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
         memory::Lease lease;
@@ -88,7 +104,8 @@ PGQ_FUNCTION(pgqueue_internal_outside_workers) {
 
 PGQ_FUNCTION(pgqueue_internal_is_held) {
     memory::Lease lease;
-    if (!memory::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1)) PG_RETURN_BOOL(false);
+    if (!memory::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1))
+        PG_RETURN_BOOL(false);
     if (memory::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
     bool mine = is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
     PG_RETURN_BOOL(mine);

@@ -1,4 +1,5 @@
-// What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests (tests/lib/invariants.sql).
+// What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests
+// (tests/lib/invariants.sql).
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
@@ -23,7 +24,8 @@ struct Place {
 
 void put(ReturnSetInfo *info, const Place &p) {
     bool held = p.task != 0;
-    Datum values[6] = {CStringGetTextDatum(p.kind), Int32GetDatum(p.id), Int64GetDatum(p.task), Int64GetDatum(p.receipt), Int32GetDatum(p.pid), Int64GetDatum(p.taken)};
+    Datum values[6] = {CStringGetTextDatum(p.kind), Int32GetDatum(p.id),  Int64GetDatum(p.task),
+                       Int64GetDatum(p.receipt),    Int32GetDatum(p.pid), Int64GetDatum(p.taken)};
     bool nulls[6] = {false, false, !held, !held, p.pid == 0, held};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
@@ -50,7 +52,8 @@ void put_queues(ReturnSetInfo *info, memory::SlotNo db) {
 void put_leases(ReturnSetInfo *info, memory::SlotNo db) {
     for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
         memory::Lease l;
-        if (dispatch::read_lease(i, db, &l)) put(info, {"lease", memory::map.queues[l.queue].queue_id, l.id, l.receipt, l.session, 0});
+        if (dispatch::read_lease(i, db, &l))
+            put(info, {"lease", memory::map.queues[l.queue].queue_id, l.id, l.receipt, l.session, 0});
     }
 }
 

@@ -1,4 +1,5 @@
-// What the management of queues does with their tasks: redrive, purge and delete. Called by the bodies in pgqueue_internal, which have checked the rights.
+// What the management of queues does with their tasks: redrive, purge and delete. Called by the bodies in
+// pgqueue_internal, which have checked the rights.
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
@@ -11,8 +12,8 @@
 using namespace pgqueue;
 using namespace pgqueue::api;
 
-// A failed task gets a fresh run, in the queue that it failed in: 0. NULL: it is not failed any more, or in somebody's hands. Else the id of the
-// unfinished task that has its dedup key.
+// A failed task gets a fresh run, in the queue that it failed in: 0. NULL: it is not failed any more, or in somebody's
+// hands. Else the id of the unfinished task that has its dedup key.
 PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 id = PG_GETARG_INT64(0);
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
@@ -49,8 +50,11 @@ int32 rename_key(int32 old_id) {
     Oid types[1] = {INT4OID};
     Datum values[1] = {Int32GetDatum(old_id)};
     pg::SpiSession spi;
-    SPI_execute_with_args("UPDATE pgqueue_internal.queue SET id = pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('pgqueue_internal.queue', 'id')) WHERE id = $1 RETURNING id",
-                          1, types, values, nullptr, false, 1);
+    SPI_execute_with_args(
+        "UPDATE pgqueue_internal.queue SET id = "
+        "pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('pgqueue_internal.queue', 'id')) WHERE id = $1 RETURNING "
+        "id",
+        1, types, values, nullptr, false, 1);
     bool isnull = true;
     Datum id = SPI_processed == 1 ? SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull) : Datum(0);
     if (isnull) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue does not exist"));
@@ -64,7 +68,8 @@ int64 count_of(memory::SlotNo slot, Status s) {
 
 }  // namespace
 
-// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first, with force.
+// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first,
+// with force.
 PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
     if (q == nullptr || !memory::loaded()) PG_RETURN_INT64(0);
@@ -74,13 +79,15 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
     int64 held = count_of(slot, Status::Retained);
     if (held > 0 && !PG_GETARG_BOOL(1))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
+        ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+                errmsg("queue \"%s\" has %s", q->name, tasks_of(held, "retained")),
                 errhint("Wait for them, or use force => true to cancel them."));
     handover::cancel_running_at_commit(slot);
     PG_RETURN_INT64(all);
 }
 
-// Removes all tasks of a queue but retained ones by giving the queue a new key; force: those too, and what runs is cancelled. Returns how many.
+// Removes all tasks of a queue but retained ones by giving the queue a new key; force: those too, and what runs is
+// cancelled. Returns how many.
 PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     int32 old_id = PG_GETARG_INT32(0);
     bool force = PG_GETARG_BOOL(1);

@@ -9,7 +9,8 @@ constinit ExecutorCheckPerms_hook_type previous_check = nullptr;
 
 // SELECT FOR UPDATE asks for the right of UPDATE too, but names no column.
 bool is_changed(const pg::Permissions &p) {
-    return (p.requiredPerms & (ACL_INSERT | ACL_DELETE)) != 0 || ((p.requiredPerms & ACL_UPDATE) != 0 && !bms_is_empty(p.updatedCols));
+    return (p.requiredPerms & (ACL_INSERT | ACL_DELETE)) != 0 ||
+           ((p.requiredPerms & ACL_UPDATE) != 0 && !bms_is_empty(p.updatedCols));
 }
 
 // Whether the triggers of a view are functions of ours.
@@ -35,7 +36,7 @@ template <typename... Args>
 bool on_check(Args... args) {
     if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) {
         ListCell *cell;
-        foreach (cell, pg::permissions_of(args...)) check(*static_cast<const pg::Permissions *>(lfirst(cell)));
+        foreach(cell, pg::permissions_of(args...)) check(*static_cast<const pg::Permissions *>(lfirst(cell)));
     }
     return previous_check == nullptr || previous_check(args...);
 }

@@ -14,7 +14,9 @@ struct Row {
     int find(Form_pg_attribute wanted) const {
         for (int i = 0; i < desc->natts; i++) {
             Form_pg_attribute a = TupleDescAttr(desc, i);
-            if (!a->attisdropped && a->atttypid == wanted->atttypid && namestrcmp(&a->attname, NameStr(wanted->attname)) == 0) return i;
+            if (!a->attisdropped && a->atttypid == wanted->atttypid &&
+                namestrcmp(&a->attname, NameStr(wanted->attname)) == 0)
+                return i;
         }
         return -1;
     }
@@ -40,7 +42,8 @@ bool is_distinct(const Row &a, const Row &b, int column) {
     if (a.nulls[column] || b.nulls[column]) return a.nulls[column] != b.nulls[column];
     Form_pg_attribute type = TupleDescAttr(a.desc, column);
     TypeCacheEntry *cache = lookup_type_cache(type->atttypid, TYPECACHE_EQ_OPR_FINFO);
-    return !DatumGetBool(FunctionCall2Coll(&cache->eq_opr_finfo, type->attcollation, a.values[column], b.values[column]));
+    return !DatumGetBool(
+        FunctionCall2Coll(&cache->eq_opr_finfo, type->attcollation, a.values[column], b.values[column]));
 }
 
 }  // namespace

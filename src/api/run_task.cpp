@@ -1,5 +1,5 @@
-// run_task: a command or typed task here and now, in the caller's session and transaction, as the role that created it or that registered
-// its handler; for tests and debugging.
+// run_task: a command or typed task here and now, in the caller's session and transaction, as the role that created it
+// or that registered its handler; for tests and debugging.
 #include "api/task_access.hpp"
 
 #include "executor/executor.hpp"
@@ -34,12 +34,14 @@ void run_content(InlineRun *run) {
     } else {
         if (!run->route.found) task::no_handler(run->type);
         run->result.rows = -1;
-        run->result.json = executor::run_handlers({run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
+        run->result.json = executor::run_handlers(
+            {run->route.handle, run->route.before, run->route.after, run->payload}, false, run->keep);
     }
     task::decide(&run->own);
 }
 
-// Runs it as its role, which the caller is or may become: has been checked. In a session of that role it is as if the caller ran it.
+// Runs it as its role, which the caller is or may become: has been checked. In a session of that role it is as if the
+// caller ran it.
 pg::Outcome run_here(InlineRun *run) {
     auto content = [run] { run_content(run); };
     pg::Outcome out;
@@ -47,7 +49,8 @@ pg::Outcome run_here(InlineRun *run) {
     pg::with_cleanup(
         [&] {
             bool at_home = !OidIsValid(run->role) || executor::is_session_of(run->role);
-            out = at_home ? pg::run_in_subtransaction(content, run->keep) : executor::run_as_guest(run->role, content, run->keep);
+            out = at_home ? pg::run_in_subtransaction(content, run->keep)
+                          : executor::run_as_guest(run->role, content, run->keep);
         },
         [run] { task::end_run(&run->own); });
     return out;
@@ -73,15 +76,19 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *r
     return end;
 }
 
-// A handler works in this session with the rights of its role, and what it does may depend on what the caller has locked or set.
+// A handler works in this session with the rights of its role, and what it does may depend on what the caller has
+// locked or set.
 void require_handler_role(const task::Route &route, int64 id) {
     if (!route.found) return;
     if (!store::role_exists(route.handle.role))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " cannot be run", id),
-                errdetail("The role of handler %s does not exist.", route.handle.function), errhint("Register the handler again as a role that exists."));
+                errdetail("The role of handler %s does not exist.", route.handle.function),
+                errhint("Register the handler again as a role that exists."));
     if (pg::may_act_as(GetUserId(), route.handle.role)) return;
-    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied to run the handler of task " INT64_FORMAT " here", id),
-            errdetail("Handler %s runs as another role.", route.handle.function), errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("permission denied to run the handler of task " INT64_FORMAT " here", id),
+            errdetail("Handler %s runs as another role.", route.handle.function),
+            errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
 }
 
 // What a command does it does as the role that created the task.
@@ -89,10 +96,13 @@ void require_creator(const store::TaskRow &row) {
     Oid creator = store::role_oid_of(row.role_id);
     if (!OidIsValid(creator))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " cannot be run", row.ref.id),
-                errdetail("Role \"%s\", which created it, does not exist.", store::shown_role(row.role_id)), errhint("See pgqueue.why(" INT64_FORMAT ").", row.ref.id));
+                errdetail("Role \"%s\", which created it, does not exist.", store::shown_role(row.role_id)),
+                errhint("See pgqueue.why(" INT64_FORMAT ").", row.ref.id));
     if (!pg::may_act_as(caller(), creator))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
-                errdetail("It was created by another role."), errhint("Only a role that may SET ROLE to that one can run it here."));
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied for task " INT64_FORMAT, row.ref.id),
+                errdetail("It was created by another role."),
+                errhint("Only a role that may SET ROLE to that one can run it here."));
 }
 
 }  // namespace
@@ -108,11 +118,15 @@ PGQ_FUNCTION(pgqueue_run_task) {
     const store::QueueInfo &queue = lock_task(&row, text_arg(fcinfo, 1), Access::Use, true);
     require_creator(row);
     if (!is_waiting(row.status))
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
-                errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired or was cancelled wait again."));
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
+                errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired "
+                        "or was cancelled wait again."));
     if (row.command == nullptr && !task::by_handlers(queue, row.flags))
-        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id), errhint("Outside workers run such tasks."));
-    InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext, {}};
+        ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id),
+                errhint("Outside workers run such tasks."));
+    InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext,
+                  {}};
     if (row.command == nullptr) {
         run.route = task::route_of(queue, row.type);
         run.role = run.route.found ? run.route.handle.role : InvalidOid;
@@ -124,10 +138,13 @@ PGQ_FUNCTION(pgqueue_run_task) {
     run.own.memory = run.keep;
     pg::Outcome out = run_here(&run);
     // What cannot be done here is the caller's error, not the task's.
-    if (!out.ok && (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
-        ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message), out.error.detail ? errdetail_internal("%s", out.error.detail) : 0,
+    if (!out.ok &&
+        (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
+        ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message),
+                out.error.detail ? errdetail_internal("%s", out.error.detail) : 0,
                 errhint("The task can only be run by a worker."));
-    if (!store::fetch(row.ref, false, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
+    if (!store::fetch(row.ref, false, &row))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
     task::End end = end_of(run, out, &row);
     task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
     if (!is_waiting(row.status)) task::leave_group(task::queue_of(row.queue_id), row);

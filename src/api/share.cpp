@@ -1,4 +1,5 @@
-// The part that a namespace may have of the places for queues, asked before one is made. Other parts are asked where the thing is taken.
+// The part that a namespace may have of the places for queues, asked before one is made. Other parts are asked where
+// the thing is taken.
 #include "api/call.hpp"
 
 #include "handover/transaction.hpp"
@@ -12,7 +13,8 @@ using namespace pgqueue::api;
 
 namespace {
 
-// Places of the namespace that no queue has, as this transaction sees it: of queues that were deleted or purged a moment ago, perhaps here.
+// Places of the namespace that no queue has, as this transaction sees it: of queues that were deleted or purged a
+// moment ago, perhaps here.
 int64 left_over(const store::NamespaceInfo &ns, const memory::QueueShare &share) {
     return Max(share.used - store::count_queues(ns.id), 0);
 }
@@ -20,12 +22,14 @@ int64 left_over(const store::NamespaceInfo &ns, const memory::QueueShare &share)
 const char *remedy(int64 left) {
     if (left == 0) return "Delete queues.";
     int pid = memory::holder_of_drops();
-    const char *waits = psprintf("The places of " INT64_FORMAT " queues that were deleted or purged are not free yet", left);
-    return pid == 0 ? psprintf("%s.", waits) : psprintf("%s: they wait for the end of the transaction of process %d.", waits, pid);
+    const char *waits =
+        psprintf("The places of " INT64_FORMAT " queues that were deleted or purged are not free yet", left);
+    return pid == 0 ? psprintf("%s.", waits)
+                    : psprintf("%s: they wait for the end of the transaction of process %d.", waits, pid);
 }
 
-// Waits a moment for places of deleted queues; 53400 when there is none. A purge gives the queue another place, and its former one is left over: so it
-// asks only for as many of these as the namespace may have queues.
+// Waits a moment for places of deleted queues; 53400 when there is none. A purge gives the queue another place, and its
+// former one is left over: so it asks only for as many of these as the namespace may have queues.
 void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
     for (int tries = 0;;) {
         memory::SlotNo slot = memory::ensure_namespace(memory::ensure_database(MyDatabaseId), ns.id);

@@ -10,7 +10,9 @@ using namespace pgqueue::api;
 
 namespace {
 
-TimestampTz time_arg(FunctionCallInfo fcinfo, int i, TimestampTz none = 0) { return PG_ARGISNULL(i) ? none : PG_GETARG_TIMESTAMPTZ(i); }
+TimestampTz time_arg(FunctionCallInfo fcinfo, int i, TimestampTz none = 0) {
+    return PG_ARGISNULL(i) ? none : PG_GETARG_TIMESTAMPTZ(i);
+}
 
 // Slots before were missed because nobody was there.
 TimestampTz served_since() {
@@ -35,7 +37,8 @@ PGQ_FUNCTION(pgqueue_internal_next_slot) {
 
 PGQ_FUNCTION(pgqueue_internal_due_of_slot) {
     if (PG_ARGISNULL(1)) PG_RETURN_NULL();
-    PG_RETURN_TIMESTAMPTZ(task::due_of_slot(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1), PG_ARGISNULL(2) ? 0 : micros_of(PG_GETARG_INTERVAL_P(2))));
+    PG_RETURN_TIMESTAMPTZ(task::due_of_slot(PG_GETARG_INT32(0), PG_GETARG_TIMESTAMPTZ(1),
+                                            PG_ARGISNULL(2) ? 0 : micros_of(PG_GETARG_INTERVAL_P(2))));
 }
 
 PGQ_FUNCTION(pgqueue_internal_fire) {
@@ -49,7 +52,8 @@ PGQ_FUNCTION(pgqueue_internal_fire) {
 PGQ_FUNCTION(pgqueue_internal_take_tick) {
     store::Ticker t;
     TimestampTz now = GetCurrentTimestamp();
-    // A ticker all of whose due slots are missed goes on with a later one; one that was changed while it was looked for is looked for again.
+    // A ticker all of whose due slots are missed goes on with a later one; one that was changed while it was looked for
+    // is looked for again.
     while (store::lock_due_tick(PG_GETARG_INT32(0), now, &t)) {
         CHECK_FOR_INTERRUPTS();
         if (t.queue != nullptr || t.paused || t.next_at == 0 || t.next_at > now) continue;

@@ -1,5 +1,5 @@
-// What extension pg_background_queue needs beside the SQL of pgqueue: its settings as rows, tasks of a former installation with their ids, and a
-// wake-up call.
+// What extension pg_background_queue needs beside the SQL of pgqueue: its settings as rows, tasks of a former
+// installation with their ids, and a wake-up call.
 #include "api/call.hpp"
 
 #include "config/topics.hpp"
@@ -15,7 +15,8 @@ namespace {
 
 constexpr int32 most_retries = 32767;  // of a queue
 
-// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec, known (there is such a queue).
+// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec, known (there is such a
+// queue).
 constexpr int columns = 7;
 
 void fill(std::string_view topic, bool named, const config::TopicSettings &s, Datum *values, bool *nulls) {
@@ -25,7 +26,8 @@ void fill(std::string_view topic, bool named, const config::TopicSettings &s, Da
     else
         strlcpy(queue, common_topic_queue.data(), sizeof(queue));
     nulls[0] = !named;
-    values[0] = named ? PointerGetDatum(cstring_to_text_with_len(topic.data(), static_cast<int>(topic.size()))) : Datum(0);
+    values[0] =
+        named ? PointerGetDatum(cstring_to_text_with_len(topic.data(), static_cast<int>(topic.size()))) : Datum(0);
     values[1] = CStringGetTextDatum(queue);
     values[2] = Int32GetDatum(s.priority);
     values[3] = Int32GetDatum(Min(s.retries, most_retries));
@@ -60,7 +62,8 @@ PGQ_FUNCTION(pgqueue_internal_topic_settings) {
 // The row that holds for one topic.
 PGQ_FUNCTION(pgqueue_internal_topic) {
     TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("function must return a row"));
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("function must return a row"));
     std::string_view topic;
     if (!PG_ARGISNULL(0)) {
         text *t = PG_GETARG_TEXT_PP(0);
@@ -85,7 +88,18 @@ PGQ_FUNCTION(pgqueue_internal_wake_scheduler) {
 
 namespace {
 
-enum PutArg { p_id, p_queue_id, p_role, p_command, p_priority, p_headers, p_created_at, p_delayed_at, p_failures, p_error };
+enum PutArg {
+    p_id,
+    p_queue_id,
+    p_role,
+    p_command,
+    p_priority,
+    p_headers,
+    p_created_at,
+    p_delayed_at,
+    p_failures,
+    p_error
+};
 
 // The attempts that the task has behind it, as far as they say when it is tried again and what went wrong.
 void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const char *error) {
@@ -111,7 +125,9 @@ void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const cha
 PGQ_FUNCTION(pgqueue_internal_put_task) {
     check_call("import", true);
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(p_queue_id));
-    if (q == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("queue %d does not exist", PG_GETARG_INT32(p_queue_id)));
+    if (q == nullptr)
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+                errmsg("queue %d does not exist", PG_GETARG_INT32(p_queue_id)));
     store::NewTask t{};
     t.id = PG_GETARG_INT64(p_id);
     t.queue_id = q->id;

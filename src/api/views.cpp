@@ -104,9 +104,7 @@ void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &no
     set(2, Int32GetDatum(w.pid));
     set(3, Int32GetDatum(memory::map.roles[w.role].role_id));
     set(7, CStringGetTextDatum(state_word(w, state)));
-    auto set_since = [&](const pg::Atomic<int64> *at) {
-        set(8, TimestampTzGetDatum(now.to_wall(at->load())));
-    };
+    auto set_since = [&](const pg::Atomic<int64> *at) { set(8, TimestampTzGetDatum(now.to_wall(at->load()))); };
     set_since(&w.since);
     for (int i = 0; i < Min(w.n_holds.load(), memory::max_batch); i++) {
         memory::Hold &h = w.holds[i];

@@ -25,7 +25,8 @@ bool read_answer(int64 id, const char *ns, MemoryContext keep, Answer *out) {
     Datum values[2] = {Int64GetDatum(id), ns ? CStringGetTextDatum(ns) : Datum(0)};
     const char nulls[2] = {' ', ns ? ' ' : 'n'};
     pg::ActiveSnapshot snapshot;
-    SPI_execute_with_args("SELECT status, result, error FROM pgqueue.get_task($1, namespace => $2)", 2, types, values, nulls, true, 1);
+    SPI_execute_with_args("SELECT status, result, error FROM pgqueue.get_task($1, namespace => $2)", 2, types, values,
+                          nulls, true, 1);
     if (SPI_processed == 0) return false;
     HeapTuple tuple = SPI_tuptable->vals[0];
     TupleDesc desc = SPI_tuptable->tupdesc;
@@ -33,7 +34,8 @@ bool read_answer(int64 id, const char *ns, MemoryContext keep, Answer *out) {
     out->status = SPI_getvalue(tuple, desc, 1);
     out->status = out->status ? MemoryContextStrdup(keep, out->status) : nullptr;
     out->finished = false;
-    for (int s = static_cast<int>(Status::Released); s < status_count; s++) out->finished = out->finished || status_words[static_cast<std::size_t>(s)] == out->status;
+    for (int s = static_cast<int>(Status::Released); s < status_count; s++)
+        out->finished = out->finished || status_words[static_cast<std::size_t>(s)] == out->status;
     bool isnull;
     Datum result = SPI_getbinval(tuple, desc, 2, &isnull);
     out->result = isnull ? nullptr : static_cast<Jsonb *>(static_cast<void *>(PG_DETOAST_DATUM_COPY(result)));
@@ -70,7 +72,8 @@ void at_exit(int, Datum) {
 
 Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
     TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_result returns a row"));
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_result returns a row"));
     Datum values[3] = {Datum(0), Datum(0), Datum(0)};
     bool nulls[3] = {!a.finished, !a.finished || a.result == nullptr, !a.finished || a.error == nullptr};
     if (!nulls[0]) values[0] = CStringGetTextDatum(a.status);
@@ -99,7 +102,8 @@ PGQ_FUNCTION(pgqueue_wait_for_result) {
     int64 id = PG_GETARG_INT64(a_id);
     int64 micros = wait_time(fcinfo, a_timeout);
     char *ns = text_arg(fcinfo, a_namespace);
-    MemoryContext keep = AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
+    MemoryContext keep =
+        AllocSetContextCreate(PortalContext ? PortalContext : TopMemoryContext, "pgqueue wait", ALLOCSET_SMALL_SIZES);
     ns = ns ? MemoryContextStrdup(keep, ns) : nullptr;
     pg::Deadline end = pg::deadline_in(micros);
     Answer answer{};

@@ -1,4 +1,5 @@
-// CALL wait_for_task: sleeps on a latch until one of the queues has a task for an outside worker; holds no snapshot and no lock.
+// CALL wait_for_task: sleeps on a latch until one of the queues has a task for an outside worker; holds no snapshot and
+// no lock.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/waiting.hpp"
@@ -80,7 +81,8 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
         },
         [] { stop_waiting(); });
     TupleDesc desc;
-    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE) ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_task returns a row"));
+    if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
+        ereport(ERROR, errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("wait_for_task returns a row"));
     Datum value = BoolGetDatum(found);
     bool isnull = false;
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), &value, &isnull));

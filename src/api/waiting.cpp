@@ -4,7 +4,8 @@
 
 namespace pgqueue::api {
 
-// The end of a client ends its session as the server does where it looks for that; processes such as a worker, whose task waits, have no client.
+// The end of a client ends its session as the server does where it looks for that; processes such as a worker, whose
+// task waits, have no client.
 void sleep_with_client(long ms, const char *what) {
     uint32 wait_event = pg::wait_event(what);
     if (FeBeWaitSet == nullptr || !WaitEventSetCanReportClosed()) {
@@ -16,7 +17,8 @@ void sleep_with_client(long ms, const char *what) {
     WaitEvent event;
     if (WaitEventSetWait(FeBeWaitSet, ms, &event, 1, wait_event) == 0) return;
     if ((event.events & WL_POSTMASTER_DEATH) != 0)
-        ereport(FATAL, errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("terminating connection due to unexpected postmaster exit"));
+        ereport(FATAL, errcode(ERRCODE_ADMIN_SHUTDOWN),
+                errmsg("terminating connection due to unexpected postmaster exit"));
     if ((event.events & WL_SOCKET_CLOSED) != 0) {
         ClientConnectionLost = 1;
         InterruptPending = 1;
@@ -24,10 +26,13 @@ void sleep_with_client(long ms, const char *what) {
 }
 
 void check_may_wait(FunctionCallInfo fcinfo, const char *procedure) {
-    bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) || reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
+    bool atomic = fcinfo->context == nullptr || !IsA(fcinfo->context, CallContext) ||
+                  reinterpret_cast<CallContext *>(fcinfo->context)->atomic;
     if (atomic || IsTransactionBlock())
-        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION), errmsg("%s cannot wait inside a transaction block or a function", procedure),
-                errdetail("It would hold a snapshot while it waits."), errhint("Commit first and call it by itself, or use LISTEN."));
+        ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+                errmsg("%s cannot wait inside a transaction block or a function", procedure),
+                errdetail("It would hold a snapshot while it waits."),
+                errhint("Commit first and call it by itself, or use LISTEN."));
     if (IsolationUsesXactSnapshot())
         ereport(ERROR, errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                 errmsg("%s cannot wait in a transaction with isolation level REPEATABLE READ or above", procedure));

@@ -1,4 +1,5 @@
-// why(id): what keeps a task from running now. The function in SQL asks for the rights; this reads the row and shared memory.
+// why(id): what keeps a task from running now. The function in SQL asks for the rights; this reads the row and shared
+// memory.
 #include "api/why.hpp"
 
 #include "dispatch/lease.hpp"
@@ -30,22 +31,29 @@ void look(Case *c) {
     dispatch::drain_inboxes(c->db);
     c->look = dispatch::look_at_queue(c->slot);
     // Tasks of groups stand in no list.
-    if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0)) c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);
+    if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0))
+        c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);
 }
 
 void add_finished(const Case &c, Reasons *reasons) {
     bool may_retry = c.row.status != Status::Released;
-    reasons->add({"finished", psprintf("The task is %s since %s.", word(c.row.status).data(), pstrdup(timestamptz_to_str(c.row.finished_at))),
+    reasons->add({"finished",
+                  psprintf("The task is %s since %s.", word(c.row.status).data(),
+                           pstrdup(timestamptz_to_str(c.row.finished_at))),
                   may_retry ? psprintf("SELECT pgqueue.retry_task(" INT64_FORMAT ");", c.row.ref.id) : nullptr});
 }
 
 void add_running(const Case &c, Reasons *reasons) {
     const char *since = pstrdup(timestamptz_to_str(c.row.started_at));
     const char *worker = store::worker_name(c.row);
-    const char *message = c.in_server              ? psprintf("Process %d of the server runs it since %s.", c.row.pid, since)
-                          : c.row.lease_until == 0 ? psprintf("Worker \"%s\" holds it since %s until its session ends.", worker ? worker : "", since)
-                                                   : psprintf("Worker \"%s\" holds it since %s; its lease ends at %s.", worker ? worker : "", since, timestamptz_to_str(c.row.lease_until));
-    reasons->add({"running", message, psprintf("SELECT * FROM pgqueue.worker WHERE task_id = " INT64_FORMAT ";", c.row.ref.id)});
+    const char *message =
+        c.in_server ? psprintf("Process %d of the server runs it since %s.", c.row.pid, since)
+        : c.row.lease_until == 0
+            ? psprintf("Worker \"%s\" holds it since %s until its session ends.", worker ? worker : "", since)
+            : psprintf("Worker \"%s\" holds it since %s; its lease ends at %s.", worker ? worker : "", since,
+                       timestamptz_to_str(c.row.lease_until));
+    reasons->add(
+        {"running", message, psprintf("SELECT * FROM pgqueue.worker WHERE task_id = " INT64_FORMAT ";", c.row.ref.id)});
 }
 
 // Nothing holds it back.
@@ -71,7 +79,13 @@ void find_reasons(const Case &c, Reasons *reasons) {
 }
 
 void put(ReturnSetInfo *info, int64 id, const char *status, const Reason &r, const int64 *ahead) {
-    Datum values[7] = {Int64GetDatum(id), CStringGetTextDatum(status), CStringGetTextDatum(r.word), CStringGetTextDatum(r.message), Datum(0), TimestampTzGetDatum(r.ready_at), Datum(0)};
+    Datum values[7] = {Int64GetDatum(id),
+                       CStringGetTextDatum(status),
+                       CStringGetTextDatum(r.word),
+                       CStringGetTextDatum(r.message),
+                       Datum(0),
+                       TimestampTzGetDatum(r.ready_at),
+                       Datum(0)};
     bool nulls[7] = {false, false, false, false, r.hint == nullptr, r.ready_at == 0, ahead == nullptr};
     if (r.hint != nullptr) values[4] = CStringGetTextDatum(r.hint);
     if (ahead != nullptr) values[6] = Int64GetDatum(*ahead);
@@ -106,7 +120,9 @@ PGQ_FUNCTION(pgqueue_internal_reasons) {
     if (is_waiting(c.row.status)) look(&c);
     Reasons reasons;
     find_reasons(c, &reasons);
-    bool counted = c.live && (c.position.listed == dispatch::Listed::Yes || c.position.listed == dispatch::Listed::InFile);
-    for (int i = 0; i < reasons.count; i++) put(info, id, word(c.row.status).data(), reasons.items[i], counted ? &c.position.ahead : nullptr);
+    bool counted =
+        c.live && (c.position.listed == dispatch::Listed::Yes || c.position.listed == dispatch::Listed::InFile);
+    for (int i = 0; i < reasons.count; i++)
+        put(info, id, word(c.row.status).data(), reasons.items[i], counted ? &c.position.ahead : nullptr);
     return Datum(0);
 }

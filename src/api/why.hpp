@@ -1,4 +1,5 @@
-// Why a task does not run: a table of checks, each a function that adds the reasons it knows. Most basic first, in the order of the table.
+// Why a task does not run: a table of checks, each a function that adds the reasons it knows. Most basic first, in the
+// order of the table.
 #pragma once
 #include "api/call.hpp"
 #include "dispatch/look.hpp"
@@ -13,9 +14,9 @@ struct Case {
     const store::QueueInfo *queue;
     const store::NamespaceInfo *ns;
     TimestampTz now;
-    bool in_server;      // workers of the server run it, as role `runner`
+    bool in_server;  // workers of the server run it, as role `runner`
     int32 runner;
-    bool live;           // shared memory knows the tasks of this database
+    bool live;                      // shared memory knows the tasks of this database
     memory::SlotNo db, slot, role;  // -1 none
     dispatch::QueueLook look;
     dispatch::Position position;
@@ -40,7 +41,8 @@ struct Reasons {
 
 using Check = void (*)(const Case &, Reasons *);
 
-// Checks about the server and the database; about the task, its queue and namespace; about places to run. The task waits and is due for the last ones.
+// Checks about the server and the database; about the task, its queue and namespace; about places to run. The task
+// waits and is due for the last ones.
 void add_server(const Case &task, Reasons *reasons);
 void add_waiting(const Case &task, Reasons *reasons);
 void add_places(const Case &task, Reasons *reasons);

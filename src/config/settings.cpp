@@ -23,7 +23,8 @@ constinit int log_tasks = log_failed;
 
 namespace {
 
-constexpr config_enum_entry log_options[] = {{"none", log_none, false}, {"failed", log_failed, false}, {"all", log_all, false}, {nullptr, 0, false}};
+constexpr config_enum_entry log_options[] = {
+    {"none", log_none, false}, {"failed", log_failed, false}, {"all", log_all, false}, {nullptr, 0, false}};
 
 // A list of names as in search_path.
 bool check_databases(char **value, void **, GucSource) {
@@ -61,27 +62,37 @@ struct IntSetting {
 void define_bools() {
     const BoolSetting all[] = {
         {"pgqueue.enabled", "Starts schedulers and workers.", &enabled, PGC_SIGHUP},
-        {"pgqueue.adopt_on_start", "Lets a restored, copied or cloned database start dispatch by itself.", &adopt_on_start, PGC_SIGHUP},
+        {"pgqueue.adopt_on_start", "Lets a restored, copied or cloned database start dispatch by itself.",
+         &adopt_on_start, PGC_SIGHUP},
         {"pgqueue.tickers", "Fires tickers.", &tickers, PGC_SIGHUP},
         {"pgqueue.track_costs", "Keeps CPU time and WAL of each run.", &track_costs, PGC_SUSET},
     };
-    for (const BoolSetting &s : all) DefineCustomBoolVariable(s.name, s.what, nullptr, s.value, *s.value, s.context, 0, nullptr, nullptr, nullptr);
+    for (const BoolSetting &s : all)
+        DefineCustomBoolVariable(s.name, s.what, nullptr, s.value, *s.value, s.context, 0, nullptr, nullptr, nullptr);
 }
 
 void define_ints(bool preloaded) {
     const IntSetting all[] = {
-        {"pgqueue.max_workers", "Most workers of the whole cluster; -1 is half of max_worker_processes.", &max_workers_setting, -1, 256, PGC_SIGHUP, 0},
-        {"pgqueue.max_workers_per_role", "Most workers of one role in one database; 0 is no own limit.", &max_workers_per_role, 0, 256, PGC_SIGHUP, 0},
-        {"pgqueue.worker_idle_timeout", "An idle worker ends after this time.", &worker_idle_timeout, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
-        {"pgqueue.max_crashes", "Crashes of worker or server after which a task is quarantined; 0 is never.", &max_crashes, 0, 1000, PGC_SIGHUP, 0},
-        {"pgqueue.segment_size", "A segment of tasks is rotated at this size.", &segment_size, 1024, INT_MAX, PGC_SIGHUP, GUC_UNIT_KB},
+        {"pgqueue.max_workers", "Most workers of the whole cluster; -1 is half of max_worker_processes.",
+         &max_workers_setting, -1, 256, PGC_SIGHUP, 0},
+        {"pgqueue.max_workers_per_role", "Most workers of one role in one database; 0 is no own limit.",
+         &max_workers_per_role, 0, 256, PGC_SIGHUP, 0},
+        {"pgqueue.worker_idle_timeout", "An idle worker ends after this time.", &worker_idle_timeout, 0, INT_MAX,
+         PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.max_crashes", "Crashes of worker or server after which a task is quarantined; 0 is never.",
+         &max_crashes, 0, 1000, PGC_SIGHUP, 0},
+        {"pgqueue.segment_size", "A segment of tasks is rotated at this size.", &segment_size, 1024, INT_MAX,
+         PGC_SIGHUP, GUC_UNIT_KB},
         {"pgqueue.attempt_history", "Attempts kept for each task.", &attempt_history, 0, 1000, PGC_SIGHUP, 0},
-        {"pgqueue.notify_interval", "At most one NOTIFY for a queue in this time; -1 is none.", &notify_interval, -1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
-        {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2, PGC_POSTMASTER, GUC_UNIT_KB},
+        {"pgqueue.notify_interval", "At most one NOTIFY for a queue in this time; -1 is none.", &notify_interval, -1,
+         INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2,
+         PGC_POSTMASTER, GUC_UNIT_KB},
     };
     for (const IntSetting &s : all)
         if (preloaded || s.context != PGC_POSTMASTER)
-            DefineCustomIntVariable(s.name, s.what, nullptr, s.value, *s.value, s.least, s.most, s.context, s.flags, nullptr, nullptr, nullptr);
+            DefineCustomIntVariable(s.name, s.what, nullptr, s.value, *s.value, s.least, s.most, s.context, s.flags,
+                                    nullptr, nullptr, nullptr);
 }
 
 }  // namespace
@@ -89,11 +100,13 @@ void define_ints(bool preloaded) {
 void define_settings(bool preloaded) {
     define_bools();
     define_ints(preloaded);
-    DefineCustomStringVariable("pgqueue.databases", "Databases that get a scheduler, separated by commas; empty is all with the extension.", nullptr, &databases,
-                               "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
-    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default", PGC_USERSET, 0, check_namespace, nullptr, nullptr);
-    DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks, log_failed, log_options, PGC_SIGHUP, 0, nullptr,
-                             nullptr, nullptr);
+    DefineCustomStringVariable("pgqueue.databases",
+                               "Databases that get a scheduler, separated by commas; empty is all with the extension.",
+                               nullptr, &databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, nullptr, nullptr);
+    DefineCustomStringVariable("pgqueue.namespace", "Current namespace.", nullptr, &current_namespace, "default",
+                               PGC_USERSET, 0, check_namespace, nullptr, nullptr);
+    DefineCustomEnumVariable("pgqueue.log_tasks", "Which task events go to the server log.", nullptr, &log_tasks,
+                             log_failed, log_options, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("pgqueue");
     define_topic_settings();
 }
@@ -111,7 +124,7 @@ bool serves_database(const char *name) {
     bool found = false;
     if (SplitIdentifierString(copy, ',', &names)) {
         ListCell *cell;
-        foreach (cell, names)
+        foreach(cell, names)
             if (strcmp(static_cast<const char *>(lfirst(cell)), name) == 0) found = true;
     }
     list_free(names);

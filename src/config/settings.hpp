@@ -5,20 +5,20 @@
 namespace pgqueue::config {
 
 extern bool enabled;
-extern char *databases;            // comma list, empty: all
+extern char *databases;  // comma list, empty: all
 extern char *current_namespace;
-extern int max_workers_setting;    // -1: half of max_worker_processes
-extern int max_workers_per_role;   // 0: no own limit
-extern int worker_idle_timeout;    // ms
-extern int max_crashes;            // 0: never quarantined
+extern int max_workers_setting;   // -1: half of max_worker_processes
+extern int max_workers_per_role;  // 0: no own limit
+extern int worker_idle_timeout;   // ms
+extern int max_crashes;           // 0: never quarantined
 extern bool tickers;
 extern bool adopt_on_start;
-extern int dispatch_memory;        // kB
-extern int segment_size;           // kB
+extern int dispatch_memory;  // kB
+extern int segment_size;     // kB
 extern int attempt_history;
-extern int notify_interval;        // ms, -1: none
+extern int notify_interval;  // ms, -1: none
 extern bool track_costs;
-extern int log_tasks;              // LogTasks
+extern int log_tasks;  // LogTasks
 
 enum LogTasks { log_none, log_failed, log_all };
 

@@ -16,7 +16,8 @@ constinit uint32 reloads = 1;
 constexpr int32 default_priority = 100;
 
 enum Field { k_max_running, k_retries, k_delay, k_priority, key_count };
-constexpr std::string_view key_names[key_count] = {"max_parallel_running_tasks_count", "retry_count", "delay_in_sec", "priority"};
+constexpr std::string_view key_names[key_count] = {"max_parallel_running_tasks_count", "retry_count", "delay_in_sec",
+                                                   "priority"};
 constexpr const char *valid_keys = "Valid keys: max_parallel_running_tasks_count, retry_count, delay_in_sec, priority.";
 
 // topic_config as it is kept: one block of memory that belongs to the setting, the names behind the entries.
@@ -58,8 +59,10 @@ struct Collector {
         if (depth != 2) return refuse_value();
         // -1 stands for "not given", as it always has.
         bool given = key == k_priority || value != -1;
-        if (key != k_priority && value < -1) return refuse(psprintf("\"%s\" of topic \"%s\" must not be negative.", key_names[key].data(), topic()));
-        if (value < PG_INT32_MIN || value > PG_INT32_MAX) return refuse(psprintf("\"%s\" of topic \"%s\" is out of range.", key_names[key].data(), topic()));
+        if (key != k_priority && value < -1)
+            return refuse(psprintf("\"%s\" of topic \"%s\" must not be negative.", key_names[key].data(), topic()));
+        if (value < PG_INT32_MIN || value > PG_INT32_MAX)
+            return refuse(psprintf("\"%s\" of topic \"%s\" is out of range.", key_names[key].data(), topic()));
         entry().given[key] = given;
         entry().values[key] = static_cast<int32>(value);
         return true;
@@ -67,12 +70,15 @@ struct Collector {
 
     bool add_topic(std::string_view name) {
         for (int32 i = 0; i < count; i++) {
-            if (std::string_view(names.data + entries[i].name_at, static_cast<size_t>(entries[i].name_length)) != name) continue;
+            if (std::string_view(names.data + entries[i].name_at, static_cast<size_t>(entries[i].name_length)) != name)
+                continue;
             return refuse(psprintf("Topic \"%s\" is there twice.", pnstrdup(name.data(), name.size())));
         }
         if (count == room) {
             room = room == 0 ? 16 : room * 2;
-            entries = static_cast<Entry *>(entries == nullptr ? palloc(sizeof(Entry) * static_cast<Size>(room)) : repalloc(entries, sizeof(Entry) * static_cast<Size>(room)));
+            entries =
+                static_cast<Entry *>(entries == nullptr ? palloc(sizeof(Entry) * static_cast<Size>(room))
+                                                        : repalloc(entries, sizeof(Entry) * static_cast<Size>(room)));
         }
         Entry &e = entries[count++];
         e = Entry{names.len, static_cast<int32>(name.size()), {}, {}};
@@ -107,9 +113,12 @@ struct Collector {
     bool Key(const char *s, rapidjson::SizeType length, bool) {
         std::string_view name(s, length);
         if (depth == 1) return add_topic(name);
-        for (key = 0; key < key_count && key_names[key] != name; key++) {}
-        if (key == key_count) return refuse(psprintf("Topic \"%s\" has the unknown key \"%s\".", topic(), pnstrdup(s, length)));
-        if (seen[key]) return refuse(psprintf("\"%s\" of topic \"%s\" is there twice.", key_names[key].data(), topic()));
+        for (key = 0; key < key_count && key_names[key] != name; key++) {
+        }
+        if (key == key_count)
+            return refuse(psprintf("Topic \"%s\" has the unknown key \"%s\".", topic(), pnstrdup(s, length)));
+        if (seen[key])
+            return refuse(psprintf("\"%s\" of topic \"%s\" is there twice.", key_names[key].data(), topic()));
         return seen[key] = true;
     }
 };
@@ -119,7 +128,8 @@ bool blank(const char *s) { return s[strspn(s, " \t\r\n")] == '\0'; }
 // Keeps what was read in one block for the setting; nullptr: no memory.
 Parsed *keep(const Collector &c) {
     Size entries = sizeof(Entry) * static_cast<Size>(c.count);
-    auto *p = static_cast<Parsed *>(pg::setting_alloc(offsetof(Parsed, entries) + entries + static_cast<Size>(c.names.len)));
+    auto *p =
+        static_cast<Parsed *>(pg::setting_alloc(offsetof(Parsed, entries) + entries + static_cast<Size>(c.names.len)));
     if (p == nullptr) return nullptr;
     p->count = c.count;
     if (c.count > 0) memcpy(p->entries, c.entries, entries);
@@ -138,8 +148,11 @@ bool check_topic_config(char **value, void **extra, GucSource) {
         if (c.fault != nullptr)
             GUC_check_errdetail("%s", c.fault);
         else
-            GUC_check_errdetail("It is not valid JSON at byte %d: %s", static_cast<int>(reader.GetErrorOffset()) + 1, rapidjson::GetParseError_En(reader.GetParseErrorCode()));
-        GUC_check_errhint("Write one object for each topic, as in {\"reports\": {\"priority\": 50, \"retry_count\": 2}}. %s", valid_keys);
+            GUC_check_errdetail("It is not valid JSON at byte %d: %s", static_cast<int>(reader.GetErrorOffset()) + 1,
+                                rapidjson::GetParseError_En(reader.GetParseErrorCode()));
+        GUC_check_errhint(
+            "Write one object for each topic, as in {\"reports\": {\"priority\": 50, \"retry_count\": 2}}. %s",
+            valid_keys);
         return false;
     }
     *extra = keep(c);
@@ -155,7 +168,9 @@ void assign_number(int, void *) { reloads++; }
 
 }  // namespace
 
-TopicSettings common_topic() { return {background_max_running, background_retries, background_delay, default_priority}; }
+TopicSettings common_topic() {
+    return {background_max_running, background_retries, background_delay, default_priority};
+}
 
 int topic_count() { return parsed == nullptr ? 0 : parsed->count; }
 
@@ -164,7 +179,8 @@ Topic topic_at(int i) {
     TopicSettings common = common_topic();
     auto value = [&e](Field k, int32 none) { return e.given[k] ? e.values[k] : none; };
     return {{parsed->names() + e.name_at, static_cast<size_t>(e.name_length)},
-            {value(k_max_running, 0), value(k_retries, common.retries), value(k_delay, common.delay), value(k_priority, common.priority)}};
+            {value(k_max_running, 0), value(k_retries, common.retries), value(k_delay, common.delay),
+             value(k_priority, common.priority)}};
 }
 
 bool find_topic(std::string_view name, TopicSettings *settings) {
@@ -185,7 +201,8 @@ uint64 topic_signature() {
     uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&common), sizeof(common), 0);
     for (int i = 0; i < topic_count(); i++) {
         Topic t = topic_at(i);
-        h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(t.name.data()), static_cast<int>(t.name.size()), h);
+        h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(t.name.data()), static_cast<int>(t.name.size()),
+                                h);
         h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&t.settings), sizeof(t.settings), h);
     }
     return h;
@@ -197,14 +214,22 @@ void define_topic_settings() {
         const char *name, *what;
         int *value;
     } numbers[] = {
-        {"pg_background_queue.max_parallel_running_tasks_count", "Most tasks of pg_background_queue that run at once; 0 is no limit but pgqueue.max_workers.", &background_max_running},
-        {"pg_background_queue.retry_count", "How often a failed task of pg_background_queue is tried again.", &background_retries},
-        {"pg_background_queue.delay_in_sec", "Seconds before a task of pg_background_queue starts, and between the starts of two tasks.", &background_delay},
+        {"pg_background_queue.max_parallel_running_tasks_count",
+         "Most tasks of pg_background_queue that run at once; 0 is no limit but pgqueue.max_workers.",
+         &background_max_running},
+        {"pg_background_queue.retry_count", "How often a failed task of pg_background_queue is tried again.",
+         &background_retries},
+        {"pg_background_queue.delay_in_sec",
+         "Seconds before a task of pg_background_queue starts, and between the starts of two tasks.",
+         &background_delay},
     };
     for (const auto &n : numbers)
-        DefineCustomIntVariable(n.name, n.what, nullptr, n.value, *n.value, 0, INT_MAX, PGC_SIGHUP, 0, nullptr, assign_number, nullptr);
-    DefineCustomStringVariable("pg_background_queue.topic_config", "Settings of topics of pg_background_queue, a JSON object with an object for each topic.", nullptr,
-                               &topic_config, "", PGC_SIGHUP, 0, check_topic_config, assign_topic_config, nullptr);
+        DefineCustomIntVariable(n.name, n.what, nullptr, n.value, *n.value, 0, INT_MAX, PGC_SIGHUP, 0, nullptr,
+                                assign_number, nullptr);
+    DefineCustomStringVariable(
+        "pg_background_queue.topic_config",
+        "Settings of topics of pg_background_queue, a JSON object with an object for each topic.", nullptr,
+        &topic_config, "", PGC_SIGHUP, 0, check_topic_config, assign_topic_config, nullptr);
     MarkGUCPrefixReserved("pg_background_queue");
 }
 

@@ -1,5 +1,5 @@
-// The settings of extension pg_background_queue. They are the library's, so that preloading pgqueue is enough; what they mean is in
-// docs/from-pg_background_queue.md.
+// The settings of extension pg_background_queue. They are the library's, so that preloading pgqueue is enough; what
+// they mean is in docs/from-pg_background_queue.md.
 #pragma once
 #include "pg/backend.hpp"
 

@@ -6,10 +6,11 @@ namespace pgqueue {
 
 enum class Backoff { Exponential, Linear, Quadratic, Fixed };
 
-// Wait in microseconds after the n-th counted failure (n from 1): base * 2^(n-1), base * n, base * n^2 or base; not above cap (cap <= 0: none);
-// then a part `jitter` (0 to 1) of it is spread evenly around it: wait * (1 - jitter + 2 * jitter * random), random in [0, 1), which may pass
-// the cap. Never negative, never overflows.
-constexpr std::int64_t backoff_wait(Backoff kind, std::int64_t base, std::int64_t n, std::int64_t cap, double jitter, double random) {
+// Wait in microseconds after the n-th counted failure (n from 1): base * 2^(n-1), base * n, base * n^2 or base; not
+// above cap (cap <= 0: none); then a part `jitter` (0 to 1) of it is spread evenly around it: wait * (1 - jitter + 2 *
+// jitter * random), random in [0, 1), which may pass the cap. Never negative, never overflows.
+constexpr std::int64_t backoff_wait(Backoff kind, std::int64_t base, std::int64_t n, std::int64_t cap, double jitter,
+                                    double random) {
     constexpr double most = 9.0e18;
     if (base <= 0 || n <= 0) return 0;
     double wait = static_cast<double>(base);

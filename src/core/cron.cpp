@@ -1,4 +1,5 @@
-// The next slot of a cron text: from bit masks, a month at a time. Instants and wall clock times are counted in seconds.
+// The next slot of a cron text: from bit masks, a month at a time. Instants and wall clock times are counted in
+// seconds.
 #include "core/cron.hpp"
 
 #include "core/calendar.hpp"
@@ -49,8 +50,12 @@ int nearest_workday(const Month &month, int day) {
 
 std::uint32_t days_by_number(const CronSpec &spec, const Month &month) {
     std::uint32_t days = spec.days;
-    for (int n = next_in(spec.days_before_last, 0); n >= 0 && n < month.length; n = next_in(spec.days_before_last, n + 1)) days |= std::uint32_t{1} << (month.length - n);
-    for (int n = next_in(spec.nearest_weekdays, 0); n > 0 && n <= month.length; n = next_in(spec.nearest_weekdays, n + 1)) days |= std::uint32_t{1} << nearest_workday(month, n);
+    for (int n = next_in(spec.days_before_last, 0); n >= 0 && n < month.length;
+         n = next_in(spec.days_before_last, n + 1))
+        days |= std::uint32_t{1} << (month.length - n);
+    for (int n = next_in(spec.nearest_weekdays, 0); n > 0 && n <= month.length;
+         n = next_in(spec.nearest_weekdays, n + 1))
+        days |= std::uint32_t{1} << nearest_workday(month, n);
     if (spec.last_workday) days |= std::uint32_t{1} << nearest_workday(month, month.length);
     return days & month.all();
 }
@@ -60,7 +65,8 @@ std::uint32_t days_by_weekday(const CronSpec &spec, const Month &month) {
     std::uint64_t week = (spec.weekdays >> month.begins | spec.weekdays << (7 - month.begins)) & 0x7f;
     auto days = static_cast<std::uint32_t>(week * 0x10204081 << 1);
     for (int n = 0; n < 5; n++)
-        for (int w = next_in(spec.nth_weekdays[static_cast<std::size_t>(n)], 0); w >= 0; w = next_in(spec.nth_weekdays[static_cast<std::size_t>(n)], w + 1))
+        for (int w = next_in(spec.nth_weekdays[static_cast<std::size_t>(n)], 0); w >= 0;
+             w = next_in(spec.nth_weekdays[static_cast<std::size_t>(n)], w + 1))
             if (int day = month.first(w) + 7 * n; day <= month.length) days |= std::uint32_t{1} << day;
     for (int w = next_in(spec.last_weekdays, 0); w >= 0; w = next_in(spec.last_weekdays, w + 1)) {
         int first = month.first(w);
@@ -77,7 +83,9 @@ std::uint32_t days_of(const CronSpec &spec, std::int64_t year, int month, std::i
     return spec.any_day || spec.any_weekday ? by_number & by_weekday : by_number | by_weekday;
 }
 
-int first_time(const CronSpec &spec) { return (next_in(spec.hours, 0) * 60 + next_in(spec.minutes, 0)) * 60 + next_in(spec.seconds, 0); }
+int first_time(const CronSpec &spec) {
+    return (next_in(spec.hours, 0) * 60 + next_in(spec.minutes, 0)) * 60 + next_in(spec.seconds, 0);
+}
 
 // The first second of a day from `from` on; -1: none.
 int next_time(const CronSpec &spec, int from) {
@@ -132,7 +140,8 @@ std::optional<std::int64_t> next_of_hours(const CronSpec &spec, std::int64_t aft
     return wall_time ? std::optional(instant_of(zone, *wall_time)) : std::nullopt;
 }
 
-// Slots of a text for every hour are the instants when the wall clock shows such a time, whether for the first time or not.
+// Slots of a text for every hour are the instants when the wall clock shows such a time, whether for the first time or
+// not.
 std::optional<std::int64_t> next_of_every_hour(const CronSpec &spec, std::int64_t after, const CronZone &zone) {
     for (std::int64_t t = after + 1;;) {
         ZonePeriod p = zone.period(t);
@@ -155,12 +164,16 @@ std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time) {
 }
 
 std::optional<std::int64_t> cron_next(const CronSpec &spec, std::int64_t after_us, const CronZone &zone) {
-    constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max() / second_us - (years_searched + 2) * 366 * day_seconds;
+    constexpr std::int64_t far =
+        std::numeric_limits<std::int64_t>::max() / second_us - (years_searched + 2) * 366 * day_seconds;
     constexpr std::uint32_t all_hours = (1u << 24) - 1;
     std::int64_t after = floor_div(after_us, second_us);
     if (after > far || after < -far) return std::nullopt;
-    if (spec.every) return after > far - spec.every_us / second_us ? std::nullopt : std::optional(after * second_us + spec.every_us);
-    std::optional<std::int64_t> slot = spec.hours == all_hours ? next_of_every_hour(spec, after, zone) : next_of_hours(spec, after, zone);
+    if (spec.every)
+        return after > far - spec.every_us / second_us ? std::nullopt
+                                                       : std::optional(after * second_us + spec.every_us);
+    std::optional<std::int64_t> slot =
+        spec.hours == all_hours ? next_of_every_hour(spec, after, zone) : next_of_hours(spec, after, zone);
     return slot ? std::optional(*slot * second_us) : std::nullopt;
 }
 

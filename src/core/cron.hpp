@@ -1,4 +1,5 @@
-// Cron texts: what they mean, and their next slot. A slot is a whole second; docs/cron.md describes syntax and time zones.
+// Cron texts: what they mean, and their next slot. A slot is a whole second; docs/cron.md describes syntax and time
+// zones.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -15,19 +16,19 @@ struct CronSpec {
     std::uint64_t seconds;
     std::uint64_t minutes;
     std::uint32_t hours;
-    std::uint32_t days;              // 1 to 31
-    std::uint32_t days_before_last;  // L is 0, L-3 is 3
-    std::uint32_t nearest_weekdays;  // 15W is 15
-    std::uint16_t months;            // 1 to 12
-    std::uint8_t weekdays;           // Sunday 0
-    std::uint8_t last_weekdays;      // 5L is 5
+    std::uint32_t days;                        // 1 to 31
+    std::uint32_t days_before_last;            // L is 0, L-3 is 3
+    std::uint32_t nearest_weekdays;            // 15W is 15
+    std::uint16_t months;                      // 1 to 12
+    std::uint8_t weekdays;                     // Sunday 0
+    std::uint8_t last_weekdays;                // 5L is 5
     std::array<std::uint8_t, 5> nth_weekdays;  // 5#2 is 5 in [1]
-    bool last_workday;               // LW
-    bool any_day;                    // day of month has a * or ?, without a step above 1
-    bool any_weekday;                // so has day of week
-    bool every;                      // @every: only every_us counts
+    bool last_workday;                         // LW
+    bool any_day;                              // day of month has a * or ?, without a step above 1
+    bool any_weekday;                          // so has day of week
+    bool every;                                // @every: only every_us counts
     std::int64_t every_us;
-    char zone[cron_zone_limit];      // of the prefix TZ= or CRON_TZ=; empty: none
+    char zone[cron_zone_limit];  // of the prefix TZ= or CRON_TZ=; empty: none
 };
 
 struct CronError {
@@ -54,10 +55,12 @@ struct CronZone {
     ZonePeriod period(std::int64_t instant) const { return period_at(zone, instant); }
 };
 
-// The first instant when the wall clock shows a time or has jumped over it; both in seconds since 1970, the time as if it were UTC.
+// The first instant when the wall clock shows a time or has jumped over it; both in seconds since 1970, the time as if
+// it were UTC.
 std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time);
 
-// The first slot after an instant, in microseconds since 1970 UTC. None: the text names no day of any year, or time ends.
+// The first slot after an instant, in microseconds since 1970 UTC. None: the text names no day of any year, or time
+// ends.
 std::optional<std::int64_t> cron_next(const CronSpec &spec, std::int64_t after_us, const CronZone &zone);
 
 }  // namespace pgqueue::core

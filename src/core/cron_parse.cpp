@@ -18,21 +18,32 @@ struct Field {
     const char *allowed;
 };
 
-constexpr std::string_view month_words[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
+constexpr std::string_view month_words[] = {"jan", "feb", "mar", "apr", "may", "jun",
+                                            "jul", "aug", "sep", "oct", "nov", "dec"};
 constexpr std::string_view weekday_words[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
 enum FieldNo { f_second, f_minute, f_hour, f_day, f_month, f_weekday, field_count };
 constexpr Field fields[field_count] = {
     {"second", 0, 59, {}, "Allowed are 0 to 59, *, lists (1,2), ranges (1-5) and steps (*/10, 5/10, 1-9/2)."},
     {"minute", 0, 59, {}, "Allowed are 0 to 59, *, lists (1,2), ranges (1-5) and steps (*/10, 5/10, 1-9/2)."},
     {"hour", 0, 23, {}, "Allowed are 0 to 23, *, lists (1,2), ranges (1-5) and steps (*/10, 5/10, 1-9/2)."},
-    {"day of month", 1, 31, {}, "Allowed are 1 to 31, *, lists, ranges, steps, L (last day), L-1 to L-30, 1W to 31W (nearest workday) and LW."},
+    {"day of month",
+     1,
+     31,
+     {},
+     "Allowed are 1 to 31, *, lists, ranges, steps, L (last day), L-1 to L-30, 1W to 31W (nearest workday) and LW."},
     {"month", 1, 12, month_words, "Allowed are 1 to 12, jan to dec, *, lists (1,2), ranges (jan-mar) and steps (*/3)."},
-    {"day of week", 0, 6, weekday_words, "Allowed are 0 (Sunday) to 6, sun to sat, *, lists, ranges, steps, 5L (last Friday) and 5#1 to 5#5 (n-th Friday)."},
+    {"day of week", 0, 6, weekday_words,
+     "Allowed are 0 (Sunday) to 6, sun to sat, *, lists, ranges, steps, 5L (last Friday) and 5#1 to 5#5 (n-th "
+     "Friday)."},
 };
 constexpr const char *zone_hint = "Write TZ=zone or CRON_TZ=zone, a blank, and then the fields or an @ word.";
-constexpr const char *every_hint = "Write @every and a duration of at least 1s: numbers with the units d, h, m, s, ms, us or ns, as in 1h30m.";
-constexpr const char *text_hint = "Write minute, hour, day of month, month and day of week, before them second if wanted; or an @ word such as @daily.";
-constexpr const char *word_hint = "The words are @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly and @every with a duration.";
+constexpr const char *every_hint =
+    "Write @every and a duration of at least 1s: numbers with the units d, h, m, s, ms, us or ns, as in 1h30m.";
+constexpr const char *text_hint =
+    "Write minute, hour, day of month, month and day of week, before them second if wanted; or an @ word such as "
+    "@daily.";
+constexpr const char *word_hint =
+    "The words are @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly and @every with a duration.";
 
 constexpr std::pair<std::string_view, std::string_view> words[] = {
     {"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"}, {"@weekly", "0 0 * * 0"},
@@ -63,11 +74,12 @@ struct Shown {
 
 // Reads a text from `at_` on up to `end_`.
 class Reader {
-  public:
-    Reader(std::string_view text, CronSpec &spec, CronError &error) : text_(text), end_(text.size()), spec_(spec), error_(error) {}
+public:
+    Reader(std::string_view text, CronSpec &spec, CronError &error)
+        : text_(text), end_(text.size()), spec_(spec), error_(error) {}
     bool read();
 
-  private:
+private:
     bool more() const { return at_ < end_; }
     bool next_is(char c) const { return more() && text_[at_] == c; }
     bool next_is_letter(char c) const { return more() && lower(text_[at_]) == c; }
@@ -91,7 +103,8 @@ class Reader {
         return from;
     }
     Shown rest(std::size_t from) const;
-    __attribute__((format(printf, 5, 6))) bool fail(std::size_t at, const char *field, const char *hint, const char *format, ...);
+    __attribute__((format(printf, 5, 6))) bool fail(std::size_t at, const char *field, const char *hint,
+                                                    const char *format, ...);
 
     bool zone();
     bool word();
@@ -145,7 +158,8 @@ bool Reader::number(const Field &f, int &value) {
         if (!more() || text_[at_] == ',') return fail(at_, f.name, f.allowed, "A number is missing here.");
         return fail(at_, f.name, f.allowed, "\"%s\" is not a number.", rest(at_).text);
     }
-    if (at_ - begin > 9) return fail(begin, f.name, f.allowed, "The number %s is too large.", Shown(piece(begin, at_)).text);
+    if (at_ - begin > 9)
+        return fail(begin, f.name, f.allowed, "The number %s is too large.", Shown(piece(begin, at_)).text);
     return true;
 }
 
@@ -168,7 +182,9 @@ bool Reader::value(const Field &f, int &value) {
     return true;
 }
 
-bool Reader::end_of_element(const Field &f) { return !more() || next_is(',') || fail(at_, f.name, f.allowed, "\"%s\" does not belong here.", rest(at_).text); }
+bool Reader::end_of_element(const Field &f) {
+    return !more() || next_is(',') || fail(at_, f.name, f.allowed, "\"%s\" does not belong here.", rest(at_).text);
+}
 
 void Reader::add(FieldNo no, int n) {
     switch (no) {
@@ -219,7 +235,8 @@ bool Reader::special_weekday(int weekday) {
 bool Reader::range_end(FieldNo no, int first, std::size_t begin, int &last) {
     const Field &f = fields[no];
     if (!value(f, last)) return false;
-    return last >= first || fail(begin, f.name, f.allowed, "The range %s runs backwards.", Shown(piece(begin, at_)).text);
+    return last >= first ||
+           fail(begin, f.name, f.allowed, "The range %s runs backwards.", Shown(piece(begin, at_)).text);
 }
 
 bool Reader::element(FieldNo no) {
@@ -288,7 +305,8 @@ bool Reader::all_fields() {
 bool Reader::duration_part(std::int64_t &total_ns) {
     using Wide = __int128;
     constexpr std::pair<std::string_view, std::int64_t> units[] = {
-        {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000},
+        {"ns", 1},          {"us", 1000},         {"ms", 1000000},       {"s", 1000000000},
+        {"m", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000},
     };
     constexpr std::int64_t longest = 36500 * 86400000000000;
     std::size_t begin = at_;
@@ -307,14 +325,17 @@ bool Reader::duration_part(std::int64_t &total_ns) {
             amount = amount * 10 + (text_[at_] - '0');
         if (point) scale *= 10;
     }
-    if (!any) return fail(begin, "duration", every_hint, "\"%s\" is not a duration.", Shown(piece(begin, word_end(begin))).text);
+    if (!any)
+        return fail(begin, "duration", every_hint, "\"%s\" is not a duration.",
+                    Shown(piece(begin, word_end(begin))).text);
     std::size_t unit_begin = at_;
     while (more() && is_letter(text_[at_])) at_++;
     if (at_ == unit_begin) return fail(at_, "duration", every_hint, "A unit is missing.");
     for (auto [unit, ns] : units)
         if (unit == piece(unit_begin, at_)) {
             Wide total = total_ns + Wide{amount} * ns / scale;
-            if (large || total > longest) return fail(begin, "duration", every_hint, "The duration is longer than 100 years.");
+            if (large || total > longest)
+                return fail(begin, "duration", every_hint, "The duration is longer than 100 years.");
             total_ns = static_cast<std::int64_t>(total);
             return true;
         }
@@ -362,7 +383,9 @@ bool Reader::zone() {
         at_ = word_end(at_);
         std::size_t length = at_ - begin;
         if (length == 0) return fail(begin, "time zone", zone_hint, "The name of the time zone is missing.");
-        if (length >= cron_zone_limit) return fail(begin, "time zone", zone_hint, "The name of the time zone is longer than %d bytes.", static_cast<int>(cron_zone_limit - 1));
+        if (length >= cron_zone_limit)
+            return fail(begin, "time zone", zone_hint, "The name of the time zone is longer than %d bytes.",
+                        static_cast<int>(cron_zone_limit - 1));
         for (std::size_t i = 0; i < length; i++) spec_.zone[i] = text_[begin + i];
         skip_blanks();
         return more() || fail(end_, "time zone", zone_hint, "Nothing follows the time zone.");

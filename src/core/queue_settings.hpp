@@ -5,16 +5,16 @@
 namespace pgqueue {
 
 struct QueueSettings {
-    bool server;               // executor server
+    bool server;  // executor server
     bool paused;
-    int64_t paused_until;      // 0 none
-    int32_t max_running;       // 0 none
-    double rate_limit;         // starts a second, 0 none
+    int64_t paused_until;  // 0 none
+    int32_t max_running;   // 0 none
+    double rate_limit;     // starts a second, 0 none
     int32_t rate_burst;
-    int64_t aging;             // microseconds of waiting that are worth one priority step, 0 none
+    int64_t aging;  // microseconds of waiting that are worth one priority step, 0 none
     int32_t group_max_running;
-    double group_rate_limit;   // starts of a group a second, 0 none
-    bool group_pass;           // group_policy pass
+    double group_rate_limit;  // starts of a group a second, 0 none
+    bool group_pass;          // group_policy pass
 
     // Whether the places of tasks in their groups are the same under both.
     bool same_groups(const QueueSettings &other) const {

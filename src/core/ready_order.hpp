@@ -1,6 +1,7 @@
-// An order of entries that live elsewhere and are known by numbers (0 none): a sorted run to which what comes in order is appended, and a pairing
-// heap for what does not. Adding is O(1), the best one is known, removing any entry is O(log n) amortized.
-// After M. Fredman, R. Sedgewick, D. Sleator, R. Tarjan, "The pairing heap: a new form of self-adjusting heap", Algorithmica 1 (1986).
+// An order of entries that live elsewhere and are known by numbers (0 none): a sorted run to which what comes in order
+// is appended, and a pairing heap for what does not. Adding is O(1), the best one is known, removing any entry is O(log
+// n) amortized. After M. Fredman, R. Sedgewick, D. Sleator, R. Tarjan, "The pairing heap: a new form of self-adjusting
+// heap", Algorithmica 1 (1986).
 #pragma once
 #include <cstdint>
 #include <utility>
@@ -18,7 +19,8 @@ struct ReadyOrder {
     std::int32_t run_first, run_last, heap;
 };
 
-// Entries gives `OrderLinks &links(number)` and `bool before(number, number)`, a strict order that does not change while both are in.
+// Entries gives `OrderLinks &links(number)` and `bool before(number, number)`, a strict order that does not change
+// while both are in.
 template <typename Entries>
 class OrderOps {
 public:

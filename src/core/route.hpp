@@ -1,5 +1,5 @@
-// Which handler a type of task has: the one registered for exactly that type, else the one with the longest pattern that begins it.
-// Functions around handlers (before, after) run for every pattern that begins the type.
+// Which handler a type of task has: the one registered for exactly that type, else the one with the longest pattern
+// that begins it. Functions around handlers (before, after) run for every pattern that begins the type.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -19,8 +19,9 @@ constexpr std::size_t common_length(std::string_view a, std::string_view b) {
 
 constexpr std::size_t no_route = static_cast<std::size_t>(-1);
 
-// The place of the longest pattern that begins `type`; no_route when there is none. Patterns are in ascending order of bytes, each once.
-// The greatest pattern that is not after the type either begins it, or what does begin it is not longer than what these two share.
+// The place of the longest pattern that begins `type`; no_route when there is none. Patterns are in ascending order of
+// bytes, each once. The greatest pattern that is not after the type either begins it, or what does begin it is not
+// longer than what these two share.
 constexpr std::size_t longest_match(std::span<const std::string_view> patterns, std::string_view type) {
     std::size_t end = patterns.size();
     for (;;) {

@@ -22,7 +22,8 @@ constexpr std::int64_t add_months(Date date, std::int64_t months) {
     return first_of_month(year, month) + (date.day < last ? date.day : last) - 1;
 }
 
-// The slot so many periods after the anchor. Months and days count in the wall clock of the zone, the rest in elapsed time.
+// The slot so many periods after the anchor. Months and days count in the wall clock of the zone, the rest in elapsed
+// time.
 std::int64_t slot_of_period(const Schedule &s, std::int64_t k) {
     if (s.months == 0 && s.days == 0) return s.anchor + k * s.micros;
     std::int64_t anchor_second = floor_div(s.anchor, second_us);
@@ -73,20 +74,24 @@ void rotate(std::int64_t *items, int count, int first) {
 std::optional<std::int64_t> next_slot(const Schedule &s, std::int64_t after) {
     if (s.kind == Schedule::Kind::None) return std::nullopt;
     after = later(after, s.starts == INT64_MIN ? s.starts : s.starts - 1);
-    std::optional<std::int64_t> slot = s.kind == Schedule::Kind::Cron ? next_of_cron(s, after) : next_of_period(s, after);
+    std::optional<std::int64_t> slot =
+        s.kind == Schedule::Kind::Cron ? next_of_cron(s, after) : next_of_period(s, after);
     return slot && *slot <= s.ends ? slot : std::nullopt;
 }
 
 int newest_slots(const Schedule &s, std::int64_t first, std::int64_t until, std::int64_t *out, int most) {
     // As far back as slots of the shortest distance seen would reach, further while there are too few of them.
-    std::optional<std::int64_t> second = next_slot(s, first), next = next_slot(s, until), other = next ? next_slot(s, *next) : next;
+    std::optional<std::int64_t> second = next_slot(s, first), next = next_slot(s, until),
+                                other = next ? next_slot(s, *next) : next;
     std::int64_t all = until - first, gap = second ? *second - first : all;
     if (other && *other - *next < gap) gap = *other - *next;
     std::int64_t window = gap < all / most ? gap * most : all;
     for (;; window = window < all / 4 ? window * 4 : all) {
         std::int64_t from = until - window;
         std::int64_t n = 0;
-        for (auto slot = from == first ? std::optional(first) : next_slot(s, from - 1); slot && *slot <= until; slot = next_slot(s, *slot)) out[n++ % most] = *slot;
+        for (auto slot = from == first ? std::optional(first) : next_slot(s, from - 1); slot && *slot <= until;
+             slot = next_slot(s, *slot))
+            out[n++ % most] = *slot;
         if (n < most && from > first) continue;
         if (n <= most) return static_cast<int>(n);
         rotate(out, most, static_cast<int>(n % most));

@@ -1,4 +1,5 @@
-// Slots of a ticker: instants named by a period or a cron text, in microseconds since 1970 UTC. docs/internals/tickers.md
+// Slots of a ticker: instants named by a period or a cron text, in microseconds since 1970 UTC.
+// docs/internals/tickers.md
 #pragma once
 #include "core/cron.hpp"
 
@@ -13,8 +14,8 @@ struct Schedule {
     CronZone zone;
 };
 
-// The first slot strictly after an instant; none when there is none. A month that is too short has the slot on its last day, counted from the anchor
-// each time.
+// The first slot strictly after an instant; none when there is none. A month that is too short has the slot on its last
+// day, counted from the anchor each time.
 std::optional<std::int64_t> next_slot(const Schedule &schedule, std::int64_t after);
 
 // The newest slots from `first`, which is one, up to `until`, oldest first; at most `most` of them. Returns how many.

@@ -4,16 +4,17 @@
 
 namespace pgqueue {
 
-// The part of a namespace (columns max_... of pgqueue_internal.namespace). 0: the fair part, at most half of what is not others'. Above 0:
-// pgqueue_admin's number, which holds instead of it. Below 0: the owner's number, which holds beside it.
+// The part of a namespace (columns max_... of pgqueue_internal.namespace). 0: the fair part, at most half of what is
+// not others'. Above 0: pgqueue_admin's number, which holds instead of it. Below 0: the owner's number, which holds
+// beside it.
 using Share = std::int32_t;
 
 struct Shares {
     Share leases, groups, queues, priorities, dependencies;
 };
 
-// The most that a namespace may have while it has `used` and `free` are left for everybody. Never less than `used` for the fair part: what was
-// had in better times is kept.
+// The most that a namespace may have while it has `used` and `free` are left for everybody. Never less than `used` for
+// the fair part: what was had in better times is kept.
 constexpr std::int64_t share_limit(Share own, std::int64_t used, std::int64_t free) {
     if (own > 0) return own;
     std::int64_t fair = used < free ? used + (free - used + 1) / 2 : used;

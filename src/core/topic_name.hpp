@@ -15,10 +15,12 @@ constexpr std::uint64_t hash_of_topic(std::string_view topic) {
     return h;
 }
 
-// Writes the queue's name and a zero byte to out (name_limit + 1 bytes): the topic itself where it is a name, else topic- and 16 hexadecimal digits.
+// Writes the queue's name and a zero byte to out (name_limit + 1 bytes): the topic itself where it is a name, else
+// topic- and 16 hexadecimal digits.
 constexpr void topic_queue_name(std::string_view topic, char *out) {
     bool own = normalize_name(topic, out) && std::string_view(out) == topic && topic != common_topic_queue;
-    for (std::size_t i = 0; own && i < coded_topic_prefix.size() && i < topic.size() && topic[i] == coded_topic_prefix[i]; i++)
+    for (std::size_t i = 0;
+         own && i < coded_topic_prefix.size() && i < topic.size() && topic[i] == coded_topic_prefix[i]; i++)
         if (i + 1 == coded_topic_prefix.size()) own = false;
     if (own) return;
     constexpr std::string_view digits = "0123456789abcdef";

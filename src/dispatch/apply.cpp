@@ -37,7 +37,8 @@ void configure_queue(SlotNo queue, const QueueSettings &settings) {
 
 namespace {
 
-// Those of its lists in which nothing is count for the namespace no longer; the others until the place of the queue is free.
+// Those of its lists in which nothing is count for the namespace no longer; the others until the place of the queue is
+// free.
 void free_empty_lists_of_queue_locked(const Queue &q) {
     for (SlotNo lane : lanes_of(q)) free_empty_lists_locked(lane);
 }

@@ -13,7 +13,8 @@ struct NamespaceConfig {
     Shares shares;
 };
 
-// Never raise: called at commit. What is dropped hands out no task any more; its place becomes free later (dispatch/reclaim.hpp).
+// Never raise: called at commit. What is dropped hands out no task any more; its place becomes free later
+// (dispatch/reclaim.hpp).
 void configure_namespace(SlotNo db, const NamespaceConfig &config);
 void configure_queue(SlotNo queue, const QueueSettings &settings);
 void drop_queue(SlotNo queue);

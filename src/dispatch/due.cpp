@@ -25,8 +25,8 @@ int first_bucket(const Database &d) {
     return best;
 }
 
-// Hands the entries of a bucket down to lower ones, after making its earliest due time the base. What is in the spill file stays, with the
-// same lower bound, until the scheduler brings it. False: nothing could be moved.
+// Hands the entries of a bucket down to lower ones, after making its earliest due time the base. What is in the spill
+// file stays, with the same lower bound, until the scheduler brings it. False: nothing could be moved.
 bool refine(Database &d, int b) {
     PageList &bucket = d.due_heap.buckets[b];
     PageNo no = bucket.front;
@@ -165,7 +165,7 @@ struct FilePurge {
     bool running;
     uint64 until;  // the last drop whose entries it takes out, or has taken out
     int bucket;
-    uint32 left;   // pages of the bucket
+    uint32 left;  // pages of the bucket
 };
 constinit FilePurge file_purge{};
 

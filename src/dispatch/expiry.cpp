@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64 look_again = 1000 * 1000;
 
-// Copies the entries of pages whose time is over; such a page is looked at again a second later, when something is still in it.
+// Copies the entries of pages whose time is over; such a page is looked at again a second later, when something is
+// still in it.
 int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int64 *least) {
     int n = 0;
     for (PageNo no = first; no != 0; no = page(no)->next) {

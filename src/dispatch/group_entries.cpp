@@ -15,7 +15,8 @@ GroupNo *chain_of(uint64 key) {
 // Pages of the pool that groups leave to the rest.
 int64 pages_for_groups() { return int64(free_pages()) - map.shared->pages / 8; }
 
-// The fair part is one of pages, a number is one of groups; the owner's number holds beside the fair part, that of pgqueue_admin instead of it.
+// The fair part is one of pages, a number is one of groups; the owner's number holds beside the fair part, that of
+// pgqueue_admin instead of it.
 int64 pages_to_take(const Namespace &ns) {
     int64 used = ns.groups.pages + ns.group_nodes.pages;
     return ns.shares.groups > 0 ? pages_for_groups() : share_room(0, used, pages_for_groups());
@@ -86,7 +87,9 @@ void free_group(GroupNo no) {
     look_for_room(queue);
 }
 
-int32 take_node(Namespace *ns, bool held) { return take_entry<GroupNode>(&ns->group_nodes, held || may_take_page(*ns)); }
+int32 take_node(Namespace *ns, bool held) {
+    return take_entry<GroupNode>(&ns->group_nodes, held || may_take_page(*ns));
+}
 
 void drop_head(Group *g) {
     int32 no = g->first;

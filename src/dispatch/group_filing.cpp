@@ -1,5 +1,5 @@
-// Tasks with a group key come to their groups; those for which there is no memory, or which come behind them, stay in their rows, and the scheduler reads
-// them in the order of their ids when there is room.
+// Tasks with a group key come to their groups; those for which there is no memory, or which come behind them, stay in
+// their rows, and the scheduler reads them in the order of their ids when there is room.
 #include "dispatch/group_entries.hpp"
 
 #include "dispatch/due.hpp"

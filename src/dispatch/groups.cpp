@@ -14,7 +14,9 @@ namespace {
 OrderOps<Groups> order_of(SlotNo lane) { return {&map.lanes[lane].groups, Groups{}}; }
 
 // Fills the bucket of a group up to now.
-double tokens(Group *g, const Queue &q) { return g->bucket.fill(q.group_rate_limit, q.rate_burst, pg::monotonic_now()); }
+double tokens(Group *g, const Queue &q) {
+    return g->bucket.fill(q.group_rate_limit, q.rate_burst, pg::monotonic_now());
+}
 
 // Whether a group could start its head now.
 struct Start {

@@ -1,5 +1,5 @@
-// Groups: tasks with a group key, in strict order. docs/internals/groups.md. Inside dispatch/ the functions with _locked are called under the lock of
-// the namespace. None raises or waits.
+// Groups: tasks with a group key, in strict order. docs/internals/groups.md. Inside dispatch/ the functions with
+// _locked are called under the lock of the namespace. None raises or waits.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
@@ -24,7 +24,8 @@ struct GroupTask {
 };
 GroupTask take_head_locked(GroupNo no, bool run);
 
-// A held task of the group has ended; `unused`: it was not started, its token goes back. Files what the namespace's inbox has first.
+// A held task of the group has ended; `unused`: it was not started, its token goes back. Files what the namespace's
+// inbox has first.
 void end_group(SlotNo queue, GroupNo no, bool unused);
 // The same for many that were started, with the lock of their namespace taken once.
 void end_groups(std::span<const Place> places);
@@ -35,8 +36,8 @@ void leave_group(SlotNo queue, uint64 key, int64 id);
 // A task of this key is held, as its row says (rebuild). 0: no memory.
 GroupNo hold_in_group(SlotNo queue, uint64 key);
 
-// After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a group key that was seen, INT64_MAX none;
-// from it on they are read (scheduler/groups.cpp).
+// After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a
+// group key that was seen, INT64_MAX none; from it on they are read (scheduler/groups.cpp).
 void open_groups(SlotNo db, const int64 *least);
 // Forgets all waiting tasks of groups (rebuild).
 void clear_groups(SlotNo db);
@@ -46,13 +47,15 @@ void clear_groups_of_dropped_locked(SlotNo ns, uint64 until);
 void leave_out_all(SlotNo ns);
 // Tasks from an id on were not filed.
 void leave_out_from(SlotNo ns, int64 id);
-// Of a namespace that has left out tasks: is it worth to read them? The scheduler only, as begin_reading and end_reading.
+// Of a namespace that has left out tasks: is it worth to read them? The scheduler only, as begin_reading and
+// end_reading.
 bool wants_reading(SlotNo ns);
 // Was the task, if it waits and has a group key, left out? No lock.
 inline bool is_left_out(SlotNo queue, int64 id);
 // Returns the id after which they are to be read.
 int64 begin_reading(SlotNo ns);
-// Files what was read: all waiting tasks with a group key after that id and up to `upto`, in order; INT64_MAX: there were no more.
+// Files what was read: all waiting tasks with a group key after that id and up to `upto`, in order; INT64_MAX: there
+// were no more.
 void end_reading(SlotNo ns, int64 upto, std::span<const Hint> hints);
 // The limits of a queue have changed.
 void settle_groups_locked(SlotNo queue);
@@ -71,6 +74,8 @@ int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most,
 
 namespace pgqueue::dispatch {
 inline Group &group(GroupNo no) { return *slab_entry<Group>(no); }
-inline bool is_left_out(SlotNo queue, int64 id) { return queue >= 0 && id > map.namespaces[map.queues[queue].ns].groups_upto; }
+inline bool is_left_out(SlotNo queue, int64 id) {
+    return queue >= 0 && id > map.namespaces[map.queues[queue].ns].groups_upto;
+}
 inline uint64 key_of_group(GroupNo no) { return no != 0 ? group(no).key : 0; }
 }  // namespace pgqueue::dispatch

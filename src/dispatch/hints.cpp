@@ -100,7 +100,8 @@ void count_places(SlotNo db, PlacesLook *places) {
     memset(places, 0, sizeof(PlacesLook) * static_cast<Size>(map.shared->n_queues));
     each_namespace(db, [places](SlotNo ns) {
         pg::LwLockGuard guard(namespace_lock(ns), LW_SHARED);
-        each_entry<Group>(map.namespaces[ns].groups, [places](GroupNo, const Group &g) { places[g.queue].in_groups += g.running; });
+        each_entry<Group>(map.namespaces[ns].groups,
+                          [places](GroupNo, const Group &g) { places[g.queue].in_groups += g.running; });
     });
     each_queue(db, [places](SlotNo q) { places[q].running = map.queues[q].running.load(); });
 }

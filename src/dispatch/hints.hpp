@@ -16,8 +16,9 @@ struct HintIds {
 
 // About how many hints there are. No lock.
 Size hint_count(SlotNo db);
-// Fills `out`, whose room is given, with the tasks that are in lists, in the due heap, put off, in groups, in the spill file, or in the hands of
-// a worker or session. Handed over pages must have been filed before. False: there are more, or the file cannot be read. The scheduler only.
+// Fills `out`, whose room is given, with the tasks that are in lists, in the due heap, put off, in groups, in the spill
+// file, or in the hands of a worker or session. Handed over pages must have been filed before. False: there are more,
+// or the file cannot be read. The scheduler only.
 bool collect_hints(SlotNo db, HintIds *out);
 
 // Held tasks of each queue of a database by leases and workers, by number of the queue; `held` has a place for each.

@@ -13,17 +13,18 @@ namespace {
 // One step over a database.
 struct Step {
     SlotNo db;
-    uint64 until;    // drops up to this one are put down
-    bool *roles;     // that a lane names
+    uint64 until;  // drops up to this one are put down
+    bool *roles;   // that a lane names
     bool *sources;
-    bool left;       // there is another step to come
+    bool left;  // there is another step to come
 };
 
 bool has_workers(SlotNo role) { return map.roles[role].workers.load() != 0; }
 
 // The lane of outside workers stays: a session that holds a task gives it back there.
 bool is_idle(const Lane &lane) {
-    return lane.role >= 0 && lane.count == 0 && !lane.active && lane.due == 0 && lane.grouped == 0 && !has_workers(lane.role);
+    return lane.role >= 0 && lane.count == 0 && !lane.active && lane.due == 0 && lane.grouped == 0 &&
+           !has_workers(lane.role);
 }
 
 // From now on who looks for the entry sees that it is suspected, and only then the drop is counted (users.hpp).

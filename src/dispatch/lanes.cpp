@@ -115,7 +115,8 @@ void take_inbox(Namespace *ns) {
     ns->handed_last = last;
 }
 
-// Files pages, oldest first, until about so many steps are taken: a page of one priority is mostly one, others one for each task.
+// Files pages, oldest first, until about so many steps are taken: a page of one priority is mostly one, others one for
+// each task.
 void take_over(SlotNo no, int64 steps) {
     Namespace &ns = map.namespaces[no];
     while (ns.handed != 0 && steps > 0) {

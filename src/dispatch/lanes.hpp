@@ -1,4 +1,5 @@
-// The lists of ready tasks and which of them may be taken from now. Inside dispatch/ only; everything here is under the namespace's lock.
+// The lists of ready tasks and which of them may be taken from now. Inside dispatch/ only; everything here is under the
+// namespace's lock.
 #pragma once
 #include "memory/page_list.hpp"
 

@@ -20,8 +20,8 @@ constinit int mine = 0;
 constinit uint64 my_session = 0;
 
 SlotNo *chain_of(int64 id) {
-    return &map.lease_hash[murmurhash32(static_cast<uint32>(id) ^ static_cast<uint32>(static_cast<uint64>(id) >> 32)) / lease_locks * lease_locks %
-                               static_cast<uint32>(map.lease_hash_size) +
+    return &map.lease_hash[murmurhash32(static_cast<uint32>(id) ^ static_cast<uint32>(static_cast<uint64>(id) >> 32)) /
+                               lease_locks * lease_locks % static_cast<uint32>(map.lease_hash_size) +
                            static_cast<uint32>(lease_part(id))];
 }
 
@@ -32,8 +32,8 @@ SlotNo my_database() {
     return db;
 }
 
-// Is it the holder of this task in a database? For a moment there may be two: the next holder's, and one that is about to go. Without a
-// receipt (0) what is put back, or charged, counts for none.
+// Is it the holder of this task in a database? For a moment there may be two: the next holder's, and one that is about
+// to go. Without a receipt (0) what is put back, or charged, counts for none.
 bool is_of(const Lease &l, SlotNo db, int64 id, int64 receipt) {
     if (l.id != id || l.db != db) return false;
     return receipt == 0 ? l.owed != Owed::PutBack && l.owed != Owed::Charge : l.receipt == receipt;
@@ -54,9 +54,7 @@ void set_state(Lease *l, LeaseState state) {
 bool is_in(const Lease &l, LeaseState state) { return l.state.load() == state; }
 
 // The leases of the namespace of a queue are so many more.
-void count_lease(SlotNo queue, int more) {
-    map.namespaces[map.queues[queue].ns].leases.fetch_add(more);
-}
+void count_lease(SlotNo queue, int more) { map.namespaces[map.queues[queue].ns].leases.fetch_add(more); }
 
 // There is an entry more for those who found none, whatever their database.
 void tell_of_room() {
@@ -261,7 +259,8 @@ void forget_owed(int64 id, int64 receipt) {
 bool is_to_be_charged(int64 id) {
     pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
     for (SlotNo l = *chain_of(id); l >= 0; l = map.leases[l].next)
-        if (map.leases[l].id == id && map.leases[l].db == my_database() && map.leases[l].owed == Owed::Charge) return true;
+        if (map.leases[l].id == id && map.leases[l].db == my_database() && map.leases[l].owed == Owed::Charge)
+            return true;
     return false;
 }
 

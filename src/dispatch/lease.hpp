@@ -1,13 +1,14 @@
-// Leases of outside workers: which tasks are held, until when, by which session. The row says the same; this is what makes release fast and
-// lets a lease end at its moment. A lease lasts by the monotonic clock; only the end of its task (dies_at) is a time of the wall clock.
+// Leases of outside workers: which tasks are held, until when, by which session. The row says the same; this is what
+// makes release fast and lets a lease end at its moment. A lease lasts by the monotonic clock; only the end of its task
+// (dies_at) is a time of the wall clock.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
-// Entries that this process has and that are not Held yet stand in shared memory under its name, so that they are given back however it
-// ends: by return_unheld, which every abort calls, and so every exit.
+// Entries that this process has and that are not Held yet stand in shared memory under its name, so that they are given
+// back however it ends: by return_unheld, which every abort calls, and so every exit.
 
 constexpr int most_unheld = 128;
 // Entries that sessions leave to the scheduler.
@@ -20,8 +21,8 @@ struct LeaseShare {
     int64 limit() const { return share_limit(own, used, free); }
 };
 LeaseShare lease_share(const Namespace &ns);
-// How many more leases the namespace may have; `reserved` entries of this session count as free. 0: the waiters are woken when that may have
-// changed.
+// How many more leases the namespace may have; `reserved` entries of this session count as free. 0: the waiters are
+// woken when that may have changed.
 int64 lease_room(const Namespace &ns, int64 reserved);
 // Reserves entries until this process has `count` of them, at most most_unheld; returns those it has.
 std::span<const SlotNo> reserve_leases(int count);
@@ -33,10 +34,11 @@ void drop_popped(SlotNo no);
 bool any_unheld();
 // Popped tasks are first in line again, entries free. Never raises.
 void return_unheld();
-// Takes over what processes that are gone have left of a database, so that return_unheld gives it back; returns how many. There should be none.
+// Takes over what processes that are gone have left of a database, so that return_unheld gives it back; returns how
+// many. There should be none.
 int take_over_left(SlotNo db);
 #ifdef PGQUEUE_TESTPOINTS
-void leave_unheld();  // this process forgets its entries
+void leave_unheld();          // this process forgets its entries
 void become_other_session();  // as if another process had the number of this one
 #endif
 
@@ -53,13 +55,13 @@ struct LeaseRequest {
     LeaseTime time;
     TimestampTz dies;  // 0 never
     bool bound;
-    Oid role;           // that retains it, InvalidOid: not known, and the session neither
+    Oid role;  // that retains it, InvalidOid: not known, and the session neither
     Owed owed = Owed::Nothing;
 };
 void add_lease(SlotNo no, const LeaseRequest &request);
 
-// Makes an entry for a row that is owed something. The places under the limits that its task takes are the entry's from then on. Entries of one
-// moment are done in their `order`. False: no entry is free.
+// Makes an entry for a row that is owed something. The places under the limits that its task takes are the entry's from
+// then on. Entries of one moment are done in their `order`. False: no entry is free.
 struct OwedRow {
     SlotNo queue;
     GroupNo group;
@@ -81,8 +83,8 @@ bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
 // Rows that are owed something, and leases that are over, for longer than `patience` microseconds.
 struct OwedLook {
     int32 count;
-    int64 first_id;     // of the one that waits longest
-    int64 waited;       // how long, microseconds
+    int64 first_id;  // of the one that waits longest
+    int64 waited;    // how long, microseconds
 };
 OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience);
 
@@ -90,14 +92,16 @@ OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience);
 bool find_lease(int64 id, Lease *out, int64 receipt = 0);
 // Copies the entry with this number when it is a lease of the database; for those who look at all of them.
 bool read_lease(SlotNo no, SlotNo db, Lease *out);
-// Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken (end_running).
+// Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken
+// (end_running).
 bool take_lease_out(int64 id, int64 receipt, Place *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
-// Its task is of another queue of the namespace now, under whose limits it takes a place instead. key: hash of its group key, 0 none.
+// Its task is of another queue of the namespace now, under whose limits it takes a place instead. key: hash of its
+// group key, 0 none.
 void move_lease_to(int64 id, SlotNo queue, uint64 key);
-// Another end for it, unless it was given a newer one: transactions may tell in another order than they had the row in. `extender`: the role that
-// extends it in this session; a lease of which nobody knows who holds it becomes its own.
+// Another end for it, unless it was given a newer one: transactions may tell in another order than they had the row in.
+// `extender`: the role that extends it in this session; a lease of which nobody knows who holds it becomes its own.
 void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
 
 // This session is going: its bound leases are over, the others are nobody's any more; wakes the scheduler.
@@ -107,8 +111,8 @@ void give_leases_back_at_exit();
 
 // Is it over at that moment?
 bool is_over(const Lease &lease, const pg::Moment &now);
-// Copies up to `most` leases of the database that have ended at `now` and notes when the others end; a pass begins with from 0 and is over when it is
-// -1.
+// Copies up to `most` leases of the database that have ended at `now` and notes when the others end; a pass begins with
+// from 0 and is over when it is -1.
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most);
 // When the next one ends.
 pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now);

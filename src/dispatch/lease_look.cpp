@@ -23,7 +23,8 @@ int64 lease_room(const Namespace &ns, int64 reserved) {
 }
 
 bool is_over(const Lease &l, const pg::Moment &now) {
-    return l.ended || l.owed != Owed::Nothing || (l.time.ends != 0 && l.time.ends <= now.monotonic) || (l.dies != 0 && l.dies <= now.wall);
+    return l.ended || l.owed != Owed::Nothing || (l.time.ends != 0 && l.time.ends <= now.monotonic) ||
+           (l.dies != 0 && l.dies <= now.wall);
 }
 
 int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most) {

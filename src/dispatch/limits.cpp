@@ -32,7 +32,9 @@ bool has_room(const Namespace &ns) { return room(ns.max_running, &ns.running) > 
 
 bool has_room(const Queue &q) { return room(q.max_running, &q.running) > 0; }
 
-int32 room_of_namespace(Namespace *ns, int32 most) { return Min(most, room_or_block(ns->max_running, &ns->running, &ns->blocked)); }
+int32 room_of_namespace(Namespace *ns, int32 most) {
+    return Min(most, room_or_block(ns->max_running, &ns->running, &ns->blocked));
+}
 
 int32 room_of_queue(Queue *q, int32 most) {
     int32 n = Min(most, room_or_block(q->max_running, &q->running, &q->blocked));

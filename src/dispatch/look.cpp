@@ -178,7 +178,8 @@ PrioritiesLook look_at_priorities(SlotNo queue, int32 priority) {
     drain_inbox(ns);
     {
         pg::LwLockGuard lock(namespace_lock(ns), LW_SHARED);
-        each_used_list(queue, [&look, priority](const PriorityList &p) { look.has = look.has || p.range.has(priority); });
+        each_used_list(queue,
+                       [&look, priority](const PriorityList &p) { look.has = look.has || p.range.has(priority); });
     }
     if (!look.has) look.used = priorities_in_use(ns);
     return look;

@@ -1,4 +1,5 @@
-// Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the limits.
+// Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the
+// limits.
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
@@ -12,7 +13,8 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// The head of a lane that may be taken next: of one of its lists, or of a group. rank: its priority, less what it has gained by waiting.
+// The head of a lane that may be taken next: of one of its lists, or of a group. rank: its priority, less what it has
+// gained by waiting.
 struct Candidate {
     SlotNo lane = -1;
     PriorityList *list = nullptr;
@@ -21,7 +23,9 @@ struct Candidate {
     int64 rank = 0;
 
     int64 id() const { return group != 0 ? dispatch::group(group).head_id : ready_ref(*front, front->head).id; }
-    bool before(const Candidate &other) const { return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id()); }
+    bool before(const Candidate &other) const {
+        return other.lane < 0 || rank < other.rank || (rank == other.rank && id() < other.id());
+    }
     int ready() const { return group != 0 ? 1 : same_priority(*list, *front); }
 };
 
@@ -39,14 +43,15 @@ void take_off(const Candidate &c, int n, bool run, F f) {
         f(Taken{t.ref, t.priority});
         return;
     }
-    for (int i = 0; i < n; i++, c.front->head++) f(Taken{ready_ref(*c.front, c.front->head), ready_priority(*c.front, c.front->head)});
+    for (int i = 0; i < n; i++, c.front->head++)
+        f(Taken{ready_ref(*c.front, c.front->head), ready_priority(*c.front, c.front->head)});
     c.list->list.count -= n;
     change_count_locked(c.lane, -n);
     if (c.list->list.count == 0) list_is_empty_locked(c.lane);
 }
 
-// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits: a list that cannot be looked into
-// yet may have the best task.
+// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits: a
+// list that cannot be looked into yet may have the best task.
 Front best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
     int64 now = aging > 0 ? pg::monotonic_now() : 0;
@@ -87,7 +92,8 @@ void consider(SlotNo no, SlotNo db, Candidate *best) {
 // The best head of the active lanes of a source.
 Candidate best_lane(const Source &source) {
     Candidate best;
-    for (SlotNo l = source.first_active; l >= 0; l = map.lanes[l].next_active) consider(l, map.namespaces[source.ns].db, &best);
+    for (SlotNo l = source.first_active; l >= 0; l = map.lanes[l].next_active)
+        consider(l, map.namespaces[source.ns].db, &best);
     return best;
 }
 
@@ -210,7 +216,8 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const S
             revise_queue_locked(lane.queue);
             continue;
         }
-        // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go in one step.
+        // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go
+        // in one step.
         bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
         if (!alone) n = 1;
         take_off(c, n, true, [&](const Taken &t) {

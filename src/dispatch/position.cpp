@@ -1,6 +1,7 @@
-// No section under the namespace's lock is long: the entries of the first pages are looked at under it, of the others only their numbers. In which
-// of those a task may be is found before, by a look at all pages of the pool without a lock: what is read there may change at the same time, so a
-// page that seemed to have the task is asked again under the lock.
+// No section under the namespace's lock is long: the entries of the first pages are looked at under it, of the others
+// only their numbers. In which of those a task may be is found before, by a look at all pages of the pool without a
+// lock: what is read there may change at the same time, so a page that seemed to have the task is asked again under the
+// lock.
 #include "dispatch/position.hpp"
 
 #include "pg/guards.hpp"
@@ -8,8 +9,8 @@
 namespace pgqueue::dispatch {
 namespace {
 
-constexpr int near_pages = 256;    // looked into under the lock, some 40,000 entries
-constexpr int far_pages = 16384;   // counted under the lock
+constexpr int near_pages = 256;   // looked into under the lock, some 40,000 entries
+constexpr int far_pages = 16384;  // counted under the lock
 constexpr int candidates_most = 8;
 
 struct Search {
@@ -69,7 +70,8 @@ Walk walk(PageNo no, const Search &s) {
     return w;
 }
 
-// Entries of a chain that come before the task: of better priority, or of the same and before it. Those behind it count in no case.
+// Entries of a chain that come before the task: of better priority, or of the same and before it. Those behind it count
+// in no case.
 Walk walk_range(PageNo no, const Search &s) {
     Walk w{};
     for (int pages = 0; no != 0; no = page(no)->next) {
@@ -81,7 +83,8 @@ Walk walk_range(PageNo no, const Search &s) {
         for (int i = p->head; i < p->count; i++) {
             if (ready_ref(*p, i).id == s.id)
                 w.found = true;
-            else if (int32 priority = ready_priority(*p, i); priority < s.priority || (priority == s.priority && !w.found))
+            else if (int32 priority = ready_priority(*p, i);
+                     priority < s.priority || (priority == s.priority && !w.found))
                 w.before++;
         }
     }

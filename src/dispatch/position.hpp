@@ -16,8 +16,8 @@ struct Position {
     int64 ahead = 0;
 };
 
-// role: of the lane, -1 for outside workers. Tasks of better priority in the lane and those before it in its list; what aging changes is left out.
-// The caller has drained the inboxes.
+// role: of the lane, -1 for outside workers. Tasks of better priority in the lane and those before it in its list; what
+// aging changes is left out. The caller has drained the inboxes.
 Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id);
 
 // A worker has popped it and will look at it next.

@@ -33,8 +33,8 @@ void free_queue(SlotNo no) {
     while (s->used_queues > 0 && !map.queues[s->used_queues - 1].used) s->used_queues--;
 }
 
-// The dropped queues of a database that nobody can have the number of. Whatever must be searched for what they have left is walked through once for
-// all of them.
+// The dropped queues of a database that nobody can have the number of. Whatever must be searched for what they have
+// left is walked through once for all of them.
 struct Dropped {
     SlotNo db;
     uint64 until;  // drops up to this one are put down

@@ -11,7 +11,8 @@ namespace {
 
 void empty_queue(SlotNo no) {
     Queue &q = map.queues[no];
-    (void)drain_some(q.ns);  // what is left of a flood comes to the old lanes: as strays, or to a worker, who hints it to where it belongs
+    (void)drain_some(q.ns);  // what is left of a flood comes to the old lanes: as strays, or to a worker, who hints it
+                             // to where it belongs
     leave_out_all(q.ns);
     pg::LwLockGuard lock(namespace_lock(q.ns));
     empty_lists_locked(q);
@@ -37,9 +38,8 @@ void want_refile(SlotNo queue) {
 
 void refile_held(SlotNo db, bool all) {
     auto *wanted = static_cast<bool *>(palloc0(sizeof(bool) * static_cast<Size>(map.shared->n_namespaces)));
-    each_namespace(db, [wanted, all](SlotNo ns) {
-        wanted[ns] = map.namespaces[ns].handlers_changed.exchange(false) || all;
-    });
+    each_namespace(
+        db, [wanted, all](SlotNo ns) { wanted[ns] = map.namespaces[ns].handlers_changed.exchange(false) || all; });
     each_queue(db, [wanted](SlotNo q) {
         bool held = false;
         for (SlotNo no : lanes_of(map.queues[q])) held = held || (map.lanes[no].held && map.lanes[no].count > 0);
@@ -77,9 +77,7 @@ bool begin_refile(SlotNo db) {
 }
 
 void end_refile(SlotNo db) {
-    each_queue(db, [](SlotNo q) {
-        map.queues[q].refile.replace(Refile::Begun, Refile::No);
-    });
+    each_queue(db, [](SlotNo q) { map.queues[q].refile.replace(Refile::Begun, Refile::No); });
 }
 
 }  // namespace pgqueue::dispatch

@@ -13,9 +13,12 @@ namespace {
 constexpr int move_most = 128;  // pages moved in one step
 
 // One file for each database; base backups and pg_rewind leave the folder out.
-void spill_path(SlotNo db, char *out, Size size) { snprintf(out, size, "pg_stat_tmp/pgqueue.spill.%u", database(db).oid); }
+void spill_path(SlotNo db, char *out, Size size) {
+    snprintf(out, size, "pg_stat_tmp/pgqueue.spill.%u", database(db).oid);
+}
 
-// Reads or writes one page at its place in the file. False: trouble with the file (logged); what it held is read again from the rows.
+// Reads or writes one page at its place in the file. False: trouble with the file (logged); what it held is read again
+// from the rows.
 bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
     char path[MAXPGPATH];
     spill_path(db, path, sizeof(path));
@@ -49,7 +52,8 @@ uint32 take_file_slot(SlotNo db) {
     return d.spill.file_slots++;
 }
 
-// Appends a number to a chain of directory pages. A further page is taken from the pool, or is `spare`, which is 0 then. False: no memory.
+// Appends a number to a chain of directory pages. A further page is taken from the pool, or is `spare`, which is 0
+// then. False: no memory.
 bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
     if (*last == 0 || page(*last)->count == slots_per_page) {
         PageNo no = spare != nullptr ? *spare : take_page(PageKind::Ready);
@@ -74,8 +78,8 @@ void free_file_slot(SlotNo db, uint32 slot) {
     (void)push_slot(&file.free_dir, &file.free_dir_last, slot, nullptr);
 }
 
-// Detaches pages from the middle of a list, lock held: those after the first two (of a far list: after none) and before the last, and at most `most`.
-// They follow what is in the file already. Returns how many; their numbers in out.
+// Detaches pages from the middle of a list, lock held: those after the first two (of a far list: after none) and before
+// the last, and at most `most`. They follow what is in the file already. Returns how many; their numbers in out.
 int detach_middle(const ListAt &at, PageNo *out, int most) {
     PageList *list = at.list;
     bool has_file = list->spilled > 0;
@@ -117,7 +121,8 @@ void join_parts(PageList *list) {
     list->back = list->back_last = 0;
 }
 
-// Writes detached pages, in order, and notes their places; takes the lock again. Pages that could not be written are dropped, the rows are read again.
+// Writes detached pages, in order, and notes their places; takes the lock again. Pages that could not be written are
+// dropped, the rows are read again.
 int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     PageList *list = at.list;
     uint32 slots[move_most];
@@ -164,7 +169,8 @@ uint32 pop_slot(PageList *list) {
     return slot;
 }
 
-// Brings the next page of a list back into page `no`; its lock is held, and let go meanwhile. False: trouble with the file.
+// Brings the next page of a list back into page `no`; its lock is held, and let go meanwhile. False: trouble with the
+// file.
 bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     PageList *list = at.list;
     uint32 slot = pop_slot(list);
@@ -272,7 +278,8 @@ int refill_lists(SlotNo db) {
 
 namespace {
 
-// Takes entries out of the first page in the file, which becomes the last one there if it keeps any; lock held, and let go meanwhile. spare: as of push_slot.
+// Takes entries out of the first page in the file, which becomes the last one there if it keeps any; lock held, and let
+// go meanwhile. spare: as of push_slot.
 void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), PageNo *spare) {
     PageList *list = at.list;
     uint32 slot = pop_slot(list);

@@ -20,8 +20,7 @@ int64 count_used(const Entry *entries, int32 n) {
 
 int64 count_waiters() {
     int64 used = 0;
-    for (const TaskWaiter &w : map.shared->task_waiters)
-        used += w.state.load() != WaitState::Free;
+    for (const TaskWaiter &w : map.shared->task_waiters) used += w.state.load() != WaitState::Free;
     return used;
 }
 
@@ -37,14 +36,29 @@ Usage usage_of(Table kind) {
     const Shared &s = *map.shared;
     switch (kind) {
         case Table::Namespaces:
-            return {"namespaces", count_used(map.namespaces, s.n_namespaces), s.n_namespaces, "namespaces, those too that were deleted a moment ago"};
-        case Table::Queues: return {"queues", count_used(map.queues, s.n_queues), s.n_queues, "queues, those too that were deleted or purged a moment ago"};
-        case Table::Roles: return {"roles", count_used(map.roles, s.n_roles), s.n_roles, "roles with SQL tasks or handlers, in each database"};
-        case Table::Lanes: return {"lanes", s.n_lanes - free_lanes(), s.n_lanes, "lists of ready tasks: one for each role of a queue, and one for its outside workers"};
-        case Table::Priorities: return {"priorities", s.n_priorities - free_priorities(), s.n_priorities, "lists of a priority, or of several, in those"};
-        case Table::Leases: return {"leases", s.n_leases - free_leases(), s.n_leases, "tasks in the hands of outside workers"};
-        case Table::Waiters: return {"waiters", count_waiters(), max_task_waiters, "sessions in wait_for_task; further ones look ten times a second"};
-        case Table::Pages: return {"pages", int64(s.pages) - free_pages(), s.pages, "pages of 4 kB with waiting tasks; middle pages of long lists go to a file when three quarters are used"};
+            return {"namespaces", count_used(map.namespaces, s.n_namespaces), s.n_namespaces,
+                    "namespaces, those too that were deleted a moment ago"};
+        case Table::Queues:
+            return {"queues", count_used(map.queues, s.n_queues), s.n_queues,
+                    "queues, those too that were deleted or purged a moment ago"};
+        case Table::Roles:
+            return {"roles", count_used(map.roles, s.n_roles), s.n_roles,
+                    "roles with SQL tasks or handlers, in each database"};
+        case Table::Lanes:
+            return {"lanes", s.n_lanes - free_lanes(), s.n_lanes,
+                    "lists of ready tasks: one for each role of a queue, and one for its outside workers"};
+        case Table::Priorities:
+            return {"priorities", s.n_priorities - free_priorities(), s.n_priorities,
+                    "lists of a priority, or of several, in those"};
+        case Table::Leases:
+            return {"leases", s.n_leases - free_leases(), s.n_leases, "tasks in the hands of outside workers"};
+        case Table::Waiters:
+            return {"waiters", count_waiters(), max_task_waiters,
+                    "sessions in wait_for_task; further ones look ten times a second"};
+        case Table::Pages:
+            return {"pages", int64(s.pages) - free_pages(), s.pages,
+                    "pages of 4 kB with waiting tasks; middle pages of long lists go to a file when three quarters are "
+                    "used"};
     }
     pg_unreachable();
 }

@@ -1,5 +1,5 @@
-// How full the fixed tables and the pool of shared memory are, for view memory and for health. Numbers of a moment, read without the locks of
-// their owners where a wrong one does no harm.
+// How full the fixed tables and the pool of shared memory are, for view memory and for health. Numbers of a moment,
+// read without the locks of their owners where a wrong one does no harm.
 #pragma once
 #include "memory/shared.hpp"
 

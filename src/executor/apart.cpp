@@ -44,7 +44,7 @@ void hold_cursors(Cursors *all) {
 
 void let_cursors_go(Cursors *all) {
     ListCell *cell;
-    foreach (cell, all->known) {
+    foreach(cell, all->known) {
         auto *one = static_cast<Cursors::One *>(lfirst(cell));
         one->portal->status = one->status;
     }
@@ -53,7 +53,7 @@ void let_cursors_go(Cursors *all) {
 
 bool is_known(const Cursors &all, Portal portal) {
     ListCell *cell;
-    foreach (cell, all.known)
+    foreach(cell, all.known)
         if (static_cast<Cursors::One *>(lfirst(cell))->portal == portal) return true;
     return false;
 }
@@ -65,7 +65,8 @@ void close_new_cursors(const Cursors &all) {
 }
 
 bool is_of_session(Oid function) {
-    constexpr Oid open_objects[] = {F_LO_CLOSE, F_LOREAD, F_LOWRITE, F_LO_LSEEK, F_LO_LSEEK64, F_LO_TELL, F_LO_TELL64, F_LO_TRUNCATE, F_LO_TRUNCATE64, F_LO_OPEN};
+    constexpr Oid open_objects[] = {F_LO_CLOSE, F_LOREAD,    F_LOWRITE,     F_LO_LSEEK,      F_LO_LSEEK64,
+                                    F_LO_TELL,  F_LO_TELL64, F_LO_TRUNCATE, F_LO_TRUNCATE64, F_LO_OPEN};
     for (Oid f : open_objects)
         if (f == function) return true;
     return function >= F_PG_ADVISORY_LOCK_INT8 && function <= F_PG_ADVISORY_UNLOCK_ALL;
@@ -91,13 +92,16 @@ void run_apart_raw(pg::Call fn, void *arg, MemoryContext keep) {
 
 void check_function_apart(Oid function) {
     if (!apart || !is_of_session(function)) return;
-    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot call %s in the session of another role", format_procedure(function)),
-            errhint("It uses open objects of the session. Call it in the handler itself, or let a worker run the task."));
+    ereport(
+        ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+        errmsg("cannot call %s in the session of another role", format_procedure(function)),
+        errhint("It uses open objects of the session. Call it in the handler itself, or let a worker run the task."));
 }
 
 void check_statement_apart(Node *statement) {
     if (!apart || !IsA(statement, ExecuteStmt)) return;
-    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("cannot execute a prepared statement in the session of another role"));
+    ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("cannot execute a prepared statement in the session of another role"));
 }
 
 }  // namespace pgqueue::executor

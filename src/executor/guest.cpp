@@ -28,7 +28,8 @@ void run_inside(const GuestRun &run, MemoryContext keep) {
 }  // namespace
 
 bool is_session_of(Oid role) {
-    return GetUserId() == role && GetOuterUserId() == role && GetSessionUserId() == role && GetAuthenticatedUserId() == role;
+    return GetUserId() == role && GetOuterUserId() == role && GetSessionUserId() == role &&
+           GetAuthenticatedUserId() == role;
 }
 
 pg::Outcome run_as_guest_raw(Oid role, pg::Call fn, void *arg, MemoryContext keep) {

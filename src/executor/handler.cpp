@@ -20,9 +20,11 @@ constexpr Oid types_of_arguments[2] = {JSONBOID, JSONBOID};
 
 const char *list_of(int arguments) { return arguments == 1 ? "jsonb" : "jsonb, jsonb"; }
 
-// A function is found by name. One that somebody else has put in the place of the one that was registered would run with the rights of the
-// handler's role; from that role itself and from a superuser there is nothing to fear.
-bool is_trusted(Oid owner, const HandlerStep &step) { return owner == step.owner || owner == step.role || superuser_arg(owner); }
+// A function is found by name. One that somebody else has put in the place of the one that was registered would run
+// with the rights of the handler's role; from that role itself and from a superuser there is nothing to fear.
+bool is_trusted(Oid owner, const HandlerStep &step) {
+    return owner == step.owner || owner == step.role || superuser_arg(owner);
+}
 
 Oid owner_of(Oid function) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -32,16 +34,21 @@ Oid owner_of(Oid function) {
     return owner;
 }
 
-// The function of a step, with arguments of type jsonb; 42883 when there is none (any more), 42501 when it is another one.
+// The function of a step, with arguments of type jsonb; 42883 when there is none (any more), 42501 when it is another
+// one.
 Oid find_function(const HandlerStep &step, int arguments) {
     const char *name = step.function;
     Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types_of_arguments, true);
     if (!OidIsValid(oid) || get_func_prokind(oid) != PROKIND_FUNCTION)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, list_of(arguments)),
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
+                errmsg("function %s(%s) does not exist", name, list_of(arguments)),
                 errdetail("It is registered as a handler."));
     if (!is_trusted(owner_of(oid), step))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name, list_of(arguments)),
-                errhint("If it is meant, have role \"%s\" register it again: SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(...);",
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name,
+                       list_of(arguments)),
+                errhint("If it is meant, have role \"%s\" register it again: SELECT pgqueue.create_handler(type, "
+                        "function, phase, namespace) FROM pgqueue.delete_handler(...);",
                         GetUserNameFromId(step.role, true)));
     return oid;
 }
@@ -52,14 +59,16 @@ Oid function_named(const char *name, int arguments) {
     DeconstructQualifiedName(pg::qualified_name_list(name), &schema, &function);
     Oid ns = schema != nullptr ? get_namespace_oid(schema, true) : InvalidOid;
     oidvector *types = buildoidvector(types_of_arguments, arguments);
-    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(function), PointerGetDatum(types), ObjectIdGetDatum(ns));
+    return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(function), PointerGetDatum(types),
+                           ObjectIdGetDatum(ns));
 }
 
 // Calls it as an expression would: the executor checks the current user's right to EXECUTE.
 Datum call_function(Oid function, const Arguments &arguments, Oid *type, bool *isnull) {
     List *list = NIL;
     for (int i = 0; i < arguments.count; i++)
-        list = lappend(list, makeConst(JSONBOID, -1, InvalidOid, -1, PointerGetDatum(arguments.values[i]), arguments.values[i] == nullptr, false));
+        list = lappend(list, makeConst(JSONBOID, -1, InvalidOid, -1, PointerGetDatum(arguments.values[i]),
+                                       arguments.values[i] == nullptr, false));
     *type = get_func_rettype(function);
     FuncExpr *call = makeFuncExpr(function, *type, list, get_typcollation(*type), InvalidOid, COERCE_EXPLICIT_CALL);
     ExprState *state = ExecInitExpr(reinterpret_cast<Expr *>(call), nullptr);
@@ -97,11 +106,13 @@ struct Run {
     MemoryContext keep;
 };
 
-// Runs a step under statement_timeout, as the role that it belongs to. A role that is not the handler's is kept apart from its session.
+// Runs a step under statement_timeout, as the role that it belongs to. A role that is not the handler's is kept apart
+// from its session.
 Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &arguments) {
     CHECK_FOR_INTERRUPTS();
     if (run.is_worker) {
-        announce(MemoryContextStrdup(run.keep, psprintf("SELECT %s(%s)", step.function, arguments.count == 1 ? "$1" : "$1, $2")));
+        announce(MemoryContextStrdup(run.keep,
+                                     psprintf("SELECT %s(%s)", step.function, arguments.count == 1 ? "$1" : "$1, $2")));
         begin_statement();
     }
     bool foreign = step.role != run.call->handle.role;
@@ -147,8 +158,8 @@ const char *trouble_of_step(const HandlerStep &step, int arguments) {
     if (!OidIsValid(function)) return psprintf("function %s(%s) does not exist", step.function, list_of(arguments));
     Oid owner = owner_of(function);
     if (is_trusted(owner, step)) return nullptr;
-    return psprintf("function %s(%s) belongs to role \"%s\", which did not have it when it was registered", step.function, list_of(arguments),
-                    GetUserNameFromId(owner, true));
+    return psprintf("function %s(%s) belongs to role \"%s\", which did not have it when it was registered",
+                    step.function, list_of(arguments), GetUserNameFromId(owner, true));
 }
 
 }  // namespace pgqueue::executor

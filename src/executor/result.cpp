@@ -4,7 +4,8 @@
 namespace pgqueue::executor {
 namespace {
 
-// A first row whose values take more bytes than this is left out of the result: it must not fail the task nor fill the queue's tables.
+// A first row whose values take more bytes than this is left out of the result: it must not fail the task nor fill the
+// queue's tables.
 constexpr Size largest_first_row = Size{64} * 1024 * 1024;
 
 // A jsonb string over bytes that somebody else keeps.
@@ -26,7 +27,8 @@ void push_key(JsonbParseState **state, std::string_view key) {
 Size row_size(const TupleTableSlot *slot, const TupleDesc columns) {
     Size total = 0;
     for (int i = 0; i < columns->natts; ++i) {
-        if (!slot->tts_isnull[i] && TupleDescAttr(columns, i)->attlen == -1) total += toast_raw_datum_size(slot->tts_values[i]);
+        if (!slot->tts_isnull[i] && TupleDescAttr(columns, i)->attlen == -1)
+            total += toast_raw_datum_size(slot->tts_values[i]);
     }
     return total;
 }

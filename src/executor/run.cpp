@@ -18,14 +18,15 @@ void log_command(const Parsed &parsed) {
     if (log_statement == LOGSTMT_NONE) return;
     bool wanted = log_statement == LOGSTMT_ALL;
     ListCell *cell;
-    foreach (cell, parsed.statements) {
+    foreach(cell, parsed.statements) {
         if (GetCommandLogLevel(static_cast<Node *>(lfirst(cell))) <= LogStmtLevel(log_statement)) wanted = true;
     }
     if (wanted) ereport(LOG, errmsg("statement: %s", parsed.sql), errhidestmt(true));
 }
 
 // Runs one planned query in the executor, without a portal.
-void run_planned(PlannedStmt *plan, const char *sql, CommandTag tag, DestReceiver *receiver, QueryCompletion *completion) {
+void run_planned(PlannedStmt *plan, const char *sql, CommandTag tag, DestReceiver *receiver,
+                 QueryCompletion *completion) {
     pg::ActiveSnapshot snapshot;
     QueryDesc *query = CreateQueryDesc(plan, sql, GetActiveSnapshot(), InvalidSnapshot, receiver, nullptr, nullptr, 0);
     ExecutorStart(query, 0);
@@ -37,7 +38,8 @@ void run_planned(PlannedStmt *plan, const char *sql, CommandTag tag, DestReceive
 }
 
 // Runs utility statements and what rewriting made of a statement in a portal, which outlives commits of their own.
-void run_in_portal(List *plans, const char *sql, CommandTag tag, bool top_level, DestReceiver *receiver, QueryCompletion *completion) {
+void run_in_portal(List *plans, const char *sql, CommandTag tag, bool top_level, DestReceiver *receiver,
+                   QueryCompletion *completion) {
     Portal portal = CreateNewPortal();
     portal->visible = false;
     PortalDefineQuery(portal, nullptr, sql, tag, plans, nullptr);
@@ -58,7 +60,8 @@ List *plan_statement(RawStmt *statement, const char *sql) {
 }
 
 // Runs one statement of a command.
-void run_statement(RawStmt *statement, const char *sql, const Way &way, DestReceiver *receiver, QueryCompletion *completion) {
+void run_statement(RawStmt *statement, const char *sql, const Way &way, DestReceiver *receiver,
+                   QueryCompletion *completion) {
     const CommandTag tag = CreateCommandTag(statement->stmt);
     if (way.is_worker) set_ps_display(GetCommandTagName(tag));
     List *planned = plan_statement(statement, sql);
@@ -90,7 +93,8 @@ Result run_statements(const Parsed &parsed, const Way &way, MemoryContext keep) 
     return make_result(first, completion, keep);
 }
 
-// Runs all statements in a memory context of the command's own, which outlives commits. On ERROR it is left to the owner of `keep`.
+// Runs all statements in a memory context of the command's own, which outlives commits. On ERROR it is left to the
+// owner of `keep`.
 Result run_in_own_context(const Parsed &parsed, const Way &way, MemoryContext keep) {
     MemoryContext const own = AllocSetContextCreate(keep, "pgqueue command", ALLOCSET_DEFAULT_SIZES);
     MemoryContext const previous = CurrentMemoryContext;
@@ -120,14 +124,11 @@ void announce(const Parsed &parsed) {
 void log_duration_of(const Parsed &parsed) {
     char milliseconds[32];
     switch (check_log_duration(milliseconds, false)) {
-        case 1:
-            ereport(LOG, errmsg("duration: %s ms", milliseconds), errhidestmt(true));
-            break;
+        case 1: ereport(LOG, errmsg("duration: %s ms", milliseconds), errhidestmt(true)); break;
         case 2:
             ereport(LOG, errmsg("duration: %s ms  statement: %s", milliseconds, parsed.sql), errhidestmt(true));
             break;
-        default:
-            break;
+        default: break;
     }
 }
 

@@ -13,13 +13,16 @@ constinit Session session{};
 
 // Notes at commit what reset_session() must look at; deferred triggers have run by then.
 void note_touched(XactEvent event, void *) {
-    if (event == XACT_EVENT_PRE_COMMIT && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)) session.temp_namespace = true;
+    if (event == XACT_EVENT_PRE_COMMIT && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE))
+        session.temp_namespace = true;
 }
 
-// Raises FATAL unless the database takes connections; the connection of a role that may not log in passed that check by.
+// Raises FATAL unless the database takes connections; the connection of a role that may not log in passed that check
+// by.
 void require_open_database(Oid database) {
     HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-    if (!HeapTupleIsValid(tuple)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("database %u does not exist", database));
+    if (!HeapTupleIsValid(tuple))
+        ereport(FATAL, errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("database %u does not exist", database));
     const bool open = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple))->datallowconn;
     ReleaseSysCache(tuple);
     if (!open) {
@@ -32,15 +35,17 @@ void require_open_database(Oid database) {
 void confirm_session_user(Oid role) {
     char *name = GetUserNameFromId(role, true);
     if (name == nullptr) {
-        ereport(FATAL, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION), errmsg("role with OID %u does not exist", role));
+        ereport(FATAL, errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                errmsg("role with OID %u does not exist", role));
     }
     SetConfigOption("session_authorization", name, PGC_BACKEND, PGC_S_OVERRIDE);
 }
 
-// Connects as a role that may not log in, on servers that cannot be told to skip the check. It goes the way of the server's own
-// parallel workers: authenticated and session user are the role before the connection, which then takes them as they are. So nothing
-// ever runs as another role, and activity view and settings are those of the role. Whether the role is a superuser is not known yet:
-// it is not for SET SESSION AUTHORIZATION, and for all other purposes as pg_authid says.
+// Connects as a role that may not log in, on servers that cannot be told to skip the check. It goes the way of the
+// server's own parallel workers: authenticated and session user are the role before the connection, which then takes
+// them as they are. So nothing ever runs as another role, and activity view and settings are those of the role. Whether
+// the role is a superuser is not known yet: it is not for SET SESSION AUTHORIZATION, and for all other purposes as
+// pg_authid says.
 void connect_without_login(Oid database, Oid role) {
     InitializingParallelWorker = true;
     pg::set_authenticated_user(role);
@@ -63,20 +68,23 @@ void reset_replication() {
     if (max_replication_slots > 0) pg::drop_temporary_slots();
 }
 
-// What of the settings of role and database a worker does not follow: the session is the connection's role, and an error ends a task only.
+// What of the settings of role and database a worker does not follow: the session is the connection's role, and an
+// error ends a task only.
 void set_own_way() {
     SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
     SetConfigOption("exit_on_error", "off", PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-// Becomes the session's role again after SET ROLE or SET SESSION AUTHORIZATION. Needs no catalog: the values were checked at connect.
+// Becomes the session's role again after SET ROLE or SET SESSION AUTHORIZATION. Needs no catalog: the values were
+// checked at connect.
 void reset_role() {
     if (GetSessionUserId() == session.session_user && !OidIsValid(GetCurrentRoleId())) return;
     SetConfigOption("session_authorization", nullptr, PGC_USERSET, PGC_S_SESSION);
     SetConfigOption("role", nullptr, PGC_USERSET, PGC_S_SESSION);
 }
 
-// Empties the temporary schema when a task has used it. Nobody waits for this to be durable: a crash empties it as well.
+// Empties the temporary schema when a task has used it. Nobody waits for this to be durable: a crash empties it as
+// well.
 void reset_temporary_objects() {
     if (!session.temp_namespace) return;
     StartTransactionCommand();

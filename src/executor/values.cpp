@@ -52,42 +52,21 @@ JsonbValue bool_value(bool b) {
 // Converts a value of one of the usual types; false for all others.
 bool convert_usual(Oid type, Datum value, JsonbValue *out) {
     switch (type) {
-        case INT2OID:
-            *out = number_of(int64_to_numeric(DatumGetInt16(value)));
-            return true;
-        case INT4OID:
-            *out = number_of(int64_to_numeric(DatumGetInt32(value)));
-            return true;
-        case INT8OID:
-            *out = number_of(int64_to_numeric(DatumGetInt64(value)));
-            return true;
-        case NUMERICOID:
-            *out = numeric_value(DatumGetNumericCopy(value));
-            return true;
-        case FLOAT4OID:
-            *out = number_or_text(DatumGetCString(DirectFunctionCall1(float4out, value)));
-            return true;
-        case FLOAT8OID:
-            *out = number_or_text(DatumGetCString(DirectFunctionCall1(float8out, value)));
-            return true;
-        case BOOLOID:
-            *out = bool_value(DatumGetBool(value));
-            return true;
+        case INT2OID: *out = number_of(int64_to_numeric(DatumGetInt16(value))); return true;
+        case INT4OID: *out = number_of(int64_to_numeric(DatumGetInt32(value))); return true;
+        case INT8OID: *out = number_of(int64_to_numeric(DatumGetInt64(value))); return true;
+        case NUMERICOID: *out = numeric_value(DatumGetNumericCopy(value)); return true;
+        case FLOAT4OID: *out = number_or_text(DatumGetCString(DirectFunctionCall1(float4out, value))); return true;
+        case FLOAT8OID: *out = number_or_text(DatumGetCString(DirectFunctionCall1(float8out, value))); return true;
+        case BOOLOID: *out = bool_value(DatumGetBool(value)); return true;
         case TEXTOID:
         case VARCHAROID:
-        case BPCHAROID:
-            *out = string_of(DatumGetTextPCopy(value));
-            return true;
+        case BPCHAROID: *out = string_of(DatumGetTextPCopy(value)); return true;
         case DATEOID:
         case TIMESTAMPOID:
-        case TIMESTAMPTZOID:
-            *out = string_of(JsonEncodeDateTime(nullptr, value, type, nullptr));
-            return true;
-        case VOIDOID:
-            *out = string_of(pstrdup(""));
-            return true;
-        default:
-            return false;
+        case TIMESTAMPTZOID: *out = string_of(JsonEncodeDateTime(nullptr, value, type, nullptr)); return true;
+        case VOIDOID: *out = string_of(pstrdup("")); return true;
+        default: return false;
     }
 }
 
@@ -96,7 +75,8 @@ Jsonb *call_to_jsonb(Oid type, Datum value) {
     FmgrInfo function;
     fmgr_info(F_TO_JSONB, &function);
     Const *argument = makeNullConst(type, -1, InvalidOid);
-    FuncExpr *call = makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+    FuncExpr *call =
+        makeFuncExpr(F_TO_JSONB, JSONBOID, list_make1(argument), InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
     fmgr_info_set_expr(reinterpret_cast<Node *>(call), &function);
     return DatumGetJsonbP(FunctionCall1(&function, value));
 }
@@ -107,7 +87,8 @@ bool says_not_jsonb(int sqlstate) {
     return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 }
 
-// Converts a value of an unusual type. What to_jsonb() refuses (json with \u0000) is shown as its text, for the task itself went well.
+// Converts a value of an unusual type. What to_jsonb() refuses (json with \u0000) is shown as its text, for the task
+// itself went well.
 JsonbValue convert_any(Oid type, Datum value) {
     Jsonb *converted = nullptr;
     if (IsInParallelMode()) {

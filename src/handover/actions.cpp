@@ -12,8 +12,23 @@ namespace pgqueue::handover {
 namespace {
 
 enum class ActionKind {
-    Namespace, Queue, DropQueue, DropNamespace, LeftGroup, Cancel, Finished, Awaited, Settle, Database, Identity, Wake, Refile, MoveLease, Ticker,
-    Handlers, RunningGone
+    Namespace,
+    Queue,
+    DropQueue,
+    DropNamespace,
+    LeftGroup,
+    Cancel,
+    Finished,
+    Awaited,
+    Settle,
+    Database,
+    Identity,
+    Wake,
+    Refile,
+    MoveLease,
+    Ticker,
+    Handlers,
+    RunningGone
 };
 
 struct Action {
@@ -106,7 +121,8 @@ void run_action(SlotNo db, const Action &a) {
             database(other).service.wanted.store(a.database.wanted);
             database(other).service.no_extension.store(!a.database.wanted);
             if (!a.database.wanted) {
-                // Should the extension come back before the scheduler has left: nothing that memory knows is true any more.
+                // Should the extension come back before the scheduler has left: nothing that memory knows is true any
+                // more.
                 database(other).current_segment.store(-1);
                 read_rows_again(other);
                 dispatch::drop_everything(other);
@@ -140,7 +156,8 @@ void hand_up_actions(SubTransactionId sub, SubTransactionId parent) { actions.ha
 
 void run_actions(SlotNo db) {
     posts = 0;
-    // Without an entry of the database there is nothing of it in memory; the launcher may have dropped it since the action was noted.
+    // Without an entry of the database there is nothing of it in memory; the launcher may have dropped it since the
+    // action was noted.
     for (int i = 0; i < actions.count; i++)
         if (db >= 0 || actions.items[i].kind == ActionKind::Database) run_action(db, actions.items[i]);
     if (db >= 0) cancel_gone();
@@ -148,7 +165,8 @@ void run_actions(SlotNo db) {
 
 void leave_groups() {
     for (int i = 0; i < actions.count; i++)
-        if (const Action &a = actions.items[i]; a.kind == ActionKind::LeftGroup) dispatch::leave_group(a.slot, a.left.key, a.left.id);
+        if (const Action &a = actions.items[i]; a.kind == ActionKind::LeftGroup)
+            dispatch::leave_group(a.slot, a.left.key, a.left.id);
 }
 
 bool concern_scheduler() {
@@ -157,8 +175,12 @@ bool concern_scheduler() {
     return false;
 }
 
-void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &config) { add_action(ActionKind::Namespace, db)->ns = config; }
-void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings) { add_action(ActionKind::Queue, queue)->queue = settings; }
+void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &config) {
+    add_action(ActionKind::Namespace, db)->ns = config;
+}
+void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings) {
+    add_action(ActionKind::Queue, queue)->queue = settings;
+}
 void drop_queue_at_commit(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void drop_namespace_at_commit(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
 void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {
@@ -166,13 +188,17 @@ void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {
     add_action(ActionKind::Cancel, worker)->cancel = {cancel.id, cancel.attempt, cancel.force, reason};
 }
 void cancel_running_at_commit(SlotNo queue) { add_action(ActionKind::RunningGone, queue); }
-void leave_group_at_commit(SlotNo queue, uint64 key, int64 id) { add_action(ActionKind::LeftGroup, queue)->left = {key, id}; }
+void leave_group_at_commit(SlotNo queue, uint64 key, int64 id) {
+    add_action(ActionKind::LeftGroup, queue)->left = {key, id};
+}
 void finish_at_commit(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
 void add_awaited_at_commit(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }
 void settle_at_commit(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
 void serve_at_commit(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void check_identity_at_commit() { add_action(ActionKind::Identity, -1); }
-void move_lease_at_commit(int64 id, SlotNo queue, uint64 key) { add_action(ActionKind::MoveLease, queue)->moved = {id, key}; }
+void move_lease_at_commit(int64 id, SlotNo queue, uint64 key) {
+    add_action(ActionKind::MoveLease, queue)->moved = {id, key};
+}
 void refile_at_commit(SlotNo queue) { add_action(ActionKind::Refile, queue); }
 void read_ticker_at_commit(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
 void read_handlers_at_commit(SlotNo ns) { add_action(ActionKind::Handlers, ns); }

@@ -1,4 +1,5 @@
-// What a commit does in shared memory beside handing over tasks and counts. Remembered with the subtransaction; ROLLBACK TO forgets it.
+// What a commit does in shared memory beside handing over tasks and counts. Remembered with the subtransaction;
+// ROLLBACK TO forgets it.
 #pragma once
 #include "dispatch/apply.hpp"
 #include "signal/cancel.hpp"
@@ -31,14 +32,15 @@ void move_lease_at_commit(int64 id, SlotNo queue, uint64 key);
 void refile_at_commit(SlotNo queue);
 // A ticker was written: the scheduler reads when it is due.
 void read_ticker_at_commit(int32 id);
-// Handlers of a namespace were changed: its tasks that are held may be other roles' from the commit on. ns -1: it has no entry.
+// Handlers of a namespace were changed: its tasks that are held may be other roles' from the commit on. ns -1: it has
+// no entry.
 void read_handlers_at_commit(SlotNo ns);
 // Something that workers were started or stopped for; wakes the scheduler.
 void wake_at_commit();
 
 // For the transaction's callbacks (transaction.cpp). They neither allocate, raise nor wait.
 bool any_actions();
-bool were_actions();  // since the transaction began, rolled back or not
+bool were_actions();                        // since the transaction began, rolled back or not
 void forget_actions(SubTransactionId sub);  // of all, when invalid
 void hand_up_actions(SubTransactionId sub, SubTransactionId parent);
 void run_actions(SlotNo db);  // of this database's entry, -1: it has none

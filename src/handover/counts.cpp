@@ -27,7 +27,8 @@ void apply_delta(const Delta &d) {
 void count_at_commit(SlotNo slot, int from, int to, int32 count) {
     if (counts.count > 0) {
         CountNote &last = counts.items[counts.count - 1];
-        if (last.sub == GetCurrentSubTransactionId() && last.delta.slot == slot && last.delta.from == from && last.delta.to == to) {
+        if (last.sub == GetCurrentSubTransactionId() && last.delta.slot == slot && last.delta.from == from &&
+            last.delta.to == to) {
             last.delta.count += count;
             return;
         }

@@ -43,7 +43,8 @@ void count_edges_at_commit(SlotNo ns, int32 count) {
 bool any_asked() { return asked.count > 0; }
 
 void end_asked(SubTransactionId sub) {
-    for (; asked.count > 0 && (sub == InvalidSubTransactionId || asked.items[asked.count - 1].sub == sub); asked.count--) {
+    for (; asked.count > 0 && (sub == InvalidSubTransactionId || asked.items[asked.count - 1].sub == sub);
+         asked.count--) {
         const Asked &a = asked.items[asked.count - 1];
         map.namespaces[a.ns].edges_asked.fetch_sub(a.count);
     }

@@ -1,5 +1,6 @@
-// Open edges: tasks that wait for tasks, by namespace. A transaction asks for those that it is going to write, so that many at once keep the limit too;
-// what it has written or removed counts from its commit on, as the counts of queues do (a rebuild counts the rows).
+// Open edges: tasks that wait for tasks, by namespace. A transaction asks for those that it is going to write, so that
+// many at once keep the limit too; what it has written or removed counts from its commit on, as the counts of queues do
+// (a rebuild counts the rows).
 #pragma once
 #include "memory/shared.hpp"
 

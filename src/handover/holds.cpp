@@ -17,9 +17,9 @@ struct HoldNote {
     int32 priority;
     int64 receipt;
     TaskRef ref;
-    uint64 key;         // Retained: of its group
-    TimestampTz dies;   // Retained
-    LeaseTime time;     // Retained, Extended
+    uint64 key;        // Retained: of its group
+    TimestampTz dies;  // Retained
+    LeaseTime time;    // Retained, Extended
 };
 
 constinit Notes<HoldNote> holds{};
@@ -95,7 +95,8 @@ void commit_holds(SlotNo db) {
 
 void abort_holds(SubTransactionId sub) {
     dispatch::return_unheld();
-    for (; holds.count > 0 && (sub == InvalidSubTransactionId || holds.items[holds.count - 1].sub == sub); holds.count--) {
+    for (; holds.count > 0 && (sub == InvalidSubTransactionId || holds.items[holds.count - 1].sub == sub);
+         holds.count--) {
         const HoldNote &n = holds.items[holds.count - 1];
         if (n.kind == Kind::Retained)
             give_back(n);

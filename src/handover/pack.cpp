@@ -9,7 +9,8 @@ namespace {
 constexpr int reserve_tries = 200;
 constexpr long reserve_nap_ms = 5;
 
-// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is accepted and repaired later.
+// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is
+// accepted and repaired later.
 PageNo reserve_page(SlotNo db, PageKind kind, Packed *out) {
     for (int i = 0; !out->out_of_pages && i < reserve_tries; i++) {
         PageNo no = take_page(kind);
@@ -17,7 +18,8 @@ PageNo reserve_page(SlotNo db, PageKind kind, Packed *out) {
         if (db < 0 || state_of(db) == DbState::Unserved) break;
         wake_scheduler(db);
         CHECK_FOR_INTERRUPTS();
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms, pg::wait_event("PgqueueCommitMemory"));
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, reserve_nap_ms,
+                        pg::wait_event("PgqueueCommitMemory"));
         ResetLatch(MyLatch);
     }
     out->out_of_pages = true;
@@ -29,10 +31,12 @@ void link_page(PageNo *chain, PageNo no) {
     *chain = no;
 }
 
-PageKind kind_of(const Hint &t) { return t.group != 0 ? PageKind::Grouped : t.due != 0 ? PageKind::Due : PageKind::Ready; }
+PageKind kind_of(const Hint &t) {
+    return t.group != 0 ? PageKind::Grouped : t.due != 0 ? PageKind::Due : PageKind::Ready;
+}
 
-// Whether an open page takes one more task: ready ones by lane, and by priority unless there are many of these; waiting ones (with their time) and those
-// of groups, whose order goes over lanes, by namespace.
+// Whether an open page takes one more task: ready ones by lane, and by priority unless there are many of these; waiting
+// ones (with their time) and those of groups, whose order goes over lanes, by namespace.
 bool fits(const Page *p, const Hint &t) {
     if (p == nullptr || (p->kind == PageKind::Mixed ? PageKind::Ready : p->kind) != kind_of(t)) return false;
     if (p->kind == PageKind::Ready) return p->lane == t.lane && p->priority == t.priority && p->count < ready_per_page;
@@ -43,11 +47,12 @@ bool fits(const Page *p, const Hint &t) {
 
 constexpr int open_most = 16;  // pages that are filled at once, for those who take turns between queues
 
-// The kind of the next page when one of those that are open is closed for it. With many priorities few are in each page: then they share pages, and no
-// other one of the lane stays open, so that the order holds.
+// The kind of the next page when one of those that are open is closed for it. With many priorities few are in each
+// page: then they share pages, and no other one of the lane stays open, so that the order holds.
 PageKind next_kind(const Hint &t, const Page *closed, Page **open) {
     if (kind_of(t) != PageKind::Ready || closed == nullptr) return kind_of(t);
-    bool many = closed->kind == PageKind::Mixed ? closed->lane == t.lane : closed->kind == PageKind::Ready && closed->count < ready_per_page / 2;
+    bool many = closed->kind == PageKind::Mixed ? closed->lane == t.lane
+                                                : closed->kind == PageKind::Ready && closed->count < ready_per_page / 2;
     if (!many) return PageKind::Ready;
     for (int i = 0; i < open_most; i++)
         if (open[i] != nullptr && open[i]->kind == PageKind::Ready && open[i]->lane == t.lane) open[i] = nullptr;

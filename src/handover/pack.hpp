@@ -1,4 +1,5 @@
-// What a committing transaction hands over, packed into pages before its commit, while waiting and failing are still allowed.
+// What a committing transaction hands over, packed into pages before its commit, while waiting and failing are still
+// allowed.
 #pragma once
 #include "handover/counts.hpp"
 

@@ -16,13 +16,19 @@ namespace pgqueue::handover {
 namespace {
 
 constinit Notes<TaskNote> tasks{};
-// Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped them.
+// Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped
+// them.
 constinit Notes<TaskNote> touched{};
 constinit Packed packed{};
 
-bool anything() { return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked(); }
+bool anything() {
+    return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked();
+}
 // Also when it was rolled back to a savepoint.
-bool was_used() { return tasks.used() || noted_counts().used() || were_actions() || touched.used() || has_noted_holds() || any_holds(); }
+bool was_used() {
+    return tasks.used() || noted_counts().used() || were_actions() || touched.used() || has_noted_holds() ||
+           any_holds();
+}
 
 void give_reserved() {
     give_chain(packed.tasks);
@@ -100,10 +106,12 @@ void hand_over_tasks(SlotNo db) {
     if (database(db).scheduler.procno.load() < 0) wake_scheduler(db);
 }
 
-// Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when sub is invalid).
+// Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when
+// sub is invalid).
 void bring_back(SubTransactionId sub) {
     bool any = false;
-    for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub); touched.count--) {
+    for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub);
+         touched.count--) {
         const Hint &t = touched.items[touched.count - 1].hint;
         if (state_of(map.queues[map.lanes[t.lane].queue].db) == DbState::Unserved) continue;
         dispatch::file_hint(t);
@@ -168,7 +176,8 @@ void at_commit() {
 void on_xact(XactEvent event, void *) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            if (tasks.count + noted_counts().count > 0) pack(find_database(MyDatabaseId), tasks, noted_counts(), &packed);
+            if (tasks.count + noted_counts().count > 0)
+                pack(find_database(MyDatabaseId), tasks, noted_counts(), &packed);
             break;
         case XACT_EVENT_COMMIT:
             // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
@@ -183,7 +192,8 @@ void on_xact(XactEvent event, void *) {
             break;
         case XACT_EVENT_PRE_PREPARE:
             if (was_used())
-                ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
+                ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
                         errhint("Use COMMIT, or change tasks and queues in a separate transaction."));
             break;
         // Nothing is noted then; the memory of notes must not outlive the transaction all the same.
@@ -212,7 +222,8 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
     }
 }
 
-// At the very end of a transaction, when its invalidations have been sent: who looks for an entry that it has dropped finds nothing any more.
+// At the very end of a transaction, when its invalidations have been sent: who looks for an entry that it has dropped
+// finds nothing any more.
 void on_release(ResourceReleasePhase phase, bool, bool top_level, void *) {
     if (phase == RESOURCE_RELEASE_AFTER_LOCKS && top_level) end_use();
 }

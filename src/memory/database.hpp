@@ -45,17 +45,17 @@ enum class Lost : uint32 {
 // worker/scheduler/staff; who else writes a field stands there.
 struct Service {
     Atomic<DbState> state;
-    Atomic<bool> wanted;               // the launcher should keep a scheduler; handover/actions too
-    Atomic<bool> looked;               // the launcher has had a look inside taken
-    Atomic<bool> no_extension;         // the probe found no extension here; handover/actions too
-    Atomic<bool> held;                 // not adopted
-    Atomic<uint32> identity_changed;   // commits since the scheduler has asked whose data this is; nothing starts
-                                       // before; handover/actions
-    Atomic<pid_t> blocked_by;          // the session whose DROP/ALTER DATABASE keeps us out, 0 none;
-                                       // worker/utility_databases
-    Atomic<bool> stopped;              // stop_workers: no worker starts until ensure_workers; api/control
-    Atomic<bool> starving;             // work waits and no process slot was free for a first process
-    Atomic<int64> no_slot_since;       // a worker could not be started for lack of a process slot (monotonic), 0 none
+    Atomic<bool> wanted;              // the launcher should keep a scheduler; handover/actions too
+    Atomic<bool> looked;              // the launcher has had a look inside taken
+    Atomic<bool> no_extension;        // the probe found no extension here; handover/actions too
+    Atomic<bool> held;                // not adopted
+    Atomic<uint32> identity_changed;  // commits since the scheduler has asked whose data this is; nothing starts
+                                      // before; handover/actions
+    Atomic<pid_t> blocked_by;         // the session whose DROP/ALTER DATABASE keeps us out, 0 none;
+                                      // worker/utility_databases
+    Atomic<bool> stopped;             // stop_workers: no worker starts until ensure_workers; api/control
+    Atomic<bool> starving;            // work waits and no process slot was free for a first process
+    Atomic<int64> no_slot_since;      // a worker could not be started for lack of a process slot (monotonic), 0 none
 };
 
 // What the scheduler tries again and again, for health. `since` is written first, and last when it is over; the rest
@@ -68,7 +68,7 @@ struct FailingStep {
 
 // The scheduler's process. worker/scheduler/scheduler; memory/wake takes `sleeping` and `parked` off.
 struct SchedulerProcess {
-    Atomic<pid_t> pid;      // 0 none
+    Atomic<pid_t> pid;  // 0 none
     AtomicSlot procno;
     Atomic<bool> sleeping;  // it sleeps and wants to hear of new work
     Atomic<bool> parked;    // it left because nothing was due; back at wake_at, or when called
@@ -89,14 +89,14 @@ struct Changes {
 
 // Which rows the scheduler has to read again, since memory does not know all that they say.
 struct Reading {
-    Atomic<Lost> lost;       // whoever finds no memory; worker/scheduler/rebuild takes it off
-    Atomic<PageNo> deltas;   // pages of them for the scheduler while loading; handover/counts
-    uint32 rebuilds;         // since the server started; worker/scheduler/rebuild [the scheduler only]
-    Atomic<bool> refile;     // tasks of a queue are to be filed anew; dispatch/refile
-    bool was_refiled;        // a queue of it, in this life of the server; dispatch/refile [the scheduler only]
-    Atomic<bool> changed;    // something was handed over since the last look for what was forgotten;
-                             // handover/transaction
-    Deadline next_look;      // not before; worker/scheduler/reconcile [the scheduler only]
+    Atomic<Lost> lost;      // whoever finds no memory; worker/scheduler/rebuild takes it off
+    Atomic<PageNo> deltas;  // pages of them for the scheduler while loading; handover/counts
+    uint32 rebuilds;        // since the server started; worker/scheduler/rebuild [the scheduler only]
+    Atomic<bool> refile;    // tasks of a queue are to be filed anew; dispatch/refile
+    bool was_refiled;       // a queue of it, in this life of the server; dispatch/refile [the scheduler only]
+    Atomic<bool> changed;   // something was handed over since the last look for what was forgotten;
+                            // handover/transaction
+    Deadline next_look;     // not before; worker/scheduler/reconcile [the scheduler only]
 };
 
 // What holds for all leases of the database. dispatch/lease, dispatch/lease_look.
@@ -139,11 +139,11 @@ struct Posts {
 
 // What is posted to the scheduler of tickers. signal/tickers.
 struct Tickers {
-    Atomic<bool> any;                  // something is in `ids`, or `all` is set
-    Atomic<bool> all;                  // the scheduler reads all tickers
-    Atomic<int32> ids[ticker_posts];   // that were written, 0 free
-    Atomic<bool> on;                   // the scheduler fires tickers; worker/scheduler/tickers
-    Atomic<TimestampTz> since;         // since when
+    Atomic<bool> any;                 // something is in `ids`, or `all` is set
+    Atomic<bool> all;                 // the scheduler reads all tickers
+    Atomic<int32> ids[ticker_posts];  // that were written, 0 free
+    Atomic<bool> on;                  // the scheduler fires tickers; worker/scheduler/tickers
+    Atomic<TimestampTz> since;        // since when
 };
 
 // Places of the fixed tables that are to become free. memory/full_table, dispatch/apply, dispatch/reclaim,
@@ -185,11 +185,11 @@ struct Cleaning {
 
 // The housekeeper's process, and what kept its last pass from its work, for health. worker/housekeeper.
 struct Housekeeper {
-    Atomic<pid_t> pid;                     // 0 none
-    Atomic<uint32> held_back;              // bits of memory/held_back.hpp
-    Atomic<pid_t> holder_pid;              // who did that then, 0 unknown
-    Atomic<TransactionId> holder_xmin;     // the transaction id that somebody's snapshot needs, 0: a lock is in the way
-    Atomic<TimestampTz> held_back_since;   // to be shown only
+    Atomic<pid_t> pid;                    // 0 none
+    Atomic<uint32> held_back;             // bits of memory/held_back.hpp
+    Atomic<pid_t> holder_pid;             // who did that then, 0 unknown
+    Atomic<TransactionId> holder_xmin;    // the transaction id that somebody's snapshot needs, 0: a lock is in the way
+    Atomic<TimestampTz> held_back_since;  // to be shown only
 };
 
 // What was found, for health. signal/incidents.
@@ -204,8 +204,8 @@ struct Database {
     Atomic<uint32> generation;      // of this entry; memory/registry
     Atomic<int32> current_segment;  // -1 not known; worker/housekeeper, worker/scheduler/scheduler, handover/actions
     // memory/registry, dispatch/reclaim [written under the registry lock]
-    Atomic<int32> namespaces;       // end of the entries below
-    SlotNo ns[most_namespaces];     // -1: none any more
+    Atomic<int32> namespaces;    // end of the entries below
+    SlotNo ns[most_namespaces];  // -1: none any more
     Service service;
     SchedulerProcess scheduler;
     Changes changes;

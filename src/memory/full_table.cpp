@@ -21,15 +21,20 @@ int64 count(const Entry *entries, int32 end, Used used) {
 
 bool short_of_places() {
     const Shared &s = *map.shared;
-    return is_short(s.n_lanes - free_lanes(), s.n_lanes) || is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
+    return is_short(s.n_lanes - free_lanes(), s.n_lanes) ||
+           is_short(s.n_priorities - free_priorities(), s.n_priorities) ||
            is_short(count(map.sources, s.used_sources, [](const Source &e) { return e.ns >= 0; }), s.n_sources) ||
            is_short(count(map.roles, s.used_roles, [](const Role &e) { return e.used; }), s.n_roles);
 }
 
 void table_full(const char *what, int32 capacity) {
     pid_t holder = holder_of_drops();
-    const char *waits = holder != 0 && holder != MyProcPid ? psprintf(" Places that became free wait for the end of the transaction of process %d.", holder) : "";
-    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("no place is free for another %s in the dispatcher's shared memory", what),
+    const char *waits =
+        holder != 0 && holder != MyProcPid
+            ? psprintf(" Places that became free wait for the end of the transaction of process %d.", holder)
+            : "";
+    ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY),
+            errmsg("no place is free for another %s in the dispatcher's shared memory", what),
             errdetail("All %d places are taken. View pgqueue.memory shows by whom.%s", capacity, waits),
             errhint("Raise pgqueue.dispatch_memory and restart the server."));
     pg_unreachable();

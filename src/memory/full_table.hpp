@@ -8,7 +8,8 @@ namespace pgqueue::memory {
 bool short_of_places();
 // An entry was made: when few places are left, the scheduler of the database looks for idle ones.
 void ask_for_idle_places(SlotNo db);
-// A table is full. True: the schedulers may free entries in a moment, and this has waited for a little of it; tries counts the calls. sure: some will be free.
+// A table is full. True: the schedulers may free entries in a moment, and this has waited for a little of it; tries
+// counts the calls. sure: some will be free.
 bool wait_for_place(int *tries, bool sure = false);
 // Raises 53200.
 [[noreturn]] void table_full(const char *what, int32 capacity);

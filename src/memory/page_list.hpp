@@ -6,7 +6,11 @@
 
 namespace pgqueue::memory {
 
-enum class Take { Got, Empty, InFile };  // InFile: the next entries are in the spill file, the scheduler has to bring them
+enum class Take {
+    Got,
+    Empty,
+    InFile
+};  // InFile: the next entries are in the spill file, the scheduler has to bring them
 
 inline void init_list(PageList *list) {
     *list = PageList{};
@@ -14,7 +18,9 @@ inline void init_list(PageList *list) {
 }
 
 // The chain that new entries go to.
-inline PageNo *tail_of(PageList *list) { return list->spilled > 0 || list->moving ? &list->back_last : &list->front_last; }
+inline PageNo *tail_of(PageList *list) {
+    return list->spilled > 0 || list->moving ? &list->back_last : &list->front_last;
+}
 inline PageNo *head_of_tail(PageList *list) { return list->spilled > 0 || list->moving ? &list->back : &list->front; }
 
 // Appends a page that already has entries; the list owns it from now on.

@@ -1,5 +1,5 @@
-// What stands in the pages of the pool: tasks that wait, in lists, in the due heap and in groups, and what a committing transaction hands over. Part of
-// shared.hpp, which says what the locks protect.
+// What stands in the pages of the pool: tasks that wait, in lists, in the due heap and in groups, and what a committing
+// transaction hands over. Part of shared.hpp, which says what the locks protect.
 #pragma once
 #include "core/ready_order.hpp"
 #include "core/task_ref.hpp"
@@ -59,8 +59,8 @@ struct Hint {
 
 struct Delta {
     SlotNo slot;  // of a queue; of a namespace for its edges
-    int8 from;  // Status, -1 none (a new row)
-    int8 to;    // Status, -1 none (a removed row)
+    int8 from;    // Status, -1 none (a new row)
+    int8 to;      // Status, -1 none (a removed row)
     int32 count;
 };
 
@@ -106,10 +106,15 @@ constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
 constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
 
 // Entries of pages with ready tasks.
-inline const TaskRef &ready_ref(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].ref : p.ready[i]; }
-inline int32 ready_priority(const Page &p, int i) { return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority; }
+inline const TaskRef &ready_ref(const Page &p, int i) {
+    return p.kind == PageKind::Mixed ? p.mixed[i].ref : p.ready[i];
+}
+inline int32 ready_priority(const Page &p, int i) {
+    return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority;
+}
 
-// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir), back pages.
+// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir),
+// back pages.
 struct PageList {
     PageNo front, front_last;
     PageNo back, back_last;
@@ -128,31 +133,31 @@ struct Slab {
 
 // A task that waits in its group.
 struct GroupNode {
-    TaskRef ref;          // id 0: free
-    int64 since;          // may start from then on (monotonic), as its hint said; 0 at once, without aging
-    TimestampTz dies;     // 0 never
+    TaskRef ref;       // id 0: free
+    int64 since;       // may start from then on (monotonic), as its hint said; 0 at once, without aging
+    TimestampTz dies;  // 0 never
     SlotNo lane;
     int32 priority;
-    int32 next;           // behind it, 0 none; or next free one
-    bool again;           // it was taken before
+    int32 next;  // behind it, 0 none; or next free one
+    bool again;  // it was taken before
 
     bool used() const { return ref.id != 0; }
 };
 
 // The tasks of one key in a queue. Namespace's lock.
 struct Group {
-    uint64 key;           // 0: free
+    uint64 key;  // 0: free
     SlotNo queue;
-    GroupNo next;         // in the hash chain, or next free one
-    int32 first, last;    // nodes, 0 none
-    int32 running;        // retained
-    SlotNo ready_in;      // the lane that has it among its ready groups, -1 none
-    bool throttled;       // it is among its queue's groups that wait for a token
-    bool timed;           // the due heap, or a list of those that were put off, has an entry for the head
-    OrderLinks links;     // in one of these two orders
-    int64 rank;           // there: place by priority, with aging by virtual time; or when it has a token
-    int64 head_id;        // there: task at the head
-    TokenBucket bucket;   // of group_rate_limit
+    GroupNo next;        // in the hash chain, or next free one
+    int32 first, last;   // nodes, 0 none
+    int32 running;       // retained
+    SlotNo ready_in;     // the lane that has it among its ready groups, -1 none
+    bool throttled;      // it is among its queue's groups that wait for a token
+    bool timed;          // the due heap, or a list of those that were put off, has an entry for the head
+    OrderLinks links;    // in one of these two orders
+    int64 rank;          // there: place by priority, with aging by virtual time; or when it has a token
+    int64 head_id;       // there: task at the head
+    TokenBucket bucket;  // of group_rate_limit
 
     bool used() const { return key != 0; }
 };

@@ -57,7 +57,8 @@ void give_chain(PageNo first) {
 
 namespace {
 
-// A stack of free entries: next(entry) is the field that links them, which means something else while an entry is in use.
+// A stack of free entries: next(entry) is the field that links them, which means something else while an entry is in
+// use.
 template <typename Entry>
 SlotNo take(Atomic<uint64> *head, Atomic<int32> *count, Entry *entries, SlotNo Entry::*next) {
     uint32 top = pop(head, [entries, next](uint32 n) { return static_cast<uint32>(entries[n].*next); });
@@ -75,15 +76,18 @@ void give(Atomic<uint64> *head, Atomic<int32> *count, Entry *entries, SlotNo Ent
 
 SlotNo take_lane() { return take(&map.shared->free_lane, &map.shared->free_lanes, map.lanes, &Lane::next_active); }
 void give_lane(SlotNo no) { give(&map.shared->free_lane, &map.shared->free_lanes, map.lanes, &Lane::next_active, no); }
-SlotNo take_priority() { return take(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next); }
-void give_priority(SlotNo no) { give(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next, no); }
+SlotNo take_priority() {
+    return take(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next);
+}
+void give_priority(SlotNo no) {
+    give(&map.shared->free_priority, &map.shared->free_priorities, map.priorities, &PriorityList::next, no);
+}
 SlotNo take_lease() { return take(&map.shared->free_lease, &map.shared->free_leases, map.leases, &Lease::next); }
 void give_lease(SlotNo no) { give(&map.shared->free_lease, &map.shared->free_leases, map.leases, &Lease::next, no); }
 
 void push_page(Atomic<PageNo> *list, PageNo no) {
     uint32 seen = list->load();
-    do
-        page(no)->next = seen;
+    do page(no)->next = seen;
     while (!list->compare_exchange(&seen, no));
 }
 

@@ -1,5 +1,6 @@
-// Lock-free stacks over the fixed block: free pages, lanes and priority lists. A head is tag << 32 | number + 1, the tag defeats ABA.
-// An entry that another process has just taken may still be read here, never written: the memory is never unmapped.
+// Lock-free stacks over the fixed block: free pages, lanes and priority lists. A head is tag << 32 | number + 1, the
+// tag defeats ABA. An entry that another process has just taken may still be read here, never written: the memory is
+// never unmapped.
 #pragma once
 #include "memory/shared.hpp"
 

@@ -1,4 +1,5 @@
-// Entries of namespaces and queues, and the lists in which their tasks stand. Which lock a field is under: memory/shared.hpp.
+// Entries of namespaces and queues, and the lists in which their tasks stand. Which lock a field is under:
+// memory/shared.hpp.
 #pragma once
 #include "core/fair_share.hpp"
 #include "core/priority_range.hpp"
@@ -9,7 +10,8 @@
 
 namespace pgqueue::memory {
 
-// Ready tasks of a lane of one priority, in order; or of a range of priorities, when there are too many for a list of each (dispatch/priorities.hpp).
+// Ready tasks of a lane of one priority, in order; or of a range of priorities, when there are too many for a list of
+// each (dispatch/priorities.hpp).
 struct PriorityList {
     PriorityRange range;
     SlotNo next;          // of larger priorities, or free list
@@ -25,23 +27,23 @@ constexpr int count_kinds = status_count + 1;
 // A delta of this kind is of the open edges of a namespace; its slot is the namespace's.
 constexpr int edges = count_kinds;
 
-// Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does not exist: nobody takes
-// them, and it is in no source.
+// Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does
+// not exist: nobody takes them, and it is in no source.
 struct Lane {
-    SlotNo queue, role;      // immutable
-    bool held;               // immutable
-    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
-    AtomicSlot next_of_queue;        // [written under the registry lock]
-    int64 due;               // entries in the due heap and the lists of what was put off [due lock]
-    int64 grouped;           // tasks in groups
-    SlotNo source;           // immutable
-    SlotNo first;            // PriorityList, best first
-    int32 lists;             // how many there are
-    bool taken_apart;        // one of them is, and the scheduler has to go on
+    SlotNo queue, role;  // immutable
+    bool held;           // immutable
+    uint64 drop;         // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    AtomicSlot next_of_queue;         // [written under the registry lock]
+    int64 due;                        // entries in the due heap and the lists of what was put off [due lock]
+    int64 grouped;                    // tasks in groups
+    SlotNo source;                    // immutable
+    SlotNo first;                     // PriorityList, best first
+    int32 lists;                      // how many there are
+    bool taken_apart;                 // one of them is, and the scheduler has to go on
     SlotNo next_active, prev_active;  // in source, while `active`; one that was unlinked: the next of these, -1 end
     bool active;
-    int64 count;             // ready entries and groups
-    ReadyOrder groups;       // that are ready
+    int64 count;        // ready entries and groups
+    ReadyOrder groups;  // that are ready
 };
 
 // Processes that ended without need (signal/incidents.hpp).
@@ -52,22 +54,22 @@ struct Deaths {
 
 // The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
 struct Source {
-    SlotNo ns, role;         // immutable
-    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use
-    SlotNo next_of_role;     // -1 end [written under the registry lock]
+    SlotNo ns, role;      // immutable
+    uint64 drop;          // count of its drop (dispatch/idle.hpp), 0 it is in use
+    SlotNo next_of_role;  // -1 end [written under the registry lock]
     SlotNo first_active;
-    Atomic<int64> ready;     // entries in active lanes [atomic, written under the namespace's lock]
+    Atomic<int64> ready;  // entries in active lanes [atomic, written under the namespace's lock]
 };
 
 struct Role {
     bool used;
-    SlotNo db;               // immutable
-    int32 role_id;           // immutable; key in pgqueue_internal.role
-    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
-    Oid oid;                 // written by the scheduler; the role as which the workers connect
-    AtomicSlot first_source;        // published after the source is complete
-    Atomic<int32> workers;          // live or starting workers [atomic]
-    Deaths deaths;                  // workers that ended by themselves
+    SlotNo db;                // immutable
+    int32 role_id;            // immutable; key in pgqueue_internal.role
+    uint64 drop;              // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    Oid oid;                  // written by the scheduler; the role as which the workers connect
+    AtomicSlot first_source;  // published after the source is complete
+    Atomic<int32> workers;    // live or starting workers [atomic]
+    Deaths deaths;            // workers that ended by themselves
 };
 
 enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp
@@ -75,60 +77,60 @@ enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp
 // Its settings are a copy, written under the lock of its namespace.
 struct Queue : QueueSettings {
     bool used;
-    SlotNo db, ns;           // immutable
-    int32 queue_id;          // immutable
-    SlotNo next_hash;        // registry
-    AtomicSlot first_lane;        // [written under the registry lock]
-    Atomic<bool> dropped;         // the place waits to be free (dispatch/reclaim.hpp)
-    uint64 drop;                  // count of its drop (memory/users.hpp)
+    SlotNo db, ns;          // immutable
+    int32 queue_id;         // immutable
+    SlotNo next_hash;       // registry
+    AtomicSlot first_lane;  // [written under the registry lock]
+    Atomic<bool> dropped;   // the place waits to be free (dispatch/reclaim.hpp)
+    uint64 drop;            // count of its drop (memory/users.hpp)
     // state, namespace lock
-    bool configured;         // the settings have been copied
-    TokenBucket bucket;      // of rate
-    int64 throttled_until;   // no token before (monotonic), 0 not throttled; the scheduler takes it away
-    ReadyOrder throttled_groups;  // that wait for a token of their own
-    int64 group_token_at;    // when the first of these has one (monotonic), 0 none of them
-    Atomic<int32> running;      // retained by server workers
-    Atomic<bool> blocked;       // lanes were taken out of their sources because of a limit
+    bool configured;                    // the settings have been copied
+    TokenBucket bucket;                 // of rate
+    int64 throttled_until;              // no token before (monotonic), 0 not throttled; the scheduler takes it away
+    ReadyOrder throttled_groups;        // that wait for a token of their own
+    int64 group_token_at;               // when the first of these has one (monotonic), 0 none of them
+    Atomic<int32> running;              // retained by server workers
+    Atomic<bool> blocked;               // lanes were taken out of their sources because of a limit
     Atomic<int64> counts[count_kinds];  // rows by status; and those that wait without a hint
-    Atomic<bool> news;          // ready tasks for outside workers that LISTEN clients have not been told of
-    Atomic<int64> hinted;       // entries in ready lists and due heap
-    Atomic<int64> full_since;  // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    Atomic<bool> news;                  // ready tasks for outside workers that LISTEN clients have not been told of
+    Atomic<int64> hinted;               // entries in ready lists and due heap
+    Atomic<int64> full_since;           // max_depth has refused tasks and taken none since (monotonic), 0 it has not
     // dispatch/refile.hpp
     Atomic<Refile> refile;
-    bool rows_decide;           // entries of the due heap may name a lane of before; written and read by the scheduler
+    bool rows_decide;  // entries of the due heap may name a lane of before; written and read by the scheduler
 };
 
 struct Namespace {
     bool used;
-    SlotNo db;               // immutable
-    int32 ns_id;             // immutable
-    AtomicSlot outside_source;        // of the lanes for outside workers, published when complete
-    Atomic<PageNo> inbox;    // pages handed over, newest first
+    SlotNo db;                  // immutable
+    int32 ns_id;                // immutable
+    AtomicSlot outside_source;  // of the lanes for outside workers, published when complete
+    Atomic<PageNo> inbox;       // pages handed over, newest first
     int32 weight;
-    int32 max_running;       // 0 none
+    int32 max_running;  // 0 none
     bool paused;
-    Shares shares;           // its parts of what all namespaces share
-    Atomic<int32> leases;    // entries of its tasks, popped ones too
-    int32 queues;            // its queues, those too that were dropped and wait to be free; those alone [registry lock]
+    Shares shares;         // its parts of what all namespaces share
+    Atomic<int32> leases;  // entries of its tasks, popped ones too
+    int32 queues;          // its queues, those too that were dropped and wait to be free; those alone [registry lock]
     int32 dropped_queues;
-    Atomic<bool> dropped;      // as of a queue
+    Atomic<bool> dropped;  // as of a queue
     uint64 drop;
     Atomic<bool> handlers_changed;
     Atomic<int32> running;
     Atomic<bool> blocked;
-    Atomic<int64> full_since;  // as of a queue
-    Atomic<int64> edges;     // open edges (handover/edges.hpp)
+    Atomic<int64> full_since;   // as of a queue
+    Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // that open transactions are going to write
-    uint64 pass;             // virtual time of fair share: grows by share_unit / weight for each task
+    uint64 pass;                // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
-    int32 lists;             // of priorities, in its lanes
+    int32 lists;                 // of priorities, in its lanes
     Slab groups, group_nodes;
-    int64 groups_upto;       // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
-    int64 groups_missed;     // the least id that was left out since the scheduler began to read, INT64_MAX none
-    bool groups_short;       // the reason is memory, or max_groups
-    bool groups_blocked;     // there was no room when they were read last
-    bool idle_groups;        // some exist only for their token buckets
+    int64 groups_upto;    // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
+    int64 groups_missed;  // the least id that was left out since the scheduler began to read, INT64_MAX none
+    bool groups_short;    // the reason is memory, or max_groups
+    bool groups_blocked;  // there was no room when they were read last
+    bool idle_groups;     // some exist only for their token buckets
 };
 
 }  // namespace pgqueue::memory

@@ -189,8 +189,8 @@ SlotNo find_queue(SlotNo db, int32 queue_id) {
 
 namespace {
 
-// Slots that this process has found last. A look at the slot tells whether it is still the queue's: each change of a task asks for it, and must not
-// take a lock for that which everybody takes.
+// Slots that this process has found last. A look at the slot tells whether it is still the queue's: each change of a
+// task asks for it, and must not take a lock for that which everybody takes.
 constexpr uint32 recent_queues = 16;
 constinit SlotNo recent[recent_queues] = {};
 
@@ -277,13 +277,16 @@ QueueShare queue_share(SlotNo no) {
 }
 
 bool is_queue_known(SlotNo db, int32 queue_id) {
-    return is_queue(recent[static_cast<uint32>(queue_id) % recent_queues], db, queue_id) || find_queue(db, queue_id) >= 0;
+    return is_queue(recent[static_cast<uint32>(queue_id) % recent_queues], db, queue_id) ||
+           find_queue(db, queue_id) >= 0;
 }
 
 bool is_queue_dropped(SlotNo db, int32 queue_id) {
     bool dropped = false;
     if (database(db).places.drops_pending.load() == 0 || is_queue_known(db, queue_id)) return false;
-    each_queue(db, [&](SlotNo no) { dropped = dropped || (map.queues[no].queue_id == queue_id && is_dropped(map.queues[no])); });
+    each_queue(db, [&](SlotNo no) {
+        dropped = dropped || (map.queues[no].queue_id == queue_id && is_dropped(map.queues[no]));
+    });
     return dropped;
 }
 
@@ -319,7 +322,8 @@ SlotNo make_role(SlotNo db, int32 role_id) {
     return no;
 }
 
-// Finds an entry that may be suspected to be idle. Who finds it takes the suspicion off, under the lock that the scheduler frees it under.
+// Finds an entry that may be suspected to be idle. Who finds it takes the suspicion off, under the lock that the
+// scheduler frees it under.
 template <typename Entry, typename Search>
 SlotNo find_idle_too(Entry *entries, Search search) {
     begin_use();

@@ -1,4 +1,5 @@
-// Entries of databases, namespaces, queues, roles and lanes. Finding is lock-free where a key is immutable; creating takes the registry lock.
+// Entries of databases, namespaces, queues, roles and lanes. Finding is lock-free where a key is immutable; creating
+// takes the registry lock.
 #pragma once
 #include "memory/shared.hpp"
 
@@ -37,7 +38,8 @@ bool is_queue_known(SlotNo db, int32 queue_id);
 bool is_queue_dropped(SlotNo db, int32 queue_id);
 // Takes a queue out of where it is found, and marks it.
 void hide_queue(SlotNo queue);
-// Takes the sources of a namespace out of the chains of their roles; they stay readable for who walks along one. Returns whether there were any.
+// Takes the sources of a namespace out of the chains of their roles; they stay readable for who walks along one.
+// Returns whether there were any.
 bool unlink_sources(SlotNo ns);
 
 }  // namespace pgqueue::memory

@@ -34,9 +34,9 @@ Capacity capacity_for(Size memory) {
     c.group_hash = group_locks;
     while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
     c.users = MaxBackends + NUM_AUXILIARY_PROCS;
-    Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities +
-                 sizeof(Source) * c.sources + sizeof(Role) * c.roles + sizeof(Lease) * c.leases +
-                 sizeof(SlotNo) * (c.hash + c.lease_hash) + sizeof(GroupNo) * c.group_hash;
+    Size fixed = sizeof(Namespace) * c.namespaces + sizeof(Queue) * c.queues + sizeof(Lane) * c.lanes +
+                 sizeof(PriorityList) * c.priorities + sizeof(Source) * c.sources + sizeof(Role) * c.roles +
+                 sizeof(Lease) * c.leases + sizeof(SlotNo) * (c.hash + c.lease_hash) + sizeof(GroupNo) * c.group_hash;
     c.pages = static_cast<uint32>(Max((memory > fixed ? memory - fixed : 0) / page_bytes, Size(64)));
     return c;
 }
@@ -89,7 +89,8 @@ void init_block(const Capacity &c) {
     Shared *s = map.shared;
     MemSet(s, 0, sizeof(Shared));
     while (s->boot_epoch == 0)
-        if (!pg_strong_random(&s->boot_epoch, sizeof(s->boot_epoch))) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
+        if (!pg_strong_random(&s->boot_epoch, sizeof(s->boot_epoch)))
+            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not get random bytes"));
     s->pages = c.pages;
     s->n_namespaces = c.namespaces;
     s->n_queues = c.queues;

@@ -1,12 +1,12 @@
-// The fixed block of shared memory: everything that makes dispatch fast. The rows are the truth; all of this is rebuilt from them.
+// The fixed block of shared memory: everything that makes dispatch fast. The rows are the truth; all of this is rebuilt
+// from them.
 //
 // Locks, in the order in which they may be taken together (each is an LWLock of the tranche "pgqueue"):
-//   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys need no lock
-//   namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed partitions)
-//   due       the due heap of a database (fixed partitions)
-//   groups    chains of the hash of groups, by their key (fixed partitions); the groups themselves are under their namespace's lock
-//   lease     the leases of outside workers, by task id (fixed partitions)
-//   workers   WorkerSlot allocation, the reason of a cancel
+//   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys
+//   need no lock namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed
+//   partitions) due       the due heap of a database (fixed partitions) groups    chains of the hash of groups, by
+//   their key (fixed partitions); the groups themselves are under their namespace's lock lease     the leases of
+//   outside workers, by task id (fixed partitions) workers   WorkerSlot allocation, the reason of a cancel
 // Fields of the types Atomic and AtomicSlot need no lock. "Immutable" fields are written before the entry is published
 // and never again until it is dropped.
 #pragma once
@@ -25,18 +25,18 @@ constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
 
 struct Shared {
-    int64 boot_epoch;               // random, not 0
+    int64 boot_epoch;  // random, not 0
     AtomicSlot launcher_procno;
-    Atomic<int64> launcher_ended;      // when the last one did (monotonic), 0: none has
+    Atomic<int64> launcher_ended;  // when the last one did (monotonic), 0: none has
     Atomic<int32> total_workers;
-    uint32 pages;                   // in the pool
-    Atomic<uint64> free_page;       // tag << 32 | PageNo
+    uint32 pages;              // in the pool
+    Atomic<uint64> free_page;  // tag << 32 | PageNo
     Atomic<uint32> free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
     int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
-    Atomic<uint64> sessions;        // numbers given to sessions
-    Atomic<uint64> drops;           // entries dropped (memory/users.hpp), begins at 1
-    Atomic<uint64> free_lane;       // tag << 32 | SlotNo + 1
+    Atomic<uint64> sessions;                      // numbers given to sessions
+    Atomic<uint64> drops;                         // entries dropped (memory/users.hpp), begins at 1
+    Atomic<uint64> free_lane;                     // tag << 32 | SlotNo + 1
     Atomic<uint64> free_priority;
     Database databases[max_databases];
     WorkerSlot workers[max_workers];
@@ -45,10 +45,10 @@ struct Shared {
     ConditionVariable loaded[max_databases];  // broadcast when a database is Ready, and when its scheduler leaves
     Atomic<int32> awaited[awaited_cells];     // edges to tasks, by hash of database and id
     int32 n_leases;
-    Atomic<uint64> free_lease;      // tag << 32 | SlotNo + 1
+    Atomic<uint64> free_lease;  // tag << 32 | SlotNo + 1
     Atomic<int32> free_leases, free_lanes, free_priorities;
-    Atomic<bool> leases_wanted;     // somebody found no lease for its namespace since one became free
-    int32 taken_queues;             // places of queues [registry lock]
+    Atomic<bool> leases_wanted;  // somebody found no lease for its namespace since one became free
+    int32 taken_queues;          // places of queues [registry lock]
 };
 
 // Process-local addresses into the block; null while the library is not preloaded.
@@ -67,7 +67,7 @@ struct Map {
     int32 hash_size;
     GroupNo *group_hash;
     int32 group_hash_size;
-    Atomic<uint64> *users;    // by the number of the process
+    Atomic<uint64> *users;  // by the number of the process
     int n_users;
     char *pages;
     LWLockPadded *locks;
@@ -128,9 +128,7 @@ private:
     const Queue &q;
 };
 
-inline void read_rows_again(SlotNo db) {
-    database(db).reading.lost.replace(Lost::Nothing, Lost::Asked);
-}
+inline void read_rows_again(SlotNo db) { database(db).reading.lost.replace(Lost::Nothing, Lost::Asked); }
 
 inline DbState state_of(SlotNo db) { return database(db).service.state.load(); }
 

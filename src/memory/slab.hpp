@@ -1,5 +1,6 @@
-// Entries smaller than a page, by number (0 none): pages of the pool cut into pieces of one type. A slab belongs to a namespace and is used under
-// its lock; a page without entries goes back to the pool. T has `int32 next`, free for the slab while an entry is not used, and `bool used()`.
+// Entries smaller than a page, by number (0 none): pages of the pool cut into pieces of one type. A slab belongs to a
+// namespace and is used under its lock; a page without entries goes back to the pool. T has `int32 next`, free for the
+// slab while an entry is not used, and `bool used()`.
 #pragma once
 #include "memory/pool.hpp"
 
@@ -31,8 +32,8 @@ inline void unlink_slab_page(Slab *slab, PageNo no) {
     (p->next != 0 ? page(p->next)->prev : slab->last) = p->prev;
 }
 
-// In a page of a slab: head is the first free entry (its index + 1, 0 none), count how many are used, priority how many ever were.
-// A zeroed entry. 0: no memory, or it needs a page and may not take one.
+// In a page of a slab: head is the first free entry (its index + 1, 0 none), count how many are used, priority how many
+// ever were. A zeroed entry. 0: no memory, or it needs a page and may not take one.
 template <typename T>
 int32 take_entry(Slab *slab, bool may_take_page) {
     PageNo no = slab->first;

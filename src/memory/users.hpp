@@ -1,6 +1,7 @@
-// Who may have numbers of entries (queues, lanes, roles, namespaces) in hands. An entry that is dropped becomes another object's only when
-// every process that could have its number has put it down. Each process says since when it uses such numbers, by a count of drops: from the
-// first number that it asks for until its transaction ends. A drop takes the entry out of where it is found first, and counts then.
+// Who may have numbers of entries (queues, lanes, roles, namespaces) in hands. An entry that is dropped becomes another
+// object's only when every process that could have its number has put it down. Each process says since when it uses
+// such numbers, by a count of drops: from the first number that it asks for until its transaction ends. A drop takes
+// the entry out of where it is found first, and counts then.
 #pragma once
 #include "memory/shared.hpp"
 
@@ -8,7 +9,8 @@ namespace pgqueue::memory {
 
 // This process may use numbers of entries from now on. Cheap when it does already: false then.
 bool begin_use();
-// This transaction has made an entry; if it, or a part of it, is rolled back, the scheduler looks for entries without an object.
+// This transaction has made an entry; if it, or a part of it, is rolled back, the scheduler looks for entries without
+// an object.
 void note_made();
 void note_rolled_back();
 // It has put them down: called at the end of each transaction, and by who uses them outside of one.

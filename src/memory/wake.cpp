@@ -3,7 +3,8 @@
 namespace pgqueue::memory {
 
 void wake_procno(int procno) {
-    if (procno >= 0 && procno < static_cast<int>(ProcGlobal->allProcCount)) SetLatch(&ProcGlobal->allProcs[procno].procLatch);
+    if (procno >= 0 && procno < static_cast<int>(ProcGlobal->allProcCount))
+        SetLatch(&ProcGlobal->allProcs[procno].procLatch);
 }
 
 void wake_launcher() { wake_procno(map.shared->launcher_procno.load()); }

@@ -73,7 +73,8 @@ public:
     }
 
 private:
-    mutable std::conditional_t<is_wide, pg_atomic_uint64, pg_atomic_uint32> atom;  // the server reads through no pointer to const
+    mutable std::conditional_t<is_wide, pg_atomic_uint64, pg_atomic_uint32>
+        atom;  // the server reads through no pointer to const
 };
 
 // The number of an entry or of a process, or -1 for none. Memory that is zero is none: the word is the number + 1.
@@ -90,8 +91,9 @@ private:
 };
 
 template <typename A, typename Atom>
-constexpr bool is_plain = sizeof(A) == sizeof(Atom) && alignof(A) == alignof(Atom) && std::is_standard_layout_v<A> &&
-                          std::is_trivially_copyable_v<A> && std::is_trivially_default_constructible_v<A>;
+constexpr bool is_plain =
+    sizeof(A) == sizeof(Atom) && alignof(A) == alignof(Atom) &&
+    std::is_standard_layout_v<A> &&std::is_trivially_copyable_v<A> &&std::is_trivially_default_constructible_v<A>;
 static_assert(is_plain<Atomic<bool>, pg_atomic_uint32> && is_plain<Atomic<int32>, pg_atomic_uint32>);
 static_assert(is_plain<Atomic<int64>, pg_atomic_uint64> && is_plain<AtomicSlot, pg_atomic_uint32>);
 

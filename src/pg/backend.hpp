@@ -1,4 +1,5 @@
-// The one door to the server: every backend source file includes this first, and no other file includes a server header.
+// The one door to the server: every backend source file includes this first, and no other file includes a server
+// header.
 #pragma once
 
 #include <array>
@@ -145,12 +146,14 @@ extern "C" {
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 
-// Of libpq/libpq.h, which wants the headers of GSSAPI. The events of a session: its client's socket, its latch, the postmaster's end.
+// Of libpq/libpq.h, which wants the headers of GSSAPI. The events of a session: its client's socket, its latch, the
+// postmaster's end.
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 constexpr int FeBeWaitSetSocketPos = 0;
 }
 
-// The server's macros evaluate the smaller or greater argument twice. These take calls: each is made once. The types mix as in an expression.
+// The server's macros evaluate the smaller or greater argument twice. These take calls: each is made once. The types
+// mix as in an expression.
 #undef Min
 #undef Max
 
@@ -180,10 +183,10 @@ static_assert([] {
 #include "pg/compat.hpp"
 
 // Declares an SQL-callable function with C linkage and its version record.
-#define PGQ_FUNCTION(name) \
-    extern "C" {           \
+#define PGQ_FUNCTION(name)     \
+    extern "C" {               \
     PG_FUNCTION_INFO_V1(name); \
-    }                      \
+    }                          \
     extern "C" PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
 
 #include "pg/fault.hpp"

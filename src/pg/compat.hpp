@@ -101,7 +101,8 @@ inline const List *permissions_of(const List *range_table, bool) { return range_
 #endif
 
 // Updates a heap tuple; tells whether the new version needs index entries.
-inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait, TM_FailureData *failure, bool *needs_entry) {
+inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait,
+                              TM_FailureData *failure, bool *needs_entry) {
     LockTupleMode mode;
 #if PG_VERSION_NUM >= 160000
     UpdateIndexes indexes;
@@ -176,8 +177,8 @@ inline bool may_execute(Oid function, Oid role) {
 #endif
 }
 
-// Whether a role has what another one has and may also become it, so that nothing is gained by running code as that one. Since 16 a
-// membership may pass on rights without SET ROLE.
+// Whether a role has what another one has and may also become it, so that nothing is gained by running code as that
+// one. Since 16 a membership may pass on rights without SET ROLE.
 inline bool may_act_as(Oid member, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return has_privs_of_role(member, role) && member_can_set_role(member, role);
@@ -212,12 +213,20 @@ constexpr AclMode acl_maintain = 0;
 // Calls a function for each part of an expression or query; before 16 its type is declared without arguments.
 using TreeWalker = bool (*)(Node *, void *);
 #if PG_VERSION_NUM >= 160000
-inline bool walk_expression(Node *node, TreeWalker walker, void *arg) { return expression_tree_walker(node, walker, arg); }
-inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) { return query_tree_walker(query, walker, arg, flags); }
+inline bool walk_expression(Node *node, TreeWalker walker, void *arg) {
+    return expression_tree_walker(node, walker, arg);
+}
+inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) {
+    return query_tree_walker(query, walker, arg, flags);
+}
 #else
 inline auto *declared(TreeWalker walker) { return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walker)); }
-inline bool walk_expression(Node *node, TreeWalker walker, void *arg) { return expression_tree_walker(node, declared(walker), arg); }
-inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) { return query_tree_walker(query, declared(walker), arg, flags); }
+inline bool walk_expression(Node *node, TreeWalker walker, void *arg) {
+    return expression_tree_walker(node, declared(walker), arg);
+}
+inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) {
+    return query_tree_walker(query, declared(walker), arg, flags);
+}
 #endif
 
 // Makes a role the authenticated user of a process that is not connected yet; not a superuser as far as this call goes.

@@ -26,9 +26,7 @@ __attribute__((noinline)) Outcome run_then_abort_on_error_raw(Call fn, void *arg
     Outcome out;
     Outcome *const result = &out;
     PG_TRY();
-    {
-        fn(arg);
-    }
+    { fn(arg); }
     PG_CATCH();
     {
         // The client must not see it, the log has it already or does not want it.
@@ -92,9 +90,7 @@ __attribute__((noinline)) void hide_context_raw(Call fn, void *arg) {
     // So the error collects what is inside alone, and what is outside when it is raised again.
     error_context_stack = nullptr;
     PG_TRY();
-    {
-        fn(arg);
-    }
+    { fn(arg); }
     PG_CATCH();
     {
         error_context_stack = outer;
@@ -114,9 +110,7 @@ __attribute__((noinline)) void hide_context_raw(Call fn, void *arg) {
 
 __attribute__((noinline)) void with_cleanup_raw(Call fn, void *arg, Call cleanup, void *cleanup_arg) {
     PG_TRY();
-    {
-        fn(arg);
-    }
+    { fn(arg); }
     PG_CATCH();
     {
         cleanup(cleanup_arg);

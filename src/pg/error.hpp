@@ -20,13 +20,15 @@ struct Outcome {
 
 using Call = void (*)(void *);
 
-// Runs fn(arg) in a transaction of its own; on ERROR aborts it and returns the report in `keep`. Must be called outside a transaction.
+// Runs fn(arg) in a transaction of its own; on ERROR aborts it and returns the report in `keep`. Must be called outside
+// a transaction.
 Outcome run_in_transaction_raw(Call fn, void *arg, MemoryContext keep);
 // Runs fn(arg) in an internal subtransaction of the current transaction.
 Outcome run_in_subtransaction_raw(Call fn, void *arg, MemoryContext keep);
 // Runs fn(arg); whether it returns or raises, cleanup(arg2) runs, then the error goes on.
 void with_cleanup_raw(Call fn, void *arg, Call cleanup, void *cleanup_arg);
-// Runs fn(arg). Its error goes on without the context of what is inside, which is ours and says nothing to users; an internal one (class XX) keeps it.
+// Runs fn(arg). Its error goes on without the context of what is inside, which is ours and says nothing to users; an
+// internal one (class XX) keeps it.
 void hide_context_raw(Call fn, void *arg);
 // Runs fn(arg) and, on ERROR, aborts whatever transaction is open: for code that itself starts and ends transactions.
 Outcome run_then_abort_on_error_raw(Call fn, void *arg, MemoryContext keep);

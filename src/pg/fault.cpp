@@ -14,11 +14,12 @@ struct Armed {
     AtomicSlot process;  // its place in process_types; none: no fault is to come
     Atomic<FaultKind> kind;
     Atomic<int> at;
-    Atomic<int> seen;    // points that processes of the type have come to
+    Atomic<int> seen;  // points that processes of the type have come to
     Atomic<bool> met;
 };
 
-constexpr const char *process_types[] = {"pgqueue launcher", "pgqueue scheduler", "pgqueue worker", "pgqueue housekeeper"};
+constexpr const char *process_types[] = {"pgqueue launcher", "pgqueue scheduler", "pgqueue worker",
+                                         "pgqueue housekeeper"};
 
 constinit Armed *shared = nullptr;
 constinit FaultKind own_kind = FaultKind::Error;
@@ -39,12 +40,15 @@ int my_process() {
 
 bool fits(FaultKind kind, FaultPoint point) {
     if (kind == FaultKind::Error) return point != FaultPoint::Interrupt;
-    return (point == FaultPoint::Lock || point == FaultPoint::Interrupt) && InterruptHoldoffCount == 0 && CritSectionCount == 0;
+    return (point == FaultPoint::Lock || point == FaultPoint::Interrupt) && InterruptHoldoffCount == 0 &&
+           CritSectionCount == 0;
 }
 
 // As it would be: by the signal that an administrator sends.
 void fail(FaultKind kind) {
-    if (kind == FaultKind::Error) ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"), errdetail("This is a fault of a test."));
+    if (kind == FaultKind::Error)
+        ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                errdetail("This is a fault of a test."));
     (void)raise(kind == FaultKind::Cancel ? SIGINT : SIGTERM);
     PGQUEUE_CHECK_FOR_INTERRUPTS();
 }
@@ -83,12 +87,14 @@ void fault_point(FaultPoint point) {
 
 using namespace pgqueue::pg;
 
-// pgqueue_test_fault(process text, kind text, at integer): the next fault. process: session, launcher, scheduler, worker, housekeeper; kind: error, cancel,
-// terminate. at 0: none. A test declares it itself.
+// pgqueue_test_fault(process text, kind text, at integer): the next fault. process: session, launcher, scheduler,
+// worker, housekeeper; kind: error, cancel, terminate. at 0: none. A test declares it itself.
 PGQ_FUNCTION(pgqueue_test_fault) {
     const char *process = psprintf("pgqueue %s", TextDatumGetCString(PG_GETARG_DATUM(0)));
     const char *word = TextDatumGetCString(PG_GETARG_DATUM(1));
-    FaultKind kind = strcmp(word, "error") == 0 ? FaultKind::Error : strcmp(word, "cancel") == 0 ? FaultKind::Cancel : FaultKind::Terminate;
+    FaultKind kind = strcmp(word, "error") == 0    ? FaultKind::Error
+                     : strcmp(word, "cancel") == 0 ? FaultKind::Cancel
+                                                   : FaultKind::Terminate;
     int at = PG_GETARG_INT32(2);
     own_at = own_seen = 0;
     own_met = false;

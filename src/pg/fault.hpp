@@ -1,12 +1,14 @@
-// Faults of test builds: every allocation, table, catalog look-up, row lock and interrupt point of ours is counted, and the n-th one fails as it might in
-// earnest: no memory, a cancelled query, a terminated process. Nothing in other builds. The last header of backend.hpp, for it puts macros over functions.
+// Faults of test builds: every allocation, table, catalog look-up, row lock and interrupt point of ours is counted, and
+// the n-th one fails as it might in earnest: no memory, a cancelled query, a terminated process. Nothing in other
+// builds. The last header of backend.hpp, for it puts macros over functions.
 #pragma once
 
 #ifdef PGQUEUE_TESTPOINTS
 
 namespace pgqueue::pg {
 
-// What may fail at a point. Memory, Look: with an error. Lock: the same, and somebody may be ended while waiting. Interrupt: only that.
+// What may fail at a point. Memory, Look: with an error. Lock: the same, and somebody may be ended while waiting.
+// Interrupt: only that.
 enum class FaultPoint { Memory, Look, Lock, Interrupt };
 void fault_point(FaultPoint point);
 
@@ -73,9 +75,15 @@ void attach_faults();
 #define CommitTransactionCommand() PGQUEUE_FAULT(Lock, CommitTransactionCommand())
 
 // Its own condition is what it was: a fault only makes it true.
-#define PGQUEUE_CHECK_FOR_INTERRUPTS() do { if (INTERRUPTS_PENDING_CONDITION()) ProcessInterrupts(); } while (0)
+#define PGQUEUE_CHECK_FOR_INTERRUPTS()                           \
+    do {                                                         \
+        if (INTERRUPTS_PENDING_CONDITION()) ProcessInterrupts(); \
+    } while (0)
 #undef CHECK_FOR_INTERRUPTS
-#define CHECK_FOR_INTERRUPTS() \
-    do { ::pgqueue::pg::fault_point(::pgqueue::pg::FaultPoint::Interrupt); PGQUEUE_CHECK_FOR_INTERRUPTS(); } while (0)
+#define CHECK_FOR_INTERRUPTS()                                            \
+    do {                                                                  \
+        ::pgqueue::pg::fault_point(::pgqueue::pg::FaultPoint::Interrupt); \
+        PGQUEUE_CHECK_FOR_INTERRUPTS();                                   \
+    } while (0)
 
 #endif

@@ -11,7 +11,8 @@
 
 namespace pgqueue::pg {
 
-// What the server's allocator looks like to RapidJSON. An error may skip the reader's destructor: the context frees what it had.
+// What the server's allocator looks like to RapidJSON. An error may skip the reader's destructor: the context frees
+// what it had.
 struct JsonMemory {
     static constexpr bool kNeedFree = true;
     void *Malloc(size_t size) { return size == 0 ? nullptr : palloc(size); }

@@ -4,8 +4,8 @@
 
 namespace pgqueue::pg {
 
-// A process that runs a function of ours with `arg` in a database. restart: seconds after its end, or BGW_NEVER_RESTART. Who registers it
-// hears of its start and end.
+// A process that runs a function of ours with `arg` in a database. restart: seconds after its end, or
+// BGW_NEVER_RESTART. Who registers it hears of its start and end.
 inline BackgroundWorker process(const char *type, const char *entry, int restart, Datum arg) {
     BackgroundWorker w{};
     strlcpy(w.bgw_name, type, BGW_MAXLEN);
@@ -21,6 +21,8 @@ inline BackgroundWorker process(const char *type, const char *entry, int restart
 }
 
 inline BackgroundWorker launcher_process() { return process("pgqueue launcher", "pgqueue_launcher_main", 1, Datum(0)); }
-inline BackgroundWorker housekeeper_process(int32 db) { return process("pgqueue housekeeper", "pgqueue_housekeeper_main", BGW_NEVER_RESTART, Int32GetDatum(db)); }
+inline BackgroundWorker housekeeper_process(int32 db) {
+    return process("pgqueue housekeeper", "pgqueue_housekeeper_main", BGW_NEVER_RESTART, Int32GetDatum(db));
+}
 
 }  // namespace pgqueue::pg

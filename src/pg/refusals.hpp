@@ -4,8 +4,8 @@
 
 namespace pgqueue::pg {
 
-// Writes "what: error", unless this process has just said so; a later line has the number of times in between. what must
-// be the same text each time.
+// Writes "what: error", unless this process has just said so; a later line has the number of times in between. what
+// must be the same text each time.
 void log_refusal(const char *what, const ErrorReport &error);
 
 }  // namespace pgqueue::pg

@@ -24,7 +24,8 @@ pid_t holder_of(TransactionId horizon) {
         TransactionId needed = needed_by(p);
         if (!TransactionIdIsNormal(needed) || TransactionIdFollows(needed, horizon)) continue;
         // Of those that need the same, one that has written is the reason why the others do.
-        bool older = !TransactionIdIsNormal(oldest) || TransactionIdPrecedes(needed, oldest) || (needed == oldest && !writes && TransactionIdIsNormal(p.xid));
+        bool older = !TransactionIdIsNormal(oldest) || TransactionIdPrecedes(needed, oldest) ||
+                     (needed == oldest && !writes && TransactionIdIsNormal(p.xid));
         if (!older) continue;
         oldest = needed;
         writes = TransactionIdIsNormal(p.xid);

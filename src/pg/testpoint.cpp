@@ -5,11 +5,13 @@
 #ifdef PGQUEUE_TESTPOINTS
 namespace pgqueue::pg {
 
-// Waits on the advisory lock (classid 0x7071, objid hash of the name) as shared and lets it go again, for as long as it takes; seen in pg_locks
-// as not granted.
+// Waits on the advisory lock (classid 0x7071, objid hash of the name) as shared and lets it go again, for as long as it
+// takes; seen in pg_locks as not granted.
 void wait_at_testpoint(const char *name) {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0x7071, DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)))), 2);
+    SET_LOCKTAG_ADVISORY(
+        tag, MyDatabaseId, 0x7071,
+        DatumGetUInt32(hash_any(reinterpret_cast<const unsigned char *>(name), static_cast<int>(strlen(name)))), 2);
     bool outside = !IsTransactionState();
     if (outside) StartTransactionCommand();
     const int lock_timeout = std::exchange(LockTimeout, 0);

@@ -1,5 +1,5 @@
-// Named points where a test build stops while a test holds the advisory lock of that name (hashtext of the name), so that crash tests kill
-// a process exactly there. Nothing in other builds.
+// Named points where a test build stops while a test holds the advisory lock of that name (hashtext of the name), so
+// that crash tests kill a process exactly there. Nothing in other builds.
 #pragma once
 #include "pg/backend.hpp"
 

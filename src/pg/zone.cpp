@@ -11,7 +11,8 @@ core::ZonePeriod period_at(const void *zone, std::int64_t instant) {
     long offset, offset_then;
     int is_dst, is_dst_then;
     pg_time_t t = instant, change;
-    int found = pg_next_dst_boundary(&t, &offset, &is_dst, &change, &offset_then, &is_dst_then, static_cast<const pg_tz *>(zone));
+    int found = pg_next_dst_boundary(&t, &offset, &is_dst, &change, &offset_then, &is_dst_then,
+                                     static_cast<const pg_tz *>(zone));
     return {offset, found > 0 ? Max(change, t + 1) : std::numeric_limits<std::int64_t>::max()};
 }
 

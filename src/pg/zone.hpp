@@ -1,4 +1,5 @@
-// Time zones of the server for cron texts, and the server's timestamps beside the microseconds since 1970 that core/cron counts in.
+// Time zones of the server for cron texts, and the server's timestamps beside the microseconds since 1970 that
+// core/cron counts in.
 #pragma once
 #include "core/cron.hpp"
 #include "pg/backend.hpp"

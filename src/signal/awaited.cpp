@@ -6,7 +6,8 @@ namespace pgqueue::signal {
 namespace {
 
 Atomic<int32> *cell_of(SlotNo db, int64 id) {
-    uint64 h = hash_bytes_uint32_extended(static_cast<uint32>(id), static_cast<uint64>(id >> 32) + static_cast<uint64>(db) * 31);
+    uint64 h = hash_bytes_uint32_extended(static_cast<uint32>(id),
+                                          static_cast<uint64>(id >> 32) + static_cast<uint64>(db) * 31);
     return &map.shared->awaited[h % awaited_cells];
 }
 

@@ -1,6 +1,6 @@
-// Who waits for tasks to end. A commit that ends a task finds here at the price of one read that nobody waits for it; otherwise it posts the task's
-// id to the scheduler. Both are hints: cells are shared, so a count may be too high, never too low, and posts that do not fit have the
-// scheduler look at all that wait.
+// Who waits for tasks to end. A commit that ends a task finds here at the price of one read that nobody waits for it;
+// otherwise it posts the task's id to the scheduler. Both are hints: cells are shared, so a count may be too high,
+// never too low, and posts that do not fit have the scheduler look at all that wait.
 #pragma once
 #include "memory/shared.hpp"
 

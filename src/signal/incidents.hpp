@@ -1,5 +1,6 @@
-// Tasks that somebody should look at: those that were quarantined, those for which there was no handler. Only their ids are kept, the last ones of each
-// kind: whoever reads them asks the rows whether it is still so, so an entry may be stale, double, or of a transaction that was rolled back.
+// Tasks that somebody should look at: those that were quarantined, those for which there was no handler. Only their ids
+// are kept, the last ones of each kind: whoever reads them asks the rows whether it is still so, so an entry may be
+// stale, double, or of a transaction that was rolled back.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"

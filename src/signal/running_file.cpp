@@ -39,8 +39,7 @@ void map_file() {
     void *at = MAP_FAILED;
     if (fd >= 0 && fill(fd)) at = mmap(nullptr, sizeof(File), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0) close(fd);
-    if (at == MAP_FAILED)
-        ereport(FATAL, errcode_for_file_access(), errmsg("could not map file \"%s\": %m", path));
+    if (at == MAP_FAILED) ereport(FATAL, errcode_for_file_access(), errmsg("could not map file \"%s\": %m", path));
     file = static_cast<File *>(at);
 }
 

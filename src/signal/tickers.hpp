@@ -1,4 +1,5 @@
-// Tickers that were written, on their way to the scheduler of their database. Lock-free; a full table means all of them.
+// Tickers that were written, on their way to the scheduler of their database. Lock-free; a full table means all of
+// them.
 #pragma once
 #include "memory/shared.hpp"
 

@@ -1,4 +1,5 @@
-// The library that extension pg_background_queue 1.0 had is now pgqueue. Who still loads it by its old name is told which line to change.
+// The library that extension pg_background_queue 1.0 had is now pgqueue. Who still loads it by its old name is told
+// which line to change.
 #include "pg/backend.hpp"
 
 extern "C" {
@@ -8,8 +9,10 @@ PGDLLEXPORT void _PG_init(void);
 
 void _PG_init(void) {
     if (process_shared_preload_libraries_in_progress)
-        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pg_background_queue is part of pgqueue and has no library of its own"),
+        ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                errmsg("pg_background_queue is part of pgqueue and has no library of its own"),
                 errhint("In shared_preload_libraries write pgqueue in place of pg_background_queue."));
-    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("extension pg_background_queue of this database is of a former version"),
+    ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+            errmsg("extension pg_background_queue of this database is of a former version"),
             errhint("Run CREATE EXTENSION IF NOT EXISTS pgqueue; ALTER EXTENSION pg_background_queue UPDATE;"));
 }

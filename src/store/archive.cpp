@@ -16,35 +16,44 @@ bool lock_tables(int slot) {
     Oid schema = get_namespace_oid("pgqueue_internal", false);
     for (const char *name : tables_read)
         if (!try_lock(get_relname_relid(name, schema), AccessShareLock)) return false;
-    return try_lock(get_relname_relid("archive", schema), RowExclusiveLock) && try_lock(segment_oid(slot), RowExclusiveLock) &&
-           try_lock(outcome_oid(slot), AccessShareLock);
+    return try_lock(get_relname_relid("archive", schema), RowExclusiveLock) &&
+           try_lock(segment_oid(slot), RowExclusiveLock) && try_lock(outcome_oid(slot), AccessShareLock);
 }
 
 // The statement for a segment: result of the last attempt, error of the last failed one.
 char *archive_statement(int slot) {
     StringInfoData s;
     initStringInfo(&s);
-    appendStringInfoString(&s, "INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, type, command, payload, headers,"
-                               " priority, role_id, attempt, retries, group_key, dedup_key, batch_key, depends_on, created_at, delayed_at, dies_at,"
-                               " started_at, finished_at, worker, result, error, error_code, error_info, transactional, ticker, origin_queue, uncounted)"
-                               " SELECT t.id, q.namespace_id, n.name, q.name, CASE t.status");
+    appendStringInfoString(&s,
+                           "INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status, type, "
+                           "command, payload, headers,"
+                           " priority, role_id, attempt, retries, group_key, dedup_key, batch_key, depends_on, "
+                           "created_at, delayed_at, dies_at,"
+                           " started_at, finished_at, worker, result, error, error_code, error_info, transactional, "
+                           "ticker, origin_queue, uncounted)"
+                           " SELECT t.id, q.namespace_id, n.name, q.name, CASE t.status");
     for (int i = 0; i < status_count; i++)
-        appendStringInfo(&s, " WHEN %d THEN '%.*s'", i, static_cast<int>(status_words[static_cast<std::size_t>(i)].size()),
+        appendStringInfo(&s, " WHEN %d THEN '%.*s'", i,
+                         static_cast<int>(status_words[static_cast<std::size_t>(i)].size()),
                          status_words[static_cast<std::size_t>(i)].data());
-    appendStringInfo(&s,
-                     " END, t.type, t.command, t.payload, t.headers, t.priority,"
-                     " t.role_id, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
-                     " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, e.error_code, e.error_info,"
-                     " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
-                     " FROM pgqueue_internal.segment_%d t"
-                     " JOIN pgqueue_internal.queue q ON q.id = t.queue_id"
-                     " JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id"
-                     " LEFT JOIN pgqueue_internal.queue o ON o.id = t.origin_queue_id"
-                     " LEFT JOIN LATERAL (SELECT x.result FROM pgqueue_internal.outcome_%d x WHERE x.id = t.id ORDER BY x.attempt DESC LIMIT 1) a ON true"
-                     " LEFT JOIN LATERAL (SELECT x.error, x.error_code, x.error_info FROM pgqueue_internal.outcome_%d x"
-                     " WHERE x.id = t.id AND (x.error IS NOT NULL OR x.error_code IS NOT NULL) ORDER BY x.attempt DESC LIMIT 1) e ON true"
-                     " WHERE t.id = ANY ($1)",
-                     flag_top_level, slot, slot, slot);
+    appendStringInfo(
+        &s,
+        " END, t.type, t.command, t.payload, t.headers, t.priority,"
+        " t.role_id, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
+        " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, "
+        "e.error_code, e.error_info,"
+        " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
+        " FROM pgqueue_internal.segment_%d t"
+        " JOIN pgqueue_internal.queue q ON q.id = t.queue_id"
+        " JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id"
+        " LEFT JOIN pgqueue_internal.queue o ON o.id = t.origin_queue_id"
+        " LEFT JOIN LATERAL (SELECT x.result FROM pgqueue_internal.outcome_%d x WHERE x.id = t.id ORDER BY x.attempt "
+        "DESC LIMIT 1) a ON true"
+        " LEFT JOIN LATERAL (SELECT x.error, x.error_code, x.error_info FROM pgqueue_internal.outcome_%d x"
+        " WHERE x.id = t.id AND (x.error IS NOT NULL OR x.error_code IS NOT NULL) ORDER BY x.attempt DESC LIMIT 1) e "
+        "ON true"
+        " WHERE t.id = ANY ($1)",
+        flag_top_level, slot, slot, slot);
     return s.data;
 }
 
@@ -54,10 +63,12 @@ void copy_to_archive(int slot, Datum *ids, int count) {
     Statement &statement = statements[slot];
     if (statement.sql == nullptr) {
         pg::MemoryScope scope(TopMemoryContext);
-        statement = {.sql = archive_statement(slot), .n_args = 1, .types = {INT8ARRAYOID}, .plan = nullptr, .replan = true};
+        statement = {
+            .sql = archive_statement(slot), .n_args = 1, .types = {INT8ARRAYOID}, .plan = nullptr, .replan = true};
     }
     pg::ActiveSnapshot snapshot;
-    Datum values[] = {PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
+    Datum values[] = {
+        PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))};
     uint64 copied = run_as_self(&statement, values, nullptr, nullptr, nullptr);
     if (copied != static_cast<uint64>(count))
         ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
@@ -73,7 +84,9 @@ int archive_part(Pass *pass, int slot, std::span<const TaskRef> refs) {
     for (const TaskRef &ref : refs) {
         CHECK_FOR_INTERRUPTS();
         TaskRow *row = &rows[count];
-        if (lock(ref, Wait::Skip, false, row) != Locked::Yes || row->ref.segment != slot || fate_of(*pass, *row) != Fate::Archive) continue;
+        if (lock(ref, Wait::Skip, false, row) != Locked::Yes || row->ref.segment != slot ||
+            fate_of(*pass, *row) != Fate::Archive)
+            continue;
         ids[count++] = Int64GetDatum(row->ref.id);
     }
     if (count == 0) return 0;

@@ -55,7 +55,8 @@ int64 scan_waiting(Snapshot snapshot, int64 after, int most, ScanCallback callba
         if (first < 0) break;
         Part &part = parts[first];
         after = id_of(part);
-        if (is_waiting(static_cast<Status>(fixed_part(part.next->t_data)->status))) hand_out(part, first, callback, arg);
+        if (is_waiting(static_cast<Status>(fixed_part(part.next->t_data)->status)))
+            hand_out(part, first, callback, arg);
         part.next = systable_getnext_ordered(part.scan, ForwardScanDirection);
     }
     for (Part &part : parts) close_part(&part);

@@ -23,7 +23,8 @@ struct Table {
     T *add() {
         if (count == room) {
             room = room == 0 ? 16 : room * 2;
-            items = static_cast<T *>(items == nullptr ? palloc(sizeof(T) * room) : repalloc(items, sizeof(T) * static_cast<Size>(room)));
+            items = static_cast<T *>(items == nullptr ? palloc(sizeof(T) * room)
+                                                      : repalloc(items, sizeof(T) * static_cast<Size>(room)));
         }
         return &items[count++];
     }
@@ -136,8 +137,8 @@ void refresh_catalog() { (void)current(); }
 
 namespace {
 
-// Whether there is such a namespace now, whatever this process has heard of: commits hand tasks over before their invalidations are sent.
-// An id never comes back once it is gone.
+// Whether there is such a namespace now, whatever this process has heard of: commits hand tasks over before their
+// invalidations are sent. An id never comes back once it is gone.
 bool is_in_table(int32 id) {
     pg::RelationRef rel(watched[t_namespace], AccessShareLock);
     ScanKeyData key;
@@ -177,7 +178,9 @@ const NamespaceInfo &namespace_there(int32 id) {
 
 namespace {
 
-bool has_role(Oid role, Oid of) { return OidIsValid(of) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(of)) && has_privs_of_role(role, of); }
+bool has_role(Oid role, Oid of) {
+    return OidIsValid(of) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(of)) && has_privs_of_role(role, of);
+}
 
 // Fills in what a role may do in each namespace.
 void find_rights(const Cache &c, Oid role, unsigned *bits) {
@@ -202,7 +205,8 @@ const unsigned *rights_of(Cache *c, Oid role) {
     RoleRights &r = c->rights[c->next_rights];
     r.role = InvalidOid;
     if (r.bits == nullptr)
-        r.bits = static_cast<unsigned *>(MemoryContextAlloc(cache.context(), sizeof(unsigned) * static_cast<Size>(c->namespaces.count + 1)));
+        r.bits = static_cast<unsigned *>(
+            MemoryContextAlloc(cache.context(), sizeof(unsigned) * static_cast<Size>(c->namespaces.count + 1)));
     find_rights(*c, role, r.bits);
     r.role = role;
     c->next_rights = (c->next_rights + 1) % static_cast<int>(lengthof(c->rights));

@@ -61,7 +61,8 @@ Census count(Pass *pass, int slot) {
 // Whether copying what is left of a full segment is worth the room.
 bool worth_collecting(const Pass &pass, const Census &census) {
     return census.keep_count == 0 || census.mostly_garbage() ||
-           (census.keep_count < early_rotation_rows && census.total_bytes - census.pages * BLCKSZ > pass.segment_limit / 2);
+           (census.keep_count < early_rotation_rows &&
+            census.total_bytes - census.pages * BLCKSZ > pass.segment_limit / 2);
 }
 
 // A full segment: collect it when that pays, else take out the garbage row by row.
@@ -129,10 +130,11 @@ void truncate_patiently(Pass *pass) {
 // Tells the owner of shared memory where new rows go: a process may have ended between a rotation and telling it.
 void tell_current(Pass *pass) {
     Ring ring;
-    if (step(pass, "reading the ring", [&] {
-            ring = read_ring();
-            return true;
-        }) &&
+    if (step(pass, "reading the ring",
+             [&] {
+                 ring = read_ring();
+                 return true;
+             }) &&
         pass->sink->current != nullptr)
         pass->sink->current(pass->sink->arg, ring.current_of(false));
 }

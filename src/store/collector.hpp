@@ -1,4 +1,5 @@
-// The parts of a housekeeping pass. Each step runs in a transaction of its own. Inside store/ only; docs/internals/storage.md has the states.
+// The parts of a housekeeping pass. Each step runs in a transaction of its own. Inside store/ only;
+// docs/internals/storage.md has the states.
 #pragma once
 #include "store/ring.hpp"
 #include "store/segments.hpp"
@@ -27,7 +28,8 @@ using StepCall = bool (*)(void *);
 bool run_step(Pass *pass, const char *what, StepCall fn, void *arg);
 template <typename F>
 bool step(Pass *pass, const char *what, F &&fn) {
-    return run_step(pass, what, [](void *f) { return (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
+    return run_step(
+        pass, what, [](void *f) { return (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
 // Takes a lock until the end of the transaction if that needs no waiting.
@@ -47,10 +49,10 @@ struct RefList {
 // What is in a segment.
 struct Census {
     bool done;
-    int64 keep_bytes;    // of rows to keep
+    int64 keep_bytes;        // of rows to keep
     int64 keep_count, gone;  // gone: garbage and what is dead already
-    int64 pages;         // of rows
-    int64 total_bytes;   // with outcomes and toast
+    int64 pages;             // of rows
+    int64 total_bytes;       // with outcomes and toast
     RefList keep, archive, drop;
     // Share of the room for rows that is taken by rows to keep.
     bool mostly_garbage() const;
@@ -59,13 +61,15 @@ struct Census {
 // Counts a segment; lists live in pass->keep's child, the current memory context.
 Census take_census(Pass *pass, int slot);
 
-// Each works through the list in transactions of bounded size; rows that others hold or have changed are left for a later pass.
+// Each works through the list in transactions of bounded size; rows that others hold or have changed are left for a
+// later pass.
 void drop_rows(Pass *pass, const RefList &list);
 void archive_rows(Pass *pass, int slot, const RefList &list);
 // Moves rows to the old generation; returns how many are still in the segment.
 int64 move_rows(Pass *pass, int slot, const RefList &list);
 
-// Marks a segment condemned when it has nothing but garbage; truncates a condemned one when no snapshot can see its rows.
+// Marks a segment condemned when it has nothing but garbage; truncates a condemned one when no snapshot can see its
+// rows.
 bool condemn(Pass *pass, int slot);
 bool truncate_condemned(Pass *pass, int slot);
 // Gives the next free segment of a generation the role of the current one.

@@ -10,20 +10,33 @@ namespace {
 constexpr BlockNumber blocks_looked_at = 1000;
 
 constinit Statement insert_statement{
-    "INSERT INTO pgqueue_internal.dedup (queue_id, key, task_id, until) VALUES ($1, $2, $3, $4) ON CONFLICT (queue_id, key) DO NOTHING",
-    4, {INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID}, nullptr};
+    "INSERT INTO pgqueue_internal.dedup (queue_id, key, task_id, until) VALUES ($1, $2, $3, $4) ON CONFLICT (queue_id, "
+    "key) DO NOTHING",
+    4,
+    {INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID},
+    nullptr};
 constinit Statement read_statement{
-    "SELECT task_id, until FROM pgqueue_internal.dedup WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
-    2, {INT4OID, TEXTOID}, nullptr};
+    "SELECT task_id, until FROM pgqueue_internal.dedup WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key "
+    "OPERATOR(pg_catalog.=) $2",
+    2,
+    {INT4OID, TEXTOID},
+    nullptr};
 constinit Statement lock_statement{
-    "SELECT task_id, until FROM pgqueue_internal.dedup WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2 FOR UPDATE",
-    2, {INT4OID, TEXTOID}, nullptr};
+    "SELECT task_id, until FROM pgqueue_internal.dedup WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key "
+    "OPERATOR(pg_catalog.=) $2 FOR UPDATE",
+    2,
+    {INT4OID, TEXTOID},
+    nullptr};
 constinit Statement write_statement{
-    "UPDATE pgqueue_internal.dedup SET task_id = $3, until = $4 WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2",
-    4, {INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID}, nullptr};
+    "UPDATE pgqueue_internal.dedup SET task_id = $3, until = $4 WHERE queue_id OPERATOR(pg_catalog.=) $1 AND key "
+    "OPERATOR(pg_catalog.=) $2",
+    4,
+    {INT4OID, TEXTOID, INT8OID, TIMESTAMPTZOID},
+    nullptr};
 
 uint64 run_with_holder(Statement *statement, const Key &key, const KeyHolder &holder) {
-    Datum values[] = {Int32GetDatum(key.queue_id), PointerGetDatum(key.key), Int64GetDatum(holder.task_id), TimestampTzGetDatum(holder.until)};
+    Datum values[] = {Int32GetDatum(key.queue_id), PointerGetDatum(key.key), Int64GetDatum(holder.task_id),
+                      TimestampTzGetDatum(holder.until)};
     return run_statement(statement, values, holder.until == 0 ? "   n" : nullptr, nullptr, nullptr);
 }
 
@@ -39,7 +52,9 @@ bool is_over(const ResultRow &row, TimestampTz now) {
 
 }  // namespace
 
-bool insert_key(const Key &key, const KeyHolder &holder) { return run_with_holder(&insert_statement, key, holder) == 1; }
+bool insert_key(const Key &key, const KeyHolder &holder) {
+    return run_with_holder(&insert_statement, key, holder) == 1;
+}
 
 bool read_key(const Key &key, bool lock, KeyHolder *holder) {
     Datum values[] = {Int32GetDatum(key.queue_id), PointerGetDatum(key.key)};
@@ -67,15 +82,19 @@ int64 clean_keys(TimestampTz now) {
     if (blocks == 0) return 0;
     int64 removed = 0;
     pg::ActiveSnapshot snapshot;
-    TableScanDesc scan = heap_beginscan(rel, GetActiveSnapshot(), 0, nullptr, nullptr, SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
+    TableScanDesc scan = heap_beginscan(rel, GetActiveSnapshot(), 0, nullptr, nullptr,
+                                        SO_TYPE_SEQSCAN | SO_ALLOW_STRAT | SO_ALLOW_PAGEMODE);
     if (blocks > blocks_looked_at)
-        heap_setscanlimits(scan, static_cast<BlockNumber>(pg_prng_uint64_range(&pg_global_prng_state, 0, blocks - blocks_looked_at)), blocks_looked_at);
+        heap_setscanlimits(
+            scan, static_cast<BlockNumber>(pg_prng_uint64_range(&pg_global_prng_state, 0, blocks - blocks_looked_at)),
+            blocks_looked_at);
     for (HeapTuple t; (t = heap_getnext(scan, ForwardScanDirection)) != nullptr;) {
         CHECK_FOR_INTERRUPTS();
         if (!is_over({t, RelationGetDescr(rel)}, now)) continue;
         // This very version or none: whoever takes the key over writes another one.
         TM_FailureData failure;
-        if (heap_delete(rel, &t->t_self, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false) == TM_Ok) removed++;
+        if (heap_delete(rel, &t->t_self, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false) == TM_Ok)
+            removed++;
     }
     heap_endscan(scan);
     return removed;

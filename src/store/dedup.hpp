@@ -1,4 +1,5 @@
-// Dedup keys: one row for each queue and key, with the task that has the key. A row outlives its task and is taken over by the next one.
+// Dedup keys: one row for each queue and key, with the task that has the key. A row outlives its task and is taken over
+// by the next one.
 #pragma once
 #include "store/rows.hpp"
 
@@ -25,8 +26,8 @@ void write_key(const Key &key, const KeyHolder &holder);
 // Whether the task is there and not finished, in its newest committed or own version.
 bool is_unfinished_task(int64 id);
 
-// Removes rows of keys that nobody has any more, in the open transaction; looks at a part of a large table, another one each time. Waits for
-// nobody. Returns how many.
+// Removes rows of keys that nobody has any more, in the open transaction; looks at a part of a large table, another one
+// each time. Waits for nobody. Returns how many.
 int64 clean_keys(TimestampTz now);
 
 }  // namespace pgqueue::store

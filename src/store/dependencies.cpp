@@ -46,57 +46,84 @@ Batch batch_of(Statement *statement, int64 task) {
     return batch;
 }
 
+// Each line of SQL is a line of C++.
+// clang-format off
 constinit Statement edges_add{
-    "INSERT INTO pgqueue_internal.dependency (awaited, task_id, namespace_id) SELECT a, t, $3 FROM pg_catalog.unnest($1) a, pg_catalog.unnest($2) t "
+    "INSERT INTO pgqueue_internal.dependency (awaited, task_id, namespace_id) SELECT a, t, $3 "
+    "FROM pg_catalog.unnest($1) a, pg_catalog.unnest($2) t "
     "ON CONFLICT DO NOTHING",
     3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}, nullptr};
 constinit Statement edge_remove{
-    "DELETE FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_EQ "$2 RETURNING namespace_id", 2, {INT8OID, INT8OID},
+    "DELETE FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_EQ "$2 "
+    "RETURNING namespace_id", 2, {INT8OID, INT8OID},
     nullptr};
 constinit Statement edges_remove{
-    "DELETE FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 AND awaited OPERATOR(pg_catalog.=) ANY (ARRAY("
-    "SELECT d.awaited FROM pgqueue_internal.dependency d WHERE d.task_id" PGQ_INT8_EQ "$1 ORDER BY d.awaited LIMIT " PGQ_SOME ")) "
+    "DELETE FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
+    "AND awaited OPERATOR(pg_catalog.=) ANY (ARRAY("
+    "SELECT d.awaited FROM pgqueue_internal.dependency d WHERE d.task_id" PGQ_INT8_EQ "$1 ORDER BY d.awaited "
+    "LIMIT " PGQ_SOME ")) "
     "RETURNING awaited, namespace_id",
     1, {INT8OID}, nullptr};
 constinit Statement dependents{
-    "SELECT task_id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_GT "$2 ORDER BY task_id LIMIT " PGQ_SOME, 2,
+    "SELECT task_id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 "
+    "AND task_id" PGQ_INT8_GT "$2 ORDER BY task_id LIMIT " PGQ_SOME, 2,
     {INT8OID, INT8OID}, nullptr};
 constinit Statement awaited{
-    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 AND awaited" PGQ_INT8_GT "$2 ORDER BY awaited LIMIT " PGQ_SOME, 2,
+    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
+    "AND awaited" PGQ_INT8_GT "$2 ORDER BY awaited LIMIT " PGQ_SOME, 2,
     {INT8OID, INT8OID}, nullptr};
-constinit Statement awaited_all{"SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 ORDER BY awaited", 1, {INT8OID}, nullptr};
-constinit Statement edge_exists{"SELECT 1 FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 LIMIT 1", 1, {INT8OID}, nullptr};
+constinit Statement awaited_all{
+    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
+    "ORDER BY awaited", 1, {INT8OID}, nullptr};
+constinit Statement edge_exists{
+    "SELECT 1 FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 LIMIT 1", 1, {INT8OID}, nullptr};
 // Written also when it is there: who judges the old version does not remove the new one.
 constinit Statement members_add{
-    "INSERT INTO pgqueue_internal.batch_member (task_id, namespace_id, batch_key) SELECT t, $2, $3 FROM pg_catalog.unnest($1) t "
+    "INSERT INTO pgqueue_internal.batch_member (task_id, namespace_id, batch_key) SELECT t, $2, $3 "
+    "FROM pg_catalog.unnest($1) t "
     "ON CONFLICT (task_id) DO UPDATE SET batch_key = excluded.batch_key",
     3, {INT8ARRAYOID, INT4OID, TEXTOID}, nullptr};
 constinit Statement member_remove{
-    "DELETE FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_EQ "$1 RETURNING namespace_id, batch_key", 1, {INT8OID}, nullptr};
+    "DELETE FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_EQ "$1 "
+    "RETURNING namespace_id, batch_key", 1, {INT8OID}, nullptr};
 constinit Statement member_exists{
-    "SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_INT8_EQ "$1 AND batch_key" PGQ_INT8_EQ "$2 LIMIT 1", 2, {INT4OID, TEXTOID}, nullptr};
+    "SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_INT8_EQ "$1 "
+    "AND batch_key" PGQ_INT8_EQ "$2 LIMIT 1", 2, {INT4OID, TEXTOID}, nullptr};
 constinit Statement waiters_add{
-    "INSERT INTO pgqueue_internal.batch_waiter (task_id, namespace_id, batch_key) SELECT t, $2, $3 FROM pg_catalog.unnest($1) t", 3,
+    "INSERT INTO pgqueue_internal.batch_waiter (task_id, namespace_id, batch_key) SELECT t, $2, $3 "
+    "FROM pg_catalog.unnest($1) t", 3,
     {INT8ARRAYOID, INT4OID, TEXTOID}, nullptr};
-constinit Statement waiter_batch{"SELECT namespace_id, batch_key FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
-constinit Statement waiter_remove{"DELETE FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+constinit Statement waiter_batch{
+    "SELECT namespace_id, batch_key FROM pgqueue_internal.batch_waiter "
+    "WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+constinit Statement waiter_remove{
+    "DELETE FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
 constinit Statement waiters{
-    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id OPERATOR(pg_catalog.=) $1 AND batch_key OPERATOR(pg_catalog.=) $2 "
+    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id OPERATOR(pg_catalog.=) $1 "
+    "AND batch_key OPERATOR(pg_catalog.=) $2 "
     "AND task_id" PGQ_INT8_GT "$3 ORDER BY namespace_id, batch_key, task_id LIMIT " PGQ_SOME,
     3, {INT4OID, TEXTOID, INT8OID}, nullptr};
 // A row in the middle of the ones that have the same id ends a part; the next one begins with another id.
 constinit Statement involved[involved_kinds] = {
-    {"SELECT DISTINCT id FROM (SELECT awaited AS id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_GT "$1 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",
+    {"SELECT DISTINCT id FROM (SELECT awaited AS id FROM pgqueue_internal.dependency "
+     "WHERE awaited" PGQ_INT8_GT "$1 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",
      1, {INT8OID}, nullptr},
-    {"SELECT DISTINCT id FROM (SELECT task_id AS id FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME ") d ORDER BY id",
+    {"SELECT DISTINCT id FROM (SELECT task_id AS id FROM pgqueue_internal.dependency "
+     "WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME ") d ORDER BY id",
      1, {INT8OID}, nullptr},
-    {"SELECT task_id FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
-    {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id "
+     "LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id "
+     "LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
 };
 constinit Statement awaited_counts{
-    .sql = "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency GROUP BY awaited, namespace_id",
+    .sql = "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency "
+           "GROUP BY awaited, namespace_id",
     .n_args = 0, .types = {}, .plan = nullptr, .as_of_active = true};
-constinit Statement archived{"SELECT namespace_id, status FROM pgqueue_internal.archive WHERE id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+constinit Statement archived{
+    "SELECT namespace_id, status FROM pgqueue_internal.archive "
+    "WHERE id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+// clang-format on
 
 #undef PGQ_INT8_EQ
 #undef PGQ_INT8_GT

@@ -1,5 +1,5 @@
-// What tasks wait for: edges to other tasks, and batches. Rows of a waiting task are written by its creator and changed by who holds the lock of the
-// task's row: the scheduler, or retry_task.
+// What tasks wait for: edges to other tasks, and batches. Rows of a waiting task are written by its creator and changed
+// by who holds the lock of the task's row: the scheduler, or retry_task.
 #pragma once
 #include "store/rows.hpp"
 
@@ -18,7 +18,8 @@ struct Batch {
     text *key;  // nullptr none
 };
 
-// Edges from each task to each awaited one, all of one namespace; edges that exist already stay. Returns how many are new.
+// Edges from each task to each awaited one, all of one namespace; edges that exist already stay. Returns how many are
+// new.
 int64 add_edges(std::span<const int64> tasks, std::span<const int64> awaited, int32 namespace_id);
 // Returns the edge's namespace, 0: it was not there.
 int32 remove_edge(int64 awaited, int64 task);

@@ -14,10 +14,10 @@ enum HandlerColumn { h_id = 1, h_namespace, h_type, h_phase, h_function, h_role,
 
 // Of a namespace: a change costs each process what the namespaces have whose tasks it looks at, whatever others have.
 struct Handlers {
-    HandlerInfo *handles;         // by type
-    std::string_view *patterns;   // their types
+    HandlerInfo *handles;        // by type
+    std::string_view *patterns;  // their types
     int n_handles;
-    HandlerInfo *around;          // by id
+    HandlerInfo *around;  // by id
     int n_around;
 };
 
@@ -38,8 +38,13 @@ Phase phase_of(const char *word) {
 HandlerInfo read_handler(HeapTuple tuple, TupleDesc desc) {
     bool isnull;
     auto get = [&](int attno) { return heap_getattr(tuple, attno, desc, &isnull); };
-    return {DatumGetInt32(get(h_id)),       DatumGetInt32(get(h_namespace)),     phase_of(TextDatumGetCString(get(h_phase))),
-            TextDatumGetCString(get(h_type)), TextDatumGetCString(get(h_function)), DatumGetObjectId(get(h_role)), DatumGetObjectId(get(h_owner))};
+    return {DatumGetInt32(get(h_id)),
+            DatumGetInt32(get(h_namespace)),
+            phase_of(TextDatumGetCString(get(h_phase))),
+            TextDatumGetCString(get(h_type)),
+            TextDatumGetCString(get(h_function)),
+            DatumGetObjectId(get(h_role)),
+            DatumGetObjectId(get(h_owner))};
 }
 
 int by_type(const void *a, const void *b) {
@@ -68,7 +73,8 @@ void read_table(Handlers *into) {
     ScanKeyData key;
     ScanKeyInit(&key, h_namespace, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(reading));
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched));
-    SysScanDesc scan = systable_beginscan(rel, internal_relation("handler_namespace_id_type_phase_function_key"), true, snapshot, 1, &key);
+    SysScanDesc scan = systable_beginscan(rel, internal_relation("handler_namespace_id_type_phase_function_key"), true,
+                                          snapshot, 1, &key);
     while (HeapTuple tuple = systable_getnext(scan)) {
         HandlerInfo h = read_handler(tuple, RelationGetDescr(static_cast<Relation>(rel)));
         if (h.phase == Phase::Handle)

@@ -1,5 +1,5 @@
-// Handlers as this process sees them: those of each namespace that it has asked for, read whole, and read again when the table has changed. Pointers
-// stay valid until the transaction ends.
+// Handlers as this process sees them: those of each namespace that it has asked for, read whole, and read again when
+// the table has changed. Pointers stay valid until the transaction ends.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -8,7 +8,7 @@ namespace pgqueue::store {
 enum class Phase { Handle, Before, After };
 
 struct HandlerInfo {
-    int32 id;              // grows in the order of registration
+    int32 id;  // grows in the order of registration
     int32 ns_id;
     Phase phase;
     const char *type;      // exact type or pattern

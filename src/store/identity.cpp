@@ -14,7 +14,9 @@ bool is_ours() {
     TableScanDesc scan = table_beginscan(rel, snapshot, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         bool isnull;
-        auto column = [&](int i) { return heap_getattr(tuple, i, RelationGetDescr(static_cast<Relation>(rel)), &isnull); };
+        auto column = [&](int i) {
+            return heap_getattr(tuple, i, RelationGetDescr(static_cast<Relation>(rel)), &isnull);
+        };
         bool same_server = DatumGetInt64(column(a_system)) == static_cast<int64>(GetSystemIdentifier());
         foreign = foreign || !same_server || DatumGetObjectId(column(a_database)) != MyDatabaseId;
         any = true;
@@ -25,7 +27,8 @@ bool is_ours() {
 }
 
 void hold() {
-    static constinit Statement note{"INSERT INTO pgqueue_internal.identity (system_identifier, database) VALUES (0, 0)", 0, {}, nullptr};
+    static constinit Statement note{
+        "INSERT INTO pgqueue_internal.identity (system_identifier, database) VALUES (0, 0)", 0, {}, nullptr};
     run_as_self(&note, nullptr, nullptr, nullptr, nullptr);
 }
 

@@ -16,11 +16,13 @@ bool read_settings(Oid sequence, int64 *step, int64 *most) {
     return *step > 0;
 }
 
-// Moves the sequence on by all ids in one go: one look at its page and one record, where nextval needs a look for each id. False: it ends before.
+// Moves the sequence on by all ids in one go: one look at its page and one record, where nextval needs a look for each
+// id. False: it ends before.
 bool take_run(std::span<int64> ids) {
     int64 step, most, length;
     Oid oid = sequence_oid();
-    if (!read_settings(oid, &step, &most) || pg_mul_s64_overflow(step, static_cast<int64>(ids.size()), &length)) return false;
+    if (!read_settings(oid, &step, &most) || pg_mul_s64_overflow(step, static_cast<int64>(ids.size()), &length))
+        return false;
     Relation rel = relation_open(oid, RowExclusiveLock);
     (void)GetTopTransactionId();  // the commit waits for the record
     GenericXLogState *record = GenericXLogStart(rel);

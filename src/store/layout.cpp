@@ -6,7 +6,9 @@ namespace pgqueue::store {
 namespace {
 
 // Bytes before the data.
-constexpr std::size_t header_size(bool has_nulls) { return MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(row_columns) : 0)); }
+constexpr std::size_t header_size(bool has_nulls) {
+    return MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(row_columns) : 0));
+}
 // What a part with a long header is aligned to.
 constexpr std::size_t body_alignment(int column) { return column == depends_on ? 8 : 4; }
 
@@ -42,8 +44,10 @@ std::size_t write_part(const varlena *v, int column, char *data, std::size_t at)
 std::size_t measure(const RowImage &image, bool *nulls, bool *variable, bool *external) {
     std::size_t at = sizeof(FixedPart);
     for (TimestampTz t : image.times)
-        if (t != 0) at += sizeof(t);
-        else *nulls = true;
+        if (t != 0)
+            at += sizeof(t);
+        else
+            *nulls = true;
     for (int c = 0; c < body_columns; c++) {
         const varlena *v = image.body[c];
         if (v == nullptr) {
@@ -88,7 +92,8 @@ void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
         image->body[c] = nullptr;
         if (nulls && att_isnull(first_body_column + c, t->t_bits)) continue;
         // A zero byte is padding: headers of one byte are never zero.
-        if (*p == 0 || (!VARATT_IS_1B(p))) p = reinterpret_cast<const char *>(align_up(reinterpret_cast<std::uintptr_t>(p), body_alignment(c)));
+        if (*p == 0 || (!VARATT_IS_1B(p)))
+            p = reinterpret_cast<const char *>(align_up(reinterpret_cast<std::uintptr_t>(p), body_alignment(c)));
         image->body[c] = reinterpret_cast<const varlena *>(p);
         p += VARSIZE_ANY(p);
     }
@@ -141,7 +146,8 @@ void take_changes(const TaskRow &row, RowImage *image) {
 
 uint64 hash_of_group(const text *key) {
     if (key == nullptr) return 0;
-    uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(VARDATA_ANY(key)), static_cast<int>(VARSIZE_ANY_EXHDR(key)), 0);
+    uint64 h = hash_bytes_extended(reinterpret_cast<const unsigned char *>(VARDATA_ANY(key)),
+                                   static_cast<int>(VARSIZE_ANY_EXHDR(key)), 0);
     return h != 0 ? h : 1;
 }
 
@@ -159,7 +165,8 @@ HeapTuple form_row(const RowImage &image) {
     ItemPointerSetInvalid(&t->t_ctid);
     HeapTupleHeaderSetNatts(t, row_columns);
     t->t_hoff = static_cast<uint8>(hoff);
-    t->t_infomask = static_cast<uint16>((nulls ? HEAP_HASNULL : 0) | (variable ? HEAP_HASVARWIDTH : 0) | (external ? HEAP_HASEXTERNAL : 0));
+    t->t_infomask = static_cast<uint16>((nulls ? HEAP_HASNULL : 0) | (variable ? HEAP_HASVARWIDTH : 0) |
+                                        (external ? HEAP_HASEXTERNAL : 0));
     fill(t, image, nulls);
     return tuple;
 }
@@ -176,7 +183,8 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     const FixedPart &f = *fixed_part(tuple->t_data);
     TimestampTz times[time_columns];
     deform_times(tuple->t_data, times);
-    row->ref = TaskRef{f.id, ItemPointerGetBlockNumberNoCheck(&root), ItemPointerGetOffsetNumberNoCheck(&root), static_cast<uint8>(slot)};
+    row->ref = TaskRef{f.id, ItemPointerGetBlockNumberNoCheck(&root), ItemPointerGetOffsetNumberNoCheck(&root),
+                       static_cast<uint8>(slot)};
     row->tid = tuple->t_self;
     row->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
     row->queue_id = f.queue_id;
@@ -221,10 +229,14 @@ void read_body(HeapTuple tuple, TaskRow *row) {
     RowImage image;
     deform_row(tuple->t_data, &image);
     pg::ToastSnapshot snapshot(true);
-    auto text_of = [](const varlena *v) { return v == nullptr ? nullptr : text_to_cstring(reinterpret_cast<const text *>(v)); };
+    auto text_of = [](const varlena *v) {
+        return v == nullptr ? nullptr : text_to_cstring(reinterpret_cast<const text *>(v));
+    };
     row->type = text_of(image.body[type]);
     row->command = text_of(image.body[command]);
-    auto json_of = [](const varlena *v) { return v == nullptr ? nullptr : reinterpret_cast<Jsonb *>(PG_DETOAST_DATUM_COPY(PointerGetDatum(v))); };
+    auto json_of = [](const varlena *v) {
+        return v == nullptr ? nullptr : reinterpret_cast<Jsonb *>(PG_DETOAST_DATUM_COPY(PointerGetDatum(v)));
+    };
     row->group_key = text_of(image.body[group_key]);
     row->payload = json_of(image.body[payload]);
     row->headers = json_of(image.body[headers]);

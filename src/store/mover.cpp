@@ -37,7 +37,8 @@ void close_side(const Side &side) {
     table_close(side.rows, NoLock);
 }
 
-// Moves one row, if it is still one to keep and nobody holds it. A toasted payload is fetched and stored again, still compressed.
+// Moves one row, if it is still one to keep and nobody holds it. A toasted payload is fetched and stored again, still
+// compressed.
 enum class Moved { Yes, NotThere, Held };
 Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref) {
     ItemPointerData root;
@@ -57,7 +58,8 @@ Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref)
             heap_insert(to.rows, copy, GetCurrentCommandId(true), 0, nullptr);
             add_row_entry(to.rows_key, to.rows, ref.id, &copy->t_self, false);
             move_outcomes(ref.id, from.outcomes, to.outcomes);
-            TaskRef now_at{ref.id, ItemPointerGetBlockNumber(&copy->t_self), ItemPointerGetOffsetNumber(&copy->t_self), static_cast<uint8>(to.slot)};
+            TaskRef now_at{ref.id, ItemPointerGetBlockNumber(&copy->t_self), ItemPointerGetOffsetNumber(&copy->t_self),
+                           static_cast<uint8>(to.slot)};
             if (pass->sink->moved != nullptr) pass->sink->moved(pass->sink->arg, row, now_at);
             result = Moved::Yes;
         }

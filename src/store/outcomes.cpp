@@ -9,8 +9,24 @@ namespace {
 
 // Attribute numbers of pgqueue_internal.outcome_N, less one.
 enum OutcomeColumn {
-    o_id, o_attempt, o_outcome, o_pid, o_receipt, o_started_at, o_finished_at, o_lease_until, o_worker, o_role, o_error_code, o_error, o_error_info,
-    o_result, o_cpu_seconds, o_wal_bytes, o_row_count, outcome_columns
+    o_id,
+    o_attempt,
+    o_outcome,
+    o_pid,
+    o_receipt,
+    o_started_at,
+    o_finished_at,
+    o_lease_until,
+    o_worker,
+    o_role,
+    o_error_code,
+    o_error,
+    o_error_info,
+    o_result,
+    o_cpu_seconds,
+    o_wal_bytes,
+    o_row_count,
+    outcome_columns
 };
 
 struct OutcomeTuple {
@@ -33,7 +49,9 @@ const char *cut(const char *text) {
     constexpr int most = 1024 * 1024;
     if (text == nullptr) return nullptr;
     const int bytes = static_cast<int>(strlen(text));
-    return bytes <= most ? text : psprintf("%s... (cut, %d bytes in all)", pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most))), bytes);
+    return bytes <= most ? text
+                         : psprintf("%s... (cut, %d bytes in all)",
+                                    pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most))), bytes);
 }
 
 // Adds a member that is given.
@@ -103,7 +121,8 @@ bool remove_outcome(Relation rel, HeapTuple tuple) {
 void append_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end) {
     Relation rel = open_outcomes(row.ref.segment, RowExclusiveLock);
     if (rel == nullptr)
-        ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was removed by the housekeeper", row.ref.id));
+        ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                errmsg("task " INT64_FORMAT " was removed by the housekeeper", row.ref.id));
     pg::TempContext scratch;
     OutcomeTuple t = make_outcome(row, outcome, end);
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(rel), t.values, t.nulls);

@@ -6,7 +6,8 @@ namespace {
 // Whether a line pointer is the start of a row's chain: not free, and not a version further on.
 bool is_root(Page page, ItemId item) {
     if (!ItemIdIsUsed(item)) return false;
-    return !ItemIdIsNormal(item) || !HeapTupleHeaderIsHeapOnly(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
+    return !ItemIdIsNormal(item) ||
+           !HeapTupleHeaderIsHeapOnly(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
 }
 
 // Points at the version at an offset.
@@ -20,7 +21,8 @@ void fill_tuple(const PageRows &page, OffsetNumber offset, HeapTupleData *tuple)
 
 }  // namespace
 
-void read_page(Relation rel, int slot, BlockNumber block, Snapshot snapshot, BufferAccessStrategy strategy, PageRows *page) {
+void read_page(Relation rel, int slot, BlockNumber block, Snapshot snapshot, BufferAccessStrategy strategy,
+               PageRows *page) {
     page->rel = rel;
     page->slot = slot;
     page->block = block;

@@ -13,10 +13,11 @@ struct PageRows {
     int count;
     OffsetNumber offsets[MaxHeapTuplesPerPage];
     OffsetNumber roots[MaxHeapTuplesPerPage];  // by position in offsets
-    int placed;  // rows that were ever put here, as far as their line pointers are left
+    int placed;                                // rows that were ever put here, as far as their line pointers are left
 };
 
-void read_page(Relation rel, int slot, BlockNumber block, Snapshot snapshot, BufferAccessStrategy strategy, PageRows *page);
+void read_page(Relation rel, int slot, BlockNumber block, Snapshot snapshot, BufferAccessStrategy strategy,
+               PageRows *page);
 // Reads the i-th visible row.
 void page_row(const PageRows &page, int i, TaskRow *row, uint32 *length);
 void release_page(PageRows *page);

@@ -45,10 +45,36 @@ constinit Oid table = InvalidOid, change = InvalidOid;
 
 // Attribute numbers of pgqueue_internal.queue (sql/02_tables.sql).
 enum QueueColumn {
-    q_id = 1, q_namespace, q_name, q_description, q_executor, q_priority, q_ttl, q_retries, q_retry_delay, q_backoff,
-    q_max_retry_delay, q_retry_jitter, q_lease, q_run_limit, q_max_running, q_max_depth, q_rate_limit, q_rate_burst,
-    q_group_max_running, q_group_rate_limit, q_group_policy, q_aging, q_retention, q_on_finish, q_dead_letter,
-    q_group_commit, q_forward_to, q_paused, q_paused_reason, q_paused_until
+    q_id = 1,
+    q_namespace,
+    q_name,
+    q_description,
+    q_executor,
+    q_priority,
+    q_ttl,
+    q_retries,
+    q_retry_delay,
+    q_backoff,
+    q_max_retry_delay,
+    q_retry_jitter,
+    q_lease,
+    q_run_limit,
+    q_max_running,
+    q_max_depth,
+    q_rate_limit,
+    q_rate_burst,
+    q_group_max_running,
+    q_group_rate_limit,
+    q_group_policy,
+    q_aging,
+    q_retention,
+    q_on_finish,
+    q_dead_letter,
+    q_group_commit,
+    q_forward_to,
+    q_paused,
+    q_paused_reason,
+    q_paused_until
 };
 
 Backoff backoff_of(const char *word) {
@@ -135,7 +161,9 @@ KnownQueue *find_named(const QueueKey &key) {
 }
 
 // The entry may be of another one by now.
-bool is_named(const QueueInfo &q, int32 ns_id, const char *name) { return q.ns_id == ns_id && strcmp(q.name, name) == 0; }
+bool is_named(const QueueInfo &q, int32 ns_id, const char *name) {
+    return q.ns_id == ns_id && strcmp(q.name, name) == 0;
+}
 
 const char *copy_text(const char *text) { return text == nullptr ? nullptr : MemoryContextStrdup(known.context, text); }
 
@@ -221,7 +249,8 @@ Oid internal_relation(const char *name) {
     Oid oid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
     if (!OidIsValid(oid))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("extension pgqueue is not installed in this database"), errhint("Run CREATE EXTENSION pgqueue."));
+                errmsg("extension pgqueue is not installed in this database"),
+                errhint("Run CREATE EXTENSION pgqueue."));
     return oid;
 }
 
@@ -252,7 +281,8 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name) {
     ScanKeyData keys[2];
     key_of_namespace(&keys[0], ns_id);
     Oid collation = TupleDescAttr(RelationGetDescr(static_cast<Relation>(rel)), q_name - 1)->attcollation;
-    ScanKeyEntryInitialize(&keys[1], 0, q_name, BTEqualStrategyNumber, InvalidOid, collation, F_TEXTEQ, CStringGetTextDatum(name));
+    ScanKeyEntryInitialize(&keys[1], 0, q_name, BTEqualStrategyNumber, InvalidOid, collation, F_TEXTEQ,
+                           CStringGetTextDatum(name));
     return look(rel, name_index(), 2, keys);
 }
 

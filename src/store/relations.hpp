@@ -1,5 +1,5 @@
-// The relations of this database's segments as this process knows them, and opening them. A condemned segment cannot be opened: it counts
-// as empty (docs/internals/storage.md). Inside store/ only.
+// The relations of this database's segments as this process knows them, and opening them. A condemned segment cannot be
+// opened: it counts as empty (docs/internals/storage.md). Inside store/ only.
 #pragma once
 #include "store/segments.hpp"
 
@@ -16,7 +16,8 @@ Oid sequence_oid();
 // Whether the segment waits for its truncation, as far as the invalidations of locks taken so far tell.
 bool is_condemned(int slot);
 
-// Opens a segment's rows or outcomes; nullptr when it is condemned. The lock stays when the relation is closed with NoLock.
+// Opens a segment's rows or outcomes; nullptr when it is condemned. The lock stays when the relation is closed with
+// NoLock.
 Relation open_rows(int slot, LOCKMODE mode);
 Relation open_outcomes(int slot, LOCKMODE mode);
 

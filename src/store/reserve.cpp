@@ -6,10 +6,12 @@ namespace {
 // A page of zeros, aligned for direct I/O.
 alignas(4096) constinit char zeros[BLCKSZ] = {};
 
-// Has the file system set blocks aside for the new pages, so that a full disk is an error now and not when they are written back. False: not here.
+// Has the file system set blocks aside for the new pages, so that a full disk is an error now and not when they are
+// written back. False: not here.
 bool allocate(Relation rel, BlockNumber from, int count) {
 #ifdef FALLOC_FL_KEEP_SIZE
-    if (from / RELSEG_SIZE != (from + static_cast<BlockNumber>(count) - 1) / RELSEG_SIZE || from % RELSEG_SIZE == 0) return false;
+    if (from / RELSEG_SIZE != (from + static_cast<BlockNumber>(count) - 1) / RELSEG_SIZE || from % RELSEG_SIZE == 0)
+        return false;
     char *base = pg::relation_path(rel);
     char *path = from < RELSEG_SIZE ? base : psprintf("%s.%u", base, from / RELSEG_SIZE);
     int fd = OpenTransientFile(path, O_RDWR | PG_BINARY);
@@ -27,24 +29,28 @@ bool allocate(Relation rel, BlockNumber from, int count) {
 
 }  // namespace
 
-// Servers before 16 add pages one by one with a write each, which costs as much as all the rest of an insert. Here the file system allocates, only the
-// last page is written, and those before it read as zeros; their buffers are made first, so that nobody can have put rows there. Pages left unused by
-// an error are empty pages.
+// Servers before 16 add pages one by one with a write each, which costs as much as all the rest of an insert. Here the
+// file system allocates, only the last page is written, and those before it read as zeros; their buffers are made
+// first, so that nobody can have put rows there. Pages left unused by an error are empty pages.
 void reserve_pages(Relation rel, int count, Reserved *reserved) {
     reserved->count = reserved->next = 0;
     LockRelationForExtension(rel, ExclusiveLock);
     BlockNumber end = RelationGetNumberOfBlocks(rel);
     if (!allocate(rel, end, count)) count = 0;
     for (; reserved->count < count; reserved->count++) {
-        Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, end + static_cast<BlockNumber>(reserved->count), RBM_ZERO_AND_LOCK, nullptr);
+        Buffer buffer = ReadBufferExtended(rel, MAIN_FORKNUM, end + static_cast<BlockNumber>(reserved->count),
+                                           RBM_ZERO_AND_LOCK, nullptr);
         LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
         reserved->buffers[reserved->count] = buffer;
     }
-    if (count > 0) smgrextend(RelationGetSmgr(rel), MAIN_FORKNUM, end + static_cast<BlockNumber>(count) - 1, zeros, false);
+    if (count > 0)
+        smgrextend(RelationGetSmgr(rel), MAIN_FORKNUM, end + static_cast<BlockNumber>(count) - 1, zeros, false);
     UnlockRelationForExtension(rel, ExclusiveLock);
 }
 
-Buffer take_page(Reserved *reserved) { return reserved->next < reserved->count ? reserved->buffers[reserved->next++] : InvalidBuffer; }
+Buffer take_page(Reserved *reserved) {
+    return reserved->next < reserved->count ? reserved->buffers[reserved->next++] : InvalidBuffer;
+}
 
 void release_pages(Reserved *reserved) {
     for (Buffer b = take_page(reserved); b != InvalidBuffer; b = take_page(reserved)) ReleaseBuffer(b);

@@ -65,7 +65,8 @@ Ring read_ring(Oid oid) {
         }
         CHECK_FOR_INTERRUPTS();
     }
-    ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED), errmsg("table pgqueue_internal.ring does not name one current segment of each kind"));
+    ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+            errmsg("table pgqueue_internal.ring does not name one current segment of each kind"));
 }
 
 bool is_condemned_now(int slot) { return read_ring().slots[slot].condemned; }
@@ -75,7 +76,9 @@ bool write_ring(int slot, const RingRow &row) {
         "UPDATE pgqueue_internal.ring SET generation = $2, current = $3, filled_at = $4, condemned = $5 "
         "WHERE slot OPERATOR(pg_catalog.=) (SELECT r.slot FROM pgqueue_internal.ring r "
         "WHERE r.slot OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE SKIP LOCKED)",
-        5, {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID}, nullptr};
+        5,
+        {INT2OID, INT4OID, BOOLOID, TIMESTAMPTZOID, BOOLOID},
+        nullptr};
     Datum values[] = {Int16GetDatum(static_cast<int16>(slot)), Int32GetDatum(row.generation), BoolGetDatum(row.current),
                       TimestampTzGetDatum(row.filled), BoolGetDatum(row.condemned)};
     const char nulls[] = {' ', ' ', ' ', row.filled == 0 ? 'n' : ' ', ' ', '\0'};

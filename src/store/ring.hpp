@@ -5,7 +5,7 @@
 namespace pgqueue::store {
 
 struct RingRow {
-    int32 generation;    // order in which segments became current
+    int32 generation;  // order in which segments became current
     bool current;
     bool condemned;
     TimestampTz filled;  // 0: current or free

@@ -1,5 +1,6 @@
-// Rows are judged by SnapshotSelf, the newest committed or own version: it is fresh, to be had in parallel mode, and takes no predicate lock
-// for a caller that is SERIALIZABLE. Updates of the table are HOT, so a look by the index always finds one version of each row.
+// Rows are judged by SnapshotSelf, the newest committed or own version: it is fresh, to be had in parallel mode, and
+// takes no predicate lock for a caller that is SERIALIZABLE. Updates of the table are HOT, so a look by the index
+// always finds one version of each row.
 #include "store/roles.hpp"
 
 #include "pg/guards.hpp"
@@ -55,7 +56,8 @@ void find_table() {
     id_index = OidIsValid(schema) ? get_relname_relid("role_id", schema) : InvalidOid;
     if (!OidIsValid(watched) || !OidIsValid(id_index))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                errmsg("extension pgqueue is not installed in this database"), errhint("Run CREATE EXTENSION pgqueue."));
+                errmsg("extension pgqueue is not installed in this database"),
+                errhint("Run CREATE EXTENSION pgqueue."));
 }
 
 void read_dictionary(Dictionary *into) {
@@ -66,7 +68,8 @@ void read_dictionary(Dictionary *into) {
         if (into->count == into->room) {
             into->room = Max(into->room * 2, 16);
             Size bytes = sizeof(Entry) * static_cast<Size>(into->room);
-            into->by_id = static_cast<Entry *>(into->by_id == nullptr ? palloc(bytes) : repalloc_huge(into->by_id, bytes));
+            into->by_id =
+                static_cast<Entry *>(into->by_id == nullptr ? palloc(bytes) : repalloc_huge(into->by_id, bytes));
         }
         into->by_id[into->count++] = entry_of(tuple, RelationGetDescr(static_cast<Relation>(rel)));
     }
@@ -117,7 +120,8 @@ void add_row(RoleKey *key, const Entry &e) {
 RoleKey look_in_cache(int32 id) {
     const Dictionary &d = dictionary();
     RoleKey key{};
-    for (const Entry &e : rows_of(d.by_id, d.count, [id](const Entry &row) { return row.id < id ? -1 : row.id > id; })) add_row(&key, e);
+    for (const Entry &e : rows_of(d.by_id, d.count, [id](const Entry &row) { return row.id < id ? -1 : row.id > id; }))
+        add_row(&key, e);
     return key;
 }
 
@@ -127,7 +131,8 @@ RoleKey look_in_table(int32 id) {
     ScanKeyData condition;
     ScanKeyInit(&condition, r_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
     SysScanDesc scan = systable_beginscan(rel, id_index, true, SnapshotSelf, 1, &condition);
-    while (HeapTuple tuple = systable_getnext(scan)) add_row(&found, entry_of(tuple, RelationGetDescr(static_cast<Relation>(rel))));
+    while (HeapTuple tuple = systable_getnext(scan))
+        add_row(&found, entry_of(tuple, RelationGetDescr(static_cast<Relation>(rel))));
     systable_endscan(scan);
     return found;
 }
@@ -136,7 +141,8 @@ RoleKey look_in_table(int32 id) {
 bool find_key(Oid role, int32 *id) {
     const Dictionary &d = dictionary();
     bool found = false;
-    for (const Entry &e : rows_of(d.by_oid, d.count, [role](const Entry &row) { return row.oid < role ? -1 : row.oid > role; })) {
+    for (const Entry &e :
+         rows_of(d.by_oid, d.count, [role](const Entry &row) { return row.oid < role ? -1 : row.oid > role; })) {
         if ((found && e.id != number_as_key(role)) || look_in_cache(e.id).oid != role) continue;
         *id = e.id;
         found = true;
@@ -144,11 +150,12 @@ bool find_key(Oid role, int32 *id) {
     return found;
 }
 
-// A key that is neither in the dictionary nor the number of a role. Two sessions that find the same one at the same time, which is one
-// in a milliard, make it nobody's: the tasks are held.
+// A key that is neither in the dictionary nor the number of a role. Two sessions that find the same one at the same
+// time, which is one in a milliard, make it nobody's: the tasks are held.
 int32 free_key() {
     for (;;) {
-        auto id = static_cast<int32>(PG_INT32_MIN + static_cast<int64>(pg_prng_uint64_range(&pg_global_prng_state, 0, PG_INT32_MAX / 2)));
+        auto id = static_cast<int32>(
+            PG_INT32_MIN + static_cast<int64>(pg_prng_uint64_range(&pg_global_prng_state, 0, PG_INT32_MAX / 2)));
         if (!look_in_table(id).known && !role_exists(static_cast<Oid>(id))) return id;
         CHECK_FOR_INTERRUPTS();
     }
@@ -157,7 +164,8 @@ int32 free_key() {
 // As a row of the table's owner, without triggers: those are for rows that come with a dump.
 void insert_row(int32 id, Oid role, const char *name) {
     pg::RelationRef rel(watched, RowExclusiveLock);
-    Datum values[r_entry] = {Int32GetDatum(id), ObjectIdGetDatum(role), CStringGetTextDatum(name), Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
+    Datum values[r_entry] = {Int32GetDatum(id), ObjectIdGetDatum(role), CStringGetTextDatum(name),
+                             Int64GetDatum(static_cast<int64>(GetSystemIdentifier())),
                              OidFunctionCall0(F_GEN_RANDOM_UUID)};
     bool nulls[r_entry] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(static_cast<Relation>(rel)), values, nulls);
@@ -187,7 +195,8 @@ namespace {
 RoleKey look_up(int32 id) {
     RoleKey key = look_in_cache(id);
     if (OidIsValid(key.oid)) return key;
-    // Before it counts as missing the table is asked: tasks are handed over before others hear of the row that came with them.
+    // Before it counts as missing the table is asked: tasks are handed over before others hear of the row that came
+    // with them.
     RoleKey newest = look_in_table(id);
     if (newest.known != key.known || OidIsValid(newest.oid)) cache.forget();
     return newest;
@@ -219,7 +228,8 @@ int32 role_id_of(Oid role) {
     if (find_key(role, &id)) return id;
     const char *name = GetUserNameFromId(role, true);
     if (name == nullptr)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role), errhint("It was dropped. Connect as another role."));
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role),
+                errhint("It was dropped. Connect as another role."));
     // Normally a role's number is its key; a key that came with a dump may have taken it.
     RoleKey taken = look_in_table(id);
     if (taken.known && taken.oid == role) return id;

@@ -1,5 +1,5 @@
-// The dictionary of roles, table pgqueue_internal.role: under which key a role's tasks are stored, and who a key is in this cluster now.
-// docs/internals/roles.md.
+// The dictionary of roles, table pgqueue_internal.role: under which key a role's tasks are stored, and who a key is in
+// this cluster now. docs/internals/roles.md.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -22,7 +22,8 @@ bool same_role(int32 a, int32 b);
 // A palloc'd name for messages: also for a key that the dictionary does not have.
 char *shown_role(int32 id);
 
-// The key of a role that exists, written by this transaction when the dictionary lacks it. No other transaction is waited for.
+// The key of a role that exists, written by this transaction when the dictionary lacks it. No other transaction is
+// waited for.
 int32 role_id_of(Oid role);
 // The same without writing: its number when the dictionary lacks it.
 int32 known_role_id_of(Oid role);

@@ -1,6 +1,7 @@
-// The rows of tasks: insert, fetch and change by tuple id. The row's lock is the arbiter; nothing here knows shared memory.
-// All functions run inside the caller's transaction, write as the server itself (no privilege checks: api/ has made them) and raise on I/O or
-// memory trouble only. Times are TimestampTz in microseconds. A segment slot is 0..5 (store/segments.hpp).
+// The rows of tasks: insert, fetch and change by tuple id. The row's lock is the arbiter; nothing here knows shared
+// memory. All functions run inside the caller's transaction, write as the server itself (no privilege checks: api/ has
+// made them) and raise on I/O or memory trouble only. Times are TimestampTz in microseconds. A segment slot is 0..5
+// (store/segments.hpp).
 #pragma once
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
@@ -36,9 +37,9 @@ struct NewTask {
 
 // A task's row as read; variable parts are copied into the current memory context when `with_body`.
 struct TaskRow {
-    TaskRef ref;            // root tuple
-    ItemPointerData tid;    // this version
-    TransactionId xmin;     // who wrote this version: tells whether tid is still that version
+    TaskRef ref;          // root tuple
+    ItemPointerData tid;  // this version
+    TransactionId xmin;   // who wrote this version: tells whether tid is still that version
     int32 queue_id;
     int32 role_id;
     Status status;
@@ -93,12 +94,18 @@ int64 next_id();
 // Takes as many, one after the other.
 void next_ids(std::span<int64> ids);
 
-enum class Wait { Skip, Block };          // skip a row that somebody holds, or wait for it
-enum class Locked { Yes, Held, Gone };    // Held: somebody holds it (Skip only); Gone: not there (any more) under a fresh snapshot
+enum class Wait { Skip, Block };  // skip a row that somebody holds, or wait for it
+enum class Locked {
+    Yes,
+    Held,
+    Gone
+};  // Held: somebody holds it (Skip only); Gone: not there (any more) under a fresh snapshot
 
-// Reads the newest committed (or own) version by ref, falling back to the primary keys of all segments. Takes no lock. False: no such row.
+// Reads the newest committed (or own) version by ref, falling back to the primary keys of all segments. Takes no lock.
+// False: no such row.
 bool fetch(const TaskRef &ref, bool with_body, TaskRow *row);
-// The same with the relation lock of writers: for many rows that are changed next it is cheaper, the transaction has it from the first on.
+// The same with the relation lock of writers: for many rows that are changed next it is cheaper, the transaction has it
+// from the first on.
 bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row);
 // The type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such row.
 char *fetch_type(const TaskRef &ref);
@@ -110,11 +117,12 @@ bool find(int64 id, bool with_body, TaskRow *row);
 Locked lock(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row);
 Locked lock_by_id(int64 id, Wait wait, bool with_body, TaskRow *row);
 
-// Writes the changed fixed-width fields of row (queue_id, status, flags, attempt, uncounted, retries, crashes, priority, pid, origin_queue_id,
-// epoch, receipt, delayed_at, dies_at, started_at, finished_at, lease_until) and, when `worker` is not nullptr, the worker's name ("" clears it).
-// The row must have been read by fetch or lock in this transaction. Wait::Skip returns false, with nothing changed, when another
-// transaction has changed or holds the row since; Wait::Block is for rows locked before and raises when that happens.
-// Updates row->tid and, when the update was not HOT, row->ref.
+// Writes the changed fixed-width fields of row (queue_id, status, flags, attempt, uncounted, retries, crashes,
+// priority, pid, origin_queue_id, epoch, receipt, delayed_at, dies_at, started_at, finished_at, lease_until) and, when
+// `worker` is not nullptr, the worker's name ("" clears it). The row must have been read by fetch or lock in this
+// transaction. Wait::Skip returns false, with nothing changed, when another transaction has changed or holds the row
+// since; Wait::Block is for rows locked before and raises when that happens. Updates row->tid and, when the update was
+// not HOT, row->ref.
 bool update(TaskRow *row, const char *worker, Wait wait);
 
 // Replaces parts of a waiting task (nullptr pointers with set=false leave them).

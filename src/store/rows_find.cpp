@@ -1,5 +1,6 @@
-// Reading rows. Versions are judged by SnapshotSelf, the newest committed or own one, under the buffer's lock: a HOT chain always has exactly one,
-// and no predicate lock is taken for a caller that is SERIALIZABLE. A row that moves meanwhile is found by the second look at the keys.
+// Reading rows. Versions are judged by SnapshotSelf, the newest committed or own one, under the buffer's lock: a HOT
+// chain always has exactly one, and no predicate lock is taken for a caller that is SERIALIZABLE. A row that moves
+// meanwhile is found by the second look at the keys.
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
@@ -12,7 +13,8 @@ ItemPointerData root_of(Buffer buffer, HeapTuple version) {
     heap_get_root_tuples(BufferGetPage(buffer), roots);
     LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
     ItemPointerData root;
-    ItemPointerSet(&root, ItemPointerGetBlockNumber(&version->t_self), roots[ItemPointerGetOffsetNumber(&version->t_self) - 1]);
+    ItemPointerSet(&root, ItemPointerGetBlockNumber(&version->t_self),
+                   roots[ItemPointerGetOffsetNumber(&version->t_self) - 1]);
     return root;
 }
 
@@ -63,15 +65,17 @@ Locked lock_found(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row, b
     TupleTableSlot *slot = table_slot_create(found.rel, nullptr);
     TM_FailureData failure;
     ItemPointerData tid = found.tuple.t_self;
-    TM_Result r = table_tuple_lock(found.rel, &tid, SnapshotAny, slot, GetCurrentCommandId(true), LockTupleExclusive,
-                                   wait == Wait::Skip ? LockWaitSkip : LockWaitBlock,
-                                   TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+    TM_Result r =
+        table_tuple_lock(found.rel, &tid, SnapshotAny, slot, GetCurrentCommandId(true), LockTupleExclusive,
+                         wait == Wait::Skip ? LockWaitSkip : LockWaitBlock,
+                         TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
     Locked result = Locked::Held;
     if (r == TM_Ok) {
         bool copied;
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &copied);
         ItemPointerData root = found.root;
-        if (!ItemPointerEquals(&slot->tts_tid, &found.tuple.t_self)) root = root_of(reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->buffer, tuple);
+        if (!ItemPointerEquals(&slot->tts_tid, &found.tuple.t_self))
+            root = root_of(reinterpret_cast<BufferHeapTupleTableSlot *>(slot)->buffer, tuple);
         read_row(tuple, found.slot, root, row);
         if (with_body) read_body(tuple, row);
         result = Locked::Yes;
@@ -91,7 +95,8 @@ Locked lock_row(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) {
         if (!again) return result;
         CHECK_FOR_INTERRUPTS();
     }
-    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not find task " INT64_FORMAT ": it was moved repeatedly", ref.id));
+    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+            errmsg("could not find task " INT64_FORMAT ": it was moved repeatedly", ref.id));
 }
 
 }  // namespace
@@ -128,7 +133,8 @@ bool find_version(Relation rel, const TaskRow &row, Found *found) {
         found->tuple.t_tableOid = RelationGetRelid(rel);
         found->tuple.t_self = row.tid;
         ItemPointerSet(&found->root, row.ref.block, row.ref.offset);
-        ok = fixed_part(found->tuple.t_data)->id == row.ref.id && HeapTupleHeaderGetRawXmin(found->tuple.t_data) == row.xmin;
+        ok = fixed_part(found->tuple.t_data)->id == row.ref.id &&
+             HeapTupleHeaderGetRawXmin(found->tuple.t_data) == row.xmin;
     }
     LockBuffer(found->buffer, BUFFER_LOCK_UNLOCK);
     if (!ok) ReleaseBuffer(found->buffer);
@@ -157,7 +163,8 @@ void let_go(Found *found, LOCKMODE unlock) {
 }
 
 void settle_command(HeapTupleHeader version) {
-    if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(version)) && HeapTupleHeaderGetCmin(version) >= GetCurrentCommandId(false))
+    if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(version)) &&
+        HeapTupleHeaderGetCmin(version) >= GetCurrentCommandId(false))
         CommandCounterIncrement();
 }
 
@@ -174,9 +181,13 @@ bool fetch_with(LOCKMODE mode, const TaskRef &ref, bool with_body, TaskRow *row)
 
 }  // namespace
 
-bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) { return fetch_with(AccessShareLock, ref, with_body, row); }
+bool fetch(const TaskRef &ref, bool with_body, TaskRow *row) {
+    return fetch_with(AccessShareLock, ref, with_body, row);
+}
 
-bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row) { return fetch_with(RowExclusiveLock, ref, with_body, row); }
+bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row) {
+    return fetch_with(RowExclusiveLock, ref, with_body, row);
+}
 
 char *fetch_type(const TaskRef &ref) {
     Found found;
@@ -201,7 +212,9 @@ char *worker_name(const TaskRow &row) {
     return name;
 }
 
-bool find(int64 id, bool with_body, TaskRow *row) { return fetch(TaskRef{id, InvalidBlockNumber, InvalidOffsetNumber, 0}, with_body, row); }
+bool find(int64 id, bool with_body, TaskRow *row) {
+    return fetch(TaskRef{id, InvalidBlockNumber, InvalidOffsetNumber, 0}, with_body, row);
+}
 
 Locked lock(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) { return lock_row(ref, wait, with_body, row); }
 

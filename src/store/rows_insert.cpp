@@ -18,8 +18,8 @@ struct Target {
     Relation key;
 };
 
-// Opens the current segment. A rotation may come between the choice and the lock: then the lock is given back and the choice made again, so that
-// after a rotation nobody who did not hold the lock before inserts into the old segment.
+// Opens the current segment. A rotation may come between the choice and the lock: then the lock is given back and the
+// choice made again, so that after a rotation nobody who did not hold the lock before inserts into the old segment.
 Target open_current() {
     bool ask_ring = false;
     for (;;) {
@@ -84,7 +84,8 @@ void insert_one(const Target &target, const NewTask &task, TaskRef *ref) {
     heap_freetuple(tuple);
 }
 
-// Slots for a pass, kept for the process: they only carry tuples of the pass, which a failed call leaves behind in freed memory.
+// Slots for a pass, kept for the process: they only carry tuples of the pass, which a failed call leaves behind in
+// freed memory.
 struct Slots {
     TupleTableSlot *slots[rows_per_pass];
     int made;
@@ -97,7 +98,8 @@ TupleTableSlot **empty_slots(Relation heap, int count) {
     pg::MemoryScope scope(TopMemoryContext);
     if (kept_desc == nullptr) kept_desc = CreateTupleDescCopy(RelationGetDescr(heap));
     if (kept_slots == nullptr) kept_slots = static_cast<Slots *>(palloc0(sizeof(Slots)));
-    for (; kept_slots->made < count; kept_slots->made++) kept_slots->slots[kept_slots->made] = MakeTupleTableSlot(kept_desc, &TTSOpsHeapTuple);
+    for (; kept_slots->made < count; kept_slots->made++)
+        kept_slots->slots[kept_slots->made] = MakeTupleTableSlot(kept_desc, &TTSOpsHeapTuple);
     for (int i = 0; i < count; i++) {
         TupleTableSlot *slot = kept_slots->slots[i];
         slot->tts_flags = static_cast<uint16>((slot->tts_flags & ~TTS_FLAG_SHOULDFREE) | TTS_FLAG_EMPTY);
@@ -108,7 +110,8 @@ TupleTableSlot **empty_slots(Relation heap, int count) {
 
 // How many of the tuples fit on a new page beside the room that the fill factor leaves for updates.
 int rows_on_page(Relation heap, TupleTableSlot **slots, int count) {
-    std::size_t room = BLCKSZ - SizeOfPageHeaderData - static_cast<std::size_t>(RelationGetTargetPageFreeSpace(heap, HEAP_DEFAULT_FILLFACTOR));
+    std::size_t room = BLCKSZ - SizeOfPageHeaderData -
+                       static_cast<std::size_t>(RelationGetTargetPageFreeSpace(heap, HEAP_DEFAULT_FILLFACTOR));
     int n = 0;
     for (std::size_t used = 0; n < count; n++) {
         HeapTuple tuple = reinterpret_cast<HeapTupleTableSlot *>(slots[n])->tuple;

@@ -8,7 +8,8 @@ namespace {
 
 // The row is not as its lock promised.
 [[noreturn]] void raise_changed(const TaskRow &row) {
-    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("task " INT64_FORMAT " was changed by another transaction", row.ref.id));
+    ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+            errmsg("task " INT64_FORMAT " was changed by another transaction", row.ref.id));
 }
 
 // Whether this transaction holds the version's row lock.
@@ -22,8 +23,9 @@ bool has_room(const Found &found) {
     return PageGetHeapFreeSpace(BufferGetPage(found.buffer)) >= MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF;
 }
 
-// Pins the version of `row`. Clears dead versions off a page that has no room for another one, so that the update stays HOT; that moves tuples within
-// the page, so the version is looked up again. Nobody else can prune while we have the pin.
+// Pins the version of `row`. Clears dead versions off a page that has no room for another one, so that the update stays
+// HOT; that moves tuples within the page, so the version is looked up again. Nobody else can prune while we have the
+// pin.
 bool pin_for_update(Relation rel, const TaskRow &row, Found *found) {
     if (!find_version(rel, row, found)) return false;
     if (has_room(*found)) return true;
@@ -40,7 +42,8 @@ bool replace_version(const Found &found, TaskRow *row, const char *worker, const
     ItemPointerData tid = row->tid;
     // Our own lock makes the server wait only for ourselves, which it does not.
     bool may_wait = wait || locked_by_us(found.tuple.t_data);
-    TM_Result r = pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), may_wait, &failure, &needs_entry);
+    TM_Result r =
+        pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), may_wait, &failure, &needs_entry);
     if (r == TM_Ok) {
         row->tid = version->t_self;
         row->xmin = GetCurrentTransactionId();
@@ -88,7 +91,8 @@ TM_Result delete_version(const Found &found, bool wait) {
     ItemPointerData tid = found.tuple.t_self;
     settle_command(found.tuple.t_data);
     pg::ToastSnapshot snapshot(HeapTupleHasExternal(&found.tuple));
-    return heap_delete(found.rel, &tid, GetCurrentCommandId(true), InvalidSnapshot, wait || locked_by_us(found.tuple.t_data), &failure, false);
+    return heap_delete(found.rel, &tid, GetCurrentCommandId(true), InvalidSnapshot,
+                       wait || locked_by_us(found.tuple.t_data), &failure, false);
 }
 
 void remove(TaskRow *row) {

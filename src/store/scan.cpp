@@ -48,7 +48,9 @@ bool scan_segment(const Scan &scan, int slot) {
 // Slots in the order in which they were filled: the old generation first.
 void order_slots(const Ring &ring, int *order) {
     for (int s = 0; s < segment_count; s++) order[s] = (s + ring_segments) % segment_count;
-    auto before = [&](int a, int b) { return is_old(a) == is_old(b) && ring.slots[a].generation < ring.slots[b].generation; };
+    auto before = [&](int a, int b) {
+        return is_old(a) == is_old(b) && ring.slots[a].generation < ring.slots[b].generation;
+    };
     for (int i = 1; i < segment_count; i++)
         for (int j = i; j > 0 && before(order[j], order[j - 1]); j--) std::swap(order[j], order[j - 1]);
 }

@@ -1,5 +1,6 @@
-// What this process knows of the segments' relations. Names are resolved once and again after an invalidation of one of them, which is also how
-// a condemned segment becomes known: the collector sends the invalidation, and everybody takes it in with the next table lock.
+// What this process knows of the segments' relations. Names are resolved once and again after an invalidation of one of
+// them, which is also how a condemned segment becomes known: the collector sends the invalidation, and everybody takes
+// it in with the next table lock.
 #include "store/segments.hpp"
 
 #include "pg/guards.hpp"
@@ -11,7 +12,8 @@ namespace {
 
 struct Known {
     SegmentOids segments[segment_count];
-    BlockNumber blocks[segment_count];  // the file has at least as many; it shrinks only by truncation, which invalidates
+    BlockNumber
+        blocks[segment_count];  // the file has at least as many; it shrinks only by truncation, which invalidates
     bool condemned[segment_count];
     Oid ring, sequence;
     uint64 loaded;  // number of invalidations when it was loaded, 0 never
@@ -76,7 +78,9 @@ void refresh() {
         callbacks_registered = true;
     }
     for (int tries = 0; !is_fresh(); tries++) {
-        if (tries > 100) ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE), errmsg("could not read a consistent state of the segments of pgqueue"));
+        if (tries > 100)
+            ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("could not read a consistent state of the segments of pgqueue"));
         uint64 start = invalidations;
         load();
         known.loaded = start;
@@ -94,7 +98,8 @@ Relation open_of(int slot, Oid SegmentOids::*which, LOCKMODE mode) {
     }
 }
 
-// An IndexInfo that lives as long as the process; the keys of all segments are alike and btree looks at nothing else in it.
+// An IndexInfo that lives as long as the process; the keys of all segments are alike and btree looks at nothing else in
+// it.
 IndexInfo *lasting_info(IndexInfo **kept, Relation key) {
     if (*kept == nullptr) {
         pg::MemoryScope scope(TopMemoryContext);

@@ -8,7 +8,8 @@ namespace {
 
 Oid tables_owner() {
     HeapTuple t = SearchSysCache1(RELOID, ObjectIdGetDatum(ring_oid()));
-    if (!HeapTupleIsValid(t)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation pgqueue_internal.ring does not exist"));
+    if (!HeapTupleIsValid(t))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE), errmsg("relation pgqueue_internal.ring does not exist"));
     Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(t))->relowner;
     ReleaseSysCache(t);
     return owner;
@@ -18,7 +19,8 @@ void prepare(Statement *s) {
     if (s->plan != nullptr) return;
     SPIPlanPtr plan = SPI_prepare_cursor(s->sql, s->n_args, s->types, s->replan ? CURSOR_OPT_CUSTOM_PLAN : 0);
     if (plan == nullptr || SPI_keepplan(plan) != 0)
-        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare a statement of pgqueue: %s", SPI_result_code_string(SPI_result)));
+        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+                errmsg("could not prepare a statement of pgqueue: %s", SPI_result_code_string(SPI_result)));
     s->plan = plan;
 }
 
@@ -33,11 +35,14 @@ uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls,
         pg::SpiSession spi;
         prepare(statement);
         int rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, statement->as_of_active, 0);
-        if (rc < 0) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not run a statement of pgqueue: %s", SPI_result_code_string(rc)));
+        if (rc < 0)
+            ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+                    errmsg("could not run a statement of pgqueue: %s", SPI_result_code_string(rc)));
         rows = SPI_processed;
         SPITupleTable *table = SPI_tuptable;
         pg::MemoryScope scope(callers);
-        for (uint64 i = 0; handler != nullptr && table != nullptr && i < rows; i++) handler(arg, ResultRow{table->vals[i], table->tupdesc});
+        for (uint64 i = 0; handler != nullptr && table != nullptr && i < rows; i++)
+            handler(arg, ResultRow{table->vals[i], table->tupdesc});
     }
     if (pushed) PopActiveSnapshot();
     return rows;

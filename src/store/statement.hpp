@@ -1,5 +1,6 @@
-// SQL over our own tables for what is not on the hot path: a plan kept for the process, run with the rights of the tables' owner whoever calls.
-// Statements name every object and operator with its schema, because the caller's search_path is not ours.
+// SQL over our own tables for what is not on the hot path: a plan kept for the process, run with the rights of the
+// tables' owner whoever calls. Statements name every object and operator with its schema, because the caller's
+// search_path is not ours.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -11,8 +12,8 @@ struct Statement {
     const char *sql;
     int n_args;
     Oid types[statement_args];
-    SPIPlanPtr plan;  // nullptr until first used
-    bool replan = false;  // for the values at hand, each time
+    SPIPlanPtr plan;            // nullptr until first used
+    bool replan = false;        // for the values at hand, each time
     bool as_of_active = false;  // it reads, and sees what the active snapshot sees
 };
 
@@ -32,11 +33,15 @@ uint64 run_statement(Statement *statement, const Datum *values, const char *null
 // The same with the rights of the process.
 uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 
-inline uint64 run_statement(Statement *statement, const Datum *values) { return run_statement(statement, values, nullptr, nullptr, nullptr); }
+inline uint64 run_statement(Statement *statement, const Datum *values) {
+    return run_statement(statement, values, nullptr, nullptr, nullptr);
+}
 
 template <typename F>
 uint64 each_row(Statement *statement, const Datum *values, F &&fn) {
-    return run_statement(statement, values, nullptr, [](void *f, const ResultRow &row) { (*static_cast<std::remove_reference_t<F> *>(f))(row); }, &fn);
+    return run_statement(
+        statement, values, nullptr,
+        [](void *f, const ResultRow &row) { (*static_cast<std::remove_reference_t<F> *>(f))(row); }, &fn);
 }
 
 }  // namespace pgqueue::store

@@ -9,40 +9,63 @@ namespace {
 #define PGQ_EQ " OPERATOR(pg_catalog.=) "
 #define PGQ_COLUMN(n) "pg_catalog.unnest($" n ")"
 
-#define PGQ_TICKER_COLUMNS                                                                                                                       \
-    "SELECT t.id, t.namespace_id, t.name, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority, t.retries, t.ttl, "   \
-    "t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.anchor, t.paused, t.role, t.role_name, s.next_at, "    \
-    "s.due_at, s.last_at, s.last_task, s.prior_task, s.runs, s.resumed_at, s.ahead_until "                                                        \
+#define PGQ_TICKER_COLUMNS                                                                                             \
+    "SELECT t.id, t.namespace_id, t.name, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, "      \
+    "t.priority, t.retries, t.ttl, "                                                                                   \
+    "t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.anchor, t.paused, t.role, " \
+    "t.role_name, s.next_at, "                                                                                         \
+    "s.due_at, s.last_at, s.last_task, s.prior_task, s.runs, s.resumed_at, s.ahead_until "                             \
     "FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id "
 
-constinit Statement all_due{"SELECT t.id, t.namespace_id, s.due_at FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id", 0, {}, nullptr};
+// Each line of SQL is a line of C++.
+// clang-format off
+constinit Statement all_due{
+    "SELECT t.id, t.namespace_id, s.due_at "
+    "FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id",
+    0, {}, nullptr};
 constinit Statement due_of{
-    "SELECT i, t.namespace_id, s.due_at FROM pg_catalog.unnest($1) i LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i "
+    "SELECT i, t.namespace_id, s.due_at FROM pg_catalog.unnest($1) i "
+    "LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i "
     "LEFT JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "i",
     1, {INT4ARRAYOID}, nullptr};
 // A definition is read after its state was locked, by a later snapshot: the two belong together then.
-constinit Statement lock_many{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE SKIP LOCKED", 1, {INT4ARRAYOID}, nullptr};
-constinit Statement lock_one{"SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "$1 FOR NO KEY UPDATE", 1, {INT4OID}, nullptr};
+constinit Statement lock_many{
+    "SELECT ticker_id FROM pgqueue_internal.ticker_state "
+    "WHERE ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE SKIP LOCKED",
+    1, {INT4ARRAYOID}, nullptr};
+constinit Statement lock_one{
+    "SELECT ticker_id FROM pgqueue_internal.ticker_state WHERE ticker_id" PGQ_EQ "$1 FOR NO KEY UPDATE",
+    1, {INT4OID}, nullptr};
 constinit Statement lock_tick{
-    "SELECT s.ticker_id FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id "
+    "SELECT s.ticker_id "
+    "FROM pgqueue_internal.ticker_state s JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "s.ticker_id "
     "WHERE t.namespace_id" PGQ_EQ "$1 AND t.queue IS NULL AND NOT t.paused "
-    "AND pgqueue_internal.due_of_slot(t.id, s.next_at, t.jitter) OPERATOR(pg_catalog.<=) $2 ORDER BY s.next_at, t.id LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED",
+    "AND pgqueue_internal.due_of_slot(t.id, s.next_at, t.jitter) OPERATOR(pg_catalog.<=) $2 "
+    "ORDER BY s.next_at, t.id LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED",
     2, {INT4OID, TIMESTAMPTZOID}, nullptr};
 constinit Statement read_many{PGQ_TICKER_COLUMNS "WHERE s.ticker_id" PGQ_EQ "ANY ($1)", 1, {INT4ARRAYOID}, nullptr};
 constinit Statement state_write{
-    "UPDATE pgqueue_internal.ticker_state s SET next_at = u.next_at, due_at = u.due_at, last_at = u.last_at, last_task = u.last_task, "
+    "UPDATE pgqueue_internal.ticker_state s "
+    "SET next_at = u.next_at, due_at = u.due_at, last_at = u.last_at, last_task = u.last_task, "
     "prior_task = u.prior_task, runs = u.runs, ahead_until = u.ahead_until "
-    "FROM ROWS FROM (" PGQ_COLUMN("1") ", " PGQ_COLUMN("2") ", " PGQ_COLUMN("3") ", " PGQ_COLUMN("4") ", " PGQ_COLUMN("5") ", " PGQ_COLUMN("6") ", " PGQ_COLUMN("7") ", " PGQ_COLUMN("8")
+    "FROM ROWS FROM (" PGQ_COLUMN("1") ", " PGQ_COLUMN("2") ", " PGQ_COLUMN("3") ", " PGQ_COLUMN("4") ", "
+    PGQ_COLUMN("5") ", " PGQ_COLUMN("6") ", " PGQ_COLUMN("7") ", " PGQ_COLUMN("8")
     ") u (id, next_at, due_at, last_at, last_task, prior_task, runs, ahead_until) WHERE s.ticker_id" PGQ_EQ "u.id",
-    8, {INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}, nullptr};
+    8, {INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID,
+        INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID}, nullptr};
 constinit Statement run_write{
     "INSERT INTO pgqueue_internal.ticker_run (ticker_id, place, slot, fired_at, outcome, task_id, error) "
-    "SELECT * FROM ROWS FROM (" PGQ_COLUMN("1") ", " PGQ_COLUMN("2") ", " PGQ_COLUMN("3") ", " PGQ_COLUMN("4") ", " PGQ_COLUMN("5") ", " PGQ_COLUMN("6") ", " PGQ_COLUMN("7")
-    ") r ON CONFLICT (ticker_id, place) "
-    "DO UPDATE SET slot = excluded.slot, fired_at = excluded.fired_at, outcome = excluded.outcome, task_id = excluded.task_id, error = excluded.error",
-    7, {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT2ARRAYOID, INT8ARRAYOID, TEXTARRAYOID}, nullptr};
+    "SELECT * FROM ROWS FROM (" PGQ_COLUMN("1") ", " PGQ_COLUMN("2") ", " PGQ_COLUMN("3") ", " PGQ_COLUMN("4") ", "
+    PGQ_COLUMN("5") ", " PGQ_COLUMN("6") ", " PGQ_COLUMN("7") ") r "
+    "ON CONFLICT (ticker_id, place) DO UPDATE SET slot = excluded.slot, fired_at = excluded.fired_at, "
+    "outcome = excluded.outcome, task_id = excluded.task_id, error = excluded.error",
+    7, {INT4ARRAYOID, INT2ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT2ARRAYOID, INT8ARRAYOID,
+        TEXTARRAYOID}, nullptr};
 constinit Statement fired{
-    "SELECT task_id FROM pgqueue_internal.ticker_run WHERE ticker_id" PGQ_EQ "$1 AND slot" PGQ_EQ "$2 AND outcome" PGQ_EQ "0 LIMIT 1", 2, {INT4OID, TIMESTAMPTZOID}, nullptr};
+    "SELECT task_id FROM pgqueue_internal.ticker_run "
+    "WHERE ticker_id" PGQ_EQ "$1 AND slot" PGQ_EQ "$2 AND outcome" PGQ_EQ "0 LIMIT 1",
+    2, {INT4OID, TIMESTAMPTZOID}, nullptr};
+// clang-format on
 
 // Reads the columns of a row in their order.
 struct Columns {
@@ -82,8 +105,12 @@ struct Columns {
     }
 };
 
-Misfire misfire_of(std::string_view word) { return word == "skip" ? Misfire::Skip : word == "all" ? Misfire::All : Misfire::One; }
-Overlap overlap_of(std::string_view word) { return word == "skip" ? Overlap::Skip : word == "queue" ? Overlap::Queue : Overlap::Allow; }
+Misfire misfire_of(std::string_view word) {
+    return word == "skip" ? Misfire::Skip : word == "all" ? Misfire::All : Misfire::One;
+}
+Overlap overlap_of(std::string_view word) {
+    return word == "skip" ? Overlap::Skip : word == "queue" ? Overlap::Queue : Overlap::Allow;
+}
 
 Ticker read_ticker(const ResultRow &row) {
     Columns c{row};
@@ -132,7 +159,8 @@ struct ArrayBuilder {
     bool *nulls;
     int n = 0;
 
-    explicit ArrayBuilder(std::size_t room) : items(static_cast<Datum *>(palloc(sizeof(Datum) * room))), nulls(static_cast<bool *>(palloc(room))) {}
+    explicit ArrayBuilder(std::size_t room)
+        : items(static_cast<Datum *>(palloc(sizeof(Datum) * room))), nulls(static_cast<bool *>(palloc(room))) {}
     void add(Datum value, bool null) {
         items[n] = value;
         nulls[n++] = null;
@@ -219,7 +247,8 @@ void write_states(std::span<const Ticker> tickers) {
         runs.add(Int64GetDatum(t.runs), false);
         ahead.add_int8(t.ahead_until);
     }
-    Datum values[] = {id.int4s(), next.times(), due.times(), last.times(), task.int8s(), prior.int8s(), runs.int8s(), ahead.times()};
+    Datum values[] = {id.int4s(),   next.times(),  due.times(),  last.times(),
+                      task.int8s(), prior.int8s(), runs.int8s(), ahead.times()};
     run_statement(&state_write, values);
 }
 
@@ -235,7 +264,8 @@ void write_runs(std::span<const TickerRun> all) {
         task.add_int8(r.task_id);
         error.add(r.error == nullptr ? Datum(0) : CStringGetTextDatum(r.error), r.error == nullptr);
     }
-    Datum values[] = {id.int4s(), place.int2s(), slot.times(), at.times(), outcome.int2s(), task.int8s(), error.texts()};
+    Datum values[] = {id.int4s(),      place.int2s(), slot.times(), at.times(),
+                      outcome.int2s(), task.int8s(),  error.texts()};
     run_statement(&run_write, values);
 }
 

@@ -1,4 +1,5 @@
-// Rows of tickers: the definition, where it stands, and its history (sql/02_tables.sql). Everything runs in the caller's transaction.
+// Rows of tickers: the definition, where it stands, and its history (sql/02_tables.sql). Everything runs in the
+// caller's transaction.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -8,7 +9,8 @@ enum class Misfire { Skip, One, All };
 enum class Overlap { Allow, Skip, Queue };
 enum class RunOutcome : int16 { Fired, Skipped, Missed, Error };
 
-// A definition and its state, in the memory context of the call that read it. Times: 0 none; what is read in microseconds: -1 none.
+// A definition and its state, in the memory context of the call that read it. Times: 0 none; what is read in
+// microseconds: -1 none.
 struct Ticker {
     int32 id, ns_id;
     text *name;
@@ -21,7 +23,7 @@ struct Ticker {
     text *command;
     bool has_priority;
     int32 priority;
-    int32 retries;      // -1: of the queue
+    int32 retries;  // -1: of the queue
     int64 ttl;
     int64 run_limit;
     Misfire misfire;
@@ -60,13 +62,14 @@ void write_states(std::span<const Ticker> tickers);
 
 struct TickerRun {
     int32 ticker_id;
-    int64 number;        // of the ticker's runs; the history keeps the last ticker_runs_kept
+    int64 number;  // of the ticker's runs; the history keeps the last ticker_runs_kept
     TimestampTz slot, fired_at;
     RunOutcome outcome;
-    int64 task_id;       // 0 none
-    const char *error;   // nullptr none
+    int64 task_id;      // 0 none
+    const char *error;  // nullptr none
 };
-constexpr int64 ticker_runs_kept = 1000;  // more than one call writes for a ticker: twice misfire_max (400) and twice what is told of missed ones
+constexpr int64 ticker_runs_kept =
+    1000;  // more than one call writes for a ticker: twice misfire_max (400) and twice what is told of missed ones
 void write_runs(std::span<const TickerRun> runs);
 
 // Whether a slot has fired, as far as the history goes; its task (0 none).

@@ -60,7 +60,8 @@ void truncate_files(int slot) {
     Relation rows = table_open(segment_oid(slot), NoLock);
     Relation outcomes = table_open(outcome_oid(slot), NoLock);
     PushActiveSnapshot(GetTransactionSnapshot());
-    pg::truncate_relations(list_make2(rows, outcomes), list_make2_oid(RelationGetRelid(rows), RelationGetRelid(outcomes)));
+    pg::truncate_relations(list_make2(rows, outcomes),
+                           list_make2_oid(RelationGetRelid(rows), RelationGetRelid(outcomes)));
     PopActiveSnapshot();
     table_close(outcomes, NoLock);
     table_close(rows, NoLock);

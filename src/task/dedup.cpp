@@ -8,7 +8,8 @@ namespace pgqueue::task {
 namespace {
 
 bool is_held(const store::KeyHolder &holder, const Pending &pending) {
-    return find_pending(pending, holder.task_id) != nullptr || holder.until > GetCurrentTimestamp() || store::is_unfinished_task(holder.task_id);
+    return find_pending(pending, holder.task_id) != nullptr || holder.until > GetCurrentTimestamp() ||
+           store::is_unfinished_task(holder.task_id);
 }
 
 // The row of the task, with the lock; raises when the new one may not change it.
@@ -17,7 +18,8 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
     if (store::find(holder.task_id, false, row)) touch(*row);
     store::Locked locked = store::lock_by_id(holder.task_id, store::Wait::Block, true, row);
     if (locked != store::Locked::Yes || !is_unfinished(row->status)) {
-        if (holder.until > GetCurrentTimestamp()) raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");
+        if (holder.until > GetCurrentTimestamp())
+            raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");
         return false;
     }
     // While we waited its queue may have been purged, and it with it.
@@ -26,10 +28,13 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
     touch(*row);
     if (row->status == Status::Retained) raise_duplicate(by, holder.task_id, "is retained and cannot be replaced");
     if (!store::same_role(row->role_id, by.role_id))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for task " INT64_FORMAT, holder.task_id),
-                errdetail("It was created by another role."), errhint("Only the role that created a task can replace it."));
+        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                errmsg("permission denied for task " INT64_FORMAT, holder.task_id),
+                errdetail("It was created by another role."),
+                errhint("Only the role that created a task can replace it."));
     if ((row->flags & flag_command) != (by.flags & flag_command))
-        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("task " INT64_FORMAT " cannot be replaced", holder.task_id),
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                errmsg("task " INT64_FORMAT " cannot be replaced", holder.task_id),
                 errdetail("One of the two tasks is an SQL command, the other one is not."));
     return true;
 }
@@ -87,7 +92,8 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
 }
 
 void raise_duplicate(const store::NewTask &task, int64 holder, const char *why) {
-    ereport(ERROR, errcode(err::duplicate_task), errmsg("a task with dedup key \"%s\" exists already", text_to_cstring(task.dedup_key)),
+    ereport(ERROR, errcode(err::duplicate_task),
+            errmsg("a task with dedup key \"%s\" exists already", text_to_cstring(task.dedup_key)),
             errdetail("Task " INT64_FORMAT " %s.", holder, why));
     pg_unreachable();
 }
@@ -113,7 +119,8 @@ void raise_key_taken(const store::TaskRow &row, int64 holder) {
     store::NewTask named{};
     if (store::fetch(row.ref, true, &body)) named.dedup_key = body.dedup_key;
     if (named.dedup_key == nullptr) named.dedup_key = cstring_to_text("");
-    raise_duplicate(named, holder, psprintf("has it now, so task " INT64_FORMAT " stays %s", row.ref.id, word(row.status).data()));
+    raise_duplicate(named, holder,
+                    psprintf("has it now, so task " INT64_FORMAT " stays %s", row.ref.id, word(row.status).data()));
 }
 
 }  // namespace pgqueue::task

@@ -21,11 +21,13 @@ Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &q, int6
     SlotNo slot = q.max_depth > 0 || ns.max_depth > 0 ? slot_of(q) : -1;
     if (slot < 0) return {};
     int64 depth = handover::unfinished(slot);
-    if (is_full(&memory::map.queues[slot].full_since, depth + more, q.max_depth)) return {"queue", q.name, depth, q.max_depth};
+    if (is_full(&memory::map.queues[slot].full_since, depth + more, q.max_depth))
+        return {"queue", q.name, depth, q.max_depth};
     if (ns.max_depth <= 0) return {};
     SlotNo ns_slot = memory::map.queues[slot].ns;
     depth = handover::unfinished_of_namespace(ns_slot);
-    if (is_full(&memory::map.namespaces[ns_slot].full_since, depth + more + elsewhere, ns.max_depth)) return {"namespace", ns.name, depth, ns.max_depth};
+    if (is_full(&memory::map.namespaces[ns_slot].full_since, depth + more + elsewhere, ns.max_depth))
+        return {"namespace", ns.name, depth, ns.max_depth};
     return {};
 }
 

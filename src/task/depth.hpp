@@ -4,7 +4,8 @@
 
 namespace pgqueue::task {
 
-// Is there room for `more` tasks of this queue, and for `elsewhere` tasks of the namespace's other queues? kind is nullptr when there is.
+// Is there room for `more` tasks of this queue, and for `elsewhere` tasks of the namespace's other queues? kind is
+// nullptr when there is.
 struct Full {
     const char *kind, *name;
     int64 depth, max_depth;

@@ -47,14 +47,15 @@ void on_xact(XactEvent event, void *) {
 
 void apply(const Ending &ending, store::TaskRow *row, End *end, TimestampTz now) {
     switch (ending.what) {
-        case Ending::What::None:
-            break;
+        case Ending::What::None: break;
         case Ending::What::Failed:
             end->outcome = AttemptEnd::Failed;
             end->error.sqlstate = ERRCODE_RAISE_EXCEPTION;
             end->error.message = text_of(ending);
             end->result = ending.result;
-            end->status = ending.final ? Status::Failed : after_failure(row, store::queue_by_id(row->queue_id), ERRCODE_RAISE_EXCEPTION, now);
+            end->status = ending.final
+                              ? Status::Failed
+                              : after_failure(row, store::queue_by_id(row->queue_id), ERRCODE_RAISE_EXCEPTION, now);
             if (end->status == Status::Retry && ending.delay >= 0) row->delayed_at = pg::later(now, ending.delay);
             break;
         case Ending::What::Snoozed:
@@ -91,13 +92,15 @@ Status ask(OwnRun *run, const Ending &ending) {
     // What it will be is asked of a copy of its row.
     store::TaskRow row;
     End end{};
-    if (!store::find(run->id, false, &row)) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", run->id));
+    if (!store::find(run->id, false, &row))
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", run->id));
     apply(ending, &row, &end, GetCurrentTimestamp());
     pg::MemoryScope scope(run->memory);
     auto *wish = static_cast<Wish *>(palloc(sizeof(Wish)));
     *wish = {GetCurrentSubTransactionId(), ending, run->wishes};
     if (ending.text != nullptr) wish->ending.text = pstrdup(ending.text);
-    if (ending.result != nullptr) wish->ending.result = DatumGetJsonbP(datumCopy(JsonbPGetDatum(ending.result), false, -1));
+    if (ending.result != nullptr)
+        wish->ending.result = DatumGetJsonbP(datumCopy(JsonbPGetDatum(ending.result), false, -1));
     run->wishes = wish;
     return end.status;
 }
@@ -105,7 +108,8 @@ Status ask(OwnRun *run, const Ending &ending) {
 void decide(OwnRun *run) {
     if (run->wishes == nullptr) return;
     run->decided = run->wishes->ending;
-    if (run->decided.what == Ending::What::Failed) ereport(ERROR, errcode(ERRCODE_RAISE_EXCEPTION), errmsg_internal("%s", text_of(run->decided)));
+    if (run->decided.what == Ending::What::Failed)
+        ereport(ERROR, errcode(ERRCODE_RAISE_EXCEPTION), errmsg_internal("%s", text_of(run->decided)));
 }
 
 void register_run_callbacks() {

@@ -1,4 +1,5 @@
-// The ends of an attempt that are asked for: failed, put off, cancelled. Whoever holds the task asks, or the task itself while it runs.
+// The ends of an attempt that are asked for: failed, put off, cancelled. Whoever holds the task asks, or the task
+// itself while it runs.
 #pragma once
 #include "task/lifecycle.hpp"
 
@@ -33,9 +34,11 @@ OwnRun *own_run();
 // Is it one of those that run here?
 bool runs_here(int64 id);
 
-// The run wants to end so: when what it does now commits, and as the last of its wishes. Returns the status that its task will have.
+// The run wants to end so: when what it does now commits, and as the last of its wishes. Returns the status that its
+// task will have.
 Status ask(OwnRun *run, const Ending &ending);
-// When all is done, in the transaction of the run: its wish becomes its end. Raises when that is a failure, so that nothing of its work stays.
+// When all is done, in the transaction of the run: its wish becomes its end. Raises when that is a failure, so that
+// nothing of its work stays.
 void decide(OwnRun *run);
 
 void register_run_callbacks();

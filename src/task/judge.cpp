@@ -19,7 +19,8 @@ void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *r
     if (verdict == Verdict::Expired) {
         touch(*row);
         end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
-    } else if (memory::Hint hint; verdict == Verdict::Early && hint_of(ref_of(queue), *row, memory::Comes::Again, &hint)) {
+    } else if (memory::Hint hint;
+               verdict == Verdict::Early && hint_of(ref_of(queue), *row, memory::Comes::Again, &hint)) {
         dispatch::file_hint(hint);
         memory::wake_scheduler(memory::map.queues[memory::map.lanes[hint.lane].queue].db);
     }

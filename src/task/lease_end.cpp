@@ -57,7 +57,8 @@ LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::M
             return {true, {}};
         }
     }
-    bool written = expired ? expire(row, "the task expired while a worker held it", now.wall) : lose(row, lease.ended, now.wall);
+    bool written =
+        expired ? expire(row, "the task expired while a worker held it", now.wall) : lose(row, lease.ended, now.wall);
     if (written) handover::end_lease_at_commit(seen.id, seen.receipt);
     return {written, {}};
 }
@@ -80,22 +81,31 @@ LeaseEnd end_owed(store::TaskRow *row, const memory::Lease &lease, TimestampTz n
     bool this_life = row->epoch == memory::map.shared->boot_epoch;
     switch (lease.owed) {
         case Owed::Crash: {
-            const char *why = this_life ? "the worker process ended while the task ran" : "the server crashed while the task ran";
+            const char *why =
+                this_life ? "the worker process ended while the task ran" : "the server crashed while the task ran";
             end.looked = charge_crash(row, err::worker_ended, why, now);
             break;
         }
         case Owed::Terminated: end.looked = charge_terminated(row, now); break;
-        case Owed::TimedOut: end.looked = fail_stopped(row, err::transaction_timeout, "terminating connection due to transaction timeout", now); break;
-        case Owed::RunLimit: end.looked = fail_stopped(row, err::run_limit, "the task ran longer than its run limit, and its worker was terminated", now); break;
-        case Owed::Expired: end.looked = expire(row, "the task expired while it ran, and its worker was terminated", now); break;
+        case Owed::TimedOut:
+            end.looked =
+                fail_stopped(row, err::transaction_timeout, "terminating connection due to transaction timeout", now);
+            break;
+        case Owed::RunLimit:
+            end.looked = fail_stopped(row, err::run_limit,
+                                      "the task ran longer than its run limit, and its worker was terminated", now);
+            break;
+        case Owed::Expired:
+            end.looked = expire(row, "the task expired while it ran, and its worker was terminated", now);
+            break;
         default: end.looked = give_back(row, &end.place);
     }
     if (end.looked) handover::end_lease_at_commit(lease.id, lease.receipt);
     return end;
 }
 
-// How long a restored lease holds: as long as it was given for, one that was extended from its start to its last end. A clock that was set
-// back meanwhile leaves the queue's.
+// How long a restored lease holds: as long as it was given for, one that was extended from its start to its last end. A
+// clock that was set back meanwhile leaves the queue's.
 int64 full_length(const store::TaskRow &row) {
     if (row.lease_until > row.started_at) return row.lease_until - row.started_at;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
@@ -135,7 +145,8 @@ bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
         row.uncounted += attempt - row.attempt - 1;
         row.attempt = attempt;
         row.started_at = now;
-    } else if (row.status != Status::Retained || row.attempt != attempt || row.epoch == memory::map.shared->boot_epoch) {
+    } else if (row.status != Status::Retained || row.attempt != attempt ||
+               row.epoch == memory::map.shared->boot_epoch) {
         let_go(row);
         return true;
     }

@@ -32,7 +32,9 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
     SlotNo lanes[2] = {-1, -1};  // outside, server
     TaskRef one;
     const text *type = nullptr;  // of the server's lane
-    TaskRef *refs = tasks.size() == 1 ? &one : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
+    TaskRef *refs = tasks.size() == 1
+                        ? &one
+                        : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
     store::insert(tasks, refs);
     if (queue.slot < 0) return;
     int32 without_hint = 0;
@@ -40,7 +42,8 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
         const store::NewTask &t = tasks[i];
         bool server = runs_in_server(info, t.flags);
         if (lanes[server] < 0 || (server && t.type != type)) {
-            lanes[server] = lane_of(queue, server ? runner_of(info, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
+            lanes[server] =
+                lane_of(queue, server ? runner_of(info, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
             type = t.type;
         }
         TimestampTz due;
@@ -56,7 +59,8 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
 
 namespace {
 
-// A task that failed for good moves to the dead-letter queue of its queue: the same row, with the queue that it came from. Returns where it is now.
+// A task that failed for good moves to the dead-letter queue of its queue: the same row, with the queue that it came
+// from. Returns where it is now.
 QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
     if (queue.info == nullptr || queue.info->dead_letter == nullptr) return queue;
     const store::QueueInfo *to = store::queue_by_name(queue.info->ns_id, queue.info->dead_letter);
@@ -68,7 +72,9 @@ QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
 
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
     if (end.only_if_told && end.result == nullptr && end.error.message == nullptr) return;
-    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count}, now);
+    store::append_outcome(
+        row, {end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count},
+        now);
     if (row.attempt > config::attempt_history) store::trim_outcomes(row, config::attempt_history);
 }
 
@@ -84,7 +90,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     // Due already: ready with the commit, without a way through the scheduler.
     if (end.status == Status::Retry && row->delayed_at <= now) row->delayed_at = 0;
     const QueueRef to = end.status == Status::Failed ? move_to_dead_letter(row, queue) : queue;
-    bool drop = end.status == Status::Released && queue.info != nullptr && queue.info->on_finish == store::OnFinish::Delete && !is_awaited(row->ref.id);
+    bool drop = end.status == Status::Released && queue.info != nullptr &&
+                queue.info->on_finish == store::OnFinish::Delete && !is_awaited(row->ref.id);
     if (!store::update(row, nullptr, wait)) return false;
     if (drop)
         store::remove(row);
@@ -95,7 +102,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     return true;
 }
 
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound, TimestampTz now) {
+bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound,
+            TimestampTz now) {
     const store::TaskRow before = *row;
     row->status = Status::Retained;
     row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
@@ -132,7 +140,8 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
     row->delayed_at = now;
     bool quarantine = config::max_crashes > 0 && row->crashes >= config::max_crashes;
     const char *text = quarantine ? psprintf("quarantined after %d crashes: %s", row->crashes, message) : message;
-    End end{.outcome = quarantine ? AttemptEnd::Failed : AttemptEnd::Lost, .status = quarantine ? Status::Failed : Status::Retry,
+    End end{.outcome = quarantine ? AttemptEnd::Failed : AttemptEnd::Lost,
+            .status = quarantine ? Status::Failed : Status::Retry,
             .error = {quarantine ? err::quarantined : sqlstate, text, nullptr, nullptr, nullptr}};
     return end_attempt(row, end, now, store::Wait::Skip);
 }
@@ -142,12 +151,15 @@ bool charge_terminated(store::TaskRow *row, TimestampTz now) {
     if (row->uncounted >= uncounted_most) return charge_crash(row, ERRCODE_ADMIN_SHUTDOWN, message, now);
     row->uncounted++;
     row->delayed_at = now;
-    End end{.outcome = AttemptEnd::Lost, .status = Status::Retry, .error = {ERRCODE_ADMIN_SHUTDOWN, message, nullptr, nullptr, nullptr}};
+    End end{.outcome = AttemptEnd::Lost,
+            .status = Status::Retry,
+            .error = {ERRCODE_ADMIN_SHUTDOWN, message, nullptr, nullptr, nullptr}};
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
 bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
-    End end{.outcome = AttemptEnd::Failed, .status = after_failure(row, store::queue_by_id(row->queue_id), sqlstate, now),
+    End end{.outcome = AttemptEnd::Failed,
+            .status = after_failure(row, store::queue_by_id(row->queue_id), sqlstate, now),
             .error = {sqlstate, message, nullptr, nullptr, nullptr}};
     return end_attempt(row, end, now, store::Wait::Skip);
 }
@@ -164,8 +176,16 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
     }
     if (!store::update(row, nullptr, wait)) return false;
     if (error.message != nullptr) {
-        store::OutcomeRow out{status == Status::Cancelled ? AttemptEnd::Cancelled : status == Status::Expired ? AttemptEnd::Expired : AttemptEnd::Failed,
-                              nullptr, nullptr, error, nullptr, -1, -1, -1};
+        store::OutcomeRow out{status == Status::Cancelled ? AttemptEnd::Cancelled
+                              : status == Status::Expired ? AttemptEnd::Expired
+                                                          : AttemptEnd::Failed,
+                              nullptr,
+                              nullptr,
+                              error,
+                              nullptr,
+                              -1,
+                              -1,
+                              -1};
         store::append_outcome(*row, out, now);
     }
     const QueueRef queue = queue_of(row->queue_id);
@@ -191,7 +211,10 @@ int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due
     }
     store::update(row, nullptr, store::Wait::Block);
     const QueueRef to = ref_of(queue);
-    announce({.from_queue = before.queue_id == queue.id ? to : queue_of(before.queue_id), .to_queue = to, .from = &before, .to = row});
+    announce({.from_queue = before.queue_id == queue.id ? to : queue_of(before.queue_id),
+              .to_queue = to,
+              .from = &before,
+              .to = row});
     hint_again(to, *row, finished ? memory::Comes::New : memory::Comes::Changed);
     return 0;
 }

@@ -14,7 +14,8 @@
 namespace pgqueue::task {
 namespace {
 
-// The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond dies_at.
+// The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond
+// dies_at.
 memory::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
     if (length <= 0) return {now.monotonic, 0, 0};
     length = Min(length, END_TIMESTAMP - 1 - now.wall);
@@ -43,15 +44,20 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
         if (row->group != 0 && !q->group_pass) put_off(*row, memory::Wait::Locked);
         return false;
     }
-    handover::hold_lease(entry, {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at, r.session_bound, GetUserId()}, row->group);
+    handover::hold_lease(entry,
+                         {p.queue, p.group, row->ref, r.receipt, row->priority, row->attempt, time, row->dies_at,
+                          r.session_bound, GetUserId()},
+                         row->group);
     return true;
 }
 
-// A task that is not to be had. The head of a group: when that is by changes of this very transaction, an abort has it the first again.
+// A task that is not to be had. The head of a group: when that is by changes of this very transaction, an abort has it
+// the first again.
 void leave(SlotNo entry) {
     const memory::Lease &p = dispatch::lease(entry);
     if (p.group != 0)
-        handover::hint_at_abort({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0, dispatch::key_of_group(p.group), memory::Comes::Again});
+        handover::hint_at_abort({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0,
+                                 dispatch::key_of_group(p.group), memory::Comes::Again});
     dispatch::drop_popped(entry);
 }
 
@@ -65,7 +71,8 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
         entries = entries.first(Min(entries.size(), static_cast<std::size_t>(most - taken)));
         int n = dispatch::pop_for_outside(r.ns, r.queues, entries);
         if (n == 0) break;
-        memcpy(popped, entries.data(), sizeof(SlotNo) * static_cast<Size>(n));  // the span changes with each task that is taken
+        memcpy(popped, entries.data(),
+               sizeof(SlotNo) * static_cast<Size>(n));  // the span changes with each task that is taken
         pg::Moment now = pg::this_moment();
         for (int i = 0; i < n; i++) {
             if (take_one(r, popped[i], &out[taken], now))
@@ -84,7 +91,8 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     // Whoever has not got the receipt must not lock the row. A receipt that a row has lost does not come back.
     if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
-    store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row) : store::lock_by_id(id, store::Wait::Block, false, row);
+    store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row)
+                                 : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
     let_go(*row);
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
@@ -94,8 +102,8 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
 
 bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
     memory::Lease lease;
-    return receipt != 0 && dispatch::find_lease(id, &lease) && store::fetch_to_change(lease.ref, false, row) && row->receipt == receipt &&
-           row->status == Status::Retained;
+    return receipt != 0 && dispatch::find_lease(id, &lease) && store::fetch_to_change(lease.ref, false, row) &&
+           row->receipt == receipt && row->status == Status::Retained;
 }
 
 namespace {

@@ -11,13 +11,14 @@ struct TakeRequest {
     std::span<const SlotNo> queues;  // empty: any of the namespace
     const char *worker;
     int64 receipt;
-    int64 lease;          // microseconds, -1 the queue's, 0 none (bound to the session)
+    int64 lease;  // microseconds, -1 the queue's, 0 none (bound to the session)
     bool session_bound;
 };
 // Takes up to `most` tasks; rows with their bodies, in the current memory context. Returns how many.
 int take(const TakeRequest &request, store::TaskRow *out, int most);
 
-// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not; a row with another receipt is read and not locked.
+// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not; a row with another
+// receipt is read and not locked.
 enum class Held { Yes, Lost, Cancelled, Unknown };
 Held hold(int64 id, int64 receipt, store::TaskRow *row);
 // The same without the lock, as long as nobody else is at the task; false says nothing.

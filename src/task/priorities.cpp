@@ -34,7 +34,8 @@ void add(SlotNo queue, int32 priority) {
     if (added.count == added.room) {
         int room = Max(first_room, added.room * 2);
         Size bytes = sizeof(Added) * static_cast<Size>(room);
-        void *items = added.room == 0 ? MemoryContextAlloc(TopTransactionContext, bytes) : repalloc_huge(added.items, bytes);
+        void *items =
+            added.room == 0 ? MemoryContextAlloc(TopTransactionContext, bytes) : repalloc_huge(added.items, bytes);
         added.items = static_cast<Added *>(items);
         added.room = room;
     }

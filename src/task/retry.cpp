@@ -27,7 +27,8 @@ Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sql
     if (counted > retries) return Status::Failed;
     row->delayed_at = now;
     if (queue != nullptr)
-        row->delayed_at += backoff_wait(queue->backoff, queue->retry_delay, counted, queue->max_retry_delay, queue->retry_jitter, random_fraction());
+        row->delayed_at += backoff_wait(queue->backoff, queue->retry_delay, counted, queue->max_retry_delay,
+                                        queue->retry_jitter, random_fraction());
     return Status::Retry;
 }
 

@@ -25,8 +25,8 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
     return {steps, n};
 }
 
-// The role whose workers run tasks of a type; one that does not exist, when its handler or a function around that is of such a role: then the
-// tasks wait for it.
+// The role whose workers run tasks of a type; one that does not exist, when its handler or a function around that is of
+// such a role: then the tasks wait for it.
 Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
     if (!store::role_exists(handler.role)) return handler.role;
     for (const HandlerInfo &h : store::around_handlers(handler.ns_id))

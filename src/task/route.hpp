@@ -14,10 +14,13 @@ struct Routed {
 };
 
 // Is it run by handlers? Then its type must be known to say whose workers it is for.
-inline bool by_handlers(const store::QueueInfo &queue, int16 flags) { return queue.server && (flags & flag_command) == 0; }
+inline bool by_handlers(const store::QueueInfo &queue, int16 flags) {
+    return queue.server && (flags & flag_command) == 0;
+}
 
-// Key of the role whose workers run a task of the server: that of its handler; of its creator for a command, or when there is no handler. A role
-// that one of the functions for its type belongs to and that does not exist comes first: the task is held until it does.
+// Key of the role whose workers run a task of the server: that of its handler; of its creator for a command, or when
+// there is no handler. A role that one of the functions for its type belongs to and that does not exist comes first:
+// the task is held until it does.
 int32 runner_of(const store::QueueInfo &queue, const Routed &task);
 // The same for a row, which may have been read without its body.
 int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row);

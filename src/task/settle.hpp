@@ -1,4 +1,5 @@
-// What follows when a task has ended, or waits: the scheduler's, in steps of a bounded size. docs/internals/workflows.md.
+// What follows when a task has ended, or waits: the scheduler's, in steps of a bounded size.
+// docs/internals/workflows.md.
 #pragma once
 #include "store/dependencies.hpp"
 

@@ -10,7 +10,7 @@ struct SharedThing {
     const char *setting;  // max_queues
     Share own;
     int64 used, free;
-    const char *remedy;   // how the namespace gets places back: a sentence
+    const char *remedy;  // how the namespace gets places back: a sentence
 };
 
 // Raises 53400 with the number that the namespace has, its limit, and the statement that raises it.

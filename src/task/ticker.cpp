@@ -16,7 +16,8 @@ namespace {
 using store::RunOutcome;
 using store::Ticker;
 
-// What the tasks of one transaction may take in bytes, beyond the first: the scheduler has other work, and who changes a ticker waits for it.
+// What the tasks of one transaction may take in bytes, beyond the first: the scheduler has other work, and who changes
+// a ticker waits for it.
 constexpr int64 batch_bytes = 4 * 1024 * 1024;
 // How many missed slots the history is told of at once.
 constexpr int missed_told = 100;
@@ -40,10 +41,13 @@ Obstacle schedule_of(const Ticker &t, core::Schedule *s) {
         s->micros = t.period->time;
     }
     core::CronError error;
-    if (t.cron != nullptr && !core::parse_cron(t.cron, s->cron, error)) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("cron text \"%s\" is not valid", t.cron), error.hint};
+    if (t.cron != nullptr && !core::parse_cron(t.cron, s->cron, error))
+        return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("cron text \"%s\" is not valid", t.cron), error.hint};
     const char *zone = t.cron != nullptr && s->cron.zone[0] != '\0' ? s->cron.zone : t.time_zone;
     const pg_tz *tz = pg::find_zone(zone);
-    if (tz == nullptr) return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone), "Give another time_zone."};
+    if (tz == nullptr)
+        return {ERRCODE_INVALID_PARAMETER_VALUE, psprintf("time zone \"%s\" is not known", zone),
+                "Give another time_zone."};
     s->zone = pg::cron_zone(tz);
     s->anchor = pg::to_unix_us(t.anchor);
     s->starts = t.starts_at != DT_NOBEGIN ? pg::to_unix_us(t.starts_at) : INT64_MIN;
@@ -115,11 +119,14 @@ Full no_room(const Work &w, const store::NamespaceInfo &ns, const store::QueueIn
 Obstacle obstacle_of(const Work &w, const Ticker &t, const store::QueueInfo *q) {
     const store::NamespaceInfo *ns = store::namespace_by_id(t.ns_id);
     if (q == nullptr || ns == nullptr)
-        return {ERRCODE_UNDEFINED_OBJECT, psprintf("queue \"%s\" does not exist", t.queue), "Create it, or give the ticker another queue."};
+        return {ERRCODE_UNDEFINED_OBJECT, psprintf("queue \"%s\" does not exist", t.queue),
+                "Create it, or give the ticker another queue."};
     if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(t.role)))
-        return {ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", t.role_name), "Write command, type or payload of the ticker as another role."};
+        return {ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", t.role_name),
+                "Write command, type or payload of the ticker as another role."};
     if (Full full = no_room(w, *ns, *q); full.kind != nullptr)
-        return {err::queue_full, psprintf("%s \"%s\" is full", full.kind, full.name), "Try again later, or raise max_depth."};
+        return {err::queue_full, psprintf("%s \"%s\" is full", full.kind, full.name),
+                "Try again later, or raise max_depth."};
     return {};
 }
 
@@ -207,7 +214,9 @@ void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound
     tell_missed(w, t, missed, missed.count - made_up);
     Slots made{missed.at + (missed.count - made_up), made_up};
     if (!fire_slots(w, t, made)) return;
-    TimestampTz first = missed.count < early.count ? early.at[missed.count] : t->next_at < bound ? following(s, bound - 1) : t->next_at;
+    TimestampTz first = missed.count < early.count ? early.at[missed.count]
+                        : t->next_at < bound       ? following(s, bound - 1)
+                                                   : t->next_at;
     Slots late = newest(s, first, w->now, most);
     int due = due_before(*t, late, w->now + 1), left_out = Max(0, due - t->misfire_max);
     tell_missed(w, t, late, left_out);
@@ -222,7 +231,8 @@ void put_off(Work *w, Ticker *t, const Obstacle &o) {
 }
 
 void handle_one(Work *w, Ticker *t, TimestampTz since) {
-    if (t->paused || t->queue == nullptr || t->next_at == 0 || due_of_slot(t->id, t->next_at, t->jitter) > w->now) return;
+    if (t->paused || t->queue == nullptr || t->next_at == 0 || due_of_slot(t->id, t->next_at, t->jitter) > w->now)
+        return;
     core::Schedule s;
     if (Obstacle o = schedule_of(*t, &s); o.message != nullptr) {
         put_off(w, t, o);
@@ -267,7 +277,9 @@ TimestampTz next_slot(const Ticker &t, TimestampTz after) {
     return following(s, after);
 }
 
-TimestampTz due_of_slot(int32 ticker_id, TimestampTz slot, int64 jitter) { return slot == 0 ? 0 : slot + core::jitter_of(ticker_id, slot, jitter); }
+TimestampTz due_of_slot(int32 ticker_id, TimestampTz slot, int64 jitter) {
+    return slot == 0 ? 0 : slot + core::jitter_of(ticker_id, slot, jitter);
+}
 
 std::size_t handle_due(std::span<Ticker> tickers, TimestampTz now, TimestampTz since) {
     Work w{now, {}, {}};

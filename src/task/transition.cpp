@@ -32,7 +32,8 @@ void count_unhinted(const Transition &t) {
 
 bool leaves_group(const Transition &t) {
     if (!is_waiting(t.from->status) || t.popped) return false;
-    return t.to == nullptr || !is_waiting(t.to->status) || t.from->group != t.to->group || t.from->queue_id != t.to->queue_id;
+    return t.to == nullptr || !is_waiting(t.to->status) || t.from->group != t.to->group ||
+           t.from->queue_id != t.to->queue_id;
 }
 
 // Those who wait for its result, and for its end.
@@ -45,7 +46,8 @@ void tell_of_end(const store::TaskRow &row) {
 void note_trouble(int64 id, int sqlstate) {
     if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
     if (SlotNo db = database_slot(); db >= 0)
-        signal::note_incident(db, sqlstate == err::quarantined ? memory::Incident::Quarantined : memory::Incident::NoHandler, id);
+        signal::note_incident(
+            db, sqlstate == err::quarantined ? memory::Incident::Quarantined : memory::Incident::NoHandler, id);
 }
 
 }  // namespace
@@ -65,7 +67,9 @@ void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
     if (unhinted > 0) handover::count_at_commit(queue.slot, nowhere, memory::unhinted, unhinted);
 }
 
-void announce_removed(const store::TaskRow &row) { count(queue_of(row.queue_id), static_cast<int>(row.status), nowhere); }
+void announce_removed(const store::TaskRow &row) {
+    count(queue_of(row.queue_id), static_cast<int>(row.status), nowhere);
+}
 
 void leave_group(const QueueRef &queue, const store::TaskRow &row) {
     if (row.group != 0 && queue.slot >= 0) handover::leave_group_at_commit(queue.slot, row.group, row.ref.id);

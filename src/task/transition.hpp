@@ -1,6 +1,6 @@
-// A change of a task's state, said once: what the task was and what it is. What follows for shared memory is handed to the commit here and nowhere
-// else: counts by status, the task's place in its group, who waits for its end, what health shows. A waiting task is hinted by the caller
-// (task/where.hpp), who knows where in its group it belongs.
+// A change of a task's state, said once: what the task was and what it is. What follows for shared memory is handed to
+// the commit here and nowhere else: counts by status, the task's place in its group, who waits for its end, what health
+// shows. A waiting task is hinted by the caller (task/where.hpp), who knows where in its group it belongs.
 #pragma once
 #include "task/where.hpp"
 
@@ -19,10 +19,10 @@ struct End {
 };
 
 struct Transition {
-    QueueRef from_queue, to_queue;       // as they were looked up for `from` and `to`
-    const store::TaskRow *from, *to;     // to nullptr: the row is deleted
-    const End *end = nullptr;            // of the attempt that ended with it
-    bool popped = false;                 // its waiting row was taken from its list and its group before
+    QueueRef from_queue, to_queue;    // as they were looked up for `from` and `to`
+    const store::TaskRow *from, *to;  // to nullptr: the row is deleted
+    const End *end = nullptr;         // of the attempt that ended with it
+    bool popped = false;              // its waiting row was taken from its list and its group before
 };
 void announce(const Transition &t);
 

@@ -71,7 +71,8 @@ void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes 
 
 void touch(const store::TaskRow &row) {
     memory::Hint hint;
-    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint)) handover::hint_at_abort(hint);
+    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint))
+        handover::hint_at_abort(hint);
 }
 
 void let_go(const store::TaskRow &row) {

@@ -1,4 +1,5 @@
-// Where a task stands in shared memory: the entry of its queue, its lane, its hint. Entries are made when they are missing.
+// Where a task stands in shared memory: the entry of its queue, its lane, its hint. Entries are made when they are
+// missing.
 #pragma once
 #include "dispatch/apply.hpp"
 #include "dispatch/ready.hpp"
@@ -35,15 +36,19 @@ bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes com
 
 // The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
 void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
-inline void hint_again(const store::TaskRow &row, memory::Comes comes) { hint_again(queue_of(row.queue_id), row, comes); }
+inline void hint_again(const store::TaskRow &row, memory::Comes comes) {
+    hint_again(queue_of(row.queue_id), row, comes);
+}
 
 // The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
 void touch(const store::TaskRow &row);
 
-// The caller has locked this row and leaves it as it is: who met the lock has dropped its hint, so a waiting task is hinted again.
+// The caller has locked this row and leaves it as it is: who met the lock has dropped its hint, so a waiting task is
+// hinted again.
 void let_go(const store::TaskRow &row);
 
-// The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction, taken after the commit.
+// The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction,
+// taken after the commit.
 struct Place {
     bool known = false;
     memory::Hint hint{};

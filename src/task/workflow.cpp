@@ -47,7 +47,9 @@ DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
     store::TaskRow row;
     const store::QueueInfo *q = store::find(id, false, &row) ? live_queue(row.queue_id) : nullptr;
     if (q != nullptr && (namespace_id == 0 || q->ns_id == namespace_id))
-        return is_unfinished(row.status) ? DependencyEnd::Unfinished : row.status == Status::Released ? DependencyEnd::Good : DependencyEnd::Bad;
+        return is_unfinished(row.status)        ? DependencyEnd::Unfinished
+               : row.status == Status::Released ? DependencyEnd::Good
+                                                : DependencyEnd::Bad;
     bool released;
     int32 archived = q == nullptr ? store::archived_in(id, &released) : 0;
     if (archived == 0 || (namespace_id != 0 && archived != namespace_id)) return DependencyEnd::Unknown;
@@ -65,15 +67,16 @@ void ask_for_edges(const store::NamespaceInfo &ns, int64 count) {
     SlotNo slot = memory::ensure_namespace(db, ns.id);
     EdgeShare share = edge_share(ns, slot);
     if (share.used + count > share.limit)
-        share_used_up(ns, {"dependencies of waiting tasks", "max_dependencies", ns.shares.dependencies, share.used, share.free,
-                           "Have many tasks wait for a batch (batch_key, depends_on_batch) instead of for each other."});
+        share_used_up(
+            ns, {"dependencies of waiting tasks", "max_dependencies", ns.shares.dependencies, share.used, share.free,
+                 "Have many tasks wait for a batch (batch_key, depends_on_batch) instead of for each other."});
     handover::ask_for_edges(slot, count);
 }
 
 namespace {
 
-// Each commit of a task that waits has the scheduler look, as what it waits for may have ended meanwhile: at the tasks, or, when those are fewer, at what
-// they wait for, and at one of them for the batch.
+// Each commit of a task that waits has the scheduler look, as what it waits for may have ended meanwhile: at the tasks,
+// or, when those are fewer, at what they wait for, and at one of them for the batch.
 void note_waiting(const Workflow &w, std::span<const int64> tasks) {
     bool many = tasks.size() > w.awaited.size() + 1;
     for (int64 id : many ? w.awaited : tasks) handover::settle_at_commit(id);
@@ -110,7 +113,8 @@ void wait_again(store::TaskRow *row) {
         if (end_of_dependency(old.items[i], 0) != DependencyEnd::Unfinished) remove_edge(old.items[i], id);
     Datum *items = nullptr;
     int n = 0;
-    if (body.depends_on != nullptr) deconstruct_array(body.depends_on, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, nullptr, &n);
+    if (body.depends_on != nullptr)
+        deconstruct_array(body.depends_on, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, nullptr, &n);
     for (int i = 0; i < n; i++) {
         int64 awaited = DatumGetInt64(items[i]);
         if (end_of_dependency(awaited, 0) != DependencyEnd::Unfinished) continue;

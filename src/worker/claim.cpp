@@ -68,7 +68,8 @@ bool claim_one(const Hold &h, store::TaskRow *row, TimestampTz now) {
     return false;
 }
 
-// The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a snapshot.
+// The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a
+// snapshot.
 int64 run_limit_of(const store::TaskRow &row) {
     if (row.run_limit >= 0) return row.run_limit;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
@@ -77,7 +78,8 @@ int64 run_limit_of(const store::TaskRow &row) {
 
 // What a worker has read of a task that can be large.
 Size bytes_of(const store::TaskRow &row) {
-    return (row.command != nullptr ? strlen(row.command) : 0) + (row.payload != nullptr ? VARSIZE(row.payload) : 0) + (row.headers != nullptr ? VARSIZE(row.headers) : 0);
+    return (row.command != nullptr ? strlen(row.command) : 0) + (row.payload != nullptr ? VARSIZE(row.payload) : 0) +
+           (row.headers != nullptr ? VARSIZE(row.headers) : 0);
 }
 
 // A task that was popped and not claimed waits for a moment. Its row was perhaps not read.

@@ -1,5 +1,5 @@
-// Runs the tasks of the system queue, each one pass of the collector of segments, in a process of its own so that no due time waits for it. What a pass
-// removes and moves is told to the dispatcher with the transactions that do it.
+// Runs the tasks of the system queue, each one pass of the collector of segments, in a process of its own so that no
+// due time waits for it. What a pass removes and moves is told to the dispatcher with the transactions that do it.
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
@@ -28,12 +28,13 @@ void at_exit(int, Datum) {
     memory::wake_scheduler(my_db);
 }
 
-// Rows are dropped only when their queue's row is gone, and never in a database that is being restored, whose queues come last.
-// Ids of queues are not used again, so one that was found gone need not be asked for again.
+// Rows are dropped only when their queue's row is gone, and never in a database that is being restored, whose queues
+// come last. Ids of queues are not used again, so one that was found gone need not be asked for again.
 store::QueueEnd queue_end(void *, int32 queue_id) {
     static constinit int32 gone = 0;
     if (queue_id == gone) return {true, 0, false};
-    if (const store::QueueInfo *q = store::queue_by_id(queue_id)) return {false, q->retention, q->on_finish == store::OnFinish::Archive};
+    if (const store::QueueInfo *q = store::queue_by_id(queue_id))
+        return {false, q->retention, q->on_finish == store::OnFinish::Archive};
     if (!store::is_ours()) return {false, -1, false};
     gone = queue_id;
     return {true, 0, false};
@@ -41,8 +42,9 @@ store::QueueEnd queue_end(void *, int32 queue_id) {
 
 void on_removed(void *, const store::TaskRow &row) { task::announce_removed(row); }
 
-// A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped it: the task is hinted
-// again, whether this commits or not; a double hint does no harm. That is noted before, as everything after it may fail.
+// A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped
+// it: the task is hinted again, whether this commits or not; a double hint does no harm. That is noted before, as
+// everything after it may fail.
 void on_moving(void *, const store::TaskRow &row) { task::touch(row); }
 
 void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
@@ -93,11 +95,13 @@ void run_pass(int64 limit, TimestampTz at) {
     memory::database(my_db).cleaning.owed.store(false);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
-    // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is about to.
+    // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is
+    // about to.
     bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
     if (report.skipped || report.condemning_held || rotates) memory::database(my_db).cleaning.owed.store(true);
-    ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT ", moved " INT64_FORMAT ", truncated %d", report.removed,
-                                    report.archived, report.moved, report.truncated));
+    ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT ", archived " INT64_FORMAT
+                                    ", moved " INT64_FORMAT ", truncated %d",
+                                    report.removed, report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
     remove_keys(at);
 }
@@ -109,29 +113,35 @@ struct Held {
 
 Held take_task() {
     Held held;
-    pg::Outcome out = pg::run_limited([&held] {
-        const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
-        memory::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
-        if (queue < 0) return;
-        store::TaskRow row;
-        int64 receipt = task::new_receipt();
-        if (task::take({memory::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row, 1) == 1) held = {row.ref.id, receipt};
-    }, TopMemoryContext);
+    pg::Outcome out = pg::run_limited(
+        [&held] {
+            const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
+            memory::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+            if (queue < 0) return;
+            store::TaskRow row;
+            int64 receipt = task::new_receipt();
+            if (task::take({memory::map.queues[queue].ns, {&queue, 1}, "pgqueue housekeeper", receipt, -1, true}, &row,
+                           1) == 1)
+                held = {row.ref.id, receipt};
+        },
+        TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not take its task", out.error);
     return held;
 }
 
 void end_task(const Held &held, const pg::Outcome &pass) {
-    pg::Outcome out = pg::run_limited([&] {
-        store::TaskRow row;
-        // In somebody's hands: it ends with the lease of this session, and comes again.
-        if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
-        if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
-        if (pass.ok)
-            task::release(&row, nullptr, store::Wait::Skip);
-        else
-            task::end_held(&row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
-    }, TopMemoryContext);
+    pg::Outcome out = pg::run_limited(
+        [&] {
+            store::TaskRow row;
+            // In somebody's hands: it ends with the lease of this session, and comes again.
+            if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+            if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
+            if (pass.ok)
+                task::release(&row, nullptr, store::Wait::Skip);
+            else
+                task::end_held(&row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
+        },
+        TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not end its task", out.error);
 }
 
@@ -147,13 +157,16 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     BackgroundWorkerInitializeConnectionByOid(memory::database(db).oid, InvalidOid, 0);
     set_up_session("pgqueue housekeeper");
     if (limit > 0 || at != 0) {
-        pg::Outcome pass = pg::run_then_abort_on_error([=] { run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp()); }, TopMemoryContext);
+        pg::Outcome pass = pg::run_then_abort_on_error(
+            [=] { run_pass(limit > 0 ? limit : usual_limit(), at != 0 ? at : GetCurrentTimestamp()); },
+            TopMemoryContext);
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         return;
     }
     truncate_held_back();
     for (Held held = take_task(); held.id != 0; held = take_task()) {
-        pg::Outcome pass = pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
+        pg::Outcome pass =
+            pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         end_task(held, pass);
     }
@@ -161,7 +174,8 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
 
 }  // namespace pgqueue::worker
 
-// Entry of the housekeeper; the argument is the number of its database's entry, bgw_extra two int64: limit in bytes and time, 0 the usual.
+// Entry of the housekeeper; the argument is the number of its database's entry, bgw_extra two int64: limit in bytes and
+// time, 0 the usual.
 extern "C" PGDLLEXPORT void pgqueue_housekeeper_main(Datum arg);
 
 void pgqueue_housekeeper_main(Datum arg) {

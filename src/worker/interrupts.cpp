@@ -157,7 +157,8 @@ void on_terminate(int signal, siginfo_t *info, void *) {
     die(signal);
 }
 
-// The server ends a session at its transaction_timeout. Only until the transaction is over the timeout tells that it was the cause.
+// The server ends a session at its transaction_timeout. Only until the transaction is over the timeout tells that it
+// was the cause.
 void look_for_timeout(int, Datum) {
     if (sender == memory::EndedBy::Itself && pg::transaction_timed_out()) sender = memory::EndedBy::Timeout;
 }

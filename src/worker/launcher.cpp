@@ -1,5 +1,6 @@
-// The one static process. Knows which databases want a scheduler and keeps one running in each; looks into new databases by starting a
-// scheduler there, which leaves at once when it finds no extension. Reads shared catalogs only, so no bad database can hurt it.
+// The one static process. Knows which databases want a scheduler and keeps one running in each; looks into new
+// databases by starting a scheduler there, which leaves at once when it finds no extension. Reads shared catalogs only,
+// so no bad database can hurt it.
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
@@ -26,8 +27,8 @@ using memory::map;
 struct Started {
     uint32 generation;
     BackgroundWorkerHandle *handle;
-    pg::Deadline at;       // start, or when the next try is allowed
-    int failures;          // in a row
+    pg::Deadline at;  // start, or when the next try is allowed
+    int failures;     // in a row
 };
 
 constinit Started started[memory::max_databases] = {};
@@ -40,8 +41,8 @@ void at_exit(int, Datum) {
     map.shared->launcher_procno.store(-1);
 }
 
-// Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True: nobody is left. What they
-// held needs no care: the rows are gone or not ours.
+// Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True:
+// nobody is left. What they held needs no care: the rows are gone or not ours.
 bool workers_gone(SlotNo db) {
     bool gone = true;
     for (SlotNo i = 0; i < memory::max_workers; i++) {
@@ -82,7 +83,9 @@ void see_databases(bool *seen) {
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
         constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
-        if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate || !config::serves_database(NameStr(form->datname))) continue;
+        if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate ||
+            !config::serves_database(NameStr(form->datname)))
+            continue;
         SlotNo db = memory::ensure_database(form->oid);
         if (db < 0) {
             leave_out(NameStr(form->datname));
@@ -129,8 +132,8 @@ int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), lon
 
 constexpr int64 clock_look = 60 * int64(USECS_PER_SEC);
 
-// A sleep lasts by the monotonic clock. Once a minute we see whether the wall clock was set, or the machine slept, and have every scheduler look
-// at what waits for a time of day.
+// A sleep lasts by the monotonic clock. Once a minute we see whether the wall clock was set, or the machine slept, and
+// have every scheduler look at what waits for a time of day.
 void watch_clock(const pg::Moment &now) {
     static constinit pg::Moment last{};
     int64 step = last.wall != 0 ? now.step_since(last) : 0;

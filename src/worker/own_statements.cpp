@@ -48,8 +48,8 @@ void run_own_statements_raw(pg::Call fn, void *arg) {
 
 void wait_before_retry(int failures) {
     constexpr int first_ms = 10, longest_ms = 1000;
-    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(first_ms << Min(failures, 10), longest_ms),
-                    pg::wait_event("PgqueueWorkerRetry"));
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                    Min(first_ms << Min(failures, 10), longest_ms), pg::wait_event("PgqueueWorkerRetry"));
     ResetLatch(MyLatch);
     QueryCancelPending = false;
     CHECK_FOR_INTERRUPTS();

@@ -12,7 +12,8 @@ void register_launcher() {
 }
 
 bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle) {
-    BackgroundWorker w = pg::process("pgqueue scheduler", "pgqueue_scheduler_main", BGW_NEVER_RESTART, Int32GetDatum(db));
+    BackgroundWorker w =
+        pg::process("pgqueue scheduler", "pgqueue_scheduler_main", BGW_NEVER_RESTART, Int32GetDatum(db));
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 

@@ -35,13 +35,17 @@ struct Record {
     task::OwnRun own;
 };
 
-// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us, or has removed its queue with its tasks.
+// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us, or has removed its queue
+// with its tasks.
 void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
-    bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes : store::fetch(c.row.ref, false, row);
-    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt && store::queue_by_id(row->queue_id) != nullptr;
+    bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes
+                      : store::fetch(c.row.ref, false, row);
+    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt &&
+                store::queue_by_id(row->queue_id) != nullptr;
     if (there && lock && !ours) task::let_go(*row);
     if (!ours)
-        ereport(ERROR, errcode(err::receipt_not_valid), errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
+        ereport(ERROR, errcode(err::receipt_not_valid),
+                errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
 }
 
 task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
@@ -118,7 +122,8 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
         case Stop::Cancelled:
             end.outcome = AttemptEnd::Cancelled;
             end.status = Status::Cancelled;
-            if (const char *reason = signal::cancel_reason(my_slot(), c.row.ref.id, c.row.attempt)) end.error.message = reason;
+            if (const char *reason = signal::cancel_reason(my_slot(), c.row.ref.id, c.row.attempt))
+                end.error.message = reason;
             break;
         case Stop::Expired:
             end.outcome = AttemptEnd::Expired;
@@ -137,7 +142,9 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
                 break;
             }
             // Held from now on, when its role was dropped while it ran.
-            end.status = task::has_role(row) ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now) : task::uncounted(&row);
+            end.status = task::has_role(row)
+                             ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now)
+                             : task::uncounted(&row);
             break;
     }
     if (record.ran_outside) row.flags |= flag_top_level;
@@ -147,8 +154,11 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
 
 void log_event(const Claimed &c, const char *event, const Failure *f, int64 micros) {
     if (config::log_tasks == config::log_none || (config::log_tasks == config::log_failed && f == nullptr)) return;
-    ereport(LOG, errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT " us%s%s", event, c.row.ref.id,
-                        c.row.type ? c.row.type : "sql", c.row.priority, c.row.attempt, micros, f ? " error=" : "", f ? f->error.message : ""),
+    ereport(LOG,
+            errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT
+                   " us%s%s",
+                   event, c.row.ref.id, c.row.type ? c.row.type : "sql", c.row.priority, c.row.attempt, micros,
+                   f ? " error=" : "", f ? f->error.message : ""),
             errhidestmt(true), errhidecontext(true));
 }
 
@@ -161,8 +171,8 @@ const char *event_of(const Record &record, bool ok) {
     }
 }
 
-// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The scheduler recovers what
-// an ended worker held.
+// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The
+// scheduler recovers what an ended worker held.
 void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     for (int failures = 0;; failures++) {
         pg::Outcome out = run_own_transaction([&] { write_failure(c, f, record); }, self.task);
@@ -173,7 +183,8 @@ void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     }
 }
 
-// An error that cannot even be copied, for want of memory, ends the process: `record` is gone then, and the exit aborts the transaction.
+// An error that cannot even be copied, for want of memory, ends the process: `record` is gone then, and the exit aborts
+// the transaction.
 pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
     pg::Outcome out;
     task::begin_run(&record->own);

@@ -8,11 +8,11 @@ namespace pgqueue::worker::runner {
 
 struct Self {
     SlotNo slot;
-    MemoryContext batch;   // reset for each batch of claimed tasks
-    MemoryContext task;    // reset for each task
-    char name[64];         // shown as worker of its tasks
+    MemoryContext batch;  // reset for each batch of claimed tasks
+    MemoryContext task;   // reset for each task
+    char name[64];        // shown as worker of its tasks
     char role[NAMEDATALEN];
-    double mean_run_us;    // moving average of run times
+    double mean_run_us;  // moving average of run times
 };
 extern Self self;
 
@@ -25,18 +25,19 @@ struct Claimed {
     store::TaskRow row;
 };
 
-// Claims what the slot's holds name, in one transaction; returns how many may run. The others are released or put where they belong.
+// Claims what the slot's holds name, in one transaction; returns how many may run. The others are released or put where
+// they belong.
 int claim(Claimed *out);
 
 // Runs one claimed task and writes its end.
 void run(Claimed *claimed);
 
-// Runs the functions for a task without command (typed.cpp), inside its transaction; its result goes to `keep`. False: the handler belongs to
-// another role than this worker's by now.
+// Runs the functions for a task without command (typed.cpp), inside its transaction; its result goes to `keep`. False:
+// the handler belongs to another role than this worker's by now.
 bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
 
-// own_statements.cpp: a transaction of the worker's own, and statements of its own inside a task's transaction. Whatever role and task have set, they
-// may write, wait as long as they must, and fail without the end of the process.
+// own_statements.cpp: a transaction of the worker's own, and statements of its own inside a task's transaction.
+// Whatever role and task have set, they may write, wait as long as they must, and fail without the end of the process.
 pg::Outcome run_own_transaction_raw(pg::Call fn, void *arg, MemoryContext keep);
 void run_own_statements_raw(pg::Call fn, void *arg);
 
@@ -49,8 +50,8 @@ void run_own_statements(F &&fn) {
     run_own_statements_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
-// Sleeps before what has failed is tried again, a little longer after each failure. Only the end of the process interrupts
-// it: a cancel was for the task, which is over.
+// Sleeps before what has failed is tried again, a little longer after each failure. Only the end of the process
+// interrupts it: a cancel was for the task, which is over.
 void wait_before_retry(int failures);
 
 // Why the command that runs now was interrupted.

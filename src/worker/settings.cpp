@@ -1,5 +1,5 @@
-// The settings with which our processes run, whatever configuration file, database and role say: those are meant for the SQL of users, and many of
-// them would break, slow down or change ours.
+// The settings with which our processes run, whatever configuration file, database and role say: those are meant for
+// the SQL of users, and many of them would break, slow down or change ours.
 #include "worker/processes.hpp"
 
 namespace pgqueue::worker {

@@ -1,6 +1,6 @@
 // Commands that need a database alone: DROP, RENAME, SET TABLESPACE, use as template. Our processes leave it when the
-// server would run the command, and stay out until its transaction ends. What the server refuses, and what other sessions
-// make fail, ends none of them.
+// server would run the command, and stay out until its transaction ends. What the server refuses, and what other
+// sessions make fail, ends none of them.
 #include "worker/utility.hpp"
 
 #include "memory/registry.hpp"
@@ -17,7 +17,7 @@ constinit SlotNo blocked_db = -1;
 
 DefElem *option_of(List *options, const char *name) {
     ListCell *cell;
-    foreach (cell, options) {
+    foreach(cell, options) {
         auto *option = static_cast<DefElem *>(lfirst(cell));
         if (strcmp(option->defname, name) == 0) return option;
     }
@@ -79,7 +79,8 @@ bool would_run(Node *node, Oid db) {
     switch (nodeTag(node)) {
         case T_DropdbStmt: return owner && other && !row.is_template && !IsInTransactionBlock(true);
         case T_RenameStmt:
-            return owner && other && have_createdb_privilege() && is_free(reinterpret_cast<RenameStmt *>(node)->newname);
+            return owner && other && have_createdb_privilege() &&
+                   is_free(reinterpret_cast<RenameStmt *>(node)->newname);
         case T_AlterDatabaseStmt:
             return owner && other && !IsInTransactionBlock(true) &&
                    would_move(reinterpret_cast<AlterDatabaseStmt *>(node), row);
@@ -98,8 +99,8 @@ bool is_our_process(SlotNo db, int pid) {
     return false;
 }
 
-// Whether a process is in the database that neither the server nor we send away. Parallel workers count as those whom they
-// help. A place keeps what the process before had in it, so the server is asked whether it is in use.
+// Whether a process is in the database that neither the server nor we send away. Parallel workers count as those whom
+// they help. A place keeps what the process before had in it, so the server is asked whether it is in use.
 bool others_there(SlotNo db, Oid oid) {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; i++) {
         const PGPROC &p = ProcGlobal->allProcs[i];
@@ -156,7 +157,8 @@ void at_exit(int, Datum) {
     memory::wake_launcher();
 }
 
-// Has everybody of ours leave, and keeps them out. The server's own check waits five seconds for whoever is still going.
+// Has everybody of ours leave, and keeps them out. The server's own check waits five seconds for whoever is still
+// going.
 void clear_database(SlotNo db) {
     static constinit bool registered = false;
     if (!registered) before_shmem_exit(at_exit, Datum(0));

@@ -1,5 +1,6 @@
-// Utility commands on their way to the server: what is refused, who leaves for them, and who is told of them. CREATE DATABASE has the launcher look into the
-// new one; DROP EXTENSION ends the service of this one, an update of the extension begins it.
+// Utility commands on their way to the server: what is refused, who leaves for them, and who is told of them. CREATE
+// DATABASE has the launcher look into the new one; DROP EXTENSION ends the service of this one, an update of the
+// extension begins it.
 #include "worker/processes.hpp"
 
 #include "executor/apart.hpp"
@@ -17,8 +18,8 @@ constinit object_access_hook_type previous_access = nullptr;
 constinit bool look_at_databases = false;
 constinit bool look_at_roles = false;
 
-// Each database keeps the names of its roles for a dump, and tasks of roles that do not exist; a scheduler that sleeps would hear of the change
-// only when it wakes up.
+// Each database keeps the names of its roles for a dump, and tasks of roles that do not exist; a scheduler that sleeps
+// would hear of the change only when it wakes up.
 void tell_of_roles() {
     for (SlotNo db = 0; db < memory::max_databases; db++) {
         memory::Database &d = memory::database(db);
@@ -29,7 +30,8 @@ void tell_of_roles() {
 }
 
 bool changes_roles(Node *node) {
-    return IsA(node, CreateRoleStmt) || IsA(node, DropRoleStmt) || (IsA(node, RenameStmt) && reinterpret_cast<RenameStmt *>(node)->renameType == OBJECT_ROLE);
+    return IsA(node, CreateRoleStmt) || IsA(node, DropRoleStmt) ||
+           (IsA(node, RenameStmt) && reinterpret_cast<RenameStmt *>(node)->renameType == OBJECT_ROLE);
 }
 
 void on_xact_end(XactEvent event, void *) {
@@ -53,8 +55,8 @@ void note(Node *node, bool top_level) {
     if (top_level && (IsA(node, CreatedbStmt) || IsA(node, DropdbStmt))) look_at_databases = true;
 }
 
-void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *env,
-                DestReceiver *dest, QueryCompletion *qc) {
+void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUtilityContext context,
+                ParamListInfo params, QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc) {
     Node *node = stmt->utilityStmt;
     const bool top_level = context == PROCESS_UTILITY_TOPLEVEL;
     refuse_view_locks(node);
@@ -67,7 +69,8 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         standard_ProcessUtility(stmt, query, read_only, context, params, env, dest, qc);
 }
 
-// DROP EXTENSION: the service ends with the commit. ALTER EXTENSION: it may begin. What a task of another role calls in a user's session.
+// DROP EXTENSION: the service ends with the commit. ALTER EXTENSION: it may begin. What a task of another role calls in
+// a user's session.
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
     if (access == OAT_FUNCTION_EXECUTE) executor::check_function_apart(object);

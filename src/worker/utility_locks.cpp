@@ -1,5 +1,5 @@
-// Users have rights on our views by which the server lets them lock a view of ours, and a lock that only waits stops all
-// other readers already. What is under the views is safe without this: their owner may only read it
+// Users have rights on our views by which the server lets them lock a view of ours, and a lock that only waits stops
+// all other readers already. What is under the views is safe without this: their owner may only read it
 // (docs/internals/rights.md).
 #include "worker/utility.hpp"
 
@@ -18,9 +18,10 @@ bool is_ours(Oid relation) {
     const char *name = get_rel_name(relation), *through = get_rel_name(named);
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("permission denied to lock view \"%s\"", name != nullptr ? name : "?"),
-            relation == named ? errdetail("%s would make every other session that uses the view wait.", command)
-                              : errdetail("%s \"%s\" would lock it too, and make every other session that uses it wait.",
-                                          command, through != nullptr ? through : "?"),
+            relation == named
+                ? errdetail("%s would make every other session that uses the view wait.", command)
+                : errdetail("%s \"%s\" would lock it too, and make every other session that uses it wait.", command,
+                            through != nullptr ? through : "?"),
             errhint("LOCK TABLE is possible IN ACCESS SHARE MODE, which is what reading takes. "
                     "Changes of tasks wait for each other without it."));
     pg_unreachable();
@@ -40,15 +41,15 @@ bool look_into(Node *node, void *arg) {
     if (!IsA(node, Query)) return pg::walk_expression(node, look_into, arg);
     auto *query = reinterpret_cast<Query *>(node);
     ListCell *cell;
-    foreach (cell, query->rtable) {
+    foreach(cell, query->rtable) {
         auto *entry = static_cast<RangeTblEntry *>(lfirst(cell));
         if (entry->rtekind == RTE_RELATION && reaches(entry->relid, static_cast<Reach *>(arg))) return true;
     }
     return pg::walk_query(query, look_into, arg, QTW_IGNORE_JOINALIASES);
 }
 
-// Reads a view under a lock that goes at once: two sessions that kept it would stand in each other's way when they lock in
-// earnest.
+// Reads a view under a lock that goes at once: two sessions that kept it would stand in each other's way when they lock
+// in earnest.
 bool view_reaches(Oid relation, Reach *reach) {
     if (!reach->nowait)
         LockRelationOid(relation, AccessShareLock);
@@ -56,8 +57,8 @@ bool view_reaches(Oid relation, Reach *reach) {
         return false;  // the server cannot have it either, and says so
     bool found = false;
     if (Relation view = try_relation_open(relation, NoLock)) {
-        found = view->rd_rel->relkind == RELKIND_VIEW &&
-                look_into(reinterpret_cast<Node *>(get_view_query(view)), reach);
+        found =
+            view->rd_rel->relkind == RELKIND_VIEW && look_into(reinterpret_cast<Node *>(get_view_query(view)), reach);
         relation_close(view, NoLock);
     }
     UnlockRelationOid(relation, AccessShareLock);
@@ -80,7 +81,7 @@ void check_lock(const LockStmt *lock) {
     constexpr AclMode rights = ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | pg::acl_maintain;
     if (lock->mode == AccessShareLock) return;
     ListCell *cell;
-    foreach (cell, lock->relations) {
+    foreach(cell, lock->relations) {
         Oid relation = RangeVarGetRelid(static_cast<RangeVar *>(lfirst(cell)), NoLock, true);
         if (!OidIsValid(relation) || pg_class_aclcheck(relation, GetUserId(), rights) != ACLCHECK_OK) continue;
         Reach reach{lock->nowait, NIL, InvalidOid};
@@ -104,13 +105,13 @@ void check_constraints(Node *node) {
     check_constraint(node);
     if (node == nullptr || !IsA(node, ColumnDef)) return;
     ListCell *cell;
-    foreach (cell, reinterpret_cast<ColumnDef *>(node)->constraints) check_constraint(static_cast<Node *>(lfirst(cell)));
+    foreach(cell, reinterpret_cast<ColumnDef *>(node)->constraints) check_constraint(static_cast<Node *>(lfirst(cell)));
 }
 
 // Foreign keys of CREATE TABLE come as an ALTER TABLE too.
 void check_alter(const AlterTableStmt *alter) {
     ListCell *cell;
-    foreach (cell, alter->cmds) {
+    foreach(cell, alter->cmds) {
         auto *part = static_cast<AlterTableCmd *>(lfirst(cell));
         if (part->subtype == AT_AttachPartition)
             check_named("ATTACH PARTITION", reinterpret_cast<PartitionCmd *>(part->def)->name);
@@ -121,7 +122,7 @@ void check_alter(const AlterTableStmt *alter) {
 void check_create(const CreateStmt *create) {
     if (create->partbound == nullptr) return;
     ListCell *cell;
-    foreach (cell, create->inhRelations) check_named("PARTITION OF", static_cast<RangeVar *>(lfirst(cell)));
+    foreach(cell, create->inhRelations) check_named("PARTITION OF", static_cast<RangeVar *>(lfirst(cell)));
 }
 
 void check(Node *command) {

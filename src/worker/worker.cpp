@@ -110,7 +110,8 @@ bool wait_for_work() {
     }
     pgstat_report_activity(STATE_IDLE, nullptr);
     pgstat_report_stat(true);
-    int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Max(config::worker_idle_timeout, 1), pg::wait_event("PgqueueWorkerIdle"));
+    int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+                           Max(config::worker_idle_timeout, 1), pg::wait_event("PgqueueWorkerIdle"));
     ResetLatch(MyLatch);
     bool timed_out = (events & WL_TIMEOUT) != 0;
     return !(stop_idling(WorkerState::Busy) && timed_out);
@@ -147,7 +148,8 @@ void serve(bool can_login) {
     if (asked_to_leave()) return;
     Oid role = memory::map.roles[w.role].oid;
     // Without a role it would be a superuser's session.
-    if (!OidIsValid(role)) ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
+    if (!OidIsValid(role))
+        ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
     executor::connect(memory::database(w.db).oid, role, can_login);
     set_up();
     w.joined.store(pg::monotonic_now());

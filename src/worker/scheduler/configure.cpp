@@ -1,4 +1,5 @@
-// Copies of the configuration in shared memory, queues that resume by themselves, and what follows when roles or handlers have changed.
+// Copies of the configuration in shared memory, queues that resume by themselves, and what follows when roles or
+// handlers have changed.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/apply.hpp"
@@ -39,7 +40,8 @@ bool any_held_needlessly() {
     return false;
 }
 
-// Names in stored rows follow renamed roles, so that a dump finds them again, and restored rows get the roles of their names. False: not all yet.
+// Names in stored rows follow renamed roles, so that a dump finds them again, and restored rows get the roles of their
+// names. False: not all yet.
 bool follow_names() {
     static constinit store::Statement follow{"SELECT pgqueue_internal.follow_roles()", 0, {}, nullptr};
     bool done = false;
@@ -59,7 +61,9 @@ uint64 resume_queues() {
         "UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL "
         "WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT q.id FROM pgqueue_internal.queue q WHERE q.paused AND "
         "q.paused_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp() FOR NO KEY UPDATE SKIP LOCKED))",
-        0, {}, nullptr};
+        0,
+        {},
+        nullptr};
     return store::run_as_self(&resume, nullptr, nullptr, nullptr, nullptr);
 }
 
@@ -77,7 +81,8 @@ bool load_configuration() {
             dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused, n.shares});
         }
     };
-    // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn reads the tables again.
+    // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn
+    // reads the tables again.
     constexpr int most_tries = 3;
     for (int tries = 0; tries < most_tries; tries++) {
         uint32 seen = my_db().changes.count.load();

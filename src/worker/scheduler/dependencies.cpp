@@ -1,5 +1,6 @@
-// Tasks that wait for others: what commits have posted is looked at here, so that who ends a task waits for nobody. A turn does a bounded part of it,
-// with the namespaces taking turns; the rest is in the memory of this process, and found again in the tables when it ends.
+// Tasks that wait for others: what commits have posted is looked at here, so that who ends a task waits for nobody. A
+// turn does a bounded part of it, with the namespaces taking turns; the rest is in the memory of this process, and
+// found again in the tables when it ends.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "pg/guards.hpp"
@@ -25,9 +26,9 @@ constexpr int32 new_jobs = -1;
 struct Job {
     int64 id;  // key
     task::Settling s;
-    dlist_node link;   // in its line, or among those that rest
-    bool posted;       // meanwhile: it begins anew
-    bool alone;        // a step failed: the next one is its own
+    dlist_node link;  // in its line, or among those that rest
+    bool posted;      // meanwhile: it begins anew
+    bool alone;       // a step failed: the next one is its own
     int rests;
     pg::Deadline until;
 };
@@ -37,7 +38,7 @@ struct Line {
     int32 namespace_id;  // key
     dlist_head jobs;
     int count;
-    dlist_node link;     // among those with jobs, but for the new ones
+    dlist_node link;  // among those with jobs, but for the new ones
 };
 
 // The first of a list that has some.
@@ -46,8 +47,8 @@ T *first_of(dlist_head *list) {
     return reinterpret_cast<T *>(reinterpret_cast<char *>(dlist_head_node(list)) - offsetof(T, link));
 }
 
-// The look at all tables, kind after kind. Each dropped queue asks for one, and somebody may drop them without end: so looks
-// take a quarter of the time at most (T4).
+// The look at all tables, kind after kind. Each dropped queue asks for one, and somebody may drop them without end: so
+// looks take a quarter of the time at most (T4).
 struct Walk {
     bool on, begun;
     int kind;
@@ -169,7 +170,8 @@ void keep_key(Job *job, const task::Settling &before) {
     batch->key = DatumGetTextPCopy(PointerGetDatum(batch->key));
 }
 
-// Goes on with the jobs of a step, in one transaction; returns the number of rows. Those that are new are looked at only.
+// Goes on with the jobs of a step, in one transaction; returns the number of rows. Those that are new are looked at
+// only.
 int work_on(Step *step, bool new_ones) {
     int rows = 0;
     PGQUEUE_TESTPOINT("scheduler-settling");
@@ -239,7 +241,8 @@ void take_posts() {
 }
 
 bool may_walk(const pg::Moment &now) {
-    return walk.on && walk.again.passed(now) && line_of(new_jobs)->count < walk_below && hash_get_num_entries(jobs) < most_jobs / 2;
+    return walk.on && walk.again.passed(now) && line_of(new_jobs)->count < walk_below &&
+           hash_get_num_entries(jobs) < most_jobs / 2;
 }
 
 // Reads a part of the tables. False: not now.

@@ -80,7 +80,8 @@ void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
         return;
     }
     memory::Hint hint;
-    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint)) return;
+    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint))
+        return;
     if (hint.due <= now) hint.due = 0;
     dispatch::file_hint(hint);
 }
@@ -120,7 +121,8 @@ void move_to_lane(const memory::DueEntry &e) {
 
 }  // namespace
 
-// In a turn so many tasks at most, and so many whose row has to be looked at: what else there is to do waits no longer than that.
+// In a turn so many tasks at most, and so many whose row has to be looked at: what else there is to do waits no longer
+// than that.
 pg::Deadline move_due(const pg::Moment &now) {
     constexpr int most_failures = 8, most_tasks = 16384, most_rows = 1024;
     memory::DueEntry batch[due_batch];
@@ -128,7 +130,8 @@ pg::Deadline move_due(const pg::Moment &now) {
     auto again = [&](int i) {
         if (!dispatch::put_off(self.db, memory::Wait::Failed, batch[i])) my_db().reading.lost.store(memory::Lost::Full);
     };
-    while (all_tasks < most_tasks && all_rows < most_rows && (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
+    while (all_tasks < most_tasks && all_rows < most_rows &&
+           (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
         all_tasks += n;
         int rows = 0;  // that have to be looked at
         for (int i = 0; i < n; i++) {
@@ -149,8 +152,8 @@ pg::Deadline move_due(const pg::Moment &now) {
 
 namespace {
 
-// Ready tasks whose time is over: those that the lists have told of, until they are ended. They are told of once, so those that could not be ended
-// stand here until that was done. A process that ends meanwhile has the rows read again.
+// Ready tasks whose time is over: those that the lists have told of, until they are ended. They are told of once, so
+// those that could not be ended stand here until that was done. A process that ends meanwhile has the rows read again.
 struct Expired {
     TaskRef refs[expire_batch];
     int n;
@@ -163,7 +166,8 @@ void end_expired(const pg::Moment &now) {
     auto *failed = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
     int n = 0;
     transact_each(
-        "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); }, [&](int i) { failed[n++] = expired.refs[i]; });
+        "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); },
+        [&](int i) { failed[n++] = expired.refs[i]; });
     for (int i = 0; i < n; i++) expired.refs[i] = failed[i];
     expired.n = n;
     if (n > 0) expired.again = now.in(dispatch::length_of(memory::Wait::Failed));
@@ -175,7 +179,8 @@ bool owes_expiry() { return expired.n > 0; }
 
 pg::Deadline expire(const pg::Moment &now) {
     if (expired.again.passed(now) && (expired.n > 0 || dispatch::next_expiry(self.db) <= now.wall)) {
-        if (int room = expire_batch - expired.n; room > 0) expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
+        if (int room = expire_batch - expired.n; room > 0)
+            expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
         bool more = expired.n >= expire_batch / 2;
         end_expired(now);
         // The others in the next turn.

@@ -1,5 +1,5 @@
-// Tasks with a group key that were left out of memory: after a rebuild, or for want of room. They are read in the order of their ids, some in a turn, in one
-// pass for all namespaces that have room. docs/internals/groups.md
+// Tasks with a group key that were left out of memory: after a rebuild, or for want of room. They are read in the order
+// of their ids, some in a turn, in one pass for all namespaces that have room. docs/internals/groups.md
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
@@ -37,7 +37,8 @@ int64 begin(Reading *reading) {
 
 bool on_row(void *arg, const store::TaskRow &row) {
     auto *reading = static_cast<Reading *>(arg);
-    const store::QueueInfo *q = row.group != 0 && (row.flags & flag_waits) == 0 ? store::queue_by_id(row.queue_id) : nullptr;
+    const store::QueueInfo *q =
+        row.group != 0 && (row.flags & flag_waits) == 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo slot = q != nullptr ? task::slot_of(*q) : -1;
     if (slot < 0 || row.ref.id <= reading->after[map.queues[slot].ns]) return true;
     Hint *hint = &reading->hints[reading->count];

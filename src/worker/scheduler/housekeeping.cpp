@@ -1,5 +1,6 @@
-// When the housekeeper runs, a process of its own so that nothing of it delays a due time: as soon as the system queue has a task. Ticker `cleanup`
-// makes one each hour; here it gets an extra one each minute while tasks finish, and sooner while a segment fills.
+// When the housekeeper runs, a process of its own so that nothing of it delays a due time: as soon as the system queue
+// has a task. Ticker `cleanup` makes one each hour; here it gets an extra one each minute while tasks finish, and
+// sooner while a segment fills.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -28,7 +29,7 @@ constexpr int64 start_every = second / 2;
 
 constinit BackgroundWorkerHandle *handle = nullptr;
 constinit pg::Deadline next_start{};  // of another housekeeper
-constinit bool no_slot = false;  // the last attempt to start it found no process slot
+constinit bool no_slot = false;       // the last attempt to start it found no process slot
 
 // Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
 int64 finished_rows() {
@@ -69,8 +70,8 @@ bool make_task() {
     });
 }
 
-// Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues that delete what is done leave
-// no finished rows to count: there the growth of the segment tells.
+// Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues
+// that delete what is done leave no finished rows to count: there the growth of the segment tells.
 pg::Deadline think(const pg::Moment &now) {
     memory::Cleaning &then = my_db().cleaning;
     if (!then.look_again.passed(now)) return my_db().cleaning.timer.load() ? then.look_again : never;

@@ -16,11 +16,13 @@ namespace {
 using memory::map;
 
 constexpr int most = 2048, at_once = 256;
-// How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some time.
+// How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some
+// time.
 constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
 constinit int64 patience = look_again;
 
-// What ends first is first in line again. What is owed comes before, from the last one, because each of them is put in front of the others.
+// What ends first is first in line again. What is owed comes before, from the last one, because each of them is put in
+// front of the others.
 int by_end(const void *a, const void *b) {
     const auto &x = *static_cast<const memory::Lease *>(a);
     const auto &y = *static_cast<const memory::Lease *>(b);
@@ -38,11 +40,13 @@ bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
     return end.looked;
 }
 
-// Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is left to do.
+// Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is
+// left to do.
 bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *failures) {
     PGQUEUE_TESTPOINT("scheduler-ends-leases");
     auto n = static_cast<int>(ended.size());
-    auto *ends = static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
+    auto *ends =
+        static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
     auto *left = static_cast<bool *>(MemoryContextAllocZero(self.scratch, ended.size()));
     *failures += transact_each(
         "end leases", n,
@@ -104,9 +108,11 @@ void notify_of(const memory::Queue &queue) {
     Async_Notify(channel, info->name);
 }
 
-// One NOTIFY for each queue that got ready tasks for outside workers since the last time. False: they are still to be told.
+// One NOTIFY for each queue that got ready tasks for outside workers since the last time. False: they are still to be
+// told.
 bool notify_queues() {
-    auto *told = static_cast<SlotNo *>(MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
+    auto *told = static_cast<SlotNo *>(
+        MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
     int n = 0;
     bool ok = transact("notify listeners", [told, &n] {
         memory::each_queue(self.db, [told, &n](SlotNo q) {

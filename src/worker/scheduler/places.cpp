@@ -17,11 +17,11 @@ using memory::map;
 
 constexpr int64 first_wait = 10 * 1000, longest_wait = 10 * int64(USECS_PER_SEC);
 
-// When to look again at what waits to be free: each time later, soon again when something is new or somebody wants places. Looks take a quarter of
-// the time at most.
+// When to look again at what waits to be free: each time later, soon again when something is new or somebody wants
+// places. Looks take a quarter of the time at most.
 struct Pace {
     int64 wait = first_wait;
-    int64 spent = 0;       // by the last look
+    int64 spent = 0;  // by the last look
     pg::Deadline looked{INT64_MIN};
 
     pg::Deadline next() const { return looked.after(Max(wait, 3 * spent)); }
@@ -39,9 +39,10 @@ struct Pace {
     }
 };
 
-// The entry of an object that the tables do not have: its creation was rolled back, or is not committed yet, or it was made for a queue that
-// was just deleted. It is suspected first, and dropped when nobody can have its number in hands and the tables still lack the object. Returns
-// whether the tables have it. They are asked last: who puts the number down may have committed the object a moment before.
+// The entry of an object that the tables do not have: its creation was rolled back, or is not committed yet, or it was
+// made for a queue that was just deleted. It is suspected first, and dropped when nobody can have its number in hands
+// and the tables still lack the object. Returns whether the tables have it. They are asked last: who puts the number
+// down may have committed the object a moment before.
 template <typename Entry, typename IsKnown, typename Drop>
 bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
     bool put_down = e->drop != 0 && memory::is_put_down(e->drop), known = is_known();
@@ -68,7 +69,8 @@ bool find_stray_queues() {
         if (!q.used || q.db != self.db || memory::is_dropped(q)) continue;
         any = any || q.drop != 0;
         if (unknown == most_unknown) continue;
-        bool known = look_at_stray(&q, [&q] { return store::queue_by_id(q.queue_id) != nullptr; }, [no] { dispatch::drop_queue(no); });
+        bool known = look_at_stray(
+            &q, [&q] { return store::queue_by_id(q.queue_id) != nullptr; }, [no] { dispatch::drop_queue(no); });
         any = any || (q.drop != 0 && !memory::is_dropped(q));
         unknown += !known;
         if (unknown == most_unknown) last = no;
@@ -84,7 +86,9 @@ bool find_strays() {
         memory::each_namespace(self.db, [&any](SlotNo no) {
             memory::Namespace &ns = map.namespaces[no];
             if (ns.dropped.load()) return;
-            look_at_stray(&ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; }, [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
+            look_at_stray(
+                &ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; },
+                [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
             any = any || (ns.drop != 0 && !ns.dropped.load());
         });
     });

@@ -1,6 +1,6 @@
-// Memory from rows. One scan under one snapshot counts every row and hints every waiting one; transactions that commit meanwhile hand their
-// deltas over with their transaction id, and those that the snapshot has seen are not counted twice. Rows that processes of an earlier
-// life of the server held are given back afterwards.
+// Memory from rows. One scan under one snapshot counts every row and hints every waiting one; transactions that commit
+// meanwhile hand their deltas over with their transaction id, and those that the snapshot has seen are not counted
+// twice. Rows that processes of an earlier life of the server held are given back afterwards.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -69,7 +69,8 @@ void remember_snapshot(Snapshot s) {
     seen_xmin = s->xmin;
     seen_xmax = s->xmax;
     seen_count = s->xcnt;
-    seen_running = static_cast<TransactionId *>(MemoryContextAlloc(self.lasting, sizeof(TransactionId) * (s->xcnt + 1)));
+    seen_running =
+        static_cast<TransactionId *>(MemoryContextAlloc(self.lasting, sizeof(TransactionId) * (s->xcnt + 1)));
     if (seen_count > 0) memcpy(seen_running, s->xip, sizeof(TransactionId) * seen_count);
 }
 
@@ -252,11 +253,13 @@ bool read_again() {
     return true;
 }
 
-// Lets a time pass, as long as the database wants a scheduler. Those who call it meanwhile do not shorten that: there may be thousands in a second.
+// Lets a time pass, as long as the database wants a scheduler. Those who call it meanwhile do not shorten that: there
+// may be thousands in a second.
 void rest(long ms) {
     pg::Deadline end = pg::this_moment().in(int64{ms} * 1000);
     while (should_stay() && !end.passed(pg::this_moment())) {
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pg::ms_until(end), pg::wait_event("PgqueueScheduler"));
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, pg::ms_until(end),
+                        pg::wait_event("PgqueueScheduler"));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
     }
@@ -264,7 +267,8 @@ void rest(long ms) {
 
 }  // namespace
 
-// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do. After about a minute another scheduler tries.
+// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do.
+// After about a minute another scheduler tries.
 void rebuild() {
     constexpr int most_attempts = 60;
     charge_executed();

@@ -1,6 +1,6 @@
-// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes, lists that do not say how
-// many tasks they have. All of it is a fault elsewhere; here it is put right, counted (view memory, kind repaired) and logged.
-// docs/internals/dispatch.md
+// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes,
+// lists that do not say how many tasks they have. All of it is a fault elsewhere; here it is put right, counted (view
+// memory, kind repaired) and logged. docs/internals/dispatch.md
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
@@ -50,19 +50,19 @@ struct IdleQueue {
 struct Look {
     Step step;
     MemoryContext memory;
-    uint64 rebuilds;      // a rebuild in the middle ends it
+    uint64 rebuilds;  // a rebuild in the middle ends it
     int64 spent, spent_cpu;
     pg::Deadline next;
     HintIds known;
-    TransactionId end;    // rows of this and later transactions are too new
+    TransactionId end;  // rows of this and later transactions are too new
     store::ScanPlace place;
-    int32 queue_id;       // of the row before, and whether it exists
+    int32 queue_id;  // of the row before, and whether it exists
     bool queue_there;
     Suspect *suspects;
     int n_suspects;
     IdleQueue *idle;
     int n_idle;
-    bool unfinished;      // something was not seen, or not to be had: another look follows, whether anything changes or not
+    bool unfinished;  // something was not seen, or not to be had: another look follows, whether anything changes or not
 };
 
 constinit Look look{};
@@ -99,7 +99,9 @@ void note_idle_queues() {
     pfree(places);
 }
 
-bool is_row_of(const store::TaskRow &row, int64 receipt) { return row.status == Status::Retained && row.receipt == receipt; }
+bool is_row_of(const store::TaskRow &row, int64 receipt) {
+    return row.status == Status::Retained && row.receipt == receipt;
+}
 
 // Reads so many rows at each look.
 void look_at_leases() {
@@ -111,11 +113,14 @@ void look_at_leases() {
         next = (next + 1) % map.shared->n_leases;
         if (!dispatch::read_lease(next, self.db, &l) || l.owed != memory::Owed::Nothing) continue;
         rows--;
-        if (!store::fetch(l.ref, false, &row) || !is_row_of(row, l.receipt)) suspect(Repaired::Lease, l.ref, InvalidTransactionId, l.receipt);
+        if (!store::fetch(l.ref, false, &row) || !is_row_of(row, l.receipt))
+            suspect(Repaired::Lease, l.ref, InvalidTransactionId, l.receipt);
     }
 }
 
-bool is_old(const store::TaskRow &row) { return !TransactionIdIsNormal(row.xmin) || TransactionIdPrecedes(row.xmin, look.end); }
+bool is_old(const store::TaskRow &row) {
+    return !TransactionIdIsNormal(row.xmin) || TransactionIdPrecedes(row.xmin, look.end);
+}
 
 bool has_queue(const store::TaskRow &row) {
     if (look.queue_id != row.queue_id) {
@@ -136,8 +141,9 @@ bool on_row(void *, const store::TaskRow &row) {
     if (row.status == Status::Retained) {
         if (is_old(row) && has_queue(row) && !dispatch::is_held_by_anybody(self.db, row.ref.id, row.receipt))
             suspect(Repaired::Held, row.ref, row.xmin, row.receipt);
-    } else if (is_waiting(row.status) && look.known.wants(row.ref.id) && is_old(row) && task::hint_time(row.flags, row.delayed_at, row.dies_at, &due) &&
-               !look.known.has(row.ref.id) && has_queue(row) && !is_left_out(row)) {
+    } else if (is_waiting(row.status) && look.known.wants(row.ref.id) && is_old(row) &&
+               task::hint_time(row.flags, row.delayed_at, row.dies_at, &due) && !look.known.has(row.ref.id) &&
+               has_queue(row) && !is_left_out(row)) {
         suspect(Repaired::Hint, row.ref, row.xmin, 0);
     }
     return true;
@@ -157,7 +163,8 @@ void make_room() {
     Size count = dispatch::hint_count(self.db) + more_room;
     auto parts = static_cast<int64>(count / most_ids) + 1;
     Size room = count / static_cast<Size>(parts) * 3 / 2 + 64 * 1024;
-    look.known = {static_cast<int64 *>(palloc_extended(room * sizeof(int64), MCXT_ALLOC_HUGE)), 0, room, next_part++ % parts, parts};
+    look.known = {static_cast<int64 *>(palloc_extended(room * sizeof(int64), MCXT_ALLOC_HUGE)), 0, room,
+                  next_part++ % parts, parts};
 }
 
 bool collect() {
@@ -169,9 +176,14 @@ bool collect() {
 
 // last: the task of the last of them, 0 none.
 void say_repaired(int n, int64 last) {
-    ereport(LOG, errmsg("pgqueue found and put right %d tasks, leases, places or lists that were forgotten", n),
-            last == 0 ? errdetail("There should be none: see view pgqueue.memory, kind repaired.")
-                      : errdetail("There should be none: see view pgqueue.memory, kind repaired. The last one is of task " INT64_FORMAT ".", last));
+    ereport(
+        LOG, errmsg("pgqueue found and put right %d tasks, leases, places or lists that were forgotten", n),
+        last == 0
+            ? errdetail("There should be none: see view pgqueue.memory, kind repaired.")
+            : errdetail(
+                  "There should be none: see view pgqueue.memory, kind repaired. The last one is of task " INT64_FORMAT
+                  ".",
+                  last));
 }
 
 // Tasks that a session had popped, and that it did not put back at its end.
@@ -279,7 +291,8 @@ int repair_places() {
     dispatch::count_held(self.db, held);
     for (int i = 0; i < look.n_idle; i++) {
         const IdleQueue &was = look.idle[i];
-        if (held[was.no] != 0 || changes_of(was.no) != was.changes || dispatch::look_at_places(was.no) != was.places) continue;
+        if (held[was.no] != 0 || changes_of(was.no) != was.changes || dispatch::look_at_places(was.no) != was.places)
+            continue;
         if (!dispatch::forget_places(was.no, was.places)) continue;
         signal::note_repair(self.db, Repaired::Place);
         repaired++;

@@ -1,4 +1,5 @@
-// What ended workers held, what a worker that is busy with a long task has not begun, and what ran when the server crashed.
+// What ended workers held, what a worker that is busy with a long task has not begun, and what ran when the server
+// crashed.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -23,7 +24,8 @@ using memory::Owed;
 using memory::WorkerSlot;
 using memory::WorkerState;
 
-// What is owed to the task of a hold whose worker has ended: what had not begun is as if never taken, what ran is charged.
+// What is owed to the task of a hold whose worker has ended: what had not begun is as if never taken, what ran is
+// charged.
 Owed owed_of(HoldState was, memory::EndedBy by) {
     if (was == HoldState::Popped) return Owed::PutBack;
     if (was != HoldState::Running || by == memory::EndedBy::Shutdown) return Owed::GiveBack;
@@ -40,7 +42,8 @@ bool was_cancelled(const WorkerSlot &w, const Hold &h) {
     return w.cancel_id.load() == h.ref.id && w.cancel_attempt.load() == h.attempt;
 }
 
-// A task that was cancelled is over; the reason stands in the slot, which stays until this is written. False: look again.
+// A task that was cancelled is over; the reason stands in the slot, which stays until this is written. False: look
+// again.
 bool write_cancelled(const WorkerSlot &w, const Hold &h) {
     bool looked = false;
     bool ok = transact("end a cancelled task of an ended worker", [&] {
@@ -54,7 +57,9 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
         }
         const char *reason = signal::cancel_reason(w, h.ref.id, h.attempt);
         const char *text = reason != nullptr ? reason : "the task was cancelled and its worker terminated";
-        task::End end{.outcome = AttemptEnd::Cancelled, .status = Status::Cancelled, .error = {ERRCODE_QUERY_CANCELED, text, nullptr, nullptr, nullptr}};
+        task::End end{.outcome = AttemptEnd::Cancelled,
+                      .status = Status::Cancelled,
+                      .error = {ERRCODE_QUERY_CANCELED, text, nullptr, nullptr, nullptr}};
         task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Skip);
     });
     return ok && looked;
@@ -87,7 +92,8 @@ bool recover_ended(SlotNo no) {
     return true;
 }
 
-// Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and what it has begun by now.
+// Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and
+// what it has begun by now.
 void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     store::TaskRow row;
     // While we hold the row of a retained task it cannot end, so its hold is not used again for another one.
@@ -101,14 +107,15 @@ void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     if (*taken) task::give_back(&row, place);
 }
 
-// Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its tasks keep their order
-// by staying where they are; the wish stays noted.
+// Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its
+// tasks keep their order by staying where they are; the wish stays noted.
 bool could_share(const WorkerSlot &w) {
     if (map.roles[w.role].workers.load() > 1) return true;
     return config::max_workers_per_role != 1 && map.shared->total_workers.load() < config::max_workers();
 }
 
-// Takes back what a worker has not begun while its present task goes on. What was taken and could not be written is owed.
+// Takes back what a worker has not begun while its present task goes on. What was taken and could not be written is
+// owed.
 void take_back(WorkerSlot *w) {
     for (int i = w->n_holds.load(); i-- > 0;) {
         Hold &h = w->holds[i];
@@ -118,7 +125,9 @@ void take_back(WorkerSlot *w) {
         task::Place place;
         bool ok = transact("take back a task that has not begun", [&] { take_back_one(copy, &h, &taken, &place); });
         if (!taken) continue;
-        if (!ok && dispatch::owe({copy.queue, copy.group, copy.ref, copy.receipt, copy.priority, copy.attempt, Owed::GiveBack, 0})) continue;
+        if (!ok && dispatch::owe({copy.queue, copy.group, copy.ref, copy.receipt, copy.priority, copy.attempt,
+                                  Owed::GiveBack, 0}))
+            continue;
         if (ok)
             task::take_place(place);
         else
@@ -151,8 +160,10 @@ void owe_charges() {
         bool ok = transact("look at a task that ran when the server crashed", [&] {
             store::TaskRow row;
             if (!store::find(t.id, false, &row)) return;
-            retained = row.status == Status::Retained && row.attempt == t.attempt && row.epoch != map.shared->boot_epoch;
-            const store::QueueInfo *q = is_waiting(row.status) && row.attempt < t.attempt ? store::queue_by_id(row.queue_id) : nullptr;
+            retained =
+                row.status == Status::Retained && row.attempt == t.attempt && row.epoch != map.shared->boot_epoch;
+            const store::QueueInfo *q =
+                is_waiting(row.status) && row.attempt < t.attempt ? store::queue_by_id(row.queue_id) : nullptr;
             if (q != nullptr) queue = task::slot_of(*q);
         });
         if (queue >= 0 && dispatch::owe({queue, 0, {t.id, InvalidBlockNumber, 0, 0}, 0, 0, t.attempt, Owed::Charge, 0}))

@@ -1,6 +1,6 @@
-// Files ready tasks anew that are in the wrong lists (dispatch/refile.hpp), a part of all rows in a turn. Tasks that become ready meanwhile file themselves,
-// or are looked at by their row when their time comes; one that is filed twice does no harm. A scheduler that ends leaves the marks of the queues in shared
-// memory, and the next one begins again.
+// Files ready tasks anew that are in the wrong lists (dispatch/refile.hpp), a part of all rows in a turn. Tasks that
+// become ready meanwhile file themselves, or are looked at by their row when their time comes; one that is filed twice
+// does no harm. A scheduler that ends leaves the marks of the queues in shared memory, and the next one begins again.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/refile.hpp"
@@ -32,7 +32,8 @@ constinit Pass pass{};
 constinit bool looked = false;  // for marks that a scheduler before has left
 
 bool wants(const store::TaskRow &row) {
-    if (!is_waiting(row.status) || row.group != 0 || (row.flags & flag_waits) != 0 || row.delayed_at > pass.now) return false;
+    if (!is_waiting(row.status) || row.group != 0 || (row.flags & flag_waits) != 0 || row.delayed_at > pass.now)
+        return false;
     if (pass.queue_id != row.queue_id) {
         pass.queue_id = row.queue_id;
         pass.queue = task::queue_of(row.queue_id);

@@ -1,4 +1,5 @@
-// Retained rows that the scan finds: each has a holder in memory afterwards, or an entry for what the scheduler owes it.
+// Retained rows that the scan finds: each has a holder in memory afterwards, or an entry for what the scheduler owes
+// it.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
@@ -13,24 +14,30 @@ namespace {
 using memory::Owed;
 
 // The group of a held task counts it; 0 none.
-memory::GroupNo group_of(const store::TaskRow &row, SlotNo queue) { return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0; }
+memory::GroupNo group_of(const store::TaskRow &row, SlotNo queue) {
+    return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0;
+}
 
-// A lease of an earlier life of the server holds from now on for its full length. An end or an extension that committed after the snapshot of
-// the scan, and told memory before the entry was there, is not known yet: its row is looked at once more. What is told later finds the entry.
+// A lease of an earlier life of the server holds from now on for its full length. An end or an extension that committed
+// after the snapshot of the scan, and told memory before the entry was there, is not known yet: its row is looked at
+// once more. What is told later finds the entry.
 bool restore_lease(const store::TaskRow &row, SlotNo queue) {
     std::span<const SlotNo> entries = dispatch::reserve_leases(1);
     if (entries.empty()) return false;
-    dispatch::add_lease(entries[0], {queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, task::restored_time(row), row.dies_at,
-                                     false, InvalidOid, Owed::Check});
+    dispatch::add_lease(entries[0], {queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt,
+                                     task::restored_time(row), row.dies_at, false, InvalidOid, Owed::Check});
     dispatch::take_places(queue);
     return true;
 }
 
-// Its process is gone. One of an earlier life of the server: charged when it was executing, else as if it had never been taken.
+// Its process is gone. One of an earlier life of the server: charged when it was executing, else as if it had never
+// been taken.
 bool owe_orphan(const store::TaskRow &row, SlotNo queue, int64 order) {
     bool this_life = row.epoch == memory::map.shared->boot_epoch;
-    Owed what = !this_life && signal::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
-    if (!dispatch::owe({queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, what, order})) return false;
+    Owed what =
+        !this_life && signal::was_executing(MyDatabaseId, row.ref.id, row.attempt) ? Owed::Crash : Owed::GiveBack;
+    if (!dispatch::owe({queue, group_of(row, queue), row.ref, row.receipt, row.priority, row.attempt, what, order}))
+        return false;
     dispatch::take_places(queue);
     return true;
 }

@@ -117,7 +117,8 @@ bool should_stay() {
 }
 
 void give_up(const char *what) {
-    // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a little before it starts one.
+    // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a
+    // little before it starts one.
     if (!should_stay() || my_db().service.identity_changed.load() != 0) leave();
     ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue scheduler could not %s", what));
 }
@@ -125,7 +126,9 @@ void give_up(const char *what) {
 namespace {
 
 void say_held() {
-    ereport(LOG, errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied", get_database_name(MyDatabaseId)),
+    ereport(LOG,
+            errmsg("pgqueue holds the tasks of database \"%s\", which was restored or copied",
+                   get_database_name(MyDatabaseId)),
             errhint("Run SELECT pgqueue.adopt() there to start them."));
 }
 
@@ -187,8 +190,9 @@ bool is_called() {
     return work;
 }
 
-// Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes `parked` off and wakes the launcher;
-// who found it before has set our latch or left a page: then it stays, and has to look at everything again. So it does for those who called in between.
+// Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes
+// `parked` off and wakes the launcher; who found it before has set our latch or left a page: then it stays, and has to
+// look at everything again. So it does for those who called in between.
 void park(pg::Deadline next) {
     memory::Database &d = my_db();
     PGQUEUE_TESTPOINT("scheduler-parks");
@@ -203,8 +207,8 @@ void park(pg::Deadline next) {
     pg_memory_barrier();
 }
 
-// Reads again what found no memory. That takes a quarter of the time at most. When the reason lasts, a full disk for instance, all of it is lost again:
-// then less and less often, until a quarter of the pool has become free meanwhile.
+// Reads again what found no memory. That takes a quarter of the time at most. When the reason lasts, a full disk for
+// instance, all of it is lost again: then less and less often, until a quarter of the pool has become free meanwhile.
 pg::Deadline read_lost(const pg::Moment &now) {
     constexpr int64 least = 100 * 1000, most = 60 * int64(USECS_PER_SEC);
     static constinit pg::Deadline again{};
@@ -327,8 +331,8 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     leave();
 }
 
-// Claims the entry of the database for this process; false when another scheduler has it, or a session wants the database alone: that one waits
-// for a scheduler only whose pid it has seen.
+// Claims the entry of the database for this process; false when another scheduler has it, or a session wants the
+// database alone: that one waits for a scheduler only whose pid it has seen.
 bool begin(SlotNo db) {
     if (!memory::database(db).scheduler.pid.replace(0, MyProcPid)) return false;
     self.db = db;

@@ -22,7 +22,8 @@ inline memory::Database &my_db() { return memory::database(self.db); }
 bool in_transaction(const char *what, void (*fn)(void *), void *arg);
 template <typename F>
 bool transact(const char *what, F &&fn) {
-    return in_transaction(what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
+    return in_transaction(
+        what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
 // How long to wait after a transaction that failed: less when it met a lock, which somebody gives back at any moment.
@@ -48,7 +49,10 @@ int transact_one_by_one(const char *what, int n, F &&f, L &&left) {
 // The same, all of them in one transaction unless that fails, as one of them may be the reason.
 template <typename F, typename L>
 int transact_each(const char *what, int n, F &&f, L &&left) {
-    if (n == 0 || transact(what, [&] { for (int i = 0; i < n; i++) f(i); })) return 0;
+    if (n == 0 || transact(what, [&] {
+            for (int i = 0; i < n; i++) f(i);
+        }))
+        return 0;
     if (n > 1) return transact_one_by_one(what, n, f, left);
     left(0);
     return 1;
@@ -65,7 +69,8 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
-// restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False: no entry is free.
+// restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False:
+// no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
 // reconcile.cpp: rows that nobody has in memory, and what memory has without a row; there should be none.
@@ -114,8 +119,8 @@ void owe_charges();      // after it: what could not be charged yet
 pg::Deadline staff(const pg::Moment &now);
 bool should_yield(const pg::Moment &now);
 bool is_needed_elsewhere();  // another database has no process slot at all
-bool started_workers();  // in the last call of staff()
-void dismiss_workers();  // asks all to leave; what they run they may end
+bool started_workers();      // in the last call of staff()
+void dismiss_workers();      // asks all to leave; what they run they may end
 int live_workers();
 void note_worker_gone(SlotNo worker);
 

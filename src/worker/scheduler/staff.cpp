@@ -37,7 +37,8 @@ struct Refusal {
 };
 constinit Refusal refusals[64] = {};
 constinit int started = 0;
-// The role that is asked first: the one after the last that was given a worker, so that a place that becomes free goes round.
+// The role that is asked first: the one after the last that was given a worker, so that a place that becomes free goes
+// round.
 constinit SlotNo first_served = 0;
 
 Refusal *refusal_of(SlotNo role, bool make) {
@@ -61,13 +62,11 @@ bool reserve_worker() {
     return false;
 }
 
-
 // The limit has become smaller: workers beyond it end after their task, idle ones first.
 void retire_surplus() {
     int64 surplus = int64(map.shared->total_workers.load()) - config::max_workers();
     if (surplus <= 0) return;
-    for (WorkerSlot &w : map.shared->workers)
-        surplus -= w.state.load() != WorkerState::Free && w.leave.load() != 0;
+    for (WorkerSlot &w : map.shared->workers) surplus -= w.state.load() != WorkerState::Free && w.leave.load() != 0;
     for (WorkerState wanted : {WorkerState::Idle, WorkerState::Busy}) {
         for (WorkerSlot &w : map.shared->workers) {
             if (surplus <= 0) return;
@@ -151,7 +150,8 @@ void reap_unborn(const pg::Moment &now) {
         if (w.db != self.db || w.pid != 0 || w.state.load() != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
-        if (mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now)) note_worker_gone(i);
+        if (mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now))
+            note_worker_gone(i);
     }
 }
 
@@ -179,7 +179,8 @@ Demand demand_of(SlotNo role) {
     return d;
 }
 
-// Files a ready task of a role that does not exist where nobody takes it, or where it belongs, when that is elsewhere by now.
+// Files a ready task of a role that does not exist where nobody takes it, or where it belongs, when that is elsewhere
+// by now.
 void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
@@ -194,7 +195,8 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
     dispatch::file_hint(hint);
 }
 
-// Tasks of a role that does not exist are held: workers that it still has leave, what is ready is filed apart. False: not all of it in this turn.
+// Tasks of a role that does not exist are held: workers that it still has leave, what is ready is filed apart. False:
+// not all of it in this turn.
 bool hold_tasks(SlotNo role) {
     constexpr int most = 256;
     for (WorkerSlot &w : map.shared->workers)
@@ -288,8 +290,7 @@ void dismiss_workers() {
 
 int live_workers() {
     int n = 0;
-    for (WorkerSlot &w : map.shared->workers)
-        n += w.db == self.db && w.state.load() != WorkerState::Free;
+    for (WorkerSlot &w : map.shared->workers) n += w.db == self.db && w.state.load() != WorkerState::Free;
     return n;
 }
 

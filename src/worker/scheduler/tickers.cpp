@@ -1,5 +1,5 @@
-// When tickers fire: for each namespace a heap of their due times in this process, filled from the rows, and one of those that are looked at again after a
-// while. Namespaces take turns. What a slot makes: task/ticker.
+// When tickers fire: for each namespace a heap of their due times in this process, filled from the rows, and one of
+// those that are looked at again after a while. Namespaces take turns. What a slot makes: task/ticker.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -43,8 +43,12 @@ constinit bool read_all = true;
 constinit int batch = batch_most;
 
 // The server's pairingheap_container is C.
-const Entry *entry_of(const pairingheap_node *node) { return reinterpret_cast<const Entry *>(reinterpret_cast<const char *>(node) - offsetof(Entry, node)); }
-Entry *entry_of(pairingheap_node *node) { return reinterpret_cast<Entry *>(reinterpret_cast<char *>(node) - offsetof(Entry, node)); }
+const Entry *entry_of(const pairingheap_node *node) {
+    return reinterpret_cast<const Entry *>(reinterpret_cast<const char *>(node) - offsetof(Entry, node));
+}
+Entry *entry_of(pairingheap_node *node) {
+    return reinterpret_cast<Entry *>(reinterpret_cast<char *>(node) - offsetof(Entry, node));
+}
 
 int later_first(const pairingheap_node *a, const pairingheap_node *b, void *) {
     int64 x = entry_of(a)->at, y = entry_of(b)->at;
@@ -61,7 +65,7 @@ HTAB *table(const char *name, Size entry) {
 
 void begin_anew() {
     ListCell *cell;
-    foreach (cell, all_calendars)
+    foreach(cell, all_calendars)
         for (pairingheap *heap : static_cast<Calendar *>(lfirst(cell))->heaps) pairingheap_free(heap);
     list_free(all_calendars);
     all_calendars = NIL;
@@ -137,7 +141,8 @@ void read_rows() {
     }
 }
 
-// Handles them in one transaction; those whose rows somebody holds are filed again. One that has more to do goes behind the others.
+// Handles them in one transaction; those whose rows somebody holds are filed again. One that has more to do goes behind
+// the others.
 bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
     int n = 0, handled = 0;
@@ -163,17 +168,21 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
 }
 
 // The time of the first one of a heap, INT64_MAX none.
-int64 first_of(pairingheap *heap) { return pairingheap_is_empty(heap) ? INT64_MAX : entry_of(pairingheap_first(heap))->at; }
+int64 first_of(pairingheap *heap) {
+    return pairingheap_is_empty(heap) ? INT64_MAX : entry_of(pairingheap_first(heap))->at;
+}
 
 // The same over all namespaces.
 int64 first_of_all(Order order) {
     int64 first = INT64_MAX;
     ListCell *cell;
-    foreach (cell, all_calendars) first = Min(first, first_of(static_cast<Calendar *>(lfirst(cell))->heaps[order]));
+    foreach(cell, all_calendars) first = Min(first, first_of(static_cast<Calendar *>(lfirst(cell))->heaps[order]));
     return first;
 }
 
-bool has_due(const Calendar &c, const pg::Moment &now) { return first_of(c.heaps[Due]) <= now.wall || first_of(c.heaps[Again]) <= now.monotonic; }
+bool has_due(const Calendar &c, const pg::Moment &now) {
+    return first_of(c.heaps[Due]) <= now.wall || first_of(c.heaps[Again]) <= now.monotonic;
+}
 
 // Up to `most` of a namespace that are due; those that are looked at again come behind the others.
 int take_of(const Calendar &c, const pg::Moment &now, int most, int32 *ids) {
@@ -188,19 +197,21 @@ int take_of(const Calendar &c, const pg::Moment &now, int most, int32 *ids) {
     return n;
 }
 
-// A batch of those that are due, out of their heaps: of each namespace its share, as long as there are any. Another one is the first each time.
+// A batch of those that are due, out of their heaps: of each namespace its share, as long as there are any. Another one
+// is the first each time.
 int take(const pg::Moment &now, int32 *ids) {
     static constinit uint32 turns = 0;
     const int count = list_length(all_calendars);
     int due = 0, n = 0;
     ListCell *cell;
-    foreach (cell, all_calendars) due += has_due(*static_cast<Calendar *>(lfirst(cell)), now);
+    foreach(cell, all_calendars) due += has_due(*static_cast<Calendar *>(lfirst(cell)), now);
     const int share = due > 0 ? Max(batch / due, 1) : 0;
     turns++;
     for (int before = -1; n > before && n < batch;) {
         before = n;
         for (int i = 0; i < count && n < batch; i++) {
-            const auto *c = static_cast<Calendar *>(list_nth(all_calendars, static_cast<int>((turns + static_cast<uint32>(i)) % static_cast<uint32>(count))));
+            const auto *c = static_cast<Calendar *>(list_nth(
+                all_calendars, static_cast<int>((turns + static_cast<uint32>(i)) % static_cast<uint32>(count))));
             n += take_of(*c, now, Min(share, batch - n), ids + n);
         }
     }

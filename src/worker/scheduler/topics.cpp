@@ -1,5 +1,5 @@
-// The settings of extension pg_background_queue are the server's, its topics are queues with rows of their own: after a change of the settings
-// the rows follow. What a session has locked is left for the next look.
+// The settings of extension pg_background_queue are the server's, its topics are queues with rows of their own: after a
+// change of the settings the rows follow. What a session has locked is left for the next look.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/topics.hpp"
@@ -21,7 +21,6 @@ void read_followed(void *to, const store::ResultRow &row) {
 }
 
 }  // namespace
-
 
 pg::Deadline follow_topics(const pg::Moment &now) {
     static constinit uint32 looked = 0;
