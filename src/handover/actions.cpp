@@ -23,7 +23,6 @@ enum class ActionKind {
     Settle,
     Database,
     Identity,
-    Wake,
     Refile,
     MoveLease,
     Ticker,
@@ -102,7 +101,6 @@ void run_action(SlotNo db, const Action &a) {
             break;
         case ActionKind::Awaited: signal::add_awaited(db, a.awaited.id, a.awaited.count); break;
         case ActionKind::Settle: post(db, a.id); break;
-        case ActionKind::Wake:
         case ActionKind::LeftGroup:
         case ActionKind::RunningGone: break;
         case ActionKind::MoveLease: dispatch::move_lease_to(a.moved.id, a.slot, a.moved.key); break;
@@ -202,6 +200,5 @@ void move_lease_at_commit(int64 id, SlotNo queue, uint64 key) {
 void refile_at_commit(SlotNo queue) { add_action(ActionKind::Refile, queue); }
 void read_ticker_at_commit(int32 id) { add_action(ActionKind::Ticker, -1)->id = id; }
 void read_handlers_at_commit(SlotNo ns) { add_action(ActionKind::Handlers, ns); }
-void wake_at_commit() { add_action(ActionKind::Wake, -1); }
 
 }  // namespace pgqueue::handover

@@ -35,8 +35,6 @@ void read_ticker_at_commit(int32 id);
 // Handlers of a namespace were changed: its tasks that are held may be other roles' from the commit on. ns -1: it has
 // no entry.
 void read_handlers_at_commit(SlotNo ns);
-// Something that workers were started or stopped for; wakes the scheduler.
-void wake_at_commit();
 
 // For the transaction's callbacks (transaction.cpp). They neither allocate, raise nor wait.
 bool any_actions();

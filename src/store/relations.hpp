@@ -13,8 +13,6 @@ struct SegmentOids {
 const SegmentOids &segment(int slot);
 Oid ring_oid();
 Oid sequence_oid();
-// Whether the segment waits for its truncation, as far as the invalidations of locks taken so far tell.
-bool is_condemned(int slot);
 
 // Opens a segment's rows or outcomes; nullptr when it is condemned. The lock stays when the relation is closed with
 // NoLock.

@@ -130,11 +130,6 @@ Oid sequence_oid() {
     return known.sequence;
 }
 
-bool is_condemned(int slot) {
-    refresh();
-    return known.condemned[slot];
-}
-
 Relation open_rows(int slot, LOCKMODE mode) { return open_of(slot, &SegmentOids::heap, mode); }
 Relation open_outcomes(int slot, LOCKMODE mode) { return open_of(slot, &SegmentOids::outcome, mode); }
 
