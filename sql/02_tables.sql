@@ -82,7 +82,6 @@ CREATE TABLE pgqueue_internal.queue (
     dead_letter text,
     group_commit integer,
     forward_to text,
-    label text,
     paused boolean,
     paused_reason text,
     paused_until timestamptz,

@@ -49,7 +49,6 @@ VALUES
     ('queue', 'dead_letter', 'text', NULL, false, '', NULL, NULL, NULL, 'queue of this namespace that finally failed tasks move to; NULL none'),
     ('queue', 'group_commit', 'number', '1', true, NULL, 1, 32, NULL, 'most short SQL tasks of one role that share one durable transaction'),
     ('queue', 'forward_to', 'text', NULL, false, '', NULL, NULL, NULL, 'foreign server that tasks are forwarded to; NULL none'),
-    ('queue', 'label', 'word', 'none', true, NULL, NULL, NULL, '{none,red,green}', 'colour in a board'),
     ('queue', 'paused', 'boolean', 'false', true, NULL, NULL, NULL, NULL, 'nothing of it starts'),
     ('queue', 'paused_reason', 'text', NULL, false, '', NULL, NULL, NULL, 'why it is paused'),
     ('queue', 'paused_until', 'timestamptz', NULL, false, NULL, NULL, NULL, NULL, 'resumes by itself; NULL not'),

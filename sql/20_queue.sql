@@ -6,7 +6,7 @@ SELECT n.name AS namespace, q.name AS queue, q.description, q.executor, q.priori
     q.max_retry_delay, q.retry_jitter, q.lease, q.run_limit, q.max_running, q.max_depth, q.rate_limit, q.rate_burst, q.group_max_running,
     q.group_rate_limit, q.group_policy, q.aging, q.retention, q.on_finish, q.dead_letter, q.group_commit, q.forward_to,
     p.paused, CASE WHEN p.paused THEN q.paused_reason END AS paused_reason, CASE WHEN p.paused THEN q.paused_until END AS paused_until,
-    q.created_at, q.label
+    q.created_at
 FROM pgqueue_internal.queue q
 JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
 CROSS JOIN LATERAL (SELECT q.paused AND (q.paused_until IS NULL OR q.paused_until > statement_timestamp()) AS paused) p

@@ -110,8 +110,7 @@ CREATE FUNCTION pgqueue.create_queue(
     max_running integer DEFAULT NULL, max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
     rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
     group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
-    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL,
-    label text DEFAULT NULL)
+    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_queue IS
 'Creates a queue with the defaults of the view queue, or changes the given settings of an existing one, and returns '
@@ -149,7 +148,7 @@ CREATE FUNCTION pgqueue.update_queue(
     rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
     group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
     dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, rename_to text DEFAULT NULL,
-    namespace text DEFAULT NULL, label text DEFAULT NULL)
+    namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_queue IS
 'Changes the given settings of a queue and returns its row. priority, ttl and retries hold for new tasks, all other '

@@ -40,7 +40,6 @@ struct QueueInfo : QueueSettings {
     int64 max_depth;          // 0 none
     int64 retention;          // -1 for ever
     OnFinish on_finish;
-    bool labelled;
 };
 
 enum Privilege : unsigned {

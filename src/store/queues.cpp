@@ -72,7 +72,6 @@ enum QueueColumn {
     q_dead_letter,
     q_group_commit,
     q_forward_to,
-    q_label,
     q_paused,
     q_paused_reason,
     q_paused_until
@@ -124,7 +123,6 @@ QueueInfo read_queue(const RowReader &r) {
     q.dead_letter = r.string(q_dead_letter);
     q.max_depth = r.integer(q_max_depth);
     q.retention = retention_of(r.interval(q_retention, -1), q.ttl);
-    q.labelled = strcmp(r.string(q_label), "none") != 0;
     q.on_finish = on_finish_of(r.string(q_on_finish));
     q.paused = r.boolean(q_paused);
     q.paused_until = r.integer(q_paused_until);
