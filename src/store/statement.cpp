@@ -1,5 +1,6 @@
 #include "store/statement.hpp"
 
+#include "pg/error.hpp"
 #include "pg/guards.hpp"
 #include "store/relations.hpp"
 
@@ -34,7 +35,10 @@ uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls,
     {
         pg::SpiSession spi;
         prepare(statement);
-        int rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, statement->as_of_active, 0);
+        int rc = 0;
+        pg::hide_context([&] {
+            rc = SPI_execute_plan(statement->plan, const_cast<Datum *>(values), nulls, statement->as_of_active, 0);
+        });
         if (rc < 0)
             ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
                     errmsg("could not run a statement of pgqueue: %s", SPI_result_code_string(rc)));
