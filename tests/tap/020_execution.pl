@@ -277,8 +277,9 @@ my $deleter = session($node, 'work');
 for my $end (q{purge_queue('going', force => true)}, q{delete_queue('going')})
 {
     sql(q{SELECT FROM pgqueue.create_queue('going')}) if $end =~ /purge/;
-    task('CREATE TABLE kept (); SELECT pg_sleep(601)', q{delay => '500 ms'}, 'going');
+    my $id = task('CREATE TABLE kept (); SELECT pg_sleep(601)', q{delay => '1 hour'}, 'going');
     $deleter->query("BEGIN; SELECT FROM pgqueue.$end");
+    sql("SELECT pgqueue.retry_task($id)");
     my $sleeping = <<~'SQL';
         SELECT count(*) FROM pg_stat_activity
         WHERE query LIKE '%pg_sleep(601)%' AND backend_type = 'pgqueue worker' AND state = 'active'
@@ -294,8 +295,9 @@ for my $point (qw(worker-popped worker-claiming worker-claimed worker-ran))
 {
     my $holder = session($node, 'work');
     hold_point($holder, $point);
-    my $id = task('CREATE TABLE kept ()', q{delay => '500 ms'}, 'going');
+    my $id = task('CREATE TABLE kept ()', q{delay => '1 hour'}, 'going');
     $deleter->query(q{BEGIN; SELECT FROM pgqueue.purge_queue('going')});
+    sql("SELECT pgqueue.retry_task($id)");
     ok(pid_at($node, 'work', $point, 20), "a worker is at $point");
     $deleter->query('COMMIT');
     $holder->close;
