@@ -7,6 +7,7 @@
 #include "task/dedup.hpp"
 #include "task/depth.hpp"
 #include "task/lifecycle.hpp"
+#include "task/lanes.hpp"
 #include "task/priorities.hpp"
 #include "task/workflow.hpp"
 
@@ -292,6 +293,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     if (c.pending.count == 0) return true;
     check_depth(*ns, q, 1);
     check_priority(*ns, q, room);
+    task::check_lane(*ns, q, room);
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()));
     task::create(q, {&room, 1});
     task::begin_waiting(workflow, {&room, 1});
@@ -370,7 +372,10 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     }
     if (g.keys.given && !is_still(fcinfo, first.queue_id)) return false;
     check_depth(*ns, q, c.pending.count);
-    if (c.pending.count > 0) check_priority(*ns, q, c.pending.tasks[0]);
+    if (c.pending.count > 0) {
+        check_priority(*ns, q, c.pending.tasks[0]);
+        task::check_lane(*ns, q, c.pending.tasks[0]);
+    }
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()) * c.pending.count);
     std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
     task::create(q, tasks);

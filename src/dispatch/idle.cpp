@@ -4,6 +4,7 @@
 #include "dispatch/ready.hpp"
 #include "memory/full_table.hpp"
 #include "memory/pool.hpp"
+#include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 
@@ -123,7 +124,7 @@ bool free_unlinked_lanes(SlotNo db, uint64 until) {
         Lane &lane = map.lanes[no];
         if (lane.drop > until) return true;
         *link = lane.next_active + 1;
-        give_lane(no);
+        free_lane(no);
     }
     return false;
 }

@@ -21,7 +21,7 @@ void free_queue(SlotNo no) {
     pg::LwLockGuard lock(registry_lock());
     for (SlotNo l = q.first_lane.load(); l >= 0;) {
         SlotNo next = map.lanes[l].next_of_queue.load();
-        give_lane(l);
+        free_lane(l);
         l = next;
     }
     Namespace &ns = map.namespaces[q.ns];

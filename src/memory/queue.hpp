@@ -30,9 +30,9 @@ constexpr int edges = count_kinds;
 // Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does
 // not exist: nobody takes them, and it is in no source.
 struct Lane {
-    SlotNo queue, role;  // immutable
-    bool held;           // immutable
-    uint64 drop;         // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    SlotNo ns, queue, role;  // immutable
+    bool held;               // immutable
+    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
     AtomicSlot next_of_queue;         // [written under the registry lock]
     int64 due;                        // entries in the due heap and the lists of what was put off [due lock]
     int64 grouped;                    // tasks in groups
@@ -119,6 +119,7 @@ struct Namespace {
     Atomic<int32> running;
     Atomic<bool> blocked;
     Atomic<int64> full_since;   // as of a queue
+    Atomic<int32> lanes;        // its lanes
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // that open transactions are going to write
     uint64 pass;                // virtual time of fair share: grows by share_unit / weight for each task

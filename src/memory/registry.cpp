@@ -63,10 +63,12 @@ SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     if (made < 0) return -1;
     Lane &lane = map.lanes[made];
     MemSet(&lane, 0, sizeof(Lane));
+    lane.ns = q.ns;
     lane.queue = queue;
     lane.role = role;
     lane.held = held;
     lane.source = source;
+    map.namespaces[q.ns].lanes.fetch_add(1);
     lane.first = lane.next_active = lane.prev_active = -1;
     lane.next_of_queue.init(q.first_lane.load());
     pg_write_barrier();
@@ -361,6 +363,18 @@ SlotNo ensure_role(SlotNo db, int32 role_id) {
         if (found < 0 && !wait_for_place(&tries)) table_full("role", map.shared->n_roles);
     }
     return found;
+}
+
+LaneShare lane_share(SlotNo ns) { return {map.namespaces[ns].lanes.load(), free_lanes()}; }
+
+bool has_lane(SlotNo queue, SlotNo role) {
+    begin_use();
+    return search_lane(map.queues[queue], role, false) >= 0;
+}
+
+void free_lane(SlotNo no) {
+    map.namespaces[map.lanes[no].ns].lanes.fetch_sub(1);
+    give_lane(no);
 }
 
 SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held) {

@@ -26,6 +26,14 @@ SlotNo ensure_role(SlotNo db, int32 role_id);
 SlotNo find_role(SlotNo db, int32 role_id);  // -1 none
 // role -1: the lane of outside workers. held: the one for tasks of a role that does not exist.
 SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
+bool has_lane(SlotNo queue, SlotNo role);
+// Gives a lane back that no queue leads to any more.
+void free_lane(SlotNo lane);
+// How many lanes a namespace has, and how many are free for all namespaces.
+struct LaneShare {
+    int64 used, free;
+};
+LaneShare lane_share(SlotNo ns);
 // What a namespace has of the places for queues. A dropped queue has one until nobody uses its number any more.
 struct QueueShare {
     Share own;

@@ -12,7 +12,7 @@ my $node = new_node('refile',
     conf => "log_statement = none\nlog_min_messages = warning\nautovacuum = off\npgqueue.max_workers = 2");
 my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }
-sub becomes { my ($query, $value, $what) = @_; return ok(wait_for($node, $db, $query, $value, 60), $what); }
+sub becomes { my ($query, $value, $what) = @_; return ok(wait_for($node, $db, $query, $value, 180), $what); }
 sub of_memory { my ($kind) = @_; return sql("SELECT sum(used) FROM pgqueue.memory WHERE kind = '$kind'"); }
 
 sql(<<~'Q');
