@@ -113,7 +113,7 @@ for my $process (qw(worker scheduler housekeeper launcher))
             say_to("SELECT fault('$process', '$kind', $n)");
             say_to($work);
             $node->reload if $process eq 'launcher';
-            if (!wait_for($node, $db, $left, '0', 60))
+            if (!wait_for($node, $db, $left, '0', 180))
             {
                 fail("$process, $kind at point $n: the work is done");
                 my $why = q{(SELECT string_agg(w::text, ' ') FROM pgqueue.why(t.id) w)};
