@@ -7,6 +7,7 @@ void consider(Nearest *nearest, const char *name) {
     const int length = static_cast<int>(strlen(nearest->wanted)), other = static_cast<int>(strlen(name));
     const int limit = Min(nearest->name == nullptr ? furthest : nearest->distance - 1, (length - 1) / 2);
     if (limit < 0 || length > longest || other > longest) return;
+    if (strcmp(nearest->wanted, name) == 0) return;  // it has gone since it was looked for, or has come
     const int distance = varstr_levenshtein_less_equal(nearest->wanted, length, name, other, 1, 1, 1, limit, true);
     if (distance > limit) return;
     nearest->name = name;
