@@ -3,6 +3,7 @@
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
 
+#include "dispatch/lease.hpp"
 #include "handover/actions.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"

@@ -2,7 +2,7 @@
 #include "api/call.hpp"
 #include "api/waiting.hpp"
 
-#include "dispatch/ready.hpp"
+#include "dispatch/pop.hpp"
 #include "handover/actions.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

@@ -4,9 +4,13 @@
 
 #ifdef PGQUEUE_TESTPOINTS
 
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/pop.hpp"
 #include "dispatch/recount.hpp"
+#include "dispatch/session_leases.hpp"
+#include "dispatch/unheld.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;

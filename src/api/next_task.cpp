@@ -3,6 +3,7 @@
 #include "api/outside.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/session_leases.hpp"
 #include "pg/clock.hpp"
 #include "store/identity.hpp"
 #include "task/outside.hpp"

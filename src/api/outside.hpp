@@ -1,6 +1,5 @@
 // Shared by the functions of outside workers.
 #pragma once
-#include "dispatch/lease.hpp"
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
 #include "task/ending.hpp"

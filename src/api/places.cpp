@@ -3,7 +3,7 @@
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "handover/edges.hpp"
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"

@@ -4,7 +4,7 @@
 #include "api/outside.hpp"
 #include "api/waiting.hpp"
 
-#include "dispatch/ready.hpp"
+#include "dispatch/pop.hpp"
 #include "dispatch/waiters.hpp"
 #include "pg/guards.hpp"
 

@@ -2,8 +2,8 @@
 // memory.
 #include "api/why.hpp"
 
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "task/lifecycle.hpp"

@@ -2,7 +2,7 @@
 
 #include "api/hints.hpp"
 #include "config/settings.hpp"
-#include "dispatch/groups.hpp"
+#include "dispatch/group_filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/waiters.hpp"
 #include "executor/handler.hpp"

@@ -1,8 +1,8 @@
 #include "dispatch/apply.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_sets.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/ready.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"

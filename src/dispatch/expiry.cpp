@@ -1,6 +1,6 @@
 #include "dispatch/expiry.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_sets.hpp"
 #include "memory/page_list.hpp"
 #include "pg/guards.hpp"
 

@@ -1,11 +1,15 @@
-// The entries of groups, for the two files that keep them. All under the namespace's lock; nothing raises.
+// The entries of groups: which group has a key, and what is allocated for groups and their tasks. All under the
+// namespace's lock unless said otherwise; nothing raises.
 #pragma once
-#include "dispatch/groups.hpp"
+#include "memory/slab.hpp"
 
 namespace pgqueue::dispatch {
 
+inline Group &group(GroupNo no) { return *slab_entry<Group>(no); }
 inline GroupNode &node(int32 no) { return *slab_entry<GroupNode>(no); }
 inline Namespace &namespace_of(const Group &g) { return map.namespaces[map.queues[g.queue].ns]; }
+// Of a group that the caller has a place in; 0 for none. No lock.
+inline uint64 key_of_group(GroupNo no) { return no != 0 ? group(no).key : 0; }
 
 // Groups in one of their orders: the ready ones of a lane, those of a queue that wait for a token.
 struct Groups {
@@ -17,6 +21,8 @@ struct Groups {
 };
 inline OrderOps<Groups> throttled_of(SlotNo queue) { return {&map.queues[queue].throttled_groups, Groups{}}; }
 
+// The group of a key in a queue, 0 none.
+GroupNo group_of_locked(SlotNo queue, uint64 key);
 // Is there room for more of those that were left out, so that it is worth to read them?
 bool has_group_room(const Namespace &ns);
 // held: it has been or is in somebody's hands, so its group needs it whatever the namespace's part is. 0: no memory.
@@ -24,18 +30,5 @@ GroupNo make_group(SlotNo queue, uint64 key, bool held);
 int32 take_node(Namespace *ns, bool held);
 void free_group(GroupNo no);
 void drop_head(Group *g);
-// Has the scheduler look at the head when it may start, at `due` or after a wait; no entry is made twice for one head.
-void set_timer(Group *g, TimestampTz due, Wait wait);
-
-// Takes a group out of the order that it is in.
-void make_unready(GroupNo no);
-// Files a hint, or leaves the task out for want of memory. wake: nobody else is told when the group becomes ready.
-void file_in_group(const Hint &hint, bool wake);
-// After any change: is the group ready, and where? A group without tasks goes.
-void settle_group(GroupNo no, bool wake);
-// Forgets the waiting tasks of a group.
-void clear_group(GroupNo no);
-// No waiting task and no running one: the group goes, unless its bucket has to be remembered.
-void free_when_empty(GroupNo no);
 
 }  // namespace pgqueue::dispatch

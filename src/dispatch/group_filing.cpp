@@ -1,10 +1,10 @@
-// Tasks with a group key come to their groups; those for which there is no memory, or which come behind them, stay in
-// their rows, and the scheduler reads them in the order of their ids when there is room.
-#include "dispatch/group_entries.hpp"
+#include "dispatch/group_filing.hpp"
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/group_entries.hpp"
+#include "dispatch/groups.hpp"
+#include "dispatch/lanes.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 

@@ -1,7 +1,8 @@
-// All groups of a queue, a namespace or a database: rebuild, changes of settings, expiry.
-#include "dispatch/group_entries.hpp"
+#include "dispatch/group_sets.hpp"
 
-#include "dispatch/ready.hpp"
+#include "dispatch/group_entries.hpp"
+#include "dispatch/groups.hpp"
+#include "dispatch/lanes.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

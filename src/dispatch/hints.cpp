@@ -1,6 +1,5 @@
 #include "dispatch/hints.hpp"
 
-#include "dispatch/lease.hpp"
 #include "dispatch/lists.hpp"
 #include "dispatch/spill.hpp"
 #include "memory/registry.hpp"

@@ -1,6 +1,6 @@
 // Which tasks memory knows as waiting, for the look that finds those that were forgotten (docs/internals/dispatch.md).
 #pragma once
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 
 namespace pgqueue::dispatch {
 

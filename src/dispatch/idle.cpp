@@ -1,7 +1,7 @@
 #include "dispatch/idle.hpp"
 
+#include "dispatch/lanes.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/ready.hpp"
 #include "memory/full_table.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"

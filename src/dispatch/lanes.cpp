@@ -2,10 +2,9 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
-#include "dispatch/groups.hpp"
+#include "dispatch/group_filing.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/ready.hpp"
 #include "dispatch/spill.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/users.hpp"

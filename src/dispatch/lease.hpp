@@ -7,44 +7,6 @@
 
 namespace pgqueue::dispatch {
 
-// Entries that this process has and that are not Held yet stand in shared memory under its name, so that they are given
-// back however it ends: by return_unheld, which every abort calls, and so every exit.
-
-constexpr int most_unheld = 128;
-// Entries that sessions leave to the scheduler.
-inline int32 spare_leases() { return map.shared->n_leases / 16; }
-// What a namespace has of the leases.
-struct LeaseShare {
-    Share own;
-    int64 used, free;  // free: for all namespaces
-    int64 room() const { return share_room(own, used, free); }
-    int64 limit() const { return share_limit(own, used, free); }
-};
-LeaseShare lease_share(const Namespace &ns);
-// How many more leases the namespace may have; `reserved` entries of this session count as free. 0: the waiters are
-// woken when that may have changed.
-int64 lease_room(const Namespace &ns, int64 reserved);
-// Reserves entries until this process has `count` of them, at most most_unheld; returns those it has.
-std::span<const SlotNo> reserve_leases(int count);
-inline Lease &lease(SlotNo no) { return map.leases[no]; }
-// A reserved entry is for a task that was popped; its place under the limits is taken.
-void mark_popped(SlotNo no, const TaskRef &ref, SlotNo queue, GroupNo group, int32 priority);
-// The task of a popped entry is not to be had: its place under the limits is free again, the entry is reserved.
-void drop_popped(SlotNo no);
-bool any_unheld();
-// Popped tasks are first in line again, entries free. Never raises.
-void return_unheld();
-// Takes over what processes that are gone have left of a database, so that return_unheld gives it back; returns how
-// many. There should be none.
-int take_over_left(SlotNo db);
-#ifdef PGQUEUE_TESTPOINTS
-void leave_unheld();          // this process forgets its entries
-void become_other_session();  // as if another process had the number of this one
-#endif
-
-// This session was given it. A later process with the number of the one that was is another session.
-bool is_of_session(const Lease &lease);
-
 // A lease about to be given, for the task of a popped or reserved entry.
 struct LeaseRequest {
     SlotNo queue;
@@ -80,13 +42,6 @@ bool is_to_be_charged(int64 id);
 bool has_hold(const WorkerSlot &worker, int64 id, int64 receipt);
 // A process of this server's life has the task, by a lease or in a worker's slot.
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
-// Rows that are owed something, and leases that are over, for longer than `patience` microseconds.
-struct OwedLook {
-    int32 count;
-    int64 first_id;  // of the one that waits longest
-    int64 waited;    // how long, microseconds
-};
-OwedLook look_at_owed(SlotNo db, const pg::Moment &now, int64 patience);
 
 // Copies the lease of a task (with a receipt: only that one). False: none.
 bool find_lease(int64 id, Lease *out, int64 receipt = 0);
@@ -104,18 +59,6 @@ void move_lease_to(int64 id, SlotNo queue, uint64 key);
 // `extender`: the role that extends it in this session; a lease of which nobody knows who holds it becomes its own.
 void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
 
-// This session is going: its bound leases are over, the others are nobody's any more; wakes the scheduler.
-void end_session_leases();
-// Has that done at the end of this process. Called by who is going to be given a lease.
-void give_leases_back_at_exit();
-
-// Is it over at that moment?
-bool is_over(const Lease &lease, const pg::Moment &now);
-// Copies up to `most` leases of the database that have ended at `now` and notes when the others end; a pass begins with
-// from 0 and is over when it is -1.
-int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, int most);
-// When the next one ends.
-pg::Deadline next_lease_end(SlotNo db, const pg::Moment &now);
 // Leases are to be looked at then (monotonic).
 void note_lease_end(SlotNo db, int64 when);
 // The ends of this one are to be noticed.

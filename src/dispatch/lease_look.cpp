@@ -1,5 +1,7 @@
-// What is to be known of many leases: those that are over, those that are owed something, and how many a namespace has.
+#include "dispatch/lease_look.hpp"
+
 #include "dispatch/lease.hpp"
+#include "dispatch/lease_entries.hpp"
 #include "memory/pool.hpp"
 #include "pg/guards.hpp"
 

@@ -1,7 +1,9 @@
 #include "dispatch/limits.hpp"
 
+#include "dispatch/group_sets.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
+#include "memory/slab.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 

@@ -1,11 +1,12 @@
-// Taking tasks from the ready lists: best priority first, oldest inside that, fair between namespaces, within the
-// limits.
+#include "dispatch/pop.hpp"
+
+#include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/lease.hpp"
+#include "dispatch/lease_look.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/unheld.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"

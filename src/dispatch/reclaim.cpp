@@ -1,11 +1,10 @@
 #include "dispatch/reclaim.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/groups.hpp"
+#include "dispatch/group_sets.hpp"
 #include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"

@@ -1,8 +1,8 @@
 #include "dispatch/refile.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_filing.hpp"
+#include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/ready.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 

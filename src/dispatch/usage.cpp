@@ -1,7 +1,6 @@
 #include "dispatch/usage.hpp"
 
-#include "dispatch/groups.hpp"
-#include "dispatch/lease.hpp"
+#include "dispatch/lease_look.hpp"
 #include "dispatch/priorities.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"

@@ -1,6 +1,11 @@
 #include "handover/holds.hpp"
 
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
+#include "dispatch/lease.hpp"
+#include "dispatch/lease_look.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/session_leases.hpp"
+#include "dispatch/unheld.hpp"
 #include "handover/notes.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

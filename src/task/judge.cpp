@@ -1,6 +1,6 @@
 #include "task/judge.hpp"
 
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
 #include "memory/wake.hpp"
 #include "task/workflow.hpp"
 

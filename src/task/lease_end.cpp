@@ -1,6 +1,7 @@
 #include "task/lease_end.hpp"
 
 #include "dispatch/lease.hpp"
+#include "dispatch/lease_look.hpp"
 #include "handover/holds.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/incidents.hpp"

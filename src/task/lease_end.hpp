@@ -1,6 +1,6 @@
 // What becomes of a task whose lease is over, or to which the scheduler owes something because its holder is gone.
 #pragma once
-#include "dispatch/lease.hpp"
+#include "memory/shared.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {

@@ -1,8 +1,11 @@
 #include "task/outside.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_entries.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lease_entries.hpp"
+#include "dispatch/pop.hpp"
+#include "dispatch/unheld.hpp"
 #include "handover/holds.hpp"
 #include "handover/transaction.hpp"
 #include "memory/registry.hpp"

@@ -1,6 +1,5 @@
 // Tasks in the hands of outside workers: taken with a lease, ended by whoever has the receipt.
 #pragma once
-#include "dispatch/lease.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 

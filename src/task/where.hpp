@@ -2,7 +2,7 @@
 // missing.
 #pragma once
 #include "dispatch/apply.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"

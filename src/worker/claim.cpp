@@ -1,9 +1,10 @@
 // From popped hints to rows that are ours.
 #include "worker/runner.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_entries.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
 #include "pg/error.hpp"

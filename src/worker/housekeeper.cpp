@@ -3,6 +3,7 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/session_leases.hpp"
 #include "memory/held_back.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

@@ -4,7 +4,7 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "dispatch/reclaim.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

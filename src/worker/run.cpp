@@ -2,7 +2,7 @@
 #include "worker/runner.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "executor/executor.hpp"
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"

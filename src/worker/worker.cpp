@@ -1,7 +1,8 @@
 #include "worker/runner.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
+#include "dispatch/pop.hpp"
 #include "executor/executor.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"

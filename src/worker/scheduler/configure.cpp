@@ -4,7 +4,6 @@
 
 #include "dispatch/apply.hpp"
 #include "dispatch/look.hpp"
-#include "dispatch/ready.hpp"
 #include "dispatch/refile.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

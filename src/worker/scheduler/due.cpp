@@ -4,7 +4,7 @@
 #include "dispatch/due.hpp"
 #include "dispatch/expiry.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"

@@ -2,7 +2,7 @@
 // of their ids, some in a turn, in one pass for all namespaces that have room. docs/internals/groups.md
 #include "worker/scheduler/scheduler.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_filing.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"

@@ -5,7 +5,6 @@
 
 #include "config/settings.hpp"
 #include "dispatch/look.hpp"
-#include "dispatch/ready.hpp"
 #include "handover/counts.hpp"
 #include "memory/held_back.hpp"
 #include "memory/registry.hpp"

@@ -3,7 +3,8 @@
 
 #include "config/settings.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lease_look.hpp"
+#include "dispatch/pop.hpp"
 #include "memory/wake.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"

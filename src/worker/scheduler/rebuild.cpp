@@ -5,8 +5,8 @@
 
 #include "config/settings.hpp"
 #include "dispatch/due.hpp"
-#include "dispatch/groups.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/group_sets.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/reclaim.hpp"
 #include "dispatch/spill.hpp"
 #include "handover/counts.hpp"

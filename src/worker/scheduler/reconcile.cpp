@@ -3,11 +3,14 @@
 // memory, kind repaired) and logged. docs/internals/dispatch.md
 #include "worker/scheduler/scheduler.hpp"
 
-#include "dispatch/groups.hpp"
+#include "dispatch/group_filing.hpp"
+#include "dispatch/group_sets.hpp"
 #include "dispatch/hints.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "dispatch/recount.hpp"
+#include "dispatch/unheld.hpp"
 #include "pg/guards.hpp"
 #include "signal/incidents.hpp"
 #include "store/catalog.hpp"

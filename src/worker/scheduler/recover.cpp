@@ -4,7 +4,7 @@
 
 #include "config/settings.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"

@@ -3,6 +3,7 @@
 // does no harm. A scheduler that ends leaves the marks of the queues in shared memory, and the next one begins again.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/lanes.hpp"
 #include "dispatch/refile.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/registry.hpp"

@@ -4,7 +4,8 @@
 
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
+#include "dispatch/unheld.hpp"
 #include "signal/running_file.hpp"
 #include "task/lease_end.hpp"
 

@@ -1,9 +1,10 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/groups.hpp"
+#include "dispatch/group_sets.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/limits.hpp"
 #include "dispatch/spill.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"

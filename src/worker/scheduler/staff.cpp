@@ -3,7 +3,8 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/ready.hpp"
+#include "dispatch/lanes.hpp"
+#include "dispatch/pop.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
