@@ -24,10 +24,10 @@ constexpr int lease_locks = 16;
 constexpr int group_locks = 16;
 constexpr int max_task_waiters = 512;
 constexpr int max_workers = 256;
-// The head of the block, with the arrays of fixed size.
 constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
 
+// The head of the block, with the arrays of fixed size.
 struct Shared {
     int64 boot_epoch;  // random, not 0
     AtomicSlot launcher_procno;
@@ -37,11 +37,10 @@ struct Shared {
     Atomic<uint64> free_page;  // tag << 32 | PageNo
     Atomic<uint32> free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
-    int32 used_queues, used_roles,
-        used_sources;          // ends of the entries ever used (written under the registry lock, read without)
-    Atomic<uint64> sessions;   // numbers given to sessions
-    Atomic<uint64> drops;      // entries dropped (memory/users.hpp), begins at 1
-    Atomic<uint64> free_lane;  // tag << 32 | SlotNo + 1
+    int32 used_queues, used_roles, used_sources;  // ends of the used entries (registry lock; read without)
+    Atomic<uint64> sessions;                      // numbers given to sessions
+    Atomic<uint64> drops;                         // entries dropped (memory/users.hpp), begins at 1
+    Atomic<uint64> free_lane;                     // tag << 32 | SlotNo + 1
     Atomic<uint64> free_priority;
     Database databases[max_databases];
     WorkerSlot workers[max_workers];
