@@ -70,7 +70,7 @@ struct TickerRun {
     const char *error;  // nullptr none
 };
 constexpr int64 ticker_runs_kept =
-    1000;  // more than one call writes for a ticker: twice misfire_max (400) and twice what is told of missed ones
+    1000;  // more than one call writes for a ticker: twice misfire_max (400), and twice the missed slots
 // Adds runs to the history. A run replaces the one that is ticker_runs_kept older.
 void write_runs(std::span<const TickerRun> runs);
 

@@ -19,7 +19,7 @@ using store::Ticker;
 // The bytes that the tasks of one transaction may take, beyond the first task. The scheduler has other work, and a
 // session that changes a ticker waits for it.
 constexpr int64 batch_bytes = 4 * 1024 * 1024;
-// How many missed slots one call writes to the history.
+// How many missed slots are written to the history at once.
 constexpr int missed_told = 100;
 // A ticker whose zone or cron text is not valid any more is checked again after this time.
 constexpr int64 invalid_wait = int64(SECS_PER_HOUR) * USECS_PER_SEC;

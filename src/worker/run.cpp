@@ -107,7 +107,7 @@ void run_and_release(Claimed *c, Record *record) {
     PGQUEUE_TESTPOINT("worker-releasing");
 }
 
-// Writes the end of an attempt that did not succeed.
+// Why an attempt did not succeed.
 struct Failure {
     Stop stop;
     pg::ErrorReport error;

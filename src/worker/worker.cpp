@@ -80,7 +80,7 @@ bool work_once() {
     return true;
 }
 
-// Marks this worker as idle. Then checks once more, because a commit may have come just before.
+// Marks this worker as idle. The caller then checks once more for work, because a commit may have come just before.
 bool become_idle() {
     touch();
     set_state(WorkerState::Idle);
