@@ -33,7 +33,8 @@ const char *raise_in_queue(const Case &c, const char *setting) {
 
 // ===== the server and the database =====
 
-// Adds reasons for which the dispatcher does not serve this database. Returns whether there are any.
+// Adds reasons for which no task of this database starts, then those for which workers run none. Returns whether there
+// are any of the first kind.
 bool add_disabled(const Case &c, Reasons *reasons) {
     int before = reasons->count;
     if (!config::enabled)

@@ -14,6 +14,7 @@ constexpr std::array<std::string_view, status_count> status_words{"new",    "ret
 
 // Returns the word of a status, as users see it.
 constexpr std::string_view word(Status s) { return status_words[static_cast<std::size_t>(s)]; }
+// A task waits before its first attempt and before a retry. It is unfinished while it waits or is retained.
 constexpr bool is_waiting(Status s) { return s == Status::New || s == Status::Retry; }
 constexpr bool is_unfinished(Status s) { return is_waiting(s) || s == Status::Retained; }
 

@@ -10,6 +10,7 @@ namespace pgqueue::executor {
 // advisory locks of the session raise 42501.
 void run_apart_raw(pg::Call fn, void *arg, MemoryContext keep);
 
+// The same for a callable object.
 template <typename F>
 void run_apart(F &&fn, MemoryContext keep) {
     run_apart_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);

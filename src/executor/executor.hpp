@@ -56,6 +56,7 @@ struct Costs {
     double cpu_seconds;
     int64 wal_bytes;
 };
+// Set the mark, and return the costs since.
 void mark_costs();
 Costs costs_since_mark();
 

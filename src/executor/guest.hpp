@@ -12,6 +12,7 @@ bool is_session_of(Oid role);
 // deferred triggers, and raises what they raise.
 pg::Outcome run_as_guest_raw(Oid role, pg::Call fn, void *arg, MemoryContext keep);
 
+// The same for a callable object.
 template <typename F>
 pg::Outcome run_as_guest(Oid role, F &&fn, MemoryContext keep) {
     return run_as_guest_raw(

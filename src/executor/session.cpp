@@ -81,8 +81,7 @@ void reset_role() {
     SetConfigOption("role", nullptr, PGC_USERSET, PGC_S_SESSION);
 }
 
-// Empties the temporary schema when a task has used it. Nobody waits for this to be durable: a crash empties it as
-// well.
+// Empties the temporary schema if a task has used it. Does not wait for the disk, because a crash empties it as well.
 void reset_temporary_objects() {
     if (!session.temp_namespace) return;
     StartTransactionCommand();

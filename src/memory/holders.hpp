@@ -1,5 +1,5 @@
-// Who holds tasks or waits for them: workers of the server, outside workers, waiting sessions. Part of shared.hpp,
-// which describes the locks.
+// Holders of tasks, and sessions that wait for them: workers of the server, outside workers, waiting sessions. Part of
+// shared.hpp, which describes the locks.
 #pragma once
 #include "memory/pages.hpp"
 

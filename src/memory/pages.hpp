@@ -24,6 +24,7 @@ struct DueEntry {
     SlotNo lane;  // of a task with a group key: grouped_due(queue), the scheduler reads its row
     int32 priority;
 };
+// The value of DueEntry::lane for a task with a group key, a test for it, and the queue in it.
 constexpr SlotNo grouped_due(SlotNo queue) { return -2 - queue; }
 inline bool is_grouped(const DueEntry &e) { return e.lane < -1; }
 inline SlotNo queue_of_grouped(const DueEntry &e) { return -2 - e.lane; }

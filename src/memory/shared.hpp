@@ -80,7 +80,10 @@ extern Map map;
 
 // Returns whether shared memory is attached.
 inline bool loaded() { return map.shared != nullptr; }
+// Returns the page of a number (not 0).
 inline Page *page(PageNo no) { return reinterpret_cast<Page *>(map.pages + Size(no) * page_bytes); }
+// The locks: of the registry, the workers, a database's due heap, a namespace, a lease by its task's id, and a part of
+// the hash of groups.
 inline LWLock *registry_lock() { return &map.locks[0].lock; }
 inline LWLock *workers_lock() { return &map.locks[1].lock; }
 inline LWLock *due_lock(SlotNo db) { return &map.locks[2 + db % due_locks].lock; }
@@ -90,9 +93,11 @@ inline LWLock *lease_lock(int64 id) { return &map.locks[2 + due_locks + namespac
 inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespace_locks + lease_locks + part].lock; }
 constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
 
+// Returns the entry of a database.
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
 // Returns the first source of a role; -1: none. next_of_role links the others.
 inline SlotNo first_source_of(SlotNo role) { return map.roles[role].first_source.load(); }
+// Returns whether the queue was dropped. Needs no lock.
 inline bool is_dropped(const Queue &q) { return q.dropped.load(); }
 
 // Calls f for each namespace of a database that has an entry.
@@ -136,6 +141,7 @@ private:
 // Makes the scheduler read all rows again, unless that is due already.
 inline void read_rows_again(SlotNo db) { database(db).reading.lost.replace(Lost::Nothing, Lost::Asked); }
 
+// Returns whether the database is unserved, loading or ready.
 inline DbState state_of(SlotNo db) { return database(db).service.state.load(); }
 
 // Returns the bytes of the whole block. dispatch_memory: in bytes.

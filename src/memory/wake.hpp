@@ -7,6 +7,7 @@ namespace pgqueue::memory {
 
 // Sets the latch of a process, given by its number; does nothing for -1.
 void wake_procno(int procno);
+// Wakes the launcher, if there is one.
 void wake_launcher();
 // Returns whether a launcher has ended and no other has run for so many microseconds.
 bool launcher_missing(int64 micros);

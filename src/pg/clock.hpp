@@ -24,6 +24,7 @@ inline int64 cpu_now() {
     return int64(t.tv_sec) * int64(USECS_PER_SEC) + t.tv_nsec / 1000;
 }
 
+// Returns the present moment on both clocks.
 inline Moment this_moment() { return {GetCurrentTimestamp(), monotonic_now()}; }
 
 // For callers that have no moment at hand.

@@ -27,6 +27,7 @@ constexpr bool is_old(int slot) { return slot >= ring_segments; }
 // Reads the table as committed now, including own changes. Raises XX001 if it does not have its six rows with one
 // current segment of each generation.
 Ring read_ring();
+// The same for a known oid of the table.
 Ring read_ring(Oid ring);
 // Writes the row of one slot, by SPI; only for the collector. Returns false if another transaction holds the row.
 bool write_ring(int slot, const RingRow &row);

@@ -32,6 +32,7 @@ uint64 run_statement(Statement *statement, const Datum *values, const char *null
 // The same with the rights of the current user.
 uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 
+// Runs a statement without NULL arguments, and ignores the rows.
 inline uint64 run_statement(Statement *statement, const Datum *values) {
     return run_statement(statement, values, nullptr, nullptr, nullptr);
 }

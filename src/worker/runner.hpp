@@ -17,6 +17,7 @@ struct Self {
 };
 extern Self self;
 
+// Returns the slot of this worker.
 inline memory::WorkerSlot &my_slot() { return memory::map.shared->workers[self.slot]; }
 
 // A claimed task, in the memory of its batch.
@@ -43,6 +44,7 @@ bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
 pg::Outcome run_own_transaction_raw(pg::Call fn, void *arg, MemoryContext keep);
 void run_own_statements_raw(pg::Call fn, void *arg);
 
+// The same for callable objects.
 template <typename F>
 pg::Outcome run_own_transaction(F &&fn, MemoryContext keep) {
     return run_own_transaction_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
@@ -59,6 +61,7 @@ void wait_before_retry(int failures);
 
 // Why the running command was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };
+// Returns why the running attempt was interrupted.
 Stop stop_reason();
 // The running attempt, and when it has to stop: a run limit in microseconds after its begin, and a calendar time; 0
 // none.

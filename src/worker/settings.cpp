@@ -10,7 +10,7 @@ struct Setting {
 };
 
 constexpr Setting ours[] = {
-    // Who we are, and what we may do.
+    // The identity of the session, and its rights.
     {"role", "none"},
     {"row_security", "on"},
     {"session_replication_role", "origin"},

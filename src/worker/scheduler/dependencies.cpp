@@ -146,7 +146,7 @@ void put_back(Job *job, const pg::Moment &now) {
 struct Step {
     Job *jobs[jobs_in_step];
     task::Settling before[jobs_in_step];
-    int count, done;  // taken off their line, looked at
+    int count, done;  // jobs taken off their line; of these, processed
 };
 
 void take_off(Line *line, Step *step) {

@@ -17,11 +17,13 @@ struct Self {
 };
 extern Self self;
 
+// Returns the entry of this scheduler's database.
 inline memory::Database &my_db() { return memory::database(self.db); }
 
 // Runs fn(arg) in a transaction, which skips locks or waits for them only briefly (pg/limited.hpp). Returns whether it
 // was committed. Logs a failure and shows it in view health. what: completes "could not ...".
 bool in_transaction(const char *what, void (*fn)(void *), void *arg);
+// The same for a callable object.
 template <typename F>
 bool transact(const char *what, F &&fn) {
     return in_transaction(
@@ -96,7 +98,9 @@ bool owes_settling();  // only this process knows of tasks to be checked
 bool load_configuration();  // raises inside a transaction, else logs and returns false
 // Reads the changed configuration again. Retries after a second what it could not read.
 pg::Deadline follow_configuration(const pg::Moment &now);
+// Resumes queues whose pause has ended.
 pg::Deadline resume_paused(const pg::Moment &now);
+// Updates stored names of roles, and files held tasks whose role or handler has changed.
 pg::Deadline follow_roles(const pg::Moment &now);
 
 // topics.cpp: applies settings of the extension pg_background_queue to its queues.
@@ -122,11 +126,14 @@ void owe_charges();      // after the rebuild: those that could not be charged y
 
 // staff.cpp: starts and retires workers.
 pg::Deadline staff(const pg::Moment &now);
+// Returns whether this scheduler leaves because schedulers hold all process slots and none is left for a worker.
 bool should_yield(const pg::Moment &now);
 bool is_needed_elsewhere();  // another database has no process slot at all
 bool started_workers();      // in the last call of staff()
 void dismiss_workers();      // asks all to leave after their tasks
+// Returns the number of this database's workers, including those that are starting or have just ended.
 int live_workers();
+// Frees the slot of a worker that has ended or did not start.
 void note_worker_gone(SlotNo worker);
 
 // places.cpp: frees entries of objects that do not exist any more.
