@@ -110,11 +110,11 @@ CREATE FUNCTION pgqueue_internal.outside_workers() RETURNS TABLE (worker text, p
 CREATE FUNCTION pgqueue_internal.memory() RETURNS TABLE (kind text, namespace_id integer, used bigint, capacity bigint, comment text)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 30 AS 'MODULE_PATHNAME', 'pgqueue_internal_memory';
 
--- Whether this session, or one of a role of the caller's, holds the task as outside worker under this receipt.
 -- Whether a segment is condemned now, whatever the snapshot shows.
 CREATE FUNCTION pgqueue_internal.is_condemned(slot smallint) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_is_condemned';
 
+-- Whether this session, or one of a role of the caller's, holds the task as outside worker under this receipt.
 CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';
 

@@ -9,7 +9,7 @@
 namespace pgqueue::api {
 namespace {
 
-// The role that called, while a function of schema pgqueue runs as the extension's owner.
+// The calling role, while a function of schema pgqueue runs as the extension's owner.
 constinit Oid noted_caller = InvalidOid;
 
 Oid extension_owner() {
@@ -71,7 +71,7 @@ char *normalize(const char *kind, const char *raw) {
 
 namespace {
 
-// Hints for a wrong name, of what the caller sees; nullptr: nothing is near.
+// Returns a hint for a wrong name, among the names that the caller may see; nullptr: no name is near.
 const char *near_namespace(const char *wanted) {
     Nearest nearest = nearest_to(wanted);
     for (const store::NamespaceInfo &n : store::all_namespaces())
@@ -110,8 +110,8 @@ const store::NamespaceInfo &find_namespace(const char *name) {
 
 namespace {
 
-// The queue of a name. One that memory does not know may be gone, or have a new key after a purge: memory hears of it a
-// moment before the caches of the catalog do, which are asked again then.
+// Returns the queue of a name. If shared memory does not know it, it may be gone, or have a new id after a purge.
+// Shared memory learns of that slightly before the catalog caches do, so these are read again.
 const store::QueueInfo *queue_now(int32 ns_id, const char *name) {
     memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     const store::QueueInfo *q = store::queue_by_name(ns_id, name);

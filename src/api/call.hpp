@@ -1,4 +1,5 @@
-// What every SQL function does first: who calls, may it be called here, in which namespace, with which right.
+// What every SQL function does first: determines the caller and the namespace, and checks whether the call is possible
+// and permitted.
 #pragma once
 #include "api/checks.hpp"
 #include "core/names.hpp"
@@ -8,54 +9,59 @@
 
 namespace pgqueue::api {
 
-// The role that called the function of schema pgqueue (not the extension's owner that it may run as).
+// Returns the role that called the function of schema pgqueue, not the extension's owner as which it may run.
 Oid caller();
 
-// 55000 when the library is not preloaded or not of the version of the SQL objects; writes: 25006 on a standby or in a
-// read-only transaction, 25000 in a parallel plan.
+// Raises 55000 if the library is not preloaded, or its version differs from that of the SQL objects. With `writes` also
+// raises 25006 on a standby or in a read-only transaction, and 25000 in a parallel plan. function: its name for
+// messages.
 void check_call(const char *function, bool writes);
 
-// A valid name, palloc'd; 22004 for nullptr, 42602 otherwise.
+// Returns the normalized name, palloc'd. Raises 22004 for nullptr, and 42602 if the name is not valid. kind: "queue" or
+// the like, for messages.
 char *normalize(const char *kind, const char *raw);
 
-// A namespace by name, nullptr: the session's. 42704.
+// Returns a namespace by name; nullptr: the session's. Raises 42704 if there is none.
 const store::NamespaceInfo &find_namespace(const char *name);
-// A queue by name in it. 42704.
+// Returns a queue of the namespace by name. Raises 42704 if there is none.
 const store::QueueInfo &find_queue(const store::NamespaceInfo &ns, const char *name);
-// 42704.
+// Raises 42704: the task does not exist.
 [[noreturn]] void no_task(int64 id);
 
-// 42939 for the extension's own namespace.
+// Raises 42939 for the extension's own namespace.
 void refuse_system(const store::NamespaceInfo &ns);
-// 42501 with the missing grant as hint.
+// Raises 42501, with the missing grant as hint, unless the caller has one of the privileges (bits of store::Privilege)
+// in the namespace.
 void require(const store::NamespaceInfo &ns, unsigned privilege);
-// 42501 unless the caller is a member of pgqueue_admin.
+// Raises 42501 unless the caller is a superuser or a member of pgqueue_admin.
 void require_admin();
+// Returns whether the caller has one of the privileges (bits of store::Privilege) in the namespace.
 bool may(int32 ns_id, unsigned privilege);
-// Is a role of the dictionary one of the caller's?
+// Returns whether a role of the dictionary is the caller, or a role whose rights the caller has.
 bool is_mine(int32 role_id);
 
-// Invokes a function of pgqueue_internal as the extension's owner; caller() says who called. An error shows nothing of
-// what is inside. Foreign keys between our tables hold whatever session_replication_role says.
+// Calls a function of pgqueue_internal as the extension's owner; caller() still returns the calling role. An error
+// hides the inner context. Foreign keys between our tables are enforced whatever session_replication_role is.
 Datum invoke_as_owner(FunctionCallInfo fcinfo);
 
-// The argument as C string, or nullptr.
+// Returns the argument as C string; nullptr: it is NULL.
 inline char *text_arg(FunctionCallInfo fcinfo, int i) {
     return PG_ARGISNULL(i) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(i));
 }
-// "1 ready task", "2 ready tasks".
+// Returns "1 ready task" or "2 ready tasks". kind: "ready" here, may be empty.
 const char *tasks_of(int64 n, const char *kind = "");
-// Would a worker of the role not be let into this database? One of a role that may not log in needs no right to
-// connect.
+// Returns whether a worker of the role could not connect to this database. False for a role that may not log in,
+// because its workers need no right to connect.
 bool is_shut_out(Oid role);
-// The statement that lets a role connect to this database.
+// Returns the statement that lets a role connect to this database.
 const char *grant_connect(const char *role);
-// A key that a user chose (dedup, group, batch): 1 to 1000 bytes, else 22023 naming the argument.
+// Returns a key that a user has chosen (dedup, group, batch). Raises 22023, with the argument's name, unless it has 1
+// to 1000 bytes.
 text *checked_key(text *key, const char *argument);
-// 2202E for an array of several dimensions.
+// Returns the array. Raises 2202E if it has several dimensions.
 ArrayType *one_dimensional(ArrayType *value, const char *name);
 
-// An interval in microseconds, a month counting 30 days; what is longer than time itself is as long as that.
+// Returns an interval in microseconds; a month counts 30 days. Limited to the range of timestamps.
 int64 micros_of(const Interval *i);
 
 }  // namespace pgqueue::api

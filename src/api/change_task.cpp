@@ -1,4 +1,4 @@
-// cancel_task, retry_task, and what the view task does with UPDATE and DELETE. User functions wait for a row's lock.
+// cancel_task, retry_task, and UPDATE and DELETE on the view task. User functions wait for a row's lock.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
@@ -15,7 +15,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-// The worker that runs this attempt; -1 none. A process with the number of the row's may be another one by now.
+// Returns the worker that runs this attempt; -1 none. A process with the row's pid may be another one by now.
 memory::SlotNo worker_of(const store::TaskRow &row) {
     for (memory::SlotNo i = 0; i < memory::max_workers; i++) {
         const memory::WorkerSlot &w = memory::map.shared->workers[i];
@@ -52,7 +52,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     bool force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
-    // A task that runs in the server is only told; its row is left to its worker.
+    // For a task that runs in the server, only signals its worker, and leaves the row to it.
     memory::SlotNo worker = row.status == Status::Retained ? worker_of(row) : -1;
     if (worker >= 0) {
         require_access(row, text_arg(fcinfo, 3), Access::ManageOrOwn);

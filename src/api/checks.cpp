@@ -68,7 +68,7 @@ TimestampTz moment_arg(FunctionCallInfo fcinfo, int i, const char *setting) {
     if (at < first || at >= days_to_10000 * USECS_PER_DAY)
         out_of_range(setting, DatumGetCString(DirectFunctionCall1(timestamptz_out, TimestampTzGetDatum(at))),
                      "It must be a time of the years 1970 to 9999.");
-    // The one moment that stands for none in our rows comes a microsecond later.
+    // 0 means none in our rows, so this one time becomes a microsecond later.
     return at == 0 ? 1 : at;
 }
 

@@ -1,4 +1,4 @@
-// What changes of settings and rights tell the rest: caches of the backends at once, shared memory at commit.
+// Announces changes of settings and rights: to the caches of backends, and to shared memory at commit.
 #include "api/call.hpp"
 
 #include "handover/actions.hpp"
@@ -19,7 +19,7 @@ int32 int_column(TriggerData *data, HeapTuple tuple, const char *name) {
     return isnull ? 0 : DatumGetInt32(d);
 }
 
-// The queue as this transaction has just made it.
+// Returns the queue as this transaction has just written it.
 void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
@@ -36,8 +36,8 @@ bool text_changed(TriggerData *data, const char *name) {
     return !DatumGetBool(DirectFunctionCall2Coll(texteq, DEFAULT_COLLATION_OID, before, now));
 }
 
-// Payload tasks that wait change hands with the queue's executor, delayed ones their place with the policy of its
-// groups.
+// If the queue's executor changes, its waiting payload tasks go to other workers. If the policy of its groups changes,
+// delayed tasks get another place.
 void note_places(TriggerData *data, int32 queue_id) {
     if (!text_changed(data, "executor") && !text_changed(data, "group_policy")) return;
     memory::SlotNo db = memory::find_database(MyDatabaseId);
@@ -64,8 +64,8 @@ void note_queue_gone(int32 queue_id) {
     if (slot >= 0) handover::drop_queue_at_commit(slot);
 }
 
-// Caches hear of it when it is committed, own ones with the next command. For queues that is an invalidation of a
-// relation that nobody opens: that of their table would have every process plan and open again whatever reads it.
+// Other caches receive it at commit, our own with the next command. For queues this is an invalidation of a relation
+// that is never opened: one of their table would make every process plan again, and reopen, whatever reads it.
 void tell_caches(Relation table) {
     if (strcmp(RelationGetRelationName(table), "queue") == 0)
         CacheInvalidateRelcacheByRelid(get_relname_relid("queue_change", RelationGetNamespace(table)));
@@ -91,7 +91,7 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
         if (!gone) note_queue(id);
         if (TRIGGER_FIRED_BY_UPDATE(data->tg_event)) note_places(data, id);
     } else if (memory::loaded() && strcmp(table, "identity") == 0) {
-        // A restore, or adopt(): whose data this is has to be asked again.
+        // A restore, or adopt(): the identity of the data must be checked again.
         handover::check_identity_at_commit();
     } else if (memory::loaded() && strcmp(table, "ticker") == 0) {
         handover::read_ticker_at_commit(int_column(data, tuple, "id"));
@@ -108,8 +108,8 @@ PGQ_FUNCTION(pgqueue_internal_config_changed) {
 
 namespace {
 
-// Keys of a table begin after those that memory knows of an extension that was dropped: what is left of it there is
-// nobody else's.
+// Keys of a table begin above those that shared memory knows from a dropped extension, so that its remaining entries
+// belong to nothing new.
 void begin_ids_after(const char *table, int32 highest) {
     constexpr int32 first = 99;  // sql/02_tables.sql
     Oid types[2] = {TEXTOID, INT4OID};
@@ -122,10 +122,10 @@ void begin_ids_after(const char *table, int32 highest) {
 
 }  // namespace
 
-// At the end of the install script: identity, and a scheduler from the commit on.
+// At the end of the install script: writes the identity, and starts a scheduler at commit.
 PGQ_FUNCTION(pgqueue_internal_register_database) {
     (void)fcinfo;
-    // A restore sets row_security off: the rows of the dump are to come, and nobody shall write others before.
+    // A restore sets row_security off. The rows of the dump will follow, and nothing may write others before.
     row_security ? store::adopt() : store::hold();
     memory::SlotNo db = memory::loaded() && !IsBinaryUpgrade ? memory::ensure_database(MyDatabaseId) : -1;
     if (db < 0) PG_RETURN_VOID();

@@ -1,4 +1,4 @@
-// Running the service: adopt, start and stop workers, version, a cleaning pass on demand.
+// Operation of the service: adopt, start and stop workers, version, a cleaning pass on demand.
 #include "api/call.hpp"
 #include "api/waiting.hpp"
 
@@ -34,7 +34,7 @@ memory::SlotNo my_database() {
     return db;
 }
 
-// Waits until a condition holds or the time is over; looks when the latch says so, at the latest every 50 ms.
+// Waits until a condition holds or the time has passed. Checks when the latch is set, and at least every 50 ms.
 template <typename F>
 bool wait_until(pg::Deadline end, F done) {
     while (!done()) {
@@ -46,8 +46,7 @@ bool wait_until(pg::Deadline end, F done) {
     return true;
 }
 
-// The server brings a launcher that ended back by the wall clock: not for a day, when the clock was set back by a day
-// in between.
+// The server restarts an ended launcher by the wall clock. If the clock is set back by a day, that takes a day.
 void ensure_launcher() {
     if (!memory::launcher_missing(0)) return;
     BackgroundWorker w = pg::launcher_process();
@@ -76,7 +75,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     memory::database(db).service.stopped.store(false);
     ensure_launcher();
     memory::wake_scheduler(db);
-    // Give the scheduler the moment that it needs to start what is due.
+    // Gives the scheduler the moment that it needs to start what is due.
     wait_until(pg::deadline_in(USECS_PER_SEC), [db] {
         for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++)
             if (const memory::Role &role = memory::map.roles[r];
@@ -115,7 +114,7 @@ PGQ_FUNCTION(pgqueue_version) {
     PG_RETURN_TEXT_P(cstring_to_text(PGQUEUE_VERSION));
 }
 
-// Has the housekeeper do one pass with these parameters and waits for its end (tests).
+// Makes the housekeeper run one pass with these parameters, and waits for its end (for tests).
 PGQ_FUNCTION(pgqueue_internal_clean) {
     check_call("clean", true);
     memory::SlotNo db = my_database();

@@ -1,4 +1,4 @@
-// create_task and create_tasks: arguments, rights, limits, then rows and hints.
+// create_task and create_tasks: check arguments, rights and limits, then write rows and hints.
 #include "api/call.hpp"
 
 #include "pg/clock.hpp"
@@ -16,7 +16,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-// Argument numbers; the plural form has arrays at the same places.
+// Argument numbers. The plural form has arrays at the same positions.
 enum Arg {
     a_queue,
     a_payload,
@@ -47,7 +47,7 @@ void check_words(FunctionCallInfo fcinfo) {
         check_word("on_failed_dependency", text_arg(fcinfo, a_on_failed_dependency), "cancel, hold, ignore");
 }
 
-// Times of a new task: when it is due (0 at once) and when it dies (0 never).
+// The times of a new task: when it is due (0 at once), and when it expires (0 never).
 void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz now, store::NewTask *t) {
     int64 delay = interval_arg(fcinfo, a_delay, "delay", 0);
     t->delayed_at = 0;
@@ -67,7 +67,7 @@ void set_times(FunctionCallInfo fcinfo, const store::QueueInfo &q, TimestampTz n
     t->dies_at = ttl > 0 ? pg::later(t->delayed_at != 0 ? t->delayed_at : now, ttl) : 0;
 }
 
-// The part that all tasks of a call share.
+// What all tasks of a call have in common.
 store::NewTask common(FunctionCallInfo fcinfo, const store::QueueInfo &q) {
     store::NewTask t{};
     TimestampTz now = GetCurrentTimestamp();
@@ -102,7 +102,7 @@ void check_content(const store::NewTask &t) {
     }
 }
 
-// max_depth of queue and namespace.
+// Checks max_depth of queue and namespace.
 void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
     if (task::Full full = task::no_room_for(ns, q, more, 0); full.kind != nullptr)
         ereport(
@@ -111,15 +111,15 @@ void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int6
             errhint("Try again later, or raise max_depth."));
 }
 
-// max_priorities of the namespace; all tasks of a call have one priority. Those that wait, and those of groups, need no
-// list now.
+// Checks max_priorities of the namespace. All tasks of a call have one priority. Tasks that wait, and tasks of groups,
+// need no list now.
 void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &q, const store::NewTask &t) {
     if (t.delayed_at == 0 && t.group_key == nullptr && (t.flags & flag_waits) == 0)
         task::check_priority(ns, q, t.priority);
 }
 
-// Namespace and queue of the call, rights checked. The references are valid until the catalog cache is used again after
-// an invalidation.
+// The namespace and queue of the call, with rights checked. The references are valid until the catalog cache is used
+// again after an invalidation.
 const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceInfo **ns) {
     not_null(fcinfo, a_queue, "queue");
     char *ns_name = text_arg(fcinfo, a_namespace);
@@ -153,7 +153,7 @@ Array array_arg(FunctionCallInfo fcinfo, int i, Oid type, const char *argument, 
     return a;
 }
 
-// What becomes of a task whose key is taken.
+// What to do with a task whose key is taken.
 task::OnConflict on_conflict_arg(FunctionCallInfo fcinfo) {
     std::string_view word = PG_ARGISNULL(a_on_conflict) ? "skip" : text_arg(fcinfo, a_on_conflict);
     return word == "nothing"   ? task::OnConflict::Nothing
@@ -167,8 +167,8 @@ void set_key(store::NewTask *t, text *key) {
     t->flags |= flag_keyed;
 }
 
-// The new task that has no key or gets it goes to the pending ones; otherwise what on_conflict says. Returns the id for
-// the caller, 0 for NULL.
+// Adds the new task to the pending ones if it has no key or gets its key. Otherwise does what on_conflict requires.
+// Returns the id for the caller, 0 for NULL.
 struct Creation {
     task::OnConflict on_conflict;
     TimestampTz keys_until;  // 0 only while the tasks are unfinished
@@ -186,7 +186,7 @@ int64 add(Creation *c, const store::NewTask &t) {
             same->id = holder.task_id;
             return holder.task_id;
         }
-        // When the queue was purged or deleted while we waited the caller begins anew.
+        // If the queue was purged or deleted during the wait, the caller begins anew.
         if (task::replace(holder, t) || store::queue_by_id(t.queue_id) == nullptr) return holder.task_id;
     }
     c->pending.tasks[c->pending.count++] = t;
@@ -202,7 +202,7 @@ int compare_ids(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
-// The awaited tasks that have not ended well yet; the row keeps the array as given.
+// Returns the awaited tasks that have not ended well yet. The row keeps the array as given.
 std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ignore, ArrayType **given) {
     if (PG_ARGISNULL(a_depends_on)) return {};
     *given = one_dimensional(PG_GETARG_ARRAYTYPE_P(a_depends_on), "depends_on");
@@ -231,7 +231,7 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
     return {ids, kept};
 }
 
-// What the tasks of the call wait for; sets the parts of a row that tell it.
+// Determines what the tasks of the call wait for, and sets the parts of their rows that record it.
 task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
     std::string_view policy =
         PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
@@ -264,15 +264,15 @@ Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
 
 namespace {
 
-// Who makes tasks with dedup keys may wait for others with the same keys: is the queue still the one that was found
-// before? Raises when there is none of the name any more, or the right is gone.
+// Creating tasks with dedup keys may wait for other transactions with the same keys. Returns whether the name still
+// refers to the same queue. Raises if there is no such queue, or the right is gone.
 bool is_still(FunctionCallInfo fcinfo, int32 queue_id) {
     const store::NamespaceInfo *ns;
     AcceptInvalidationMessages();
     return target(fcinfo, &ns).id == queue_id;
 }
 
-// False: the queue was purged meanwhile, which gave it another key; once more.
+// Returns false if the queue was purged meanwhile, which gave it another id. Then it is tried once more.
 bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     const store::NamespaceInfo *ns;
     const store::QueueInfo &q = target(fcinfo, &ns);

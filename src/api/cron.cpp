@@ -1,4 +1,4 @@
-// cron_next, cron_valid.
+// cron_next and cron_valid.
 #include "api/cron.hpp"
 
 #include "api/call.hpp"
@@ -8,7 +8,7 @@ namespace pgqueue::api {
 
 namespace {
 
-// The text as it goes into a message: a long one is cut.
+// Cuts a long text for a message.
 const char *cut(const char *text) {
     constexpr int most = 200;
     int bytes = static_cast<int>(strlen(text));
@@ -55,7 +55,7 @@ namespace {
 
 enum Arg { a_cron, a_after, a_time_zone, a_max_slots };
 
-// NULL is the default, the time of the transaction.
+// NULL means the default, the time of the transaction.
 TimestampTz after_arg(FunctionCallInfo fcinfo) {
     TimestampTz after = PG_ARGISNULL(a_after) ? GetCurrentTransactionStartTimestamp() : PG_GETARG_TIMESTAMPTZ(a_after);
     if (TIMESTAMP_NOT_FINITE(after))

@@ -1,4 +1,4 @@
-// release, fail, extend and snooze, of one task and of many: whoever has the receipt ends the attempt.
+// release, fail, extend and snooze, of one task or of many: a caller with the receipt ends the attempt.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
@@ -12,7 +12,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-// A task and how the caller proves that it is his.
+// A task, and the caller's proof of holding it.
 struct Claim {
     int64 id;
     bool receipt_given;
@@ -21,20 +21,20 @@ struct Claim {
     bool skip_lost;
 };
 
-// The receipt that was given, or that of the session's own lease.
+// Returns the given receipt, or that of the session's own lease.
 int64 receipt_of(const Claim &c) {
     if (c.receipt_given) return c.receipt;
     memory::Lease lease;
     return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 
-// The row of a task in this caller's hands; what is not is an error, or with skip_lost nothing.
+// Locks the row of a task that this caller holds. Otherwise raises an error, or with skip_lost returns false.
 bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
     bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid &&
                     row->started_at >= MyStartTimestamp;
     if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
-    // While we waited for the row its queue may have been purged, which gives it a new key, and our rights may have
+    // While we waited for the row, its queue may have been purged, which gives it a new id, and our rights may have
     // changed.
     AcceptInvalidationMessages();
     const store::QueueInfo *q = held != task::Held::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
@@ -54,7 +54,8 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     pg_unreachable();
 }
 
-// Ends the task as asked: a task that asks for itself when it commits. False: it is lost, and the caller skips such.
+// Ends the task as requested; a task that calls for itself ends when it commits. Returns false if it is lost and the
+// caller skips lost tasks.
 bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
     task::OwnRun *run = c.receipt_given ? nullptr : own_run_of(c.id, c.ns_name);
     if (run != nullptr) {
@@ -68,7 +69,7 @@ bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
     return true;
 }
 
-// Releases a task without locking it first, when that is all there is to it.
+// Releases a task without locking it first, if nothing else is to be done.
 bool release_at_once(const Claim &c, Jsonb *result, store::TaskRow *row) {
     if (!task::look_at_held(c.id, receipt_of(c), row)) return false;
     const store::QueueInfo *q = seen_queue(*row, c.ns_name);
@@ -84,7 +85,7 @@ int64 id_of(FunctionCallInfo fcinfo) {
     return PG_GETARG_INT64(0);
 }
 
-// A lease from now; NULL (0): the queue's.
+// Returns the length of a lease in microseconds; 0 for NULL: the queue's.
 int64 lease_of(FunctionCallInfo fcinfo, int i) { return interval_arg(fcinfo, i, "lease", 0, Zero::Refused); }
 
 bool flag(FunctionCallInfo fcinfo, int i) { return !PG_ARGISNULL(i) && PG_GETARG_BOOL(i); }
@@ -116,7 +117,7 @@ void same_length(const Items &ids, const Items &other, const char *argument, boo
             errdetail("There are %d ids and %d %s.", ids.count, other.count, argument));
 }
 
-// The arrays that all plural functions begin with: ids and receipts.
+// The arrays with which all plural functions begin: ids and receipts.
 struct Batch {
     Items ids, receipts;
     const char *ns;
@@ -149,7 +150,7 @@ Batch open_batch(FunctionCallInfo fcinfo, int skip_arg, int ns_arg) {
     return b;
 }
 
-// Ends each task as ending_of says; answers with its status.
+// Ends each task as ending_of returns, and returns its status.
 template <typename F>
 Datum end_each(const Batch &b, F ending_of) {
     for (int i = 0; i < b.ids.count; i++) {

@@ -1,5 +1,4 @@
-// For tests of the look for what was forgotten (worker/scheduler/reconcile.cpp): memory forgets something, which no
-// code of ours does.
+// For tests of worker/scheduler/reconcile.cpp: makes shared memory forget something, which no other code does.
 #include "api/call.hpp"
 
 #ifdef PGQUEUE_TESTPOINTS
@@ -25,7 +24,7 @@ memory::SlotNo queue_arg(FunctionCallInfo fcinfo) {
 
 }  // namespace
 
-// pgqueue_test_forget_hints(queue text): ready tasks for outside workers; returns how many. A test declares it itself.
+// pgqueue_test_forget_hints(queue text): forgets ready tasks for outside workers. Returns how many. A test declares it.
 PGQ_FUNCTION(pgqueue_test_forget_hints) {
     memory::SlotNo queue = queue_arg(fcinfo);
     int32 n = 0;
@@ -38,7 +37,7 @@ PGQ_FUNCTION(pgqueue_test_forget_hints) {
     PG_RETURN_INT32(n);
 }
 
-// pgqueue_test_leave_popped(queue text): a ready task for outside workers, for good when this session ends.
+// pgqueue_test_leave_popped(queue text): pops a ready task for outside workers, which is lost when this session ends.
 PGQ_FUNCTION(pgqueue_test_leave_popped) {
     memory::SlotNo queue = queue_arg(fcinfo);
     (void)dispatch::pop_for_outside(memory::map.queues[queue].ns, {&queue, 1}, dispatch::reserve_leases(1));
@@ -46,24 +45,24 @@ PGQ_FUNCTION(pgqueue_test_leave_popped) {
     PG_RETURN_VOID();
 }
 
-// pgqueue_test_forget_lease(id bigint, receipt bigint): whether there was one.
+// pgqueue_test_forget_lease(id bigint, receipt bigint): forgets a lease. Returns whether there was one.
 PGQ_FUNCTION(pgqueue_test_forget_lease) {
     PG_RETURN_BOOL(dispatch::drop_lease(PG_GETARG_INT64(0), PG_GETARG_INT64(1)));
 }
 
-// pgqueue_test_miscount(queue text): the lists of its outside workers say that nothing is in them.
+// pgqueue_test_miscount(queue text): sets the counts of the lists for its outside workers to zero.
 PGQ_FUNCTION(pgqueue_test_miscount) {
     dispatch::miscount(dispatch::outside_lane(queue_arg(fcinfo)));
     PG_RETURN_VOID();
 }
 
-// pgqueue_test_take_place(queue text): one that nobody has.
+// pgqueue_test_take_place(queue text): takes a place for no task.
 PGQ_FUNCTION(pgqueue_test_take_place) {
     dispatch::take_places(queue_arg(fcinfo));
     PG_RETURN_VOID();
 }
 
-// pgqueue_test_other_session(): this process is another session from now on, with the same number as the one before.
+// pgqueue_test_other_session(): makes this process another session, with the same process number as before.
 PGQ_FUNCTION(pgqueue_test_other_session) {
     (void)fcinfo;
     dispatch::become_other_session();

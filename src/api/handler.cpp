@@ -1,5 +1,5 @@
-// create_handler, delete_handler and DML on the view: names of functions become whole as the caller sees them, the rest
-// is SQL.
+// create_handler, delete_handler and DML on the view: qualify names of functions as the caller sees them. The rest is
+// SQL.
 #include "api/call.hpp"
 #include "api/manage.hpp"
 
@@ -32,7 +32,7 @@ text *whole_name(Oid function) {
 
 const char *arguments_of(const char *phase) { return strcmp(phase, "after") == 0 ? "jsonb, jsonb" : "jsonb"; }
 
-// The schema-qualified name of a function that a handler of this phase can be, for the calling role.
+// Returns the schema-qualified name of a function that can be a handler of this phase for the calling role.
 text *usable_function(const char *name, const char *phase) {
     Oid oid = look_up(name, phase);
     const char *arguments = arguments_of(phase);
@@ -53,7 +53,7 @@ text *usable_function(const char *name, const char *phase) {
     return whole_name(oid);
 }
 
-// Whoever owns the function can replace what runs with the caller's rights.
+// The owner of the function can replace code that runs with the caller's rights.
 void warn_of_owner(Oid function, const char *arguments) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple)) return;
@@ -81,7 +81,7 @@ PGQ_FUNCTION(pgqueue_create_handler) {
     not_null(fcinfo, h_type, "type");
     not_null(fcinfo, h_function, "function");
     const char *phase = phase_arg(fcinfo);
-    // A wrong word is for the SQL function to refuse.
+    // The SQL function refuses a wrong word.
     const char *name = text_arg(fcinfo, h_function);
     if (is_phase(phase)) set_function(fcinfo, usable_function(name, phase));
     Datum made = manage(fcinfo);
@@ -94,7 +94,7 @@ PGQ_FUNCTION(pgqueue_delete_handler) {
     not_null(fcinfo, h_type, "type");
     const char *phase = phase_arg(fcinfo);
     if (!PG_ARGISNULL(h_function) && is_phase(phase)) {
-        // The function may be gone: then the name must be given as the view shows it.
+        // The function may be gone. Then the name must be given as the view shows it.
         Oid oid = look_up(text_arg(fcinfo, h_function), phase);
         if (OidIsValid(oid)) set_function(fcinfo, whole_name(oid));
     }
@@ -122,7 +122,7 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
     return PointerGetDatum(heap_modify_tuple_by_cols(tuple, desc, 1, &function_column, &whole, &null));
 }
 
-// Whatever the caller may see of functions: the view that asks shows it only to whom it may concern.
+// Ignores the caller's rights on functions: the calling view shows the result only to roles that it concerns.
 PGQ_FUNCTION(pgqueue_internal_handler_trouble) {
     const char *phase = text_arg(fcinfo, 1);
     HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3)};

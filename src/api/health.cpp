@@ -1,5 +1,4 @@
-// View health: what is wrong in this database and what to do. One small function for each kind of thing that can be
-// wrong.
+// View health: what is wrong in this database, and what to do. There is one small function for each kind of problem.
 #include "api/call.hpp"
 
 #include "api/hints.hpp"
@@ -51,13 +50,13 @@ const char *waiting(int64 ready) { return psprintf("%s %s", tasks_of(ready, "rea
 
 const char *are(int64 n) { return n == 1 ? "is" : "are"; }
 
-// What is measured by the monotonic clock, as it is shown; 0 stays 0.
+// Converts a monotonic time to a wall clock time for display; 0 stays 0.
 TimestampTz shown(const pg::Atomic<int64> *monotonic, const pg::Moment &now) {
     auto at = monotonic->load();
     return at != 0 ? now.to_wall(at) : 0;
 }
 
-// Nothing starts at all.
+// Reports reasons why nothing starts at all.
 void put_server(ReturnSetInfo *info) {
     if (!config::enabled)
         put(info, {.severity = "critical",
@@ -111,7 +110,7 @@ constexpr int64 owed_patience = 5 * int64(USECS_PER_SEC);
 
 const char *end_session(pid_t pid) { return psprintf("End it: SELECT pg_terminate_backend(%d);", pid); }
 
-// Somebody's lock on one of our tables that keeps us from reading or writing it; none of our own processes'.
+// Reports a session whose lock on one of our tables blocks us. Ignores our own processes.
 pg::LockHolder table_holder(memory::Database &d) {
     constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
                                 LOCKBIT_ON(AccessExclusiveLock);
@@ -119,7 +118,7 @@ pg::LockHolder table_holder(memory::Database &d) {
     return store::holder_of_tables(strong, ours);
 }
 
-// What the scheduler tries again and again, and who keeps it from that.
+// Reports the step that the scheduler repeats, and the session that blocks it.
 void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
     auto since = d.scheduler.failing.since.load();
     if (since == 0 || now.monotonic - since <= owed_patience) return;
@@ -136,7 +135,7 @@ void put_failing_step(ReturnSetInfo *info, memory::Database &d, const pg::Moment
                .since = now.to_wall(since)});
 }
 
-// Rows that the scheduler wants to write and cannot, for a while already.
+// Reports rows that the scheduler has not been able to write for a while.
 void put_owed(ReturnSetInfo *info, memory::SlotNo db) {
     pg::Moment now = pg::this_moment();
     put_failing_step(info, memory::database(db), now);
@@ -156,7 +155,7 @@ void put_owed(ReturnSetInfo *info, memory::SlotNo db) {
                .since = now.wall - look.waited});
 }
 
-// A pause that is over: the queue goes on as soon as its row is free.
+// Reports a pause that has ended: the queue continues as soon as its row is free.
 void put_overdue_pause(ReturnSetInfo *info, const memory::Queue &q) {
     pg::Moment now = pg::this_moment();
     if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
@@ -173,7 +172,7 @@ void put_overdue_pause(ReturnSetInfo *info, const memory::Queue &q) {
 void put_memory(ReturnSetInfo *info) {
     for (int kind = 0; kind < dispatch::table_kinds; kind++) {
         auto table = static_cast<dispatch::Table>(kind);
-        if (table == dispatch::Table::Pages) continue;  // what finds no page goes to the spill file
+        if (table == dispatch::Table::Pages) continue;  // tasks that find no page go to the spill file
         dispatch::Usage u = dispatch::usage_of(table);
         if (u.used * 10 < u.capacity * 9) continue;
         put(info, {.severity = "warning",
@@ -184,8 +183,7 @@ void put_memory(ReturnSetInfo *info) {
     }
 }
 
-// Who holds the cleaning back is looked up now: when the one that did has ended, the next pass of the housekeeper
-// cleans.
+// Looks up now which session blocks cleaning. If the former one has ended, the next pass of the housekeeper cleans.
 void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
     if (d.housekeeper.held_back.load() == 0) return;
     TransactionId xmin = d.housekeeper.holder_xmin.load();
@@ -207,7 +205,7 @@ void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
                .since = d.housekeeper.held_back_since.load()});
 }
 
-// The statement that gives a queue or namespace twice the room that it has.
+// Returns the statement that doubles the limit of a queue or namespace.
 const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo *queue, const char *setting,
                          double now) {
     const char *ns_name = quote_literal_cstr(ns.name), *given = psprintf("%s => %.15g", setting, now * 2);
@@ -239,7 +237,7 @@ void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::Names
                    .since = since});
 }
 
-// Cancels what waits for a role that was dropped: another role of its name has tasks of its own.
+// Returns the statement that cancels what waits for a dropped role. A new role of its name does not get its tasks.
 const char *cancel_held(const store::QueueInfo &queue, const char *role) {
     const store::NamespaceInfo *ns = store::namespace_by_id(queue.ns_id);
     return psprintf(
@@ -249,7 +247,7 @@ const char *cancel_held(const store::QueueInfo &queue, const char *role) {
         quote_literal_cstr(ns != nullptr ? ns->name : ""), quote_literal_cstr(queue.name), quote_literal_cstr(role));
 }
 
-// Those of the tasks that wait still.
+// Returns how many of the tasks still wait.
 int64 waiting_of(const dispatch::HeldLook &look) {
     int64 waiting = look.tasks;
     for (int i = 0; i < look.n_refs; i++) {
@@ -259,7 +257,7 @@ int64 waiting_of(const dispatch::HeldLook &look) {
     return waiting;
 }
 
-// Tasks of roles that do not exist.
+// Reports tasks of roles that do not exist.
 void put_held(ReturnSetInfo *info, memory::SlotNo no, const store::QueueInfo &queue) {
     dispatch::HeldLook look;
     for (memory::SlotNo lane = -1; dispatch::look_at_held(no, &lane, &look);) {
@@ -304,7 +302,7 @@ void put_queue(ReturnSetInfo *info, memory::SlotNo no) {
                    .since = shown(&q.full_since, pg::this_moment())});
 }
 
-// Ready tasks in queues that only the namespace's limit holds back.
+// Counts ready tasks in queues that only the namespace's limit blocks.
 int64 ready_in(memory::SlotNo ns) {
     int64 n = 0;
     for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
@@ -314,7 +312,7 @@ int64 ready_in(memory::SlotNo ns) {
     return n;
 }
 
-// Ready tasks for outside workers, in queues that nothing else holds back.
+// Counts ready tasks for outside workers in queues that nothing else blocks.
 int64 ready_outside(memory::SlotNo ns) {
     int64 n = 0;
     for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
@@ -325,7 +323,8 @@ int64 ready_outside(memory::SlotNo ns) {
     return n;
 }
 
-// A namespace has its part of what all share, and more of its tasks wait or its queues are refused for that.
+// Reports a namespace that has used up its part of what all share, if its tasks wait or its queues are refused for
+// that.
 void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
     const memory::Namespace &ns = memory::map.namespaces[no];
     const char *raise = psprintf("Or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s,",
@@ -346,7 +345,7 @@ void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
                    .ns_id = ns.ns_id,
                    .since = longest_wait_in(no, -1)});
     memory::QueueShare queues = memory::queue_share(no);
-    // A number that somebody has set is meant.
+    // A limit that was set is intended.
     if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
         put(info, {.severity = "warning",
                    .word = "share_used_up",
@@ -358,7 +357,7 @@ void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
                    .ns_id = ns.ns_id});
 }
 
-// Its tasks wait for memory for groups, or it is near the limit of its dependencies.
+// Reports a namespace whose tasks wait for memory for groups, or that is near its limit of dependencies.
 void put_more_shares(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
     const memory::Namespace &ns = memory::map.namespaces[no];
     const char *name = quote_literal_cstr(known.name);
@@ -385,7 +384,7 @@ void put_more_shares(ReturnSetInfo *info, memory::SlotNo no, const store::Namesp
                    .ns_id = ns.ns_id});
 }
 
-// A number that was set; without one, further priorities share lists.
+// Reports a limit that was set. Without one, further priorities share lists.
 void put_priorities(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
     if (known.shares.priorities == 0) return;
     int64 used = dispatch::priorities_in_use(no),

@@ -1,15 +1,15 @@
-// Statements that raise what a setting limits, for health and why().
+// Statements that raise a limit, as hints for health and why(). Each is palloc'd.
 #pragma once
 
 namespace pgqueue::api {
 
-// Gives the cluster more workers: by pgqueue.max_workers, or by the server's processes where these are the limit.
+// Raises the number of workers of the cluster: pgqueue.max_workers, or max_worker_processes if that is the limit.
 const char *more_workers();
-// Gives each role more workers.
+// Raises the number of workers per role.
 const char *more_workers_of_role();
-// Gives the dispatcher more shared memory.
+// Raises the shared memory of the dispatcher.
 const char *more_dispatch_memory();
-// Adds this database to those that are served.
+// Adds this database to pgqueue.databases.
 const char *serve_this_database();
 
 }  // namespace pgqueue::api

@@ -9,7 +9,7 @@ namespace {
 
 TimestampTz earlier(TimestampTz a, TimestampTz b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
-// Of the queues that are wanted.
+// Returns the longest wait in the wanted queues.
 template <typename F>
 TimestampTz longest_of(memory::SlotNo role, F wanted) {
     TimestampTz first = 0;
@@ -28,7 +28,7 @@ TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role) {
     TimestampTz first = 0;
     for (int i = 0; i < look.n_refs; i++) {
         store::TaskRow row;
-        // A task waits since it was made, or since the time that it was delayed to.
+        // A task has waited since its creation, or since the time to which it was delayed.
         if (store::fetch(look.refs[i], false, &row) && is_waiting(row.status))
             first = earlier(first, Max(row.created_at, row.delayed_at));
     }

@@ -6,7 +6,7 @@
 namespace pgqueue::api {
 namespace {
 
-// The arguments that go in, of one function.
+// The input arguments of a function.
 struct Arguments {
     int count = 0;
     Oid types[FUNC_MAX_ARGS];
@@ -88,7 +88,7 @@ Inner *make_inner(Oid function, int count, MemoryContext context) {
     return inner;
 }
 
-// What a call site runs.
+// The call that a call site makes.
 Inner *find_inner(FmgrInfo *flinfo) {
     pg::MemoryScope scope(flinfo->fn_mcxt);
     const char *name = get_func_name(flinfo->fn_oid);
@@ -147,7 +147,8 @@ using namespace pgqueue::api;
 
 PGQ_FUNCTION(pgqueue_manage) { return manage(fcinfo); }
 
-// Trigger of the views: the trigger function of pgqueue_internal that its argument names, run as the extension's owner.
+// Trigger of the views. Runs the trigger function of pgqueue_internal that its argument names, as the extension's
+// owner.
 PGQ_FUNCTION(pgqueue_internal_as_owner) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("not called as a trigger"));

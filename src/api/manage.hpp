@@ -4,8 +4,8 @@
 
 namespace pgqueue::api {
 
-// Runs the function of the same name in pgqueue_internal as the extension's owner. Its arguments are those of the
-// caller by their names; an argument of a row type is a row of those that are named like its columns.
+// Calls the function of the same name in pgqueue_internal as the extension's owner. It passes the caller's arguments by
+// name. An argument of a row type is built from the arguments with the names of its columns.
 Datum manage(FunctionCallInfo fcinfo);
 
 }  // namespace pgqueue::api

@@ -1,4 +1,4 @@
-// View memory: how full shared memory is, of the cluster and of the namespaces of this database.
+// View memory: how full shared memory is, for the cluster and for the namespaces of this database.
 #include "api/call.hpp"
 
 #include "dispatch/usage.hpp"

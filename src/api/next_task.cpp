@@ -59,12 +59,12 @@ namespace {
 
 constexpr int64 longest_load = 5 * int64(USECS_PER_SEC);
 
-// Memory has the tasks that were committed up to now.
+// Returns whether shared memory has the tasks committed up to now.
 bool is_loaded(memory::SlotNo db) {
     return memory::state_of(db) == memory::DbState::Ready && memory::database(db).service.identity_changed.load() == 0;
 }
 
-// A scheduler is going to load the database, as far as can be known here.
+// Returns whether a scheduler will load the database, as far as is known here.
 bool will_be_loaded(memory::SlotNo db) {
     memory::Database &d = memory::database(db);
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
@@ -73,8 +73,8 @@ bool will_be_loaded(memory::SlotNo db) {
     return store::is_ours();
 }
 
-// Waits a moment for a scheduler that has the database still to load: after a start of the server, after CREATE
-// EXTENSION. False: no use.
+// Waits a moment for a scheduler that has yet to load the database, after a server start or CREATE EXTENSION. Returns
+// false if waiting is useless.
 bool wait_for_load(memory::SlotNo db) {
     constexpr long look_again_ms = 500;
     const pg::Deadline end = pg::deadline_in(longest_load);
@@ -97,7 +97,7 @@ struct Take {
     int most;
 };
 
-// Names shown in the rows that are handed out.
+// The names shown in the returned rows.
 const char *queue_name(int32 id) {
     const store::QueueInfo *q = store::queue_by_id(id);
     return q ? q->name : "";

@@ -1,6 +1,5 @@
-// Columns of the views of tasks that come from outcomes. One look-up by key for each value that is asked for: as joins
-// or subqueries over six tables the planner would price them so high that it compiles (jit) a query on a thousand
-// tasks.
+// Columns of the task views that come from outcomes, with one look-up by key for each value. As joins or subqueries
+// over six tables, the planner would estimate such high costs that it compiles (jit) a query on a thousand tasks.
 #include "pg/guards.hpp"
 #include "store/segments.hpp"
 
@@ -11,14 +10,14 @@ namespace {
 // Attribute numbers of pgqueue_internal.outcome_N (sql/02_tables.sql).
 enum OutcomeColumn { o_attempt = 2, o_error_code = 11, o_error = 12, o_error_info = 13, o_result = 14 };
 
-// Whether the row is the one that is looked for: of this attempt, or, attempt 0, one that failed.
+// Returns whether the row is the wanted one: of this attempt or, for attempt 0, of a failed one.
 bool is_wanted(HeapTuple tuple, TupleDesc desc, int32 attempt) {
     bool isnull;
     if (attempt == 0) return !heap_attisnull(tuple, o_error_code, desc);
     return DatumGetInt32(heap_getattr(tuple, o_attempt, desc, &isnull)) == attempt;
 }
 
-// A column of the last wanted outcome of a task, as the query's snapshot sees it; NULL when there is none.
+// Returns a column of a task's last wanted outcome, as the query's snapshot sees it; NULL: there is none.
 Datum outcome_value(FunctionCallInfo fcinfo, int32 attempt, OutcomeColumn column) {
     int slot = PG_GETARG_INT32(0);
     if (slot < 0 || slot >= store::segment_count)

@@ -1,4 +1,4 @@
-// Shared by the functions of outside workers.
+// Functions shared by the API for outside workers.
 #pragma once
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
@@ -6,14 +6,16 @@
 
 namespace pgqueue::api {
 
-// Slots of the named queues of a namespace; a NULL or empty array names all. Unknown names are errors.
+// Returns the entries of the named queues of a namespace. NULL or an empty array means all queues: returns no entries.
+// Raises 42704 for unknown names and 22004 for NULL.
 std::span<const memory::SlotNo> queue_slots(const store::NamespaceInfo &ns, ArrayType *names);
-// Whether the caller holds it because his session took it. Code of another role in that session does not.
+// Returns whether the caller holds the lease because this session took it. Code of another role in this session does
+// not hold it.
 bool is_lease_of_session(const memory::Lease &lease);
-// The run of this task, when it is what calls: the innermost in this session, with the rights of its role. nullptr: it
-// is not.
+// Returns the run of this task if the call comes from inside it: it is the innermost run of this session, and the
+// caller has the rights of its role. Otherwise nullptr. ns_name: the namespace that the caller named, nullptr any.
 task::OwnRun *own_run_of(int64 id, const char *ns_name);
-// The dispatcher's entry of a namespace.
+// Returns the entry of a namespace, created if missing. Raises 53200 if a table is full.
 memory::SlotNo namespace_slot(const store::NamespaceInfo &ns);
 
 }  // namespace pgqueue::api

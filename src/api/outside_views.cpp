@@ -1,5 +1,5 @@
-// Outside workers as the views show them: who holds which task, who waits for one, and whether the reader of a row is
-// the one who holds it.
+// Outside workers in the views: which tasks they hold, which sessions wait for a task, and whether the reader of a row
+// holds it.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 
@@ -44,7 +44,7 @@ struct Row {
     void put(ReturnSetInfo *info) { tuplestore_putvalues(info->setResult, info->setDesc, values, nulls); }
 };
 
-// A task in somebody's hands. A retain that is not committed shows only to its own session.
+// A task that an outside worker holds. A retain that is not committed shows only to its own session.
 void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
     store::TaskRow task;
     if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt)
@@ -61,12 +61,12 @@ void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
     row.set(c_attempt, Int32GetDatum(task.attempt));
     row.set_text(c_state, "running");
     row.set(c_since, TimestampTzGetDatum(task.started_at));
-    // What ends with its session only has an entry until dies_at.
+    // A lease that ends only with its session has an entry until dies_at.
     if (task.lease_until != 0) row.set(c_lease_until, TimestampTzGetDatum(lease.time.until));
     row.put(info);
 }
 
-// A session in CALL wait_for_task; which name it works under is not known before it takes a task.
+// A session in CALL wait_for_task. Its worker name is unknown before it takes a task.
 void put_waiter(ReturnSetInfo *info, const memory::TaskWaiter &waiter) {
     Row row;
     row.set(c_pid, Int32GetDatum(waiter.pid));

@@ -1,4 +1,4 @@
-// What shared memory says is taken: places under limits, leases, holds of workers. For the invariants of the tests
+// Places that are taken in shared memory: limits, leases, holds of workers. For the invariants of the tests
 // (tests/lib/invariants.sql).
 #include "api/call.hpp"
 
@@ -13,7 +13,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-// A row of places(): which columns say something depends on the kind.
+// A row of places(). The kind decides which columns have a value.
 struct Place {
     const char *kind;
     int32 id;  // of the namespace, queue or role

@@ -1,4 +1,4 @@
-// progress: what a task says of how far it is, for the view worker.
+// progress: records how far a task is, for the view worker.
 #include "api/call.hpp"
 
 #include "signal/progress.hpp"

@@ -1,5 +1,5 @@
-// What the management of queues does with their tasks: redrive, purge and delete. Called by the bodies in
-// pgqueue_internal, which have checked the rights.
+// The management of queues and their tasks: redrive, purge and delete. Called by the bodies in pgqueue_internal, which
+// have checked the rights.
 #include "api/call.hpp"
 
 #include "dispatch/lease.hpp"
@@ -12,8 +12,8 @@
 using namespace pgqueue;
 using namespace pgqueue::api;
 
-// A failed task gets a fresh run, in the queue that it failed in: 0. NULL: it is not failed any more, or in somebody's
-// hands. Else the id of the unfinished task that has its dedup key.
+// Gives a failed task a fresh run in the queue where it failed, and returns 0. NULL: it is not failed any more, or
+// another transaction holds it. Otherwise the id of the unfinished task that has its dedup key.
 PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 id = PG_GETARG_INT64(0);
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
@@ -30,7 +30,7 @@ PGQ_FUNCTION(pgqueue_internal_redrive_task) {
 
 namespace {
 
-// Tasks of a queue that are held now, outside and by workers, as memory knows them.
+// Calls f with each task of a queue that outside workers and workers hold, as shared memory knows them.
 template <typename F>
 void each_held(memory::SlotNo slot, F f) {
     for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++) {
@@ -45,7 +45,7 @@ void each_held(memory::SlotNo slot, F f) {
     }
 }
 
-// The queue's row gets a new key: the tasks under the old one belong to nobody and go with their segments.
+// Gives the queue's row a new id. The tasks under the old id belong to no queue, and are removed with their segments.
 int32 rename_key(int32 old_id) {
     Oid types[1] = {INT4OID};
     Datum values[1] = {Int32GetDatum(old_id)};
@@ -61,15 +61,15 @@ int32 rename_key(int32 old_id) {
     return DatumGetInt32(id);
 }
 
-// Counts of a queue as seen now, own changes included.
+// Returns the counts of a queue as seen now, including own changes.
 int64 count_of(memory::SlotNo slot, Status s) {
     return memory::map.queues[slot].counts[static_cast<int>(s)].load() + handover::own_count(slot, static_cast<int>(s));
 }
 
 }  // namespace
 
-// The rows go with their segments: nothing refers to them once the queue's row is gone. Held tasks are cancelled first,
-// with force.
+// The rows are removed with their segments, as nothing refers to them once the queue's row is gone. Held tasks are
+// cancelled first, if forced.
 PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
     if (q == nullptr || !memory::loaded()) PG_RETURN_INT64(0);
@@ -86,8 +86,8 @@ PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     PG_RETURN_INT64(all);
 }
 
-// Removes all tasks of a queue but retained ones by giving the queue a new key; force: those too, and what runs is
-// cancelled. Returns how many.
+// Removes all tasks of a queue except retained ones, by giving the queue a new id. force: removes these too, and
+// cancels what runs. Returns how many.
 PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     int32 old_id = PG_GETARG_INT32(0);
     bool force = PG_GETARG_BOOL(1);

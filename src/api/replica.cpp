@@ -7,13 +7,13 @@ namespace {
 
 constinit ExecutorCheckPerms_hook_type previous_check = nullptr;
 
-// SELECT FOR UPDATE asks for the right of UPDATE too, but names no column.
+// SELECT FOR UPDATE needs the right UPDATE too, but names no column.
 bool is_changed(const pg::Permissions &p) {
     return (p.requiredPerms & (ACL_INSERT | ACL_DELETE)) != 0 ||
            ((p.requiredPerms & ACL_UPDATE) != 0 && !bms_is_empty(p.updatedCols));
 }
 
-// Whether the triggers of a view are functions of ours.
+// Returns whether the triggers of a view are functions of ours.
 bool is_our_view(Oid oid) {
     if (get_rel_relkind(oid) != RELKIND_VIEW) return false;
     pg::RelationRef view(oid, AccessShareLock);
@@ -31,7 +31,7 @@ void check(const pg::Permissions &p) {
             errhint("Call a function of schema pgqueue, or set session_replication_role to origin."));
 }
 
-// The hook; its arguments differ between servers.
+// The hook. Its arguments differ between servers.
 template <typename... Args>
 bool on_check(Args... args) {
     if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA) {

@@ -1,10 +1,10 @@
-// Changes through our views where the server would leave them out in silence.
+// Refuses changes through our views that the server would silently lose.
 #pragma once
 
 namespace pgqueue::api {
 
-// In _PG_init, preloaded: INSERT, UPDATE, DELETE and COPY on a view of ours raise 55000 while session_replication_role
-// is replica. Their triggers, which the server does not fire then, are all that there is behind the view.
+// Installs a hook in _PG_init, if preloaded. INSERT, UPDATE, DELETE and COPY on one of our views then raise 55000 while
+// session_replication_role is replica, because the server does not fire the views' triggers in that case.
 void install_replica_hook();
 
 }  // namespace pgqueue::api

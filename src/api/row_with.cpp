@@ -1,4 +1,4 @@
-// What a call or a statement on a view makes of the row of a setting's object.
+// Applies a call, or a statement on a view, to the row of an object with settings.
 #include "api/call.hpp"
 
 using namespace pgqueue;
@@ -10,7 +10,7 @@ struct Row {
     Datum *values;
     bool *nulls;
 
-    // The column of this name and type, -1 none.
+    // Returns the column of this name and type; -1 none.
     int find(Form_pg_attribute wanted) const {
         for (int i = 0; i < desc->natts; i++) {
             Form_pg_attribute a = TupleDescAttr(desc, i);
@@ -22,7 +22,7 @@ struct Row {
     }
 };
 
-// NULL as a row is one whose columns are all NULL.
+// NULL as a row counts as a row whose columns are all NULL.
 Row row_argument(FunctionCallInfo fcinfo, int argument) {
     Row row{lookup_rowtype_tupdesc_copy(get_fn_expr_argtype(fcinfo->flinfo, argument), -1), nullptr, nullptr};
     row.values = static_cast<Datum *>(palloc0(sizeof(Datum) * row.desc->natts));
@@ -48,7 +48,7 @@ bool is_distinct(const Row &a, const Row &b, int column) {
 
 }  // namespace
 
-// row_with(now, given, was): now with the columns of `given` that differ from `was` (sql/05_setting.sql).
+// row_with(now, given, was): returns `now` with the columns of `given` that differ from `was` (sql/05_setting.sql).
 PGQ_FUNCTION(pgqueue_internal_row_with) {
     Row now = row_argument(fcinfo, 0), given = row_argument(fcinfo, 1), was = row_argument(fcinfo, 2);
     for (int i = 0; i < given.desc->natts; i++) {

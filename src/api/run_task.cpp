@@ -1,5 +1,5 @@
-// run_task: a command or typed task here and now, in the caller's session and transaction, as the role that created it
-// or that registered its handler; for tests and debugging.
+// run_task: runs a command or typed task in the caller's session and transaction, as the role that created it or that
+// registered its handler. For tests and debugging.
 #include "api/task_access.hpp"
 
 #include "executor/executor.hpp"
@@ -40,8 +40,8 @@ void run_content(InlineRun *run) {
     task::decide(&run->own);
 }
 
-// Runs it as its role, which the caller is or may become: has been checked. In a session of that role it is as if the
-// caller ran it.
+// Runs the task as its role, which the caller is or may become; that has been checked. In a session of that role it
+// runs as if the caller ran it.
 pg::Outcome run_here(InlineRun *run) {
     auto content = [run] { run_content(run); };
     pg::Outcome out;
@@ -56,7 +56,7 @@ pg::Outcome run_here(InlineRun *run) {
     return out;
 }
 
-// How the task ends.
+// Returns how the task ends.
 task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *row) {
     task::End end{};
     TimestampTz now = GetCurrentTimestamp();
@@ -76,8 +76,8 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *r
     return end;
 }
 
-// A handler works in this session with the rights of its role, and what it does may depend on what the caller has
-// locked or set.
+// Checks the caller's right to the handler's role. A handler works in this session with the rights of its role, and its
+// effects may depend on what the caller has locked or set.
 void require_handler_role(const task::Route &route, int64 id) {
     if (!route.found) return;
     if (!store::role_exists(route.handle.role))
@@ -91,7 +91,7 @@ void require_handler_role(const task::Route &route, int64 id) {
             errhint("Only a role that may SET ROLE to that one can run it here; a worker can."));
 }
 
-// What a command does it does as the role that created the task.
+// Checks the caller's right to the role that created the task, as which a command runs.
 void require_creator(const store::TaskRow &row) {
     Oid creator = store::role_oid_of(row.role_id);
     if (!OidIsValid(creator))
@@ -137,7 +137,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
     run.own.role = run.role;
     run.own.memory = run.keep;
     pg::Outcome out = run_here(&run);
-    // What cannot be done here is the caller's error, not the task's.
+    // If it cannot run here, that is an error of the caller, not of the task.
     if (!out.ok &&
         (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
         ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message),

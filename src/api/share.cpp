@@ -1,5 +1,5 @@
-// The part that a namespace may have of the places for queues, asked before one is made. Other parts are asked where
-// the thing is taken.
+// Checks a namespace's part of the places for queues before a queue is created. Other parts are checked where they are
+// used.
 #include "api/call.hpp"
 
 #include "handover/transaction.hpp"
@@ -13,8 +13,8 @@ using namespace pgqueue::api;
 
 namespace {
 
-// Places of the namespace that no queue has, as this transaction sees it: of queues that were deleted or purged a
-// moment ago, perhaps here.
+// Counts the namespace's places that no queue has, as this transaction sees it: places of queues that were just
+// deleted or purged, perhaps in this transaction.
 int64 left_over(const store::NamespaceInfo &ns, const memory::QueueShare &share) {
     return Max(share.used - store::count_queues(ns.id), 0);
 }
@@ -28,17 +28,18 @@ const char *remedy(int64 left) {
                     : psprintf("%s: they wait for the end of the transaction of process %d.", waits, pid);
 }
 
-// Waits a moment for places of deleted queues; 53400 when there is none. A purge gives the queue another place, and its
-// former one is left over: so it asks only for as many of these as the namespace may have queues.
+// Waits a moment for places of deleted queues. Raises 53400 if there is none. A purge gives the queue another place,
+// and its former one remains for a while. So it only asks for as many as the namespace may have queues.
 void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
     for (int tries = 0;;) {
         memory::SlotNo slot = memory::ensure_namespace(memory::ensure_database(MyDatabaseId), ns.id);
         memory::QueueShare share = memory::queue_share(slot);
         int64 used = purge ? left_over(ns, share) : share.used;
-        // Where no place at all is free, and the namespace could have one, the error is that of the full table.
+        // If no place at all is free, and the namespace could have one, the error is that of the full table.
         if (used < share_limit(share.own, used, share.free) || (used == 0 && share.free == 0)) return;
         int64 left = purge ? used : left_over(ns, share);
-        // What is dropped while this transaction looks for its place waits for its end: it begins anew.
+        // Entries that are dropped while this transaction searches for a place wait for its end, so it begins their use
+        // anew.
         bool hope = left > 0 && (memory::holder_of_drops() != MyProcPid || handover::let_drops_pass());
         if (hope && memory::wait_for_place(&tries, true)) continue;
         const char *what = purge ? "places for queues that are purged" : "queues";

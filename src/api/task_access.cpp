@@ -38,7 +38,8 @@ const store::QueueInfo &require_access(const store::TaskRow &row, const char *ns
 const store::QueueInfo &lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body) {
     const int64 id = row->ref.id;
     require_access(*row, ns_name, access);
-    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
+    // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
+    // during the wait.
     task::touch(*row);
     if (store::lock_by_id(id, store::Wait::Block, with_body, row) != store::Locked::Yes) no_task(id);
     task::touch(*row);

@@ -1,25 +1,27 @@
-// Which task a caller means, and what he may do with it.
+// Finds the task that a caller means, and checks what the caller may do with it.
 #pragma once
 #include "api/call.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::api {
 
-// The queue of a task; nullptr when for the caller there is no such task: the queue is gone, it is not in the namespace
-// that he named (nullptr: any), or he has no right on that.
+// Returns the queue of a task. Returns nullptr if the task does not exist for the caller: the queue is gone, it is not
+// in the named namespace (nullptr: any), or the caller has no right on the namespace.
 const store::QueueInfo *seen_queue(const store::TaskRow &row, const char *ns_name);
 
 enum class Access {
-    Manage,       // right `manage` on the namespace
-    ManageOrOwn,  // the same, or `use` for a task that a role of the caller created
-    Use,          // `use`
-    Work,         // `work`
+    Manage,       // privilege `manage` on the namespace
+    ManageOrOwn,  // the same, or `use` for a task that one of the caller's roles created
+    Use,          // privilege `use`
+    Work,         // privilege `work`
 };
+// Returns whether the caller has that access to the task. The owner of the namespace has every access.
 bool has_access(const store::TaskRow &row, const store::QueueInfo &queue, Access access);
-// The queue of a task. 42704 as above; 42501 when the caller sees the task and lacks the right.
+// Returns the queue of a task. Raises 42704 if the task does not exist for the caller, and 42501 if the caller lacks
+// the access.
 const store::QueueInfo &require_access(const store::TaskRow &row, const char *ns_name, Access access);
-// Locks the row that was found, and waits for whoever holds it; reads it anew. Access is checked before, so that nobody
-// locks the row of somebody else, and again after, as queue and rights may have changed meanwhile.
+// Locks a row that was found, waits for the lock, and reads the row anew. Checks the access before, so that no role
+// locks a row of another without it, and after, because queue and rights may have changed. Raises as require_access().
 const store::QueueInfo &lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body = false);
 
 }  // namespace pgqueue::api

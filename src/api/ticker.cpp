@@ -1,4 +1,4 @@
-// What the SQL of tickers (sql/51 to 53) asks of C++: slots, and what is made of them in the caller's transaction.
+// C++ functions for the SQL of tickers (sql/51 to 53): slots, and what they produce in the caller's transaction.
 #include "api/call.hpp"
 
 #include "memory/registry.hpp"
@@ -14,7 +14,7 @@ TimestampTz time_arg(FunctionCallInfo fcinfo, int i, TimestampTz none = 0) {
     return PG_ARGISNULL(i) ? none : PG_GETARG_TIMESTAMPTZ(i);
 }
 
-// Slots before were missed because nobody was there.
+// Slots due before this time count as missed.
 TimestampTz served_since() {
     memory::SlotNo db = memory::find_database(MyDatabaseId);
     return db < 0 ? 0 : signal::tickers_since(db);
@@ -52,8 +52,8 @@ PGQ_FUNCTION(pgqueue_internal_fire) {
 PGQ_FUNCTION(pgqueue_internal_take_tick) {
     store::Ticker t;
     TimestampTz now = GetCurrentTimestamp();
-    // A ticker all of whose due slots are missed goes on with a later one; one that was changed while it was looked for
-    // is looked for again.
+    // If all due slots of a ticker are missed, it continues with a later one. A ticker that changed during the search
+    // is searched again.
     while (store::lock_due_tick(PG_GETARG_INT32(0), now, &t)) {
         CHECK_FOR_INTERRUPTS();
         if (t.queue != nullptr || t.paused || t.next_at == 0 || t.next_at > now) continue;

@@ -1,4 +1,4 @@
-// What extension pg_background_queue needs beside the SQL of pgqueue: its settings as rows, tasks of a former
+// What the extension pg_background_queue needs besides the SQL of pgqueue: its settings as rows, tasks of a former
 // installation with their ids, and a wake-up call.
 #include "api/call.hpp"
 
@@ -15,8 +15,8 @@ namespace {
 
 constexpr int32 most_retries = 32767;  // of a queue
 
-// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec, known (there is such a
-// queue).
+// The columns of both functions: topic, queue, priority, retries, max_running, delay_in_sec, known (such a queue
+// exists).
 constexpr int columns = 7;
 
 void fill(std::string_view topic, bool named, const config::TopicSettings &s, Datum *values, bool *nulls) {
@@ -39,14 +39,14 @@ void fill(std::string_view topic, bool named, const config::TopicSettings &s, Da
 
 }  // namespace
 
-// One row for each topic of topic_config; first of all that of the others, without a topic.
+// Returns one row for each topic of topic_config. The first row is for all other topics, and has no topic.
 PGQ_FUNCTION(pgqueue_internal_topic_settings) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     Datum values[columns];
     bool nulls[columns] = {};
     config::TopicSettings common = config::common_topic();
-    common.max_running = 0;  // theirs is the namespace's
+    common.max_running = 0;  // the limit of these is that of the namespace
     fill({}, false, common, values, nulls);
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     for (int i = 0; i < config::topic_count(); i++) {
@@ -59,7 +59,7 @@ PGQ_FUNCTION(pgqueue_internal_topic_settings) {
     return Datum(0);
 }
 
-// The row that holds for one topic.
+// Returns the row that applies to one topic.
 PGQ_FUNCTION(pgqueue_internal_topic) {
     TupleDesc desc;
     if (get_call_result_type(fcinfo, nullptr, &desc) != TYPEFUNC_COMPOSITE)
@@ -77,7 +77,7 @@ PGQ_FUNCTION(pgqueue_internal_topic) {
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
-// Has the scheduler look for work; nothing but what is due starts.
+// Makes the scheduler check for work. Only tasks that are due start.
 PGQ_FUNCTION(pgqueue_internal_wake_scheduler) {
     (void)fcinfo;
     check_call("ensure_workers", true);
@@ -101,7 +101,7 @@ enum PutArg {
     p_error
 };
 
-// The attempts that the task has behind it, as far as they say when it is tried again and what went wrong.
+// Writes the former attempts of a task, as far as they decide when it is retried and show what failed.
 void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const char *error) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) return;
@@ -121,7 +121,7 @@ void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const cha
 
 }  // namespace
 
-// A waiting task with the id and the past that it had elsewhere.
+// Creates a waiting task with the id and history that it had elsewhere.
 PGQ_FUNCTION(pgqueue_internal_put_task) {
     check_call("import", true);
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(p_queue_id));

@@ -1,4 +1,4 @@
-// What the views read from shared memory: counts by status, workers of the server.
+// What the views read from shared memory: counts by status, and workers of the server.
 #include "api/call.hpp"
 
 #include "handover/counts.hpp"
@@ -34,7 +34,7 @@ struct Tally {
     int64 counts[status_count];
 };
 
-// Without a scheduler's counters the rows are counted.
+// Counts the rows, if no scheduler has counters.
 void count_rows(const RowSink &rows) {
     HASHCTL ctl{};
     ctl.keysize = sizeof(int32);

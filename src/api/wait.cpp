@@ -1,4 +1,4 @@
-// CALL wait_for_result: sleeps on a latch, holds no snapshot and no lock while it waits.
+// CALL wait_for_result: sleeps on a latch, and holds no snapshot and no lock while it waits.
 #include "api/call.hpp"
 #include "api/waiting.hpp"
 
@@ -64,7 +64,7 @@ void end_waiting(memory::ResultWaiter *w) {
 
 constinit memory::ResultWaiter *waiting_as = nullptr;
 
-// A waiter's entry must not outlive its process.
+// Frees the entry of a waiter, which must not outlive its process.
 void at_exit(int, Datum) {
     if (waiting_as != nullptr) end_waiting(waiting_as);
     waiting_as = nullptr;
@@ -82,7 +82,7 @@ Datum answer_row(FunctionCallInfo fcinfo, const Answer &a) {
     return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-// Looks, and sleeps between looks, until the task is finished or the time is over.
+// Checks, and sleeps between checks, until the task is finished or the time has passed.
 void wait_until(int64 id, const char *ns, pg::Deadline end, MemoryContext keep, Answer *answer) {
     for (;;) {
         ResetLatch(MyLatch);

@@ -1,5 +1,5 @@
-// CALL wait_for_task: sleeps on a latch until one of the queues has a task for an outside worker; holds no snapshot and
-// no lock.
+// CALL wait_for_task: sleeps on a latch until one of the queues has a task for an outside worker. It holds no snapshot
+// and no lock while it waits.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/waiting.hpp"
@@ -18,7 +18,7 @@ enum Arg { a_queues, a_timeout, a_namespace, a_found };
 constinit memory::TaskWaiter *waiting_as = nullptr;
 constinit bool exit_callback_registered = false;
 
-// A waiter's entry must not outlive its process.
+// Frees the entry of a waiter, which must not outlive its process.
 void stop_waiting() {
     if (waiting_as != nullptr) dispatch::end_wait(waiting_as);
     waiting_as = nullptr;
@@ -26,13 +26,13 @@ void stop_waiting() {
 
 void at_exit(int, Datum) { stop_waiting(); }
 
-// What the caller waits for. Names, because numbers of entries hold only until the transaction ends.
+// What the caller waits for. It has names, because numbers of entries are valid only until the transaction ends.
 struct Wanted {
     int32 ns_id;
     ArrayType *queues;  // nullptr any
 };
 
-// Looks whether something is ready, and waits for it if not.
+// Registers as a waiter, then checks whether something is ready.
 bool look_and_register(const Wanted &wanted) {
     pg::MemoryScope scope(TopTransactionContext);
     const store::NamespaceInfo &ns = store::namespace_there(wanted.ns_id);
@@ -44,7 +44,7 @@ bool look_and_register(const Wanted &wanted) {
     return dispatch::ready_for_outside(slot, queues);
 }
 
-// Sleeps between looks until something is ready or the time is over.
+// Sleeps between checks until something is ready or the time has passed.
 bool wait_until(const Wanted &wanted, pg::Deadline end) {
     for (;;) {
         stop_waiting();
@@ -63,7 +63,7 @@ PGQ_FUNCTION(pgqueue_wait_for_task) {
     require(ns, store::priv_work);
     int64 micros = wait_time(fcinfo, a_timeout);
     Wanted wanted{ns.id, nullptr};
-    // What is used after a commit must live longer than the transaction.
+    // Data used after a commit must outlive the transaction.
     if (!PG_ARGISNULL(a_queues)) {
         pg::MemoryScope scope(PortalContext ? PortalContext : TopMemoryContext);
         wanted.queues = PG_GETARG_ARRAYTYPE_P_COPY(a_queues);

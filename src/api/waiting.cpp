@@ -4,7 +4,7 @@
 
 namespace pgqueue::api {
 
-// The end of a client ends its session as the server does where it looks for that; processes such as a worker, whose
+// If the client ends, the session ends as it does where the server checks for that. Processes such as a worker, whose
 // task waits, have no client.
 void sleep_with_client(long ms, const char *what) {
     uint32 wait_event = pg::wait_event(what);
@@ -12,7 +12,7 @@ void sleep_with_client(long ms, const char *what) {
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, wait_event);
         return;
     }
-    // Whoever waits for the client's socket says first what for.
+    // Every waiter on the client's socket first sets the events that it waits for.
     ModifyWaitEvent(FeBeWaitSet, FeBeWaitSetSocketPos, WL_SOCKET_CLOSED, nullptr);
     WaitEvent event;
     if (WaitEventSetWait(FeBeWaitSet, ms, &event, 1, wait_event) == 0) return;

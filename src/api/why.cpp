@@ -1,4 +1,4 @@
-// why(id): what keeps a task from running now. The function in SQL asks for the rights; this reads the row and shared
+// why(id): what keeps a task from running now. The SQL function checks the rights. This reads the row and shared
 // memory.
 #include "api/why.hpp"
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr Check checks[] = {add_server, add_waiting, add_places};
 
-// Fills in what shared memory says. A task of another queue's lane is looked for where its worker would.
+// Reads what shared memory knows. A task in another queue's lane is searched where its worker would search it.
 void look(Case *c) {
     c->db = c->slot = c->role = -1;
     c->live = false;
@@ -30,7 +30,7 @@ void look(Case *c) {
     if (c->in_server) c->role = memory::find_role(c->db, c->runner);
     dispatch::drain_inboxes(c->db);
     c->look = dispatch::look_at_queue(c->slot);
-    // Tasks of groups stand in no list.
+    // Tasks of groups are in no list.
     if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0))
         c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);
 }
@@ -56,7 +56,7 @@ void add_running(const Case &c, Reasons *reasons) {
         {"running", message, psprintf("SELECT * FROM pgqueue.worker WHERE task_id = " INT64_FORMAT ";", c.row.ref.id)});
 }
 
-// Nothing holds it back.
+// Adds that nothing blocks the task.
 void add_ready(const Case &c, Reasons *reasons) {
     bool counted = c.live && c.position.listed == dispatch::Listed::Yes;
     const char *message = "It may start now.";
@@ -106,7 +106,7 @@ bool fill(Case *c, int64 id) {
 
 }  // namespace
 
-// Arguments: id, and the status that the caller has seen, which is all there is of a task that is in the archive.
+// Arguments: id, and the status that the caller has seen, which is all that is known of an archived task.
 PGQ_FUNCTION(pgqueue_internal_reasons) {
     InitMaterializedSRF(fcinfo, 0);
     auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);

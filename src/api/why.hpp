@@ -1,5 +1,5 @@
-// Why a task does not run: a table of checks, each a function that adds the reasons it knows. Most basic first, in the
-// order of the table.
+// Explains why a task does not run. Each check is a function that adds the reasons that it finds, the most basic ones
+// first.
 #pragma once
 #include "api/call.hpp"
 #include "dispatch/look.hpp"
@@ -8,7 +8,7 @@
 
 namespace pgqueue::api::why {
 
-// The task, and what the checks need of its surroundings. Memory is asked only while `live`.
+// The task, and what the checks need of its surroundings. The checks use shared memory only if `live`.
 struct Case {
     store::TaskRow row;
     const store::QueueInfo *queue;
@@ -25,7 +25,7 @@ struct Case {
 struct Reason {
     const char *word, *message;
     const char *hint = nullptr;
-    TimestampTz ready_at = 0;  // 0: not known
+    TimestampTz ready_at = 0;  // 0: unknown
 };
 
 constexpr int reasons_most = 24;
@@ -41,13 +41,13 @@ struct Reasons {
 
 using Check = void (*)(const Case &, Reasons *);
 
-// Checks about the server and the database; about the task, its queue and namespace; about places to run. The task
-// waits and is due for the last ones.
+// Checks of the server and the database; of the task, its queue and namespace; of places to run. The last ones require
+// that the task waits and is due.
 void add_server(const Case &task, Reasons *reasons);
 void add_waiting(const Case &task, Reasons *reasons);
 void add_places(const Case &task, Reasons *reasons);
 
-// It waits for its time or for other tasks: no list has it.
+// Returns whether the task waits for its time or for other tasks, so that no ready list has it.
 inline bool is_held_off(const Case &c) { return c.row.delayed_at > c.now || (c.row.flags & flag_waits) != 0; }
 
 }  // namespace pgqueue::api::why

@@ -18,14 +18,14 @@ const char *shown(TimestampTz at) { return pstrdup(timestamptz_to_str(at)); }
 
 const char *are(int64 n) { return n == 1 ? "is" : "are"; }
 
-// A name as a literal for a hint.
+// Returns a name as a literal for a hint.
 const char *quoted(const char *name) { return quote_literal_cstr(name); }
 
 const char *for_queue(const Case &c, const char *call) {
     return psprintf("SELECT pgqueue.%s(%s, namespace => %s);", call, quoted(c.queue->name), quoted(c.ns->name));
 }
 
-// update_queue or update_namespace with a new value, to be filled in.
+// Returns update_queue or update_namespace with a new value, to be filled in.
 const char *raise_in_queue(const Case &c, const char *setting) {
     return psprintf("Raise it: SELECT pgqueue.update_queue(%s, %s => ..., namespace => %s);", quoted(c.queue->name),
                     setting, quoted(c.ns->name));
@@ -33,7 +33,8 @@ const char *raise_in_queue(const Case &c, const char *setting) {
 
 // ===== the server and the database =====
 
-// True: the dispatcher would not serve this database if it could.
+// Adds reasons for which no task of this database starts, then those for which workers run none. Returns whether there
+// are any of the first kind.
 bool add_disabled(const Case &c, Reasons *reasons) {
     int before = reasons->count;
     if (!config::enabled)
@@ -133,7 +134,7 @@ void add_dependency(const Case &c, Reasons *reasons) {
         reasons->add({"dependency", "The tasks that it waited for have ended; the scheduler will make it ready."});
 }
 
-// The function for its type that belongs to the role that it waits for.
+// Returns the function for the task's type that has the role for which the task waits; nullptr: there is none.
 const char *function_of(const Case &c, Oid role) {
     task::Route route = task::route_of(*c.queue, c.row.type);
     if (!route.found || route.handle.role == role) return route.handle.function;
@@ -143,7 +144,7 @@ const char *function_of(const Case &c, Oid role) {
     return nullptr;
 }
 
-// A role that was dropped does not come back; one that a dump has brought without it is found as soon as it is made.
+// A dropped role does not come back. A role that a dump lacked is found as soon as it is created.
 void add_role_missing(const Case &c, Reasons *reasons) {
     if (!c.in_server) return;
     store::RoleKey role = store::role_of(c.runner);
@@ -162,7 +163,7 @@ void add_role_missing(const Case &c, Reasons *reasons) {
                   create ? create : psprintf("SELECT pgqueue.cancel_task(" INT64_FORMAT ");", c.row.ref.id)});
 }
 
-// Functions for its type that are gone, or are not those that were registered.
+// Adds functions for its type that are gone, or differ from those that were registered.
 void add_broken_steps(std::span<const HandlerStep> steps, int arguments, Reasons *reasons) {
     for (const HandlerStep &step : steps)
         if (const char *trouble = executor::trouble_of_step(step, arguments))
@@ -184,7 +185,7 @@ void add_no_handler(const Case &c, Reasons *reasons) {
                            quoted(c.ns->name))});
 }
 
-// In its group a task waits for those before it, whatever keeps the first of them.
+// In its group a task waits for the tasks before it, whatever blocks the first of them.
 void add_group(const Case &c, Reasons *reasons) {
     if (c.row.group == 0) return;
     if (dispatch::is_left_out(c.slot, c.row.ref.id)) {
@@ -280,7 +281,7 @@ void add_no_worker(const Case &c, Reasons *reasons) {
                                       l.workers, role, config::max_workers_per_role),
                              more_workers_of_role()});
     auto all = memory::map.shared->total_workers.load();
-    // Idle workers of other roles give way.
+    // Idle workers of other roles make room.
     if (config::max_workers() > 0 && all >= config::max_workers() && !dispatch::any_idle_worker())
         reasons->add({"no_worker_slot", psprintf("All %d workers of the cluster are busy.", all), more_workers()});
     else if (memory::database(c.db).service.no_slot_since.load() != 0)

@@ -26,7 +26,7 @@ namespace {
 constexpr config_enum_entry log_options[] = {
     {"none", log_none, false}, {"failed", log_failed, false}, {"all", log_all, false}, {nullptr, 0, false}};
 
-// A list of names as in search_path.
+// Checks a list of names as in search_path.
 bool check_databases(char **value, void **, GucSource) {
     char *copy = pstrdup(*value);
     List *names = NIL;
@@ -111,7 +111,7 @@ void define_settings(bool preloaded) {
     define_topic_settings();
 }
 
-// The automatic limit is half of the server's processes, or what pg_background_queue is told to run.
+// The automatic limit is half of the server's processes, or what pg_background_queue is set to run.
 int max_workers() {
     if (max_workers_setting >= 0) return max_workers_setting;
     return Max(Max(max_worker_processes / 2, 1), Min(background_max_running, max_worker_processes));

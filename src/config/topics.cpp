@@ -20,7 +20,7 @@ constexpr std::string_view key_names[key_count] = {"max_parallel_running_tasks_c
                                                    "priority"};
 constexpr const char *valid_keys = "Valid keys: max_parallel_running_tasks_count, retry_count, delay_in_sec, priority.";
 
-// topic_config as it is kept: one block of memory that belongs to the setting, the names behind the entries.
+// The parsed topic_config: one block of memory that belongs to the setting, with the names behind the entries.
 struct Entry {
     int32 name_at, name_length;
     bool given[key_count];
@@ -33,7 +33,7 @@ struct Parsed {
 };
 constinit const Parsed *parsed = nullptr;
 
-// Takes the events of the reader. False stops it; `fault` says why.
+// Receives the events of the reader. Returning false stops it, with the reason in `fault`.
 struct Collector {
     Entry *entries = nullptr;
     int32 count = 0, room = 0;
@@ -57,7 +57,7 @@ struct Collector {
 
     bool number(int64 value) {
         if (depth != 2) return refuse_value();
-        // -1 stands for "not given", as it always has.
+        // -1 means "not given", as in pg_background_queue.
         bool given = key == k_priority || value != -1;
         if (key != k_priority && value < -1)
             return refuse(psprintf("\"%s\" of topic \"%s\" must not be negative.", key_names[key].data(), topic()));
@@ -95,7 +95,7 @@ struct Collector {
     bool Uint64(uint64_t) { return number(PG_INT64_MAX); }
     bool Double(double) { return refuse_value(); }
     bool RawNumber(const char *, rapidjson::SizeType, bool) { return refuse_value(); }
-    // An integer in quotes is one.
+    // Also accepts an integer in quotes.
     bool String(const char *s, rapidjson::SizeType length, bool) {
         if (depth != 2 || length == 0 || length > 11) return refuse_value();
         char *end;
@@ -125,7 +125,7 @@ struct Collector {
 
 bool blank(const char *s) { return s[strspn(s, " \t\r\n")] == '\0'; }
 
-// Keeps what was read in one block for the setting; nullptr: no memory.
+// Copies the result into one block for the setting; nullptr: out of memory.
 Parsed *keep(const Collector &c) {
     Size entries = sizeof(Entry) * static_cast<Size>(c.count);
     auto *p =

@@ -1,5 +1,5 @@
-// The settings of extension pg_background_queue. They are the library's, so that preloading pgqueue is enough; what
-// they mean is in docs/from-pg_background_queue.md.
+// Settings of the extension pg_background_queue. The library of pgqueue defines them, so preloading pgqueue is enough.
+// docs/from-pg_background_queue.md describes them.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -7,7 +7,7 @@ namespace pgqueue::config {
 
 extern int background_max_running;  // 0: no limit but pgqueue.max_workers
 
-// Settings of a topic; limits of zero are none.
+// Settings of a topic. max_running 0: no limit.
 struct TopicSettings {
     int32 max_running;
     int32 retries;
@@ -20,19 +20,22 @@ struct Topic {
     TopicSettings settings;
 };
 
-// What holds for topics that topic_config does not name.
+// Returns the settings of topics that topic_config does not name.
 TopicSettings common_topic();
 
-// The topics of topic_config, in its order.
+// Return the number of topics in topic_config and the i-th of them, in the order of the text. Names are valid until the
+// setting changes.
 int topic_count();
 Topic topic_at(int i);
-// Whether topic_config names it, and its settings.
+// Returns whether topic_config names the topic. Writes the topic's settings, or else those of common_topic().
 bool find_topic(std::string_view name, TopicSettings *settings);
 
-// Grows with each reload of these settings in this process, and a number that tells whether one has changed something.
+// topic_reloads() grows each time this process assigns one of these settings. topic_signature() is a hash of all their
+// values, so two equal signatures mean that nothing has changed.
 uint32 topic_reloads();
 uint64 topic_signature();
 
+// Defines the settings of pg_background_queue. Called by define_settings().
 void define_topic_settings();
 
 }  // namespace pgqueue::config

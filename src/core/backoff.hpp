@@ -6,9 +6,9 @@ namespace pgqueue {
 
 enum class Backoff { Exponential, Linear, Quadratic, Fixed };
 
-// Wait in microseconds after the n-th counted failure (n from 1): base * 2^(n-1), base * n, base * n^2 or base; not
-// above cap (cap <= 0: none); then a part `jitter` (0 to 1) of it is spread evenly around it: wait * (1 - jitter + 2 *
-// jitter * random), random in [0, 1), which may pass the cap. Never negative, never overflows.
+// Returns the wait in microseconds after the n-th counted failure (n from 1): base * 2^(n-1), base * n, base * n^2 or
+// base, but at most `cap` (cap <= 0: no limit). A part `jitter` (0 to 1) of it is then spread evenly around it: wait *
+// (1 - jitter + 2 * jitter * random), with random in [0, 1). This may exceed the cap. Never negative, never overflows.
 constexpr std::int64_t backoff_wait(Backoff kind, std::int64_t base, std::int64_t n, std::int64_t cap, double jitter,
                                     double random) {
     constexpr double most = 9.0e18;

@@ -1,5 +1,4 @@
-// The next slot of a cron text: from bit masks, a month at a time. Instants and wall clock times are counted in
-// seconds.
+// Finds the next slot of a cron text from bit masks, a month at a time. Instants and wall clock times are in seconds.
 #include "core/cron.hpp"
 
 #include "core/calendar.hpp"
@@ -13,7 +12,7 @@ namespace {
 
 constexpr std::int64_t day_seconds = 86400;
 constexpr std::int64_t second_us = 1000000;
-// Every possible date comes again before: 29 February on a given day of the week takes at most 40 years.
+// The end of the search. Every possible date recurs earlier: 29 February on a given weekday takes at most 40 years.
 constexpr std::int64_t years_searched = 41;
 // More than any offset from UTC, which POSIX time zones limit to 167 hours.
 constexpr std::int64_t longest_offset = 7 * day_seconds;
@@ -23,13 +22,13 @@ constexpr bool has(Mask mask, int n) {
     return (mask >> n & 1) != 0;
 }
 
-// The least member of a mask from n on; -1: none.
+// Returns the least member of a mask from n on; -1: none.
 constexpr int next_in(std::uint64_t mask, int n) {
     mask = n < 64 ? mask >> n << n : 0;
     return mask == 0 ? -1 : std::countr_zero(mask);
 }
 
-// A month: how long it is and on which weekday it begins.
+// A month: its length, and the weekday of its first day.
 struct Month {
     int length;
     int begins;
@@ -39,7 +38,7 @@ struct Month {
     std::uint32_t all() const { return static_cast<std::uint32_t>((std::uint64_t{2} << length) - 2); }
 };
 
-// The nearest day from Monday to Friday inside the month.
+// Returns the nearest day from Monday to Friday inside the month.
 int nearest_workday(const Month &month, int day) {
     switch (month.weekday(day)) {
         case 6: return day > 1 ? day - 1 : day + 2;
@@ -61,7 +60,7 @@ std::uint32_t days_by_number(const CronSpec &spec, const Month &month) {
 }
 
 std::uint32_t days_by_weekday(const CronSpec &spec, const Month &month) {
-    // The weekdays from the one of the first day on, five times.
+    // The weekdays, beginning with that of the first day, five times.
     std::uint64_t week = (spec.weekdays >> month.begins | spec.weekdays << (7 - month.begins)) & 0x7f;
     auto days = static_cast<std::uint32_t>(week * 0x10204081 << 1);
     for (int n = 0; n < 5; n++)
@@ -75,7 +74,7 @@ std::uint32_t days_by_weekday(const CronSpec &spec, const Month &month) {
     return days & month.all();
 }
 
-// The days of a month that a text names. Both day fields restricted: either will do.
+// Returns the days of a month that a text names. If both day fields are restricted, a day of either one counts.
 std::uint32_t days_of(const CronSpec &spec, std::int64_t year, int month, std::int64_t first_day) {
     if (!has(spec.months, month)) return 0;
     Month m{length_of(year, month), static_cast<int>(first_day + 4 - floor_div(first_day + 4, 7) * 7)};
@@ -87,7 +86,7 @@ int first_time(const CronSpec &spec) {
     return (next_in(spec.hours, 0) * 60 + next_in(spec.minutes, 0)) * 60 + next_in(spec.seconds, 0);
 }
 
-// The first second of a day from `from` on; -1: none.
+// Returns the first second of a day from `from` on; -1: none.
 int next_time(const CronSpec &spec, int from) {
     int hour = from / 3600, minute = from / 60 % 60, second = from % 60;
     if (has(spec.hours, hour)) {
@@ -99,7 +98,7 @@ int next_time(const CronSpec &spec, int from) {
     return h < 0 ? -1 : (h * 60 + next_in(spec.minutes, 0)) * 60 + next_in(spec.seconds, 0);
 }
 
-// The first wall clock time from `from` on that the text names.
+// Returns the first wall clock time from `from` on that the text names.
 std::optional<std::int64_t> next_wall_time(const CronSpec &spec, std::int64_t from) {
     std::int64_t day = floor_div(from, day_seconds);
     auto [year, month, day_of_month] = date_of(day);
@@ -121,7 +120,7 @@ std::optional<std::int64_t> next_wall_time(const CronSpec &spec, std::int64_t fr
     return (first_day + next - 1) * day_seconds + first_time(spec);
 }
 
-// The latest time that the wall clock has shown up to an instant. Clocks that are set back show times again.
+// Returns the latest time that the wall clock has shown up to an instant. A clock that is set back shows times again.
 std::int64_t latest_shown(const CronZone &zone, std::int64_t instant) {
     std::int64_t latest = std::numeric_limits<std::int64_t>::min();
     for (std::int64_t t = instant - 2 * longest_offset;;) {
@@ -134,14 +133,14 @@ std::int64_t latest_shown(const CronZone &zone, std::int64_t instant) {
     }
 }
 
-// Slots of a text that names hours are times of the wall clock: each comes once.
+// If a text names hours, its slots are times of the wall clock, and each comes once.
 std::optional<std::int64_t> next_of_hours(const CronSpec &spec, std::int64_t after, const CronZone &zone) {
     std::optional<std::int64_t> wall_time = next_wall_time(spec, latest_shown(zone, after) + 1);
     return wall_time ? std::optional(instant_of(zone, *wall_time)) : std::nullopt;
 }
 
-// Slots of a text for every hour are the instants when the wall clock shows such a time, whether for the first time or
-// not.
+// If a text is for every hour, its slots are the instants at which the wall clock shows such a time, for the first time
+// or again.
 std::optional<std::int64_t> next_of_every_hour(const CronSpec &spec, std::int64_t after, const CronZone &zone) {
     for (std::int64_t t = after + 1;;) {
         ZonePeriod p = zone.period(t);

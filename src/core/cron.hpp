@@ -1,4 +1,4 @@
-// Cron texts: what they mean, and their next slot. A slot is a whole second; docs/cron.md describes syntax and time
+// Cron texts: parses them, and finds their next slot. A slot is a whole second. docs/cron.md describes syntax and time
 // zones.
 #pragma once
 #include <array>
@@ -11,7 +11,7 @@ namespace pgqueue::core {
 
 constexpr std::size_t cron_zone_limit = 64;
 
-// Bit n of a mask stands for n.
+// A parsed cron text. Bit n of a mask means the number n.
 struct CronSpec {
     std::uint64_t seconds;
     std::uint64_t minutes;
@@ -26,28 +26,28 @@ struct CronSpec {
     bool last_workday;                         // LW
     bool any_day;                              // day of month has a * or ?, without a step above 1
     bool any_weekday;                          // so has day of week
-    bool every;                                // @every: only every_us counts
+    bool every;                                // @every: only every_us is used
     std::int64_t every_us;
     char zone[cron_zone_limit];  // of the prefix TZ= or CRON_TZ=; empty: none
 };
 
 struct CronError {
-    int position;       // byte in the text where it goes wrong
+    int position;       // byte in the text where the error is
     const char *field;  // "minute", "time zone", ...; "" for the text as a whole
     char message[128];  // a sentence: what is wrong
     const char *hint;   // a sentence: what is allowed
 };
 
-// False: error says why.
+// Parses a cron text. Returns false if it is not valid, with the reason in `error`.
 bool parse_cron(std::string_view text, CronSpec &spec, CronError &error);
 
-// The offset from UTC that is in force at an instant, and until when; in seconds.
+// The offset from UTC at an instant, and the end of the period with this offset; in seconds.
 struct ZonePeriod {
     std::int64_t offset;
-    std::int64_t until;  // the first instant after it; INT64_MAX: for ever
+    std::int64_t until;  // the first instant after the period; INT64_MAX: it never ends
 };
 
-// A time zone: who has its data gives the function that reads it.
+// A time zone: its data, and the function that reads them.
 struct CronZone {
     ZonePeriod (*period_at)(const void *zone, std::int64_t instant);
     const void *zone;
@@ -55,12 +55,12 @@ struct CronZone {
     ZonePeriod period(std::int64_t instant) const { return period_at(zone, instant); }
 };
 
-// The first instant when the wall clock shows a time or has jumped over it; both in seconds since 1970, the time as if
-// it were UTC.
+// Returns the first instant at which the wall clock shows a time, or has jumped over it. Both are in seconds since
+// 1970; the time is counted as if it were UTC.
 std::int64_t instant_of(const CronZone &zone, std::int64_t wall_time);
 
-// The first slot after an instant, in microseconds since 1970 UTC. None: the text names no day of any year, or time
-// ends.
+// Returns the first slot after an instant, in microseconds since 1970 UTC. None: the text names no day of any year, or
+// time ends.
 std::optional<std::int64_t> cron_next(const CronSpec &spec, std::int64_t after_us, const CronZone &zone);
 
 }  // namespace pgqueue::core

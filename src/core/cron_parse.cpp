@@ -1,4 +1,4 @@
-// Reads cron texts.
+// Parses cron texts.
 #include "core/cron.hpp"
 #include "core/names.hpp"
 
@@ -61,7 +61,7 @@ bool same_word(std::string_view a, std::string_view lower_case) {
     return true;
 }
 
-// A piece of the text for a message: short, and plain ASCII in every encoding.
+// Returns a part of the text for a message: short, and plain ASCII in every encoding.
 struct Shown {
     char text[28];
     explicit Shown(std::string_view piece) {
@@ -72,7 +72,7 @@ struct Shown {
     }
 };
 
-// Reads a text from `at_` on up to `end_`.
+// Reads a text from `at_` up to `end_`.
 class Reader {
 public:
     Reader(std::string_view text, CronSpec &spec, CronError &error)
@@ -139,14 +139,14 @@ bool Reader::fail(std::size_t at, const char *field, const char *hint, const cha
     return false;
 }
 
-// What stands from `from` on, up to a comma or the end of the field.
+// Returns the text from `from` up to a comma or the end of the field.
 Shown Reader::rest(std::size_t from) const {
     std::size_t to = from;
     while (to < end_ && text_[to] != ',' && !is_blank(text_[to])) to++;
     return Shown(piece(from, to));
 }
 
-// Digits; more than nine of them are too many for anything.
+// Reads digits. A number of more than nine digits is always too large.
 bool Reader::number(const Field &f, int &value) {
     std::size_t begin = at_;
     value = 0;
@@ -342,7 +342,7 @@ bool Reader::duration_part(std::int64_t &total_ns) {
     return fail(unit_begin, "duration", every_hint, "\"%s\" is not a unit.", Shown(piece(unit_begin, at_)).text);
 }
 
-// Less than a second becomes one, parts of a second are cut off.
+// Rounds less than a second up to one, and cuts off fractions of a second.
 bool Reader::duration() {
     constexpr std::int64_t second_ns = 1000000000;
     std::size_t begin = at_;
@@ -374,7 +374,7 @@ bool Reader::word() {
     return fail(begin, "@ word", word_hint, "\"%s\" is unknown.", Shown(name).text);
 }
 
-// The prefix that names a time zone, when there is one.
+// Reads the prefix that names a time zone, if there is one.
 bool Reader::zone() {
     for (std::string_view prefix : {std::string_view("CRON_TZ="), std::string_view("TZ=")}) {
         if (end_ - at_ < prefix.size() || piece(at_, at_ + prefix.size()) != prefix) continue;

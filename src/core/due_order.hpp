@@ -8,9 +8,9 @@ namespace pgqueue {
 
 constexpr int due_buckets = 65;
 
-// The bucket of a due time: 0 when it is not after the base, else the number of bits up to the highest one that
-// differs. Every time of a bucket is before every time of a higher one. When the base moves up to the earliest time of
-// a bucket, all of that bucket go to lower ones and no other entry changes its place.
+// Returns the bucket of a due time: 0 if it is not after the base, else the position of the highest bit that differs,
+// counted from 1. Every time of a bucket is before every time of a higher bucket. If the base moves up to the earliest
+// time of a bucket, all entries of that bucket move to lower ones, and no other entry moves.
 constexpr int due_bucket(std::int64_t base, std::int64_t due) {
     return due <= base ? 0 : std::bit_width(static_cast<std::uint64_t>(due) ^ static_cast<std::uint64_t>(base));
 }

@@ -1,13 +1,13 @@
-// Moments on two clocks, in microseconds: the wall clock, which can be set, and the monotonic one, which only goes
-// forward. What begins and ends within a life of the server ends by the monotonic clock; what users see as a time of
-// the calendar is one of the wall clock.
+// Moments on two clocks, in microseconds: the wall clock, which can be set, and the monotonic clock, which only goes
+// forward. A period within one run of the server is measured by the monotonic clock. A time that users see as a date is
+// one of the wall clock.
 #pragma once
 #include <compare>
 #include <cstdint>
 
 namespace pgqueue {
 
-// a + b, at most the ends of the range: INT64_MAX is never on both clocks.
+// Returns a + b, limited to the range of the type: INT64_MAX is `never` on both clocks.
 constexpr std::int64_t add_time(std::int64_t a, std::int64_t b) {
     std::int64_t sum;
     if (!__builtin_add_overflow(a, b, &sum)) return sum;
@@ -16,8 +16,8 @@ constexpr std::int64_t add_time(std::int64_t a, std::int64_t b) {
 
 struct Moment;
 
-// When something is looked at again: a time of the monotonic clock. One of the wall clock becomes a deadline through a
-// moment only. One that was never set has passed.
+// A time of the monotonic clock at which something is checked again. A time of the wall clock becomes a deadline only
+// through a moment. A deadline that was never set has passed.
 struct Deadline {
     std::int64_t at = 0;
 
@@ -34,12 +34,12 @@ struct Moment {
 
     constexpr std::int64_t to_monotonic(std::int64_t t) const { return moved(t, wall, monotonic); }
     constexpr std::int64_t to_wall(std::int64_t t) const { return moved(t, monotonic, wall); }
-    // So much later.
+    // Returns the deadline that is `micros` later.
     constexpr Deadline in(std::int64_t micros) const { return {add_time(monotonic, micros)}; }
-    // When the wall clock will show a time, unless it is set before.
+    // Returns the deadline at which the wall clock will show a time, unless the clock is set before.
     constexpr Deadline until(std::int64_t t) const { return {to_monotonic(t)}; }
-    // How far the wall clock was set forward (negative: back) since an earlier moment; 0 when it only runs a little
-    // faster or slower.
+    // Returns by how much the wall clock was set forward (negative: back) since an earlier moment. 0 if the two clocks
+    // differ by at most a second.
     constexpr std::int64_t step_since(const Moment &earlier) const {
         constexpr std::int64_t second = 1000000;
         std::int64_t step = (wall - earlier.wall) - (monotonic - earlier.monotonic);

@@ -1,4 +1,4 @@
-// Names of namespaces, queues, tickers: letters, digits, _ and -, at most 64, a letter first.
+// Names of namespaces, queues and tickers: at most 64 letters, digits, _ and -, beginning with a letter.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +8,7 @@ namespace pgqueue {
 
 constexpr std::size_t name_limit = 64;
 
+// Returns the text without leading and trailing blanks.
 constexpr std::string_view trim(std::string_view s) {
     constexpr std::string_view blanks = " \t\r\n\f\v";
     while (!s.empty() && blanks.find(s.front()) != blanks.npos) s.remove_prefix(1);
@@ -15,9 +16,11 @@ constexpr std::string_view trim(std::string_view s) {
     return s;
 }
 
+// Returns an ASCII letter in lower case, and any other character unchanged.
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Writes the trimmed, lower-cased name and a zero byte to out (name_limit + 1 bytes). False: not a valid name.
+// Writes the trimmed, lower-cased name and a zero byte to `out`, which has name_limit + 1 bytes. Returns false if the
+// name is not valid.
 constexpr bool normalize_name(std::string_view raw, char *out) {
     std::string_view s = trim(raw);
     if (s.empty() || s.size() > name_limit) return false;

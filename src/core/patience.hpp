@@ -1,5 +1,5 @@
-// How long a process that serves everybody may wait for one of them: a part of all time, saved up to a limit. In
-// microseconds.
+// How long a process that serves all sessions may wait for a single one: a twentieth of all time, saved up to a limit.
+// All times in microseconds.
 #pragma once
 #include <cstdint>
 
@@ -10,13 +10,14 @@ struct Patience {
 
     std::int64_t left = most, at = 0;
 
-    // The longest wait that is allowed now; never shorter than the least.
+    // Returns the longest wait that is allowed now, never below `least`.
     constexpr std::int64_t limit(std::int64_t now) {
         const std::int64_t earned = now > at ? (now - at) / share : 0;
         left = earned > most - left ? most : left + earned;
         at = now;
         return left > least ? left : least;
     }
+    // Subtracts a wait that was in vain.
     constexpr void wasted(std::int64_t time) { left = left > time ? left - time : 0; }
 };
 

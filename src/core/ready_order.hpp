@@ -1,13 +1,14 @@
-// An order of entries that live elsewhere and are known by numbers (0 none): a sorted run to which what comes in order
-// is appended, and a pairing heap for what does not. Adding is O(1), the best one is known, removing any entry is O(log
-// n) amortized. After M. Fredman, R. Sedgewick, D. Sleator, R. Tarjan, "The pairing heap: a new form of self-adjusting
-// heap", Algorithmica 1 (1986).
+// An order of entries that are stored elsewhere and known by numbers (0 none). It consists of a sorted run, to which
+// entries that come in order are appended, and a pairing heap for all others. Adding takes O(1), finding the best entry
+// O(1), removing any entry O(log n) amortized. After M. Fredman, R. Sedgewick, D. Sleator, R. Tarjan, "The pairing
+// heap: a new form of self-adjusting heap", Algorithmica 1 (1986).
 #pragma once
 #include <cstdint>
 #include <utility>
 
 namespace pgqueue {
 
+// The links of an entry, by number.
 struct OrderLinks {
     std::int32_t child;
     std::int32_t next;
@@ -15,22 +16,25 @@ struct OrderLinks {
     bool in_run;
 };
 
+// The first and last entry of the run, and the root of the heap. All zero: the order is empty.
 struct ReadyOrder {
     std::int32_t run_first, run_last, heap;
 };
 
-// Entries gives `OrderLinks &links(number)` and `bool before(number, number)`, a strict order that does not change
-// while both are in.
+// The operations. Entries provides `OrderLinks &links(number)` and `bool before(number, number)`: a strict order, which
+// does not change while both entries are in.
 template <typename Entries>
 class OrderOps {
 public:
     OrderOps(ReadyOrder *order, Entries entries) : o(order), e(entries) {}
 
+    // Returns the first entry; 0: the order is empty.
     std::int32_t best() const {
         if (o->heap == 0 || (o->run_first != 0 && e.before(o->run_first, o->heap))) return o->run_first;
         return o->heap;
     }
 
+    // Adds an entry that is not in the order.
     void add(std::int32_t n) {
         bool in_run = o->run_last == 0 || e.before(o->run_last, n);
         e.links(n) = OrderLinks{0, 0, 0, in_run};
@@ -43,6 +47,7 @@ public:
         o->run_last = n;
     }
 
+    // Removes an entry that is in the order.
     void remove(std::int32_t n) {
         OrderLinks &l = e.links(n);
         if (l.in_run) {
@@ -62,7 +67,7 @@ public:
     }
 
 private:
-    // Both are roots without siblings.
+    // Joins two heaps and returns the root. Both arguments are roots without siblings; 0: an empty heap.
     std::int32_t merge(std::int32_t a, std::int32_t b) {
         if (a == 0 || b == 0) return a != 0 ? a : b;
         if (e.before(b, a)) std::swap(a, b);
@@ -74,14 +79,15 @@ private:
         return a;
     }
 
-    // Cuts the first of a chain of siblings off; returns the rest.
+    // Cuts the first off a chain of siblings, and returns the rest.
     std::int32_t cut(std::int32_t n) {
         std::int32_t rest = e.links(n).next;
         e.links(n).next = e.links(n).prev = 0;
         return rest;
     }
 
-    // Pairs from the left, then all from the right. Trees of the first pass are chained through `prev`.
+    // Joins siblings in pairs from the left, then all pairs from the right. The first pass chains its trees through
+    // `prev`.
     std::int32_t join_children(std::int32_t child) {
         std::int32_t pairs = 0;
         while (child != 0) {

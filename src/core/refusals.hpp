@@ -1,5 +1,5 @@
-// How often a process says that something did not work which it tries again and again: once at once, then ever more
-// seldom, with the number of times since. A full disk must not be filled by lines about it.
+// Decides how often a process logs a failure that repeats: the first one at once, then less and less often, with the
+// number of failures since. Such lines must not fill the disk.
 #pragma once
 #include "core/moment.hpp"
 
@@ -9,7 +9,8 @@ namespace pgqueue {
 
 class Refusals {
 public:
-    // Whether this time is worth a line; unsaid: how many have had none since the last line of this kind.
+    // Returns whether this failure gets a line. *unsaid: the number of failures of this kind without a line since the
+    // last one.
     constexpr bool is_news(std::uint64_t kind, const Moment &now, std::int64_t *unsaid) {
         Entry &e = entry_of(kind);
         if (!e.quiet_until.passed(now)) {
@@ -35,7 +36,7 @@ private:
     };
     Entry entries[16];
 
-    // A new kind takes the place of the one that was quiet for longest.
+    // A new kind replaces the kind that has been quiet longest.
     constexpr Entry &entry_of(std::uint64_t kind) {
         Entry *oldest = entries;
         for (Entry &e : entries) {

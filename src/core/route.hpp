@@ -1,5 +1,5 @@
-// Which handler a type of task has: the one registered for exactly that type, else the one with the longest pattern
-// that begins it. Functions around handlers (before, after) run for every pattern that begins the type.
+// Finds the handler of a type: the one registered for exactly that type, else the one with the longest pattern that is
+// a prefix of it. Functions around handlers (before, after) run for every pattern that is a prefix of the type.
 #pragma once
 #include <cstddef>
 #include <span>
@@ -7,10 +7,12 @@
 
 namespace pgqueue {
 
+// Returns whether the pattern is a prefix of the type.
 constexpr bool begins(std::string_view pattern, std::string_view type) {
     return pattern.size() <= type.size() && std::string_view(type.data(), pattern.size()) == pattern;
 }
 
+// Returns the length of the longest common prefix.
 constexpr std::size_t common_length(std::string_view a, std::string_view b) {
     std::size_t n = 0;
     while (n < a.size() && n < b.size() && a[n] == b[n]) n++;
@@ -19,9 +21,9 @@ constexpr std::size_t common_length(std::string_view a, std::string_view b) {
 
 constexpr std::size_t no_route = static_cast<std::size_t>(-1);
 
-// The place of the longest pattern that begins `type`; no_route when there is none. Patterns are in ascending order of
-// bytes, each once. The greatest pattern that is not after the type either begins it, or what does begin it is not
-// longer than what these two share.
+// Returns the position of the longest pattern that is a prefix of `type`, or no_route. The patterns must be in
+// ascending order of bytes, without duplicates. The greatest pattern that is not after the type is either a prefix of
+// it, or bounds the length of any prefix by what it has in common with the type.
 constexpr std::size_t longest_match(std::span<const std::string_view> patterns, std::string_view type) {
     std::size_t end = patterns.size();
     for (;;) {

@@ -10,20 +10,20 @@ namespace {
 constexpr std::int64_t second_us = 1000000;
 constexpr std::int64_t day_seconds = 86400;
 constexpr std::int64_t day_us = day_seconds * second_us;
-// Mean length of a Gregorian month.
+// The mean length of a Gregorian month.
 constexpr std::int64_t month_us = 2629746 * second_us;
 
 constexpr std::int64_t later(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
-// The day so many months after a date, or the last one of a month that has not that day.
+// Returns the day this many months after a date, or the last day of the month if it is shorter.
 constexpr std::int64_t add_months(Date date, std::int64_t months) {
     std::int64_t all = date.year * 12 + date.month - 1 + months, year = floor_div(all, 12);
     int month = static_cast<int>(all - year * 12) + 1, last = length_of(year, month);
     return first_of_month(year, month) + (date.day < last ? date.day : last) - 1;
 }
 
-// The slot so many periods after the anchor. Months and days count in the wall clock of the zone, the rest in elapsed
-// time.
+// Returns the slot this many periods after the anchor. Months and days count by the wall clock of the zone, the rest as
+// elapsed time.
 std::int64_t slot_of_period(const Schedule &s, std::int64_t k) {
     if (s.months == 0 && s.days == 0) return s.anchor + k * s.micros;
     std::int64_t anchor_second = floor_div(s.anchor, second_us);
@@ -36,14 +36,14 @@ std::int64_t slot_of_period(const Schedule &s, std::int64_t k) {
 std::int64_t next_of_period(const Schedule &s, std::int64_t after) {
     if (after < s.anchor) return s.anchor;
     if (s.months == 0 && s.days == 0) return slot_of_period(s, (after - s.anchor) / s.micros + 1);
-    // The estimate is near; from a slot that is not later the one wanted is a few steps away.
+    // The estimate is near. From a slot that is not later, the wanted one is a few steps away.
     std::int64_t k = later(0, (after - s.anchor) / (s.months * month_us + s.days * day_us + s.micros) - 1);
     while (k > 0 && slot_of_period(s, k) > after) k--;
     while (slot_of_period(s, k) <= after) k++;
     return slot_of_period(s, k);
 }
 
-// Slots of @every come one after the other from the anchor on, in whole seconds.
+// Slots of @every follow one another from the anchor on, in whole seconds.
 Schedule every(const Schedule &s) {
     Schedule p = s;
     p.kind = Schedule::Kind::Period;
@@ -59,7 +59,7 @@ std::optional<std::int64_t> next_of_cron(const Schedule &s, std::int64_t after) 
     return next_of_period(p, later(after, p.anchor));
 }
 
-// Makes the element at `first` the first one, by turning both parts and then the whole round.
+// Makes the element at `first` the first one, by reversing both parts and then the whole array.
 void rotate(std::int64_t *items, int count, int first) {
     auto turn = [items](int from, int to) {
         for (; from < --to; from++) std::swap(items[from], items[to]);
@@ -80,7 +80,7 @@ std::optional<std::int64_t> next_slot(const Schedule &s, std::int64_t after) {
 }
 
 int newest_slots(const Schedule &s, std::int64_t first, std::int64_t until, std::int64_t *out, int most) {
-    // As far back as slots of the shortest distance seen would reach, further while there are too few of them.
+    // Searches as far back as slots at the shortest observed distance would reach, and further while there are too few.
     std::optional<std::int64_t> second = next_slot(s, first), next = next_slot(s, until),
                                 other = next ? next_slot(s, *next) : next;
     std::int64_t all = until - first, gap = second ? *second - first : all;

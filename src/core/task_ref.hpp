@@ -1,4 +1,4 @@
-// Where a task's row is: root of its HOT chain, and the id that tells whether the row is still that task.
+// Where a task's row is: the root of its HOT chain, and the id, which shows whether the row is still that task's.
 #pragma once
 #include <cstdint>
 

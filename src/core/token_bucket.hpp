@@ -1,4 +1,4 @@
-// Starts a second: a bucket of tokens that fills by the monotonic clock, in microseconds.
+// A limit of starts per second: a bucket of tokens, filled by the monotonic clock, in microseconds.
 #pragma once
 #include <cstdint>
 
@@ -8,7 +8,7 @@ struct TokenBucket {
     double tokens;
     std::int64_t filled_at;
 
-    // Puts in what has come since it was filled last, up to `size`, and returns what is in it.
+    // Adds the tokens since the last call, up to `size`, and returns how many there are. rate: tokens per second.
     double fill(double rate, double size, std::int64_t now) {
         if (now > filled_at) {
             tokens += static_cast<double>(now - filled_at) / 1e6 * rate;
@@ -18,14 +18,14 @@ struct TokenBucket {
         return tokens;
     }
 
-    // When the next token is there, as it was filled last.
+    // Returns the time of the next whole token, based on the last fill().
     std::int64_t next(double rate) const {
         double wait = (1 - tokens) / rate * 1e6 + 1;
         constexpr double most = 4e18;  // longer than any server lives, and no overflow with it
         return filled_at + static_cast<std::int64_t>(wait < most ? wait : most);
     }
 
-    // A token that was taken and not used.
+    // Returns a token that was taken and not used.
     void give_back(double size) { tokens = tokens + 1 < size ? tokens + 1 : size; }
 };
 

@@ -7,7 +7,7 @@ namespace {
 
 constinit bool apart = false;
 
-// Does fn with each cursor of the session, by name.
+// Calls fn for each cursor of the session.
 template <typename F>
 void each_cursor(F fn) {
     pg::ActiveSnapshot snapshot;
@@ -22,7 +22,8 @@ void each_cursor(F fn) {
     }
 }
 
-// The cursors that were open before. One that runs can neither be read nor closed nor replaced, so all of them seem to.
+// The cursors that were open before. A running cursor can be neither read nor closed nor replaced, so all of them are
+// marked as running.
 struct Cursors {
     struct One {
         Portal portal;

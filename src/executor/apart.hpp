@@ -1,22 +1,23 @@
-// What a session has open, cursors, large objects, advisory locks, is out of reach for code of another role in it, and
-// what that leaves open is closed.
+// Keeps a session's open cursors, large objects and advisory locks out of reach of code of another role in that
+// session, and closes cursors that this code leaves open.
 #pragma once
 #include "pg/error.hpp"
 
 namespace pgqueue::executor {
 
-// Runs fn(arg), which is of another role than the session. The cursors that are open can neither be read nor closed nor
-// replaced meanwhile; those that it leaves are closed at its end. 42501 for functions that work with large objects that
-// are open, or with advisory locks of the session.
+// Runs fn(arg), which belongs to another role than the session. Cursors that are open before can be neither read nor
+// closed nor replaced meanwhile. Cursors that fn leaves open are closed. Functions on open large objects and on
+// advisory locks of the session raise 42501.
 void run_apart_raw(pg::Call fn, void *arg, MemoryContext keep);
 
+// The same for a callable object.
 template <typename F>
 void run_apart(F &&fn, MemoryContext keep) {
     run_apart_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
 }
 
-// For the hooks that see each call of a function and each utility statement: 42501 as above. EXECUTE runs what the
-// other role has prepared.
+// For the hooks that see each call of a function and each utility statement. Raise 42501 while code of another role
+// runs, for the functions above and for EXECUTE, which would run what the other role has prepared.
 void check_function_apart(Oid function);
 void check_statement_apart(Node *statement);
 

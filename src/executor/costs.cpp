@@ -1,4 +1,4 @@
-// What a run costs: CPU time and WAL of this process.
+// The costs of a run: CPU time and WAL of this process.
 #include "executor/executor.hpp"
 
 namespace pgqueue::executor {
@@ -10,7 +10,7 @@ struct Mark {
 };
 constinit Mark mark{};
 
-// User and system time of this process so far.
+// Returns the user and system time of this process so far.
 double cpu_seconds() {
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);

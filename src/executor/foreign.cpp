@@ -7,8 +7,7 @@ namespace {
 
 constexpr const char *default_path = "\"$user\", public";
 
-// The search_path among the settings of a database and a role (each may be invalid: of all); nullptr when there is
-// none.
+// Returns the search_path in the settings of a database and a role (each may be invalid: all); nullptr: there is none.
 char *stored_path(Relation rel, Oid database, Oid role) {
     ScanKeyData keys[2];
     ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase, BTEqualStrategyNumber, F_OIDEQ,
@@ -35,8 +34,8 @@ char *stored_path(Relation rel, Oid database, Oid role) {
     return path;
 }
 
-// The search path that a session of the role begins with, temporary objects last: those of this session are another
-// role's.
+// Returns the search path with which a session of the role begins. Temporary objects come last, because those of this
+// session belong to another role.
 char *path_of(Oid role) {
     pg::RelationRef rel(DbRoleSettingRelationId, AccessShareLock);
     const Oid places[4][2] = {
@@ -47,7 +46,7 @@ char *path_of(Oid role) {
     return psprintf("%s%spg_temp", path, *path == '\0' ? "" : ", ");
 }
 
-// Whether this transaction has made something in the temporary schema of the session since then. In a restricted
+// Returns whether this transaction has created objects in the session's temporary schema since then. In a restricted
 // operation the server refuses only tables and views there.
 bool made_temporary_objects(CommandId since) {
     Oid schema, toast;
@@ -69,7 +68,7 @@ bool made_temporary_objects(CommandId since) {
     return found;
 }
 
-// Settings by which a text is read, and rows are seen, as code expects that was written without a thought of them: the
+// Settings that affect how texts are read and which rows are visible. Code usually expects these values, and the
 // session may have set others.
 struct Usual {
     const char *name, *value;

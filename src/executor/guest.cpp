@@ -13,7 +13,7 @@ struct GuestRun {
     void *arg;
 };
 
-// What the guest leaves is ended while it is still the current user.
+// Fires the guest's deferred triggers and closes its cursors while it is still the current user.
 void run_inside(const GuestRun &run, MemoryContext keep) {
     Foreign visit = begin_foreign(run.role, false);
     run_apart(

@@ -10,7 +10,7 @@
 namespace pgqueue::executor {
 namespace {
 
-// The arguments of a step: payload, and for those after also the result.
+// The arguments of a step: the payload, and for phase after also the result.
 struct Arguments {
     Jsonb *values[2];  // nullptr: NULL
     int count;
@@ -20,8 +20,8 @@ constexpr Oid types_of_arguments[2] = {JSONBOID, JSONBOID};
 
 const char *list_of(int arguments) { return arguments == 1 ? "jsonb" : "jsonb, jsonb"; }
 
-// A function is found by name. One that somebody else has put in the place of the one that was registered would run
-// with the rights of the handler's role; from that role itself and from a superuser there is nothing to fear.
+// Functions are found by name. If another role has replaced the registered function, its code would run with the rights
+// of the handler's role. Only that role itself and superusers are trusted with that.
 bool is_trusted(Oid owner, const HandlerStep &step) {
     return owner == step.owner || owner == step.role || superuser_arg(owner);
 }
@@ -34,8 +34,8 @@ Oid owner_of(Oid function) {
     return owner;
 }
 
-// The function of a step, with arguments of type jsonb; 42883 when there is none (any more), 42501 when it is another
-// one.
+// Returns the function of a step, with arguments of type jsonb. Raises 42883 if there is none (any more), and 42501 if
+// it is another one.
 Oid find_function(const HandlerStep &step, int arguments) {
     const char *name = step.function;
     Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types_of_arguments, true);
@@ -53,7 +53,7 @@ Oid find_function(const HandlerStep &step, int arguments) {
     return oid;
 }
 
-// The function of that name and no other, whatever the current user may see; invalid: there is none.
+// Returns the function of exactly that name, whatever the current user may see; invalid: there is none.
 Oid function_named(const char *name, int arguments) {
     char *schema, *function;
     DeconstructQualifiedName(pg::qualified_name_list(name), &schema, &function);
@@ -63,7 +63,7 @@ Oid function_named(const char *name, int arguments) {
                            ObjectIdGetDatum(ns));
 }
 
-// Calls it as an expression would: the executor checks the current user's right to EXECUTE.
+// Calls the function as an expression does: the executor checks the current user's right to EXECUTE.
 Datum call_function(Oid function, const Arguments &arguments, Oid *type, bool *isnull) {
     List *list = NIL;
     for (int i = 0; i < arguments.count; i++)
@@ -92,7 +92,7 @@ Jsonb *call_step(const HandlerStep &step, const Arguments &arguments, MemoryCont
     return copy;
 }
 
-// Shows what runs in the session's activity and, when the settings want it, in the log.
+// Shows the step in the session's activity and, if the settings require it, in the log.
 void announce(const char *text) {
     debug_query_string = text;
     pgstat_report_activity(STATE_RUNNING, text);
@@ -106,8 +106,8 @@ struct Run {
     MemoryContext keep;
 };
 
-// Runs a step under statement_timeout, as the role that it belongs to. A role that is not the handler's is kept apart
-// from its session.
+// Runs a step under statement_timeout, as its role. Code of a role other than the handler's is kept apart from the
+// session.
 Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &arguments) {
     CHECK_FOR_INTERRUPTS();
     if (run.is_worker) {
@@ -119,7 +119,7 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
     Jsonb *result = nullptr;
     if (foreign) {
         fire_deferred(!run.is_worker);
-        // Its settings stay only when its role may act as the handler's anyway.
+        // Its settings remain only if its role may act as the handler's role anyway.
         Foreign visit = begin_foreign(step.role, pg::may_act_as(step.role, run.call->handle.role));
         run_apart([&] { call_step(step, arguments, run.keep); }, run.keep);
         end_foreign(visit);

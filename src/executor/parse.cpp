@@ -1,10 +1,10 @@
-// From the text of a command to its statements and the mode in which they have to run.
+// Parses the text of a command into statements, and finds the mode in which they have to run.
 #include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 namespace {
 
-// True for options of a statement that name the given one.
+// Returns whether the options of a statement include the given one.
 bool has_option(const List *options, const char *name) {
     ListCell *cell;
     foreach(cell, options) {
@@ -13,7 +13,7 @@ bool has_option(const List *options, const char *name) {
     return false;
 }
 
-// True for ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY.
+// Returns true for ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY.
 bool detaches_concurrently(const AlterTableStmt *alter) {
     ListCell *cell;
     foreach(cell, alter->cmds) {
@@ -23,9 +23,9 @@ bool detaches_concurrently(const AlterTableStmt *alter) {
     return false;
 }
 
-// True for a statement that cannot run in a transaction block in some or all of its forms, or that may commit by
-// itself. Which relation it names is not looked up: REINDEX and CLUSTER of one plain table are taken for such
-// statements too and, as they do not commit by themselves, share the transaction of the release all the same.
+// Returns true for a statement that cannot run in a transaction block in some or all of its forms, or that may commit
+// by itself. It does not look up the named relation. So REINDEX and CLUSTER of one plain table count as such
+// statements, although they do not commit by themselves, and share the transaction of the release.
 bool wants_top_level(Node *statement) {
     switch (nodeTag(statement)) {
         case T_VacuumStmt: return castNode(VacuumStmt, statement)->is_vacuumcmd;
@@ -76,7 +76,7 @@ Parsed parse(const char *sql) {
     }
     ListCell *cell;
     foreach(cell, statements) refuse_impossible(lfirst_node(RawStmt, cell)->stmt);
-    // Among others such a statement meets the implicit transaction block and raises its own error.
+    // Together with other statements, it meets the implicit transaction block and raises its own error.
     const bool alone = list_length(statements) == 1 && wants_top_level(linitial_node(RawStmt, statements)->stmt);
     return {sql, statements, alone ? Mode::TopLevel : Mode::Transaction};
 }

@@ -4,11 +4,11 @@
 namespace pgqueue::executor {
 namespace {
 
-// A first row whose values take more bytes than this is left out of the result: it must not fail the task nor fill the
-// queue's tables.
+// A first row whose values take more bytes than this is left out of the result. It must neither fail the task nor fill
+// the queue's tables.
 constexpr Size largest_first_row = Size{64} * 1024 * 1024;
 
-// A jsonb string over bytes that somebody else keeps.
+// Wraps bytes that the caller keeps as a jsonb string.
 JsonbValue text_value(const char *bytes, std::size_t length) {
     JsonbValue v;
     v.type = jbvString;
@@ -23,7 +23,7 @@ void push_key(JsonbParseState **state, std::string_view key) {
     pushJsonbValue(state, WJB_KEY, &v);
 }
 
-// The bytes that the values of a row take once they are no longer compressed.
+// Returns the bytes that the values of a row take uncompressed.
 Size row_size(const TupleTableSlot *slot, const TupleDesc columns) {
     Size total = 0;
     for (int i = 0; i < columns->natts; ++i) {
@@ -56,17 +56,17 @@ void keep_row(FirstRow *first, TupleTableSlot *slot) {
 // Called before the rows of a statement.
 void startup(DestReceiver *self, int, TupleDesc columns) { reinterpret_cast<FirstRow *>(self)->columns = columns; }
 
-// Called with each row; true asks for the next one.
+// Called with each row. Returning true asks for the next one.
 bool receive(TupleTableSlot *slot, DestReceiver *self) {
     auto *first = reinterpret_cast<FirstRow *>(self);
     if (first->json == nullptr) keep_row(first, slot);
     return true;
 }
 
-// Called after the rows and at the end of the receiver: what is kept goes with its memory context.
+// Called after the rows, and at the end of the receiver. What is kept ends with its memory context.
 void finish(DestReceiver *) {}
 
-// The tag as a client would see it, in `keep`.
+// Returns the tag as a client would see it, in `keep`.
 const char *completion_tag(const QueryCompletion &completion, MemoryContext keep) {
     char text[COMPLETION_TAG_BUFSIZE];
     const char *name = GetCommandTagName(completion.commandTag);

@@ -9,11 +9,11 @@ namespace {
 
 // How the statements of a command run.
 struct Way {
-    bool is_worker;  // the worker's own command: it is what the session shows and what statement_timeout is for
+    bool is_worker;  // the worker's own command: the session shows it, and statement_timeout applies to it
     bool top_level;  // not called by another statement
 };
 
-// Writes the command to the log when log_statement wants it.
+// Writes the command to the log if log_statement requires it.
 void log_command(const Parsed &parsed) {
     if (log_statement == LOGSTMT_NONE) return;
     bool wanted = log_statement == LOGSTMT_ALL;
@@ -37,7 +37,7 @@ void run_planned(PlannedStmt *plan, const char *sql, CommandTag tag, DestReceive
     FreeQueryDesc(query);
 }
 
-// Runs utility statements and what rewriting made of a statement in a portal, which outlives commits of their own.
+// Runs utility statements and rewritten statements in a portal, which survives their commits.
 void run_in_portal(List *plans, const char *sql, CommandTag tag, bool top_level, DestReceiver *receiver,
                    QueryCompletion *completion) {
     Portal portal = CreateNewPortal();
@@ -73,7 +73,7 @@ void run_statement(RawStmt *statement, const char *sql, const Way &way, DestRece
     run_planned(linitial_node(PlannedStmt, planned), sql, tag, receiver, completion);
 }
 
-// Runs all statements; the result is that of the last one. The memory context is the command's own.
+// Runs all statements in the command's memory context. The result is that of the last one.
 Result run_statements(const Parsed &parsed, const Way &way, MemoryContext keep) {
     FirstRow first = first_row_receiver(CurrentMemoryContext);
     QueryCompletion completion;
@@ -93,34 +93,33 @@ Result run_statements(const Parsed &parsed, const Way &way, MemoryContext keep) 
     return make_result(first, completion, keep);
 }
 
-// Runs all statements in a memory context of the command's own, which outlives commits. On ERROR it is left to the
-// owner of `keep`.
+// Runs all statements in a new memory context, which survives commits. On ERROR it remains as a child of `keep`.
 Result run_in_own_context(const Parsed &parsed, const Way &way, MemoryContext keep) {
     MemoryContext const own = AllocSetContextCreate(keep, "pgqueue command", ALLOCSET_DEFAULT_SIZES);
     MemoryContext const previous = CurrentMemoryContext;
     MemoryContext const transaction = TopTransactionContext;
     MemoryContextSwitchTo(own);
     const Result result = run_statements(parsed, way, keep);
-    // The caller's context is gone when the command committed.
+    // If the command has committed, the caller's context is gone.
     MemoryContextSwitchTo(previous == transaction ? TopTransactionContext : previous);
     MemoryContextDelete(own);
     return result;
 }
 
-// A copy of the command in `keep`: its own text and parse tree may go with a commit.
+// Copies the command into `keep`, because a commit may free its text and parse tree.
 Parsed outliving(const Parsed &parsed, MemoryContext keep) {
     pg::MemoryScope scope(keep);
     return {pstrdup(parsed.sql), static_cast<List *>(copyObjectImpl(parsed.statements)), parsed.mode};
 }
 
-// Shows the command as what this process does.
+// Shows the command as the activity of this process.
 void announce(const Parsed &parsed) {
     debug_query_string = parsed.sql;
     pgstat_report_activity(STATE_RUNNING, parsed.sql);
     log_command(parsed);
 }
 
-// Writes the duration to the log when the settings want it.
+// Writes the duration to the log if the settings require it.
 void log_duration_of(const Parsed &parsed) {
     char milliseconds[32];
     switch (check_log_duration(milliseconds, false)) {
@@ -153,7 +152,7 @@ Result run(const Parsed &parsed, MemoryContext keep, bool *switched) {
     pg::with_cleanup(
         [&] {
             announce(command);
-            // What cannot run in a transaction block finds one and raises.
+            // A statement that cannot run in a transaction block finds one, and raises.
             if (!top_level) BeginImplicitTransactionBlock();
             result = run_in_own_context(command, {.is_worker = true, .top_level = true}, keep);
             if (!top_level) EndImplicitTransactionBlock();

@@ -1,24 +1,23 @@
-// The session of a worker: connected as the role of its tasks, and back to that state after each of them.
+// The session of a worker: connects as the role of its tasks, and returns to that state after each task.
 #include "executor/executor.hpp"
 
 namespace pgqueue::executor {
 namespace {
 
-// Who the session is after connect(), and what the tasks since then have touched.
+// The session's user after connect(), and what tasks have used since then.
 struct Session {
     Oid session_user;
     bool temp_namespace;  // a committed transaction used the session's temporary schema since it was last emptied
 };
 constinit Session session{};
 
-// Notes at commit what reset_session() must look at; deferred triggers have run by then.
+// Records at commit what reset_session() must check. Deferred triggers have run by then.
 void note_touched(XactEvent event, void *) {
     if (event == XACT_EVENT_PRE_COMMIT && (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE))
         session.temp_namespace = true;
 }
 
-// Raises FATAL unless the database takes connections; the connection of a role that may not log in passed that check
-// by.
+// Raises FATAL unless the database accepts connections. The connection of a role that may not log in skips that check.
 void require_open_database(Oid database) {
     HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
     if (!HeapTupleIsValid(tuple))
@@ -31,7 +30,7 @@ void require_open_database(Oid database) {
     }
 }
 
-// Makes the setting session_authorization and the superuser flag of the session those of the role in the catalog.
+// Sets session_authorization, and the superuser flag of the session, to the values of the role in the catalog.
 void confirm_session_user(Oid role) {
     char *name = GetUserNameFromId(role, true);
     if (name == nullptr) {
@@ -41,11 +40,10 @@ void confirm_session_user(Oid role) {
     SetConfigOption("session_authorization", name, PGC_BACKEND, PGC_S_OVERRIDE);
 }
 
-// Connects as a role that may not log in, on servers that cannot be told to skip the check. It goes the way of the
-// server's own parallel workers: authenticated and session user are the role before the connection, which then takes
-// them as they are. So nothing ever runs as another role, and activity view and settings are those of the role. Whether
-// the role is a superuser is not known yet: it is not for SET SESSION AUTHORIZATION, and for all other purposes as
-// pg_authid says.
+// Connects as a role that may not log in, on servers that cannot skip the check. It does what the server's parallel
+// workers do: it sets authenticated and session user before the connection, which then keeps them. So nothing ever runs
+// as another role, and the activity view and the settings are those of the role. It is not known yet whether the role
+// is a superuser: for SET SESSION AUTHORIZATION it is not, and for all other purposes pg_authid decides.
 void connect_without_login(Oid database, Oid role) {
     InitializingParallelWorker = true;
     pg::set_authenticated_user(role);
@@ -83,8 +81,7 @@ void reset_role() {
     SetConfigOption("role", nullptr, PGC_USERSET, PGC_S_SESSION);
 }
 
-// Empties the temporary schema when a task has used it. Nobody waits for this to be durable: a crash empties it as
-// well.
+// Empties the temporary schema if a task has used it. Does not wait for the disk, because a crash empties it as well.
 void reset_temporary_objects() {
     if (!session.temp_namespace) return;
     StartTransactionCommand();

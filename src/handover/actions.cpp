@@ -60,7 +60,8 @@ struct Action {
 
 constinit Notes<Action> actions{};
 
-// No further task starts; the scheduler, a new one when there is none, asks whose data it is and reads it again.
+// Starts no further task. The scheduler, a new one if there is none, checks the identity of the data and reads it
+// again.
 void look_at_identity(SlotNo db) {
     database(db).service.identity_changed.fetch_add(1);
     database(db).service.wanted.store(true);
@@ -70,7 +71,8 @@ void look_at_identity(SlotNo db) {
 
 constinit int posts = 0;  // of this commit
 
-// A commit with many leaves the places to others, and has the scheduler look at all that wait.
+// Posts a task to the scheduler. A commit with many posts leaves the places to other commits, and makes the scheduler
+// check all waiting tasks.
 void post(SlotNo db, int64 id) {
     constexpr int most = settle_posts / 4;
     if (posts++ < most)
@@ -119,7 +121,7 @@ void run_action(SlotNo db, const Action &a) {
             database(other).service.wanted.store(a.database.wanted);
             database(other).service.no_extension.store(!a.database.wanted);
             if (!a.database.wanted) {
-                // Should the extension come back before the scheduler has left: nothing that memory knows is true any
+                // The extension may come back before the scheduler has left. Then nothing in shared memory is true any
                 // more.
                 database(other).current_segment.store(-1);
                 read_rows_again(other);
@@ -132,7 +134,7 @@ void run_action(SlotNo db, const Action &a) {
     }
 }
 
-// After all queues have been dropped.
+// Runs after all queues have been dropped.
 void cancel_gone() {
     for (int i = 0; i < actions.count; i++)
         if (actions.items[i].kind == ActionKind::RunningGone) signal::cancel_running(actions.items[i].slot);
@@ -154,7 +156,7 @@ void hand_up_actions(SubTransactionId sub, SubTransactionId parent) { actions.ha
 
 void run_actions(SlotNo db) {
     posts = 0;
-    // Without an entry of the database there is nothing of it in memory; the launcher may have dropped it since the
+    // Without an entry, shared memory has nothing of the database. The launcher may have dropped the entry since the
     // action was noted.
     for (int i = 0; i < actions.count; i++)
         if (db >= 0 || actions.items[i].kind == ActionKind::Database) run_action(db, actions.items[i]);

@@ -70,7 +70,7 @@ void hand_over_counts(SlotNo db, PageNo *deltas) {
         bool of_rows = from < unhinted && to < unhinted;
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
-    // The first finished or removed task after a quiet time has the scheduler think of cleaning again.
+    // The first finished or removed task after a quiet time makes the scheduler consider cleaning again.
     if (finished && !database(db).cleaning.timer.load() && !database(db).cleaning.timer.exchange(true))
         wake_scheduler(db);
     while (*deltas != 0) {

@@ -1,32 +1,34 @@
-// Counts that a transaction changes: tasks of a queue by status, open edges of a namespace.
+// Counts that a transaction changes: tasks of a queue by status, and open edges of a namespace.
 #pragma once
 #include "handover/notes.hpp"
 #include "memory/shared.hpp"
 
 namespace pgqueue::handover {
 
+// A change of a count, with the subtransaction that made it.
 struct CountNote {
     SubTransactionId sub;
     Delta delta;
 };
 
-// A row changed status (from -1: created, to -1: removed), or has no hint any more (to `unhinted`, from -1; and back).
-// Edges: edges.hpp.
+// Changes counts of a queue at commit: `count` rows go from one status to another (from -1: created, to -1: removed).
+// Status `unhinted` counts rows that wait without a hint. edges.hpp uses status `edges`, with the slot of a namespace.
 void count_at_commit(SlotNo slot, int from, int to, int32 count);
-// Applies a committed change of counts.
+// Applies a committed change to the counts in shared memory. Takes no lock.
 void apply_delta(const Delta &delta);
-// Uncommitted change that this session has made to a count.
+// Returns this transaction's uncommitted change of a count.
 int64 own_count(SlotNo queue, int status);
-// Unfinished tasks as this session sees them.
+// Return the number of unfinished tasks of a queue or a namespace, including this transaction's own changes. They take
+// no lock.
 int64 unfinished(SlotNo queue);
 int64 unfinished_of_namespace(SlotNo ns);
 
 // For the transaction's callbacks (transaction.cpp).
 const Notes<CountNote> &noted_counts();
-void forget_counts(SubTransactionId sub);  // of all, when invalid
+void forget_counts(SubTransactionId sub);  // invalid: all
 void hand_up_counts(SubTransactionId sub, SubTransactionId parent);
-// At commit. Counts change at once; while the database is loading, the scheduler decides which of the packed pages its
-// snapshot has seen.
+// Applies all changes at commit, if the database is Ready. While it is Loading, hands over the packed pages instead,
+// because the scheduler knows which of them its snapshot has seen. `deltas` becomes empty.
 void hand_over_counts(SlotNo db, PageNo *deltas);
 
 }  // namespace pgqueue::handover

@@ -35,17 +35,17 @@ HoldNote *add_note(Kind kind, int64 receipt, const TaskRef &ref) {
     return n;
 }
 
-// As if the task had never been taken; it is first in line again when its place is still free.
+// Gives the task back as if it had never been taken. It is first in line again if its place is still free.
 void give_back(const HoldNote &n) {
-    // The scheduler may have ended the lease between the abort and this; the hint is missing then as well.
+    // The scheduler may have ended the lease between the abort and now. The hint is missing then as well.
     Place place;
     bool held = dispatch::take_lease_out(n.ref.id, n.receipt, &place);
-    // Its group goes on when it is there again.
+    // Its group continues once the task is back.
     dispatch::put_back(n.queue, n.priority, n.ref, n.key, n.dies);
     if (held) dispatch::end_running(place.queue, place.group);
 }
 
-// The lease goes on; when it has ended meanwhile, under the row's lock, that is to be seen now.
+// The lease continues. If it has ended meanwhile, under the row's lock, the scheduler must see that now.
 void leave(const HoldNote &n) {
     Lease lease;
     if (!dispatch::find_lease(n.ref.id, &lease, n.receipt) || !dispatch::is_over(lease, pg::this_moment())) return;
@@ -68,7 +68,7 @@ void hold_lease(SlotNo entry, const dispatch::LeaseRequest &lease, uint64 key) {
 void end_lease_at_commit(int64 id, int64 receipt) { add_note(Kind::Over, receipt, TaskRef{id, 0, 0, 0}); }
 
 void extend_lease_at_commit(int64 id, int64 receipt, const LeaseTime &time) {
-    dispatch::give_leases_back_at_exit();  // one of which nobody knows who holds it becomes its own
+    dispatch::give_leases_back_at_exit();  // a lease whose holder is unknown becomes this session's
     add_note(Kind::Extended, receipt, TaskRef{id, 0, 0, 0})->time = time;
 }
 

@@ -9,8 +9,8 @@ namespace {
 constexpr int reserve_tries = 200;
 constexpr long reserve_nap_ms = 5;
 
-// A page for the hand-over. When the pool is empty the scheduler is asked to make room; after a second the loss is
-// accepted and repaired later.
+// Takes a page for the hand-over. If the pool is empty, asks the scheduler to make room. After a second it accepts the
+// loss, which is repaired later.
 PageNo reserve_page(SlotNo db, PageKind kind, Packed *out) {
     for (int i = 0; !out->out_of_pages && i < reserve_tries; i++) {
         PageNo no = take_page(kind);
@@ -45,10 +45,10 @@ bool fits(const Page *p, const Hint &t) {
            map.queues[map.lanes[p->lane].queue].ns == map.queues[map.lanes[t.lane].queue].ns;
 }
 
-constexpr int open_most = 16;  // pages that are filled at once, for those who take turns between queues
+constexpr int open_most = 16;  // pages that are filled at once, for transactions that alternate between queues
 
-// The kind of the next page when one of those that are open is closed for it. With many priorities few are in each
-// page: then they share pages, and no other one of the lane stays open, so that the order holds.
+// Returns the kind of the next page if an open page is closed for it. With many priorities, few tasks are in each page.
+// Then they share pages, and the lane's other pages are closed, so that the order holds.
 PageKind next_kind(const Hint &t, const Page *closed, Page **open) {
     if (kind_of(t) != PageKind::Ready || closed == nullptr) return kind_of(t);
     bool many = closed->kind == PageKind::Mixed ? closed->lane == t.lane
@@ -59,7 +59,7 @@ PageKind next_kind(const Hint &t, const Page *closed, Page **open) {
     return PageKind::Mixed;
 }
 
-// The place of the next page: that of a full one of this kind and lane, or the next in turn.
+// Returns the position for the next page: that of a full page of this kind and lane, or the next in turn.
 int to_close(const Hint &t, Page *const *open, int *turn) {
     for (int i = 0; i < open_most && kind_of(t) == PageKind::Ready; i++)
         if (open[i] != nullptr && open[i]->kind == PageKind::Mixed && open[i]->lane == t.lane) return i;
@@ -76,7 +76,7 @@ void put_task(Page *p, const Hint &t) {
     if (t.dies != 0) p->min_dies = Min(p->min_dies, t.dies);
 }
 
-// Packs tasks in the order noted. The newest page is first in the chain.
+// Packs tasks in the order in which they were noted. The newest page is first in the chain.
 void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
     Page *open[open_most] = {};
     int at = 0, turn = 0;

@@ -1,21 +1,23 @@
-// What a committing transaction hands over, packed into pages before its commit, while waiting and failing are still
-// allowed.
+// Packs the hand-over of a committing transaction into pages before its commit, when it may still wait and fail.
 #pragma once
 #include "handover/counts.hpp"
 
 namespace pgqueue::handover {
 
+// A hint to hand over, with the subtransaction that made it.
 struct TaskNote {
     SubTransactionId sub;
     Hint hint;
 };
 
+// The packed pages of this transaction.
 struct Packed {
-    PageNo tasks, deltas;  // chains, the newest page first
-    bool out_of_pages;     // something found no page: it is lost and read again from the rows
+    PageNo tasks, deltas;  // chains, newest page first
+    bool out_of_pages;     // a task or count found no page: the rows are read again
 };
 
-// Packs tasks and changes of counters of a database, with what may be in `out` already.
+// Packs tasks and counts of a database and adds them to `out`. When the pool is empty, waits up to a second for pages,
+// then sets out_of_pages. Checks for interrupts.
 void pack(SlotNo db, const Notes<TaskNote> &tasks, const Notes<CountNote> &counts, Packed *out);
 
 }  // namespace pgqueue::handover

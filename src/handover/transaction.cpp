@@ -16,15 +16,15 @@ namespace pgqueue::handover {
 namespace {
 
 constinit Notes<TaskNote> tasks{};
-// Waiting tasks whose rows this transaction has locked or changed: whoever popped their hints meanwhile has skipped
-// them.
+// Waiting tasks whose rows this transaction has locked or changed. A process that popped their hints meanwhile has
+// skipped them.
 constinit Notes<TaskNote> touched{};
 constinit Packed packed{};
 
 bool anything() {
     return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked();
 }
-// Also when it was rolled back to a savepoint.
+// Also true if everything was rolled back to a savepoint.
 bool was_used() {
     return tasks.used() || noted_counts().used() || were_actions() || touched.used() || has_noted_holds() ||
            any_holds();
@@ -36,7 +36,7 @@ void give_reserved() {
     packed.tasks = packed.deltas = 0;
 }
 
-// A hint: read without the lock.
+// Only a hint: reads without the lock.
 bool is_paused(SlotNo queue) { return map.queues[queue].paused || map.namespaces[map.queues[queue].ns].paused; }
 
 struct LaneCount {
@@ -44,7 +44,7 @@ struct LaneCount {
     int n;
 };
 
-// How many tasks of which lanes are in a page; those of groups may be of several.
+// Counts the tasks of a page by lane. A page of grouped tasks may have several lanes.
 int count_lanes(const Page &p, LaneCount *out) {
     if (p.kind != PageKind::Grouped) {
         out[0] = {p.lane, p.count};
@@ -60,16 +60,16 @@ int count_lanes(const Page &p, LaneCount *out) {
     return n;
 }
 
-// Those who may take new tasks of a lane. False: the scheduler has something to do for them, too.
+// Wakes processes that may take new tasks of a lane. Returns false if the scheduler has something to do for them, too.
 bool wake_for(SlotNo db, const LaneCount &c) {
     SlotNo role = map.lanes[c.lane].role;
     if (role >= 0) return wake_idle_workers(db, role, c.n) >= c.n;
-    // Who waits for a paused queue is woken when it is resumed.
+    // A session that waits for a paused queue is woken when the queue is resumed.
     if (!is_paused(map.lanes[c.lane].queue)) dispatch::wake_task_waiters(map.lanes[c.lane].queue, c.n);
     return false;
 }
 
-// Pushes the task pages, oldest first, and wakes who can use them.
+// Pushes the task pages, oldest first, and wakes the processes that can use them.
 void hand_over_tasks(SlotNo db) {
     PageNo oldest = 0;
     while (packed.tasks != 0) {
@@ -84,7 +84,7 @@ void hand_over_tasks(SlotNo db) {
         if (had && database(db).service.wanted.load()) wake_launcher();
         return;
     }
-    // Delayed tasks alone do not wake the scheduler, and stand in the inbox with all their pages.
+    // Delayed tasks alone do not wake the scheduler, and stay in the inbox with all their pages.
     bool scheduler = oldest != 0 && free_pages() < low_water();
     while (oldest != 0) {
         Page *p = page(oldest);
@@ -92,7 +92,7 @@ void hand_over_tasks(SlotNo db) {
         bool ready = p->kind != PageKind::Due;
         int64 earliest = ready ? p->min_dies : INT64_MAX;
         for (int i = 0; !ready && i < p->count; i++) earliest = Min(earliest, p->due[i].due);
-        // A task of a group may wait for its time: then the scheduler has to know.
+        // A task of a group may wait for its time, which the scheduler has to know.
         for (int i = 0; p->kind == PageKind::Grouped && i < p->count; i++)
             if (p->hints[i].due != 0) earliest = Min(earliest, p->hints[i].due);
         LaneCount lanes[hints_per_page];
@@ -106,8 +106,8 @@ void hand_over_tasks(SlotNo db) {
     if (database(db).scheduler.procno.load() < 0) wake_scheduler(db);
 }
 
-// Hints tasks again that an abort has brought back, from the end down to those of other subtransactions (of all, when
-// sub is invalid).
+// Hints tasks again that an abort has brought back: those at the end of the notes that belong to the subtransaction
+// (invalid: all).
 void bring_back(SubTransactionId sub) {
     bool any = false;
     for (; touched.count > 0 && (sub == InvalidSubTransactionId || touched.items[touched.count - 1].sub == sub);
@@ -130,7 +130,7 @@ void forget_all() {
     packed.out_of_pages = false;
 }
 
-// What found no page may be of a group, whose order the next ones must not break.
+// A task that found no page may belong to a group. The next tasks must not break the order of that group.
 void leave_out_groups() {
     int64 least = INT64_MAX;
     for (int i = 0; i < tasks.count; i++) {
@@ -144,7 +144,7 @@ void leave_out_groups() {
     }
 }
 
-// After a quiet time: the scheduler looks in a while whether anything was forgotten.
+// After a quiet time, makes the scheduler search for forgotten tasks in a while.
 void expect_look(SlotNo db) {
     constexpr int64 a_while = 20 * int64(USECS_PER_SEC);
     Atomic<bool> *changed = &database(db).reading.changed;
@@ -156,7 +156,7 @@ void at_commit() {
     run_actions(db);
     if (db >= 0) {
         hand_over_counts(db, &packed.deltas);
-        // First the hints: a task that is tried again is in its group before the group's place is free.
+        // The hints come first: a task that is retried is in its group before the group's place is free.
         hand_over_tasks(db);
         commit_holds(db);
         leave_groups();
@@ -180,7 +180,7 @@ void on_xact(XactEvent event, void *) {
                 pack(find_database(MyDatabaseId), tasks, noted_counts(), &packed);
             break;
         case XACT_EVENT_COMMIT:
-            // Also without notes: the memory of those that a subtransaction took back goes with the transaction.
+            // Also without notes: the memory of notes that a subtransaction rolled back ends with the transaction.
             anything() ? at_commit() : forget_all();
             break;
         case XACT_EVENT_ABORT:
@@ -196,7 +196,7 @@ void on_xact(XactEvent event, void *) {
                         errmsg("cannot PREPARE a transaction that has changed tasks or queues of pgqueue"),
                         errhint("Use COMMIT, or change tasks and queues in a separate transaction."));
             break;
-        // Nothing is noted then; the memory of notes must not outlive the transaction all the same.
+        // Nothing is noted in this case. Still, the memory of notes must not outlive the transaction.
         case XACT_EVENT_PREPARE: forget_all(); break;
         default: break;
     }
@@ -222,8 +222,7 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
     }
 }
 
-// At the very end of a transaction, when its invalidations have been sent: who looks for an entry that it has dropped
-// finds nothing any more.
+// At the very end of a transaction its invalidations have been sent. So no process finds an entry that it has dropped.
 void on_release(ResourceReleasePhase phase, bool, bool top_level, void *) {
     if (phase == RESOURCE_RELEASE_AFTER_LOCKS && top_level) end_use();
 }

@@ -1,18 +1,20 @@
-// What a transaction will tell shared memory when it commits: tasks that become ready or wait for their time, counts by
-// status, and actions. Noted with the subtransaction; ROLLBACK TO forgets it. The callbacks neither allocate, raise nor
-// wait: pages are reserved at PRE_COMMIT.
+// What a transaction changes in shared memory when it commits: tasks that become ready or wait for their time, counts
+// by status, and actions. Each is stored with its subtransaction, and ROLLBACK TO discards it. The callbacks after the
+// commit allocate nothing and raise nothing: pages are reserved at PRE_COMMIT.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::handover {
 
+// Files the task at commit.
 void hint_at_commit(const Hint &hint);
-// This transaction holds the row of a waiting task: if it aborts, the task is hinted again, because a worker may have
-// skipped it.
+// Files a waiting task again if this transaction aborts. Needed when the transaction holds the task's row, because a
+// worker may have popped the hint and skipped the row.
 void hint_at_abort(const Hint &hint);
-// Begins the use of entries anew, so that those that were dropped meanwhile do not wait for this transaction. The
-// caller holds no number of an entry. False: the transaction itself does.
+// Begins the use of entries anew, so that entries dropped meanwhile need not wait for this transaction. The caller must
+// hold no number of an entry. Returns false if nothing was in use, or if the transaction itself uses entries.
 bool let_drops_pass();
+// Registers the callbacks of transactions, subtransactions and resource owners. Called once per process.
 void register_xact_callbacks();
 
 }  // namespace pgqueue::handover

@@ -1,17 +1,17 @@
-// What who makes entries does when few places are left in a fixed table, or none.
+// What to do when a fixed table has few free places left, or none.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::memory {
 
-// More than three quarters of a table are taken.
+// Returns whether more than three quarters of a table are taken.
 bool short_of_places();
-// An entry was made: when few places are left, the scheduler of the database looks for idle ones.
+// Called after an entry was created: if few places are left, asks the scheduler of the database to free idle ones.
 void ask_for_idle_places(SlotNo db);
-// A table is full. True: the schedulers may free entries in a moment, and this has waited for a little of it; tries
-// counts the calls. sure: some will be free.
+// Called if a table is full. Returns true after a short wait if schedulers may free entries, so that the caller tries
+// again; at most 200 times, counted in *tries. sure: some entries will become free. Checks for interrupts.
 bool wait_for_place(int *tries, bool sure = false);
-// Raises 53200.
+// Raises 53200 for a full table. what: the kind of the entry; capacity: the places of the table.
 [[noreturn]] void table_full(const char *what, int32 capacity);
 
 }  // namespace pgqueue::memory

@@ -1,4 +1,4 @@
-// What keeps segments from being emptied: the bits of Housekeeper::held_back.
+// What keeps segments from being emptied: bits of Housekeeper::held_back.
 #pragma once
 #include "pg/backend.hpp"
 

@@ -1,5 +1,5 @@
 // A FIFO of entries as a chain of pages: front pages in memory, a run of pages in the spill file, back pages in memory.
-// All functions are called under the lock that owns the list and neither raise nor wait.
+// The caller of each function holds the lock that owns the list. The functions neither raise nor wait.
 #pragma once
 #include "memory/pool.hpp"
 #include "pg/clock.hpp"
@@ -10,20 +10,21 @@ enum class Take {
     Got,
     Empty,
     InFile
-};  // InFile: the next entries are in the spill file, the scheduler has to bring them
+};  // InFile: the next entries are in the spill file; the scheduler has to read them
 
+// Makes a list empty, without freeing pages.
 inline void init_list(PageList *list) {
     *list = PageList{};
     list->min_dies = INT64_MAX;
 }
 
-// The chain that new entries go to.
+// Returns the end, and the beginning, of the chain to which new entries are added.
 inline PageNo *tail_of(PageList *list) {
     return list->spilled > 0 || list->moving ? &list->back_last : &list->front_last;
 }
 inline PageNo *head_of_tail(PageList *list) { return list->spilled > 0 || list->moving ? &list->back : &list->front; }
 
-// Appends a page that already has entries; the list owns it from now on.
+// Appends a page that has entries already. The list owns it from then on.
 inline void append_page(PageList *list, PageNo no) {
     Page *p = page(no);
     p->next = 0;
@@ -37,7 +38,7 @@ inline void append_page(PageList *list, PageNo no) {
     list->min_dies = Min(list->min_dies, p->min_dies);
 }
 
-// The page at the tail with room for one more entry; takes a new one when needed. Null: no memory.
+// Returns the last page, with room for one more entry; takes a new page if needed. nullptr: out of memory.
 inline Page *tail_page(PageList *list, PageKind kind, int capacity) {
     PageNo last = *tail_of(list);
     if (last != 0 && page(last)->count < capacity) return page(last);
@@ -47,7 +48,7 @@ inline Page *tail_page(PageList *list, PageKind kind, int capacity) {
     return page(no);
 }
 
-// The front page that has entries; pages used up on the way go back to the pool.
+// Finds the front page with entries. Pages that are used up go back to the pool.
 inline Take front_page(PageList *list, Page **out) {
     while (list->front != 0) {
         Page *p = page(list->front);
@@ -56,7 +57,7 @@ inline Take front_page(PageList *list, Page **out) {
             return Take::Got;
         }
         if (list->front == list->front_last && list->spilled == 0 && !list->moving) {
-            // Keep the last page: the queue is likely to be filled again.
+            // Keep the last page: the queue will probably be filled again.
             p->head = p->count = 0;
             p->min_dies = INT64_MAX;
             list->min_dies = INT64_MAX;
@@ -71,13 +72,13 @@ inline Take front_page(PageList *list, Page **out) {
     return Take::Empty;
 }
 
-// Whether a page with ready tasks takes another one of this priority; one without any becomes what it has to be.
+// Returns whether a page of ready tasks has room for a task of this priority. A page without entries takes any task.
 inline bool takes_ready(const Page &p, int32 priority) {
     if (p.head == p.count) return true;
     return p.kind == PageKind::Mixed ? p.count < mixed_per_page : p.count < ready_per_page && p.priority == priority;
 }
 
-// Begins a page, or one that was used up, for ready tasks.
+// Begins a page for ready tasks, new or used up. since: monotonic, 0 now.
 inline void begin_ready(Page *p, PageKind kind, int32 priority, int64 since) {
     p->head = p->count = 0;
     p->kind = kind;
@@ -85,6 +86,7 @@ inline void begin_ready(Page *p, PageKind kind, int32 priority, int64 since) {
     p->since = since != 0 ? since : pg::monotonic_now();
 }
 
+// Writes the i-th entry of a page of ready tasks.
 inline void put_ready(Page *p, int i, const TaskRef &ref, int32 priority) {
     if (p->kind == PageKind::Mixed)
         p->mixed[i] = {ref, priority};
@@ -92,7 +94,8 @@ inline void put_ready(Page *p, int i, const TaskRef &ref, int32 priority) {
         p->ready[i] = ref;
 }
 
-// since: when it became ready, 0 now. kind: of a page that is begun.
+// Appends a ready task. kind: of a page that is begun. dies: its dies_at, 0 never. since: when it became ready
+// (monotonic), 0 now. Returns false if there is no memory.
 inline bool push_ready(PageList *list, PageKind kind, const TaskRef &ref, int32 priority, int64 dies, int64 since) {
     PageNo no = *tail_of(list);
     if (no == 0 || !takes_ready(*page(no), priority)) {
@@ -111,6 +114,7 @@ inline bool push_ready(PageList *list, PageKind kind, const TaskRef &ref, int32 
     return true;
 }
 
+// Appends an entry of the due heap. Returns false if there is no memory.
 inline bool push_due(PageList *list, const DueEntry &entry) {
     Page *p = tail_page(list, PageKind::Due, due_per_page);
     if (p == nullptr) return false;
@@ -119,7 +123,8 @@ inline bool push_due(PageList *list, const DueEntry &entry) {
     return true;
 }
 
-// Frees everything in memory; places in the file are forgotten by the caller (rebuild starts a new file).
+// Returns all pages in memory to the pool. The caller forgets the places in the spill file (a rebuild starts a new
+// file).
 inline void clear_list(PageList *list) {
     give_chain(list->front);
     give_chain(list->back);

@@ -1,5 +1,5 @@
-// What stands in the pages of the pool: tasks that wait, in lists, in the due heap and in groups, and what a committing
-// transaction hands over. Part of shared.hpp, which says what the locks protect.
+// Layout of the pool's pages: tasks that wait, in lists, in the due heap and in groups, and the hand-over of a
+// committing transaction. Part of shared.hpp, which describes the locks.
 #pragma once
 #include "core/ready_order.hpp"
 #include "core/task_ref.hpp"
@@ -16,36 +16,37 @@ using SlotNo = int32;   // index of a fixed array, -1 none
 using GroupNo = int32;  // entry of a slab of groups, 0 none
 constexpr Size page_bytes = 4096;
 
-// What the due heap keeps of a task that waits for its time, and the lists of those that were put off.
+// The entry of a task in the due heap, or in a list of put-off tasks.
 struct DueEntry {
-    int64 due;   // TimestampTz; of one that was put off by the monotonic clock
+    int64 due;   // TimestampTz; monotonic if the task was put off
     int64 dies;  // TimestampTz, 0 never
     TaskRef ref;
     SlotNo lane;  // of a task with a group key: grouped_due(queue), the scheduler reads its row
     int32 priority;
 };
+// The value of DueEntry::lane for a task with a group key, a test for it, and the queue in it.
 constexpr SlotNo grouped_due(SlotNo queue) { return -2 - queue; }
 inline bool is_grouped(const DueEntry &e) { return e.lane < -1; }
 inline SlotNo queue_of_grouped(const DueEntry &e) { return -2 - e.lane; }
 
-// How a task with a group key comes to its group (docs/internals/groups.md).
+// How a task with a group key joins its group (docs/internals/groups.md).
 enum class Comes : uint8 {
     New,     // behind the others
-    Again,   // it was taken already: before the others
-    Changed  // it may be there already
+    Again,   // it was taken before: in front of the others
+    Changed  // it may be in the group already
 };
 
-// Why a task that is not to be had now is put off for a while. How long: dispatch/due.hpp.
+// Why a task that cannot be taken now is put off for a while. dispatch/due.hpp says for how long.
 enum class Wait : uint8 {
     None,
-    Look,     // not at all: the scheduler is to read its row
-    Locked,   // somebody has its row in hands
+    Look,     // not put off: the scheduler reads its row
+    Locked,   // another transaction holds its row
     Suspect,  // another suspect runs
-    Failed,   // what was to be done with it could not be done
+    Failed,   // an operation on the task failed
 };
-constexpr int wait_kinds = 4;  // but None
+constexpr int wait_kinds = 4;  // without None
 
-// A task that is to be filed: ready, due at a time, or put off.
+// A task to be filed: ready, due at a time, or put off.
 struct Hint {
     TaskRef ref;
     SlotNo lane;
@@ -54,20 +55,21 @@ struct Hint {
     TimestampTz dies;  // 0 never
     uint64 group;      // hash of its group key, 0 none
     Comes comes;
-    Wait wait = Wait::None;  // with one, due is 0
+    Wait wait = Wait::None;  // if not None, due is 0
 };
 
+// A change of a count that a transaction hands over.
 struct Delta {
-    SlotNo slot;  // of a queue; of a namespace for its edges
+    SlotNo slot;  // of a queue; for edges, of a namespace
     int8 from;    // Status, -1 none (a new row)
     int8 to;      // Status, -1 none (a removed row)
     int32 count;
 };
 
-// Ready: of one lane and one priority. Mixed: of one lane.
+// Ready: tasks of one lane and one priority. Mixed: of one lane.
 enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab };
 
-// What a page of ready tasks of several priorities keeps of one.
+// An entry of a page of ready tasks with several priorities.
 struct MixedEntry {
     TaskRef ref;
     int32 priority;
@@ -75,16 +77,17 @@ struct MixedEntry {
 
 constexpr Size page_header = 48;
 
-// One page of the pool: part of a list, part of a slab (memory/slab.hpp), or what a committing transaction hands over.
+// One page of the pool: part of a list, part of a slab (memory/slab.hpp), or part of the hand-over of a committing
+// transaction.
 struct Page {
     PageNo next;
     PageNo prev;   // of a slab
     uint16 head;   // first entry still there
     uint16 count;  // end of the entries
     PageKind kind;
-    TransactionId xid;  // of a hand-over of deltas
-    SlotNo lane;        // of a hand-over of tasks
-    int32 priority;     // of a page that is Ready
+    TransactionId xid;  // for a hand-over of deltas
+    SlotNo lane;        // for a hand-over of tasks
+    int32 priority;     // for a page of kind Ready
     int64 min_dies;     // earliest dies_at of the entries, INT64_MAX none
     int64 since;        // when its first entry became ready, by the monotonic clock (for aging)
     union {
@@ -105,7 +108,7 @@ constexpr int hints_per_page = sizeof(Page::hints) / sizeof(Hint);
 constexpr int deltas_per_page = sizeof(Page::deltas) / sizeof(Delta);
 constexpr int slots_per_page = sizeof(Page::slots) / sizeof(uint32);
 
-// Entries of pages with ready tasks.
+// The i-th entry of a page of ready tasks.
 inline const TaskRef &ready_ref(const Page &p, int i) {
     return p.kind == PageKind::Mixed ? p.mixed[i].ref : p.ready[i];
 }
@@ -120,12 +123,12 @@ struct PageList {
     PageNo back, back_last;
     PageNo dir, dir_last;  // pages of file slots
     uint32 spilled;        // pages in the file
-    bool moving;           // the scheduler is writing or reading pages of it outside the lock
-    int64 count;           // entries, those in the file too
+    bool moving;           // the scheduler writes or reads pages of it outside the lock
+    int64 count;           // entries, including those in the file
     int64 min_dies;        // lower bound over all entries, INT64_MAX none
 };
 
-// Entries of one size in pages of their own, those with a free place first.
+// Entries of one size in pages. Pages with a free place come first.
 struct Slab {
     PageNo first, last;
     int32 pages, used;  // entries used
@@ -134,30 +137,30 @@ struct Slab {
 // A task that waits in its group.
 struct GroupNode {
     TaskRef ref;       // id 0: free
-    int64 since;       // may start from then on (monotonic), as its hint said; 0 at once, without aging
+    int64 since;       // may start from this time on (monotonic), as its hint said; 0 at once, without aging
     TimestampTz dies;  // 0 never
     SlotNo lane;
     int32 priority;
-    int32 next;  // behind it, 0 none; or next free one
+    int32 next;  // the node behind it, 0 none; or the next free one
     bool again;  // it was taken before
 
     bool used() const { return ref.id != 0; }
 };
 
-// The tasks of one key in a queue. Namespace's lock.
+// The tasks of one key in a queue. Under the namespace's lock.
 struct Group {
     uint64 key;  // 0: free
     SlotNo queue;
-    GroupNo next;        // in the hash chain, or next free one
+    GroupNo next;        // in the hash chain, or the next free one
     int32 first, last;   // nodes, 0 none
     int32 running;       // retained
-    SlotNo ready_in;     // the lane that has it among its ready groups, -1 none
-    bool throttled;      // it is among its queue's groups that wait for a token
-    bool timed;          // the due heap, or a list of those that were put off, has an entry for the head
-    OrderLinks links;    // in one of these two orders
-    int64 rank;          // there: place by priority, with aging by virtual time; or when it has a token
-    int64 head_id;       // there: task at the head
-    TokenBucket bucket;  // of group_rate_limit
+    SlotNo ready_in;     // the lane in which it is a ready group, -1 none
+    bool throttled;      // it is among the groups of its queue that wait for a token
+    bool timed;          // the due heap, or a list of put-off tasks, has an entry for the head
+    OrderLinks links;    // in the order of ready or of throttled groups
+    int64 rank;          // there: rank by priority, with aging by virtual time; or the time of its next token
+    int64 head_id;       // there: the task at the head
+    TokenBucket bucket;  // for group_rate_limit
 
     bool used() const { return key != 0; }
 };

@@ -57,8 +57,7 @@ void give_chain(PageNo first) {
 
 namespace {
 
-// A stack of free entries: next(entry) is the field that links them, which means something else while an entry is in
-// use.
+// A stack of free entries. next(entry) is the field that links them; it has another meaning while an entry is in use.
 template <typename Entry>
 SlotNo take(Atomic<uint64> *head, Atomic<int32> *count, Entry *entries, SlotNo Entry::*next) {
     uint32 top = pop(head, [entries, next](uint32 n) { return static_cast<uint32>(entries[n].*next); });

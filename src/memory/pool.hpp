@@ -1,23 +1,25 @@
-// Lock-free stacks over the fixed block: free pages, lanes and priority lists. A head is tag << 32 | number + 1, the
-// tag defeats ABA. An entry that another process has just taken may still be read here, never written: the memory is
-// never unmapped.
+// Lock-free stacks over the fixed block: free pages, lanes, priority lists and leases. A head is tag << 32 | number +
+// 1; the tag prevents the ABA problem. A process may still read an entry that another process has just taken, but not
+// write it. This is safe because the memory is never unmapped.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::memory {
 
-// Takes a page; 0 when none is left.
+// Takes an empty page from the pool; 0: none is left.
 PageNo take_page(PageKind kind);
-// Puts a page in front of a list that another process takes whole.
+// Puts a page in front of a list that another process takes as a whole.
 void push_page(Atomic<PageNo> *list, PageNo no);
-// Gives a page back.
+// Returns a page to the pool.
 void give_page(PageNo no);
-// Gives a whole chain back.
+// Returns a chain of pages to the pool.
 void give_chain(PageNo first);
+// Returns the number of free pages.
 inline uint32 free_pages() { return map.shared->free_pages.load(); }
-// Below this the scheduler writes middle pages of long lists to the spill file.
+// The number of free pages below which the scheduler writes middle pages of long lists to the spill file.
 inline uint32 low_water() { return map.shared->pages / 4; }
 
+// Take an entry from its stack (-1: none is left), return it, or count the free ones.
 SlotNo take_lane();
 SlotNo take_priority();
 inline int32 free_lanes() { return map.shared->free_lanes.load(); }
@@ -28,6 +30,7 @@ void give_lane(SlotNo no);
 void give_lease(SlotNo no);
 void give_priority(SlotNo no);
 
+// Fills all stacks of a new block. Called once, while no other process can see the block.
 void init_pools();
 
 }  // namespace pgqueue::memory

@@ -1,5 +1,4 @@
-// Entries of namespaces and queues, and the lists in which their tasks stand. Which lock a field is under:
-// memory/shared.hpp.
+// Entries of namespaces and queues, and the lists of their tasks. memory/shared.hpp describes the locks.
 #pragma once
 #include "core/fair_share.hpp"
 #include "core/priority_range.hpp"
@@ -10,63 +9,64 @@
 
 namespace pgqueue::memory {
 
-// Ready tasks of a lane of one priority, in order; or of a range of priorities, when there are too many for a list of
+// Ready tasks of a lane with one priority, in order; or with a range of priorities, if there are too many for one list
 // each (dispatch/priorities.hpp).
 struct PriorityList {
     PriorityRange range;
-    SlotNo next;          // of larger priorities, or free list
-    bool sorted;          // of a range: its first page is in order
-    int32 parts;          // it is taken apart into so many lists, which follow it; 0 it is not
-    PriorityRange split;  // its range when that began
+    SlotNo next;          // the list of larger priorities, or the next free one
+    bool sorted;          // of a range: its first page is sorted
+    int32 parts;          // it is being split into so many lists, which follow it; 0 it is not
+    PriorityRange split;  // its range when the split began
     PageList list;
 };
 
 // Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
 constexpr int unhinted = status_count;
 constexpr int count_kinds = status_count + 1;
-// A delta of this kind is of the open edges of a namespace; its slot is the namespace's.
+// A delta of this kind counts open edges of a namespace; its slot is that of the namespace.
 constexpr int edges = count_kinds;
 
-// Ready tasks of one queue and one role (role -1: for outside workers). One that is held has tasks of a role that does
-// not exist: nobody takes them, and it is in no source.
+// Ready tasks of one queue and one role (role -1: for outside workers). A held lane has the tasks of a role that does
+// not exist: no worker takes them, and the lane is in no source.
 struct Lane {
     SlotNo ns, queue, role;  // immutable
     bool held;               // immutable
-    uint64 drop;             // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    uint64 drop;             // number of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
     AtomicSlot next_of_queue;         // [written under the registry lock]
-    int64 due;                        // entries in the due heap and the lists of what was put off [due lock]
+    int64 due;                        // entries in the due heap and the lists of put-off tasks [due lock]
     int64 grouped;                    // tasks in groups
     SlotNo source;                    // immutable
     SlotNo first;                     // PriorityList, best first
-    int32 lists;                      // how many there are
-    bool taken_apart;                 // one of them is, and the scheduler has to go on
-    SlotNo next_active, prev_active;  // in source, while `active`; one that was unlinked: the next of these, -1 end
+    int32 lists;                      // number of lists
+    bool taken_apart;                 // one of them is being split, and the scheduler has to continue
+    SlotNo next_active, prev_active;  // in source, while `active`; for an unlinked lane: the next such lane, -1 end
     bool active;
     int64 count;        // ready entries and groups
-    ReadyOrder groups;  // that are ready
+    ReadyOrder groups;  // the ready groups
 };
 
-// Processes that ended without need (signal/incidents.hpp).
+// Counts processes that ended without need (signal/incidents.hpp).
 struct Deaths {
     Atomic<uint32> count;
     Atomic<int64> first, last;  // by the monotonic clock
 };
 
-// The lanes of one role (-1: of outside workers) in one namespace that have work and are not held back.
+// The lanes of one role (-1: outside workers) in one namespace that have work and are not blocked.
 struct Source {
     SlotNo ns, role;      // immutable
-    uint64 drop;          // count of its drop (dispatch/idle.hpp), 0 it is in use
+    uint64 drop;          // number of its drop (dispatch/idle.hpp), 0 it is in use
     SlotNo next_of_role;  // -1 end [written under the registry lock]
     SlotNo first_active;
     Atomic<int64> ready;  // entries in active lanes [atomic, written under the namespace's lock]
 };
 
+// A role whose workers run tasks of a database.
 struct Role {
     bool used;
-    SlotNo db;                // immutable
-    int32 role_id;            // immutable; key in pgqueue_internal.role
-    uint64 drop;              // count of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
-    Oid oid;                  // written by the scheduler; the role as which the workers connect
+    SlotNo db;      // immutable
+    int32 role_id;  // immutable; key in pgqueue_internal.role
+    uint64 drop;    // number of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    Oid oid;        // written by the scheduler; the role as which the workers connect
     AtomicSlot first_source;  // published after the source is complete
     Atomic<int32> workers;    // live or starting workers [atomic]
     Deaths deaths;            // workers that ended by themselves
@@ -74,32 +74,33 @@ struct Role {
 
 enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp
 
-// Its settings are a copy, written under the lock of its namespace.
+// The settings are a copy, written under the lock of the namespace.
 struct Queue : QueueSettings {
     bool used;
     SlotNo db, ns;          // immutable
     int32 queue_id;         // immutable
     SlotNo next_hash;       // registry
     AtomicSlot first_lane;  // [written under the registry lock]
-    Atomic<bool> dropped;   // the place waits to be free (dispatch/reclaim.hpp)
-    uint64 drop;            // count of its drop (memory/users.hpp)
+    Atomic<bool> dropped;   // the place waits to become free (dispatch/reclaim.hpp)
+    uint64 drop;            // number of its drop (memory/users.hpp)
     // state, namespace lock
     bool configured;                    // the settings have been copied
-    TokenBucket bucket;                 // of rate
-    int64 throttled_until;              // no token before (monotonic), 0 not throttled; the scheduler takes it away
-    ReadyOrder throttled_groups;        // that wait for a token of their own
-    int64 group_token_at;               // when the first of these has one (monotonic), 0 none of them
+    TokenBucket bucket;                 // for rate_limit
+    int64 throttled_until;              // no token before (monotonic), 0 not throttled; the scheduler clears it
+    ReadyOrder throttled_groups;        // groups that wait for a token
+    int64 group_token_at;               // when the first of these gets a token (monotonic), 0 there is none
     Atomic<int32> running;              // retained by server workers
-    Atomic<bool> blocked;               // lanes were taken out of their sources because of a limit
-    Atomic<int64> counts[count_kinds];  // rows by status; and those that wait without a hint
-    Atomic<bool> news;                  // ready tasks for outside workers that LISTEN clients have not been told of
-    Atomic<int64> hinted;               // entries in ready lists and due heap
-    Atomic<int64> full_since;           // max_depth has refused tasks and taken none since (monotonic), 0 it has not
+    Atomic<bool> blocked;               // lanes were removed from their sources because of a limit
+    Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait without a hint
+    Atomic<bool> news;         // ready tasks for outside workers for which LISTEN clients have not been notified
+    Atomic<int64> hinted;      // entries in ready lists and due heap
+    Atomic<int64> full_since;  // since when max_depth has refused all tasks (monotonic), 0 it has not
     // dispatch/refile.hpp
     Atomic<Refile> refile;
-    bool rows_decide;  // entries of the due heap may name a lane of before; written and read by the scheduler
+    bool rows_decide;  // entries of the due heap may name a former lane; written and read by the scheduler
 };
 
+// A namespace: its limits, its hand-overs and its groups.
 struct Namespace {
     bool used;
     SlotNo db;                  // immutable
@@ -110,8 +111,8 @@ struct Namespace {
     int32 max_running;  // 0 none
     bool paused;
     Shares shares;         // its parts of what all namespaces share
-    Atomic<int32> leases;  // entries of its tasks, popped ones too
-    int32 queues;          // its queues, those too that were dropped and wait to be free; those alone [registry lock]
+    Atomic<int32> leases;  // entries of leases for its tasks, including popped ones
+    int32 queues;  // its queues, including dropped ones that are not free yet; below: only these [registry lock]
     int32 dropped_queues;
     Atomic<bool> dropped;  // as of a queue
     uint64 drop;
@@ -121,17 +122,17 @@ struct Namespace {
     Atomic<int64> full_since;   // as of a queue
     Atomic<int32> lanes;        // its lanes
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
-    Atomic<int64> edges_asked;  // that open transactions are going to write
+    Atomic<int64> edges_asked;  // reserved by open transactions
     uint64 pass;                // virtual time of fair share: grows by share_unit / weight for each task
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
-    int32 lists;                 // of priorities, in its lanes
+    int32 lists;                 // priority lists in its lanes
     Slab groups, group_nodes;
     int64 groups_upto;    // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
-    int64 groups_missed;  // the least id that was left out since the scheduler began to read, INT64_MAX none
-    bool groups_short;    // the reason is memory, or max_groups
-    bool groups_blocked;  // there was no room when they were read last
-    bool idle_groups;     // some exist only for their token buckets
+    int64 groups_missed;  // the least id left out since the scheduler began to read, INT64_MAX none
+    bool groups_short;    // they were left out for lack of memory, or because of max_groups
+    bool groups_blocked;  // there was no room at the last reading
+    bool idle_groups;     // some groups exist only for their token buckets
 };
 
 }  // namespace pgqueue::memory

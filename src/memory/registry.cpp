@@ -156,7 +156,7 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     e.db = db;
     e.ns_id = ns_id;
     e.weight = 1;
-    // While the rows are read nobody knows what stands before a task.
+    // While the rows are being read, the order in groups is unknown.
     e.groups_upto = state_of(db) == DbState::Loading ? 0 : INT64_MAX;
     e.groups_missed = INT64_MAX;
     e.used = true;
@@ -191,8 +191,8 @@ SlotNo find_queue(SlotNo db, int32 queue_id) {
 
 namespace {
 
-// Slots that this process has found last. A look at the slot tells whether it is still the queue's: each change of a
-// task asks for it, and must not take a lock for that which everybody takes.
+// Slots that this process has found last. Checking a slot shows whether it still is the queue's. Each change of a task
+// needs its queue, and must not take a lock that all processes share.
 constexpr uint32 recent_queues = 16;
 constinit SlotNo recent[recent_queues] = {};
 
@@ -324,8 +324,8 @@ SlotNo make_role(SlotNo db, int32 role_id) {
     return no;
 }
 
-// Finds an entry that may be suspected to be idle. Who finds it takes the suspicion off, under the lock that the
-// scheduler frees it under.
+// Finds an entry that may be suspected to be idle. Finding it clears the suspicion, under the lock under which the
+// scheduler frees idle entries.
 template <typename Entry, typename Search>
 SlotNo find_idle_too(Entry *entries, Search search) {
     begin_use();

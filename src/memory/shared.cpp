@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char *tranche = "pgqueue";
 
-// How many of each fixed entry a block of this size holds. Entries take about a fifth, pages the rest.
+// The number of fixed entries of each kind in a block of this size. Entries take about a fifth, pages the rest.
 struct Capacity {
     int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash, users;
     uint32 pages;
@@ -41,7 +41,7 @@ Capacity capacity_for(Size memory) {
     return c;
 }
 
-// Walks the parts of the block in order; with base it sets the map, in any case it returns the bytes needed.
+// Walks the parts of the block in order, and returns the bytes needed. With `base` it also sets the map.
 Size lay_out(const Capacity &c, char *base) {
     Size at = 0;
     auto part = [&at, base](Size bytes) {

@@ -1,13 +1,16 @@
-// The fixed block of shared memory: everything that makes dispatch fast. The rows are the truth; all of this is rebuilt
+// The fixed block of shared memory, which makes dispatch fast. The rows are the truth, and all of this can be rebuilt
 // from them.
 //
 // Locks, in the order in which they may be taken together (each is an LWLock of the tranche "pgqueue"):
-//   registry  creates and drops Database, Namespace, Queue, Role and Source entries; readers of their immutable keys
-//   need no lock namespace ready lists, lanes and sources of a namespace, its limits and configuration copy (fixed
-//   partitions) due       the due heap of a database (fixed partitions) groups    chains of the hash of groups, by
-//   their key (fixed partitions); the groups themselves are under their namespace's lock lease     the leases of
-//   outside workers, by task id (fixed partitions) workers   WorkerSlot allocation, the reason of a cancel
-// Fields of the types Atomic and AtomicSlot need no lock. "Immutable" fields are written before the entry is published
+// - registry: creates and drops Database, Namespace, Queue, Role and Source entries. Reading their immutable keys needs
+//   no lock.
+// - namespace: ready lists, lanes, sources and groups of a namespace, its limits and its copy of the configuration
+//   (fixed partitions).
+// - due: the due heap of a database (fixed partitions).
+// - groups: chains of the hash of groups, by their key (fixed partitions).
+// - lease: the leases of outside workers, by task id (fixed partitions).
+// - workers: allocation of WorkerSlot, and the reason of a cancel.
+// Fields of the types Atomic and AtomicSlot need no lock. "Immutable" fields are written before the entry is published,
 // and never again until it is dropped.
 #pragma once
 #include "memory/database.hpp"
@@ -24,16 +27,17 @@ constexpr int max_workers = 256;
 constexpr int max_result_waiters = 512;
 constexpr int awaited_cells = 65536;
 
+// The head of the block, with the arrays of fixed size.
 struct Shared {
     int64 boot_epoch;  // random, not 0
     AtomicSlot launcher_procno;
-    Atomic<int64> launcher_ended;  // when the last one did (monotonic), 0: none has
+    Atomic<int64> launcher_ended;  // when the last launcher ended (monotonic), 0: none has
     Atomic<int32> total_workers;
     uint32 pages;              // in the pool
     Atomic<uint64> free_page;  // tag << 32 | PageNo
     Atomic<uint32> free_pages;
     int32 n_namespaces, n_queues, n_lanes, n_priorities, n_sources, n_roles;  // capacities
-    int32 used_queues, used_roles, used_sources;  // ends of what was ever used (registry lock; read without)
+    int32 used_queues, used_roles, used_sources;  // ends of the used entries (registry lock; read without)
     Atomic<uint64> sessions;                      // numbers given to sessions
     Atomic<uint64> drops;                         // entries dropped (memory/users.hpp), begins at 1
     Atomic<uint64> free_lane;                     // tag << 32 | SlotNo + 1
@@ -47,11 +51,11 @@ struct Shared {
     int32 n_leases;
     Atomic<uint64> free_lease;  // tag << 32 | SlotNo + 1
     Atomic<int32> free_leases, free_lanes, free_priorities;
-    Atomic<bool> leases_wanted;  // somebody found no lease for its namespace since one became free
-    int32 taken_queues;          // places of queues [registry lock]
+    Atomic<bool> leases_wanted;  // a session found no lease for its namespace since one became free
+    int32 taken_queues;          // used entries of queues [registry lock]
 };
 
-// Process-local addresses into the block; null while the library is not preloaded.
+// Addresses of the block's parts in this process; nullptr while the library is not preloaded.
 struct Map {
     Shared *shared;
     Namespace *namespaces;
@@ -74,8 +78,12 @@ struct Map {
 };
 extern Map map;
 
+// Returns whether shared memory is attached.
 inline bool loaded() { return map.shared != nullptr; }
+// Returns the page of a number (not 0).
 inline Page *page(PageNo no) { return reinterpret_cast<Page *>(map.pages + Size(no) * page_bytes); }
+// The locks: of the registry, the workers, a database's due heap, a namespace, a lease by its task's id, and a part of
+// the hash of groups.
 inline LWLock *registry_lock() { return &map.locks[0].lock; }
 inline LWLock *workers_lock() { return &map.locks[1].lock; }
 inline LWLock *due_lock(SlotNo db) { return &map.locks[2 + db % due_locks].lock; }
@@ -85,26 +93,28 @@ inline LWLock *lease_lock(int64 id) { return &map.locks[2 + due_locks + namespac
 inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespace_locks + lease_locks + part].lock; }
 constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
 
+// Returns the entry of a database.
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }
-// The sources of a role are linked by next_of_role; -1 ends them.
+// Returns the first source of a role; -1: none. next_of_role links the others.
 inline SlotNo first_source_of(SlotNo role) { return map.roles[role].first_source.load(); }
+// Returns whether the queue was dropped. Needs no lock.
 inline bool is_dropped(const Queue &q) { return q.dropped.load(); }
 
-// The namespaces of a database. F: void(SlotNo).
+// Calls f for each namespace of a database that has an entry.
 template <typename F>
 void each_namespace(SlotNo db, F f) {
     Database &d = database(db);
     for (int32 i = 0; i < d.namespaces.load(); i++)
         if (SlotNo ns = d.ns[i]; ns >= 0) f(ns);
 }
-// Its queues, those too that were dropped and wait to be free.
+// Calls f for each queue of a database, including dropped ones that wait to become free.
 template <typename F>
 void each_queue(SlotNo db, F f) {
     for (SlotNo q = 0; q < map.shared->used_queues; q++)
         if (map.queues[q].used && map.queues[q].db == db) f(q);
 }
 
-// The lanes of a queue: for (SlotNo lane : lanes_of(queue)). None of them may be given back meanwhile.
+// The lanes of a queue, for a range loop: for (SlotNo lane : lanes_of(queue)). Meanwhile none of them may become free.
 class lanes_of {
 public:
     explicit lanes_of(const Queue &queue) : q(queue) {}
@@ -128,19 +138,21 @@ private:
     const Queue &q;
 };
 
+// Makes the scheduler read all rows again, unless that is due already.
 inline void read_rows_again(SlotNo db) { database(db).reading.lost.replace(Lost::Nothing, Lost::Asked); }
 
+// Returns whether the database is unserved, loading or ready.
 inline DbState state_of(SlotNo db) { return database(db).service.state.load(); }
 
-// Bytes of the whole block for the setting dispatch_memory (bytes).
+// Returns the bytes of the whole block. dispatch_memory: in bytes.
 Size shared_bytes(Size dispatch_memory);
-// Called from the shmem request and startup hooks.
+// Called from the shmem request and startup hooks: request the block, and attach or create it.
 void request_shared(Size dispatch_memory);
 bool attach_shared(Size dispatch_memory);  // true: the block is new
 
 }  // namespace pgqueue::memory
 
-// The rooms above speak of entries and pages by their names alone.
+// Code in these namespaces uses entries and pages without a qualifier.
 namespace pgqueue::signal {
 using namespace memory;
 }

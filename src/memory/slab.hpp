@@ -1,6 +1,6 @@
-// Entries smaller than a page, by number (0 none): pages of the pool cut into pieces of one type. A slab belongs to a
-// namespace and is used under its lock; a page without entries goes back to the pool. T has `int32 next`, free for the
-// slab while an entry is not used, and `bool used()`.
+// Entries smaller than a page, known by numbers (0 none): pages of the pool, each cut into pieces of one type. A slab
+// belongs to a namespace and is used under its lock. A page without entries returns to the pool. T has `bool used()`
+// and `int32 next`, which the slab uses while an entry is free.
 #pragma once
 #include "memory/pool.hpp"
 
@@ -9,16 +9,18 @@ namespace pgqueue::memory {
 template <typename T>
 constexpr int32 slab_pieces = static_cast<int32>(sizeof(Page::slab) / sizeof(T));
 
+// Returns the entry of a number.
 template <typename T>
 T *slab_entry(int32 no) {
     return reinterpret_cast<T *>(page(static_cast<PageNo>(no / slab_pieces<T>))->slab) + no % slab_pieces<T>;
 }
-// The page that an entry is in.
+// Returns the page of an entry.
 template <typename T>
 Page *slab_page(int32 no) {
     return page(static_cast<PageNo>(no / slab_pieces<T>));
 }
 
+// Links a page in front of a slab's pages (first) or behind them, or unlinks it. Pages with free pieces come first.
 inline void link_slab_page(Slab *slab, PageNo no, bool first) {
     Page *p = page(no);
     p->next = first ? slab->first : 0;
@@ -32,8 +34,9 @@ inline void unlink_slab_page(Slab *slab, PageNo no) {
     (p->next != 0 ? page(p->next)->prev : slab->last) = p->prev;
 }
 
-// In a page of a slab: head is the first free entry (its index + 1, 0 none), count how many are used, priority how many
-// ever were. A zeroed entry. 0: no memory, or it needs a page and may not take one.
+// Takes an entry and zeroes it. Returns its number; 0: out of memory, or it needs a page and may not take one. In a
+// page of a slab, `head` is the first free entry (index + 1, 0 none), `count` the number of used ones, and `priority`
+// how many were ever used.
 template <typename T>
 int32 take_entry(Slab *slab, bool may_take_page) {
     PageNo no = slab->first;
@@ -57,7 +60,7 @@ int32 take_entry(Slab *slab, bool may_take_page) {
     return static_cast<int32>(no) * slab_pieces<T> + piece;
 }
 
-// The entry is not used() any more.
+// Frees an entry. Its used() must be false already.
 template <typename T>
 void give_entry(Slab *slab, int32 number) {
     auto no = static_cast<PageNo>(number / slab_pieces<T>);
@@ -75,7 +78,7 @@ void give_entry(Slab *slab, int32 number) {
     if (was_full) link_slab_page(slab, no, true);
 }
 
-// Visits the used entries: F(number, T &) may give back the one that it is given.
+// Calls F(number, T &) for the used entries. It may free the entry that it gets.
 template <typename T, typename F>
 void each_entry(const Slab &slab, F f) {
     for (PageNo no = slab.first; no != 0;) {

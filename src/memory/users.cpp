@@ -11,7 +11,7 @@ constinit bool made = false, rolled_back = false;
 
 Atomic<uint64> &mine() { return map.users[pg::my_procno()]; }
 
-// Since when the process of this number uses entries; 0 it does not.
+// Returns since when the process of this number uses entries; 0: it does not.
 uint64 in_use_since(int procno) {
     uint64 since = map.users[procno].load();
     return since != 0 && ProcGlobal->allProcs[procno].pid != 0 ? since : 0;
@@ -21,7 +21,7 @@ uint64 in_use_since(int procno) {
 
 namespace {
 
-// The end of the transaction still uses entries.
+// Aborts the transaction first, because its end still uses entries.
 void at_exit(int, Datum) {
     AbortOutOfAnyTransaction();
     end_use();

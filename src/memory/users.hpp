@@ -1,31 +1,32 @@
-// Who may have numbers of entries (queues, lanes, roles, namespaces) in hands. An entry that is dropped becomes another
-// object's only when every process that could have its number has put it down. Each process says since when it uses
-// such numbers, by a count of drops: from the first number that it asks for until its transaction ends. A drop takes
-// the entry out of where it is found first, and counts then.
+// Tracks which processes may hold numbers of entries (queues, lanes, roles, namespaces). A dropped entry is reused for
+// another object only when no process can hold its number any more. Each process publishes since when it uses such
+// numbers, as a count of drops: from the first number that it looks up until its transaction ends. A drop first makes
+// the entry impossible to find, then increments the count.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::memory {
 
-// This process may use numbers of entries from now on. Cheap when it does already: false then.
+// Begins the use of numbers in this process. Cheap, and returns false, if the process uses them already.
 bool begin_use();
-// This transaction has made an entry; if it, or a part of it, is rolled back, the scheduler looks for entries without
-// an object.
+// note_made() records that this transaction has created an entry, note_rolled_back() that it or a part of it was rolled
+// back. The scheduler then searches for entries without an object.
 void note_made();
 void note_rolled_back();
-// It has put them down: called at the end of each transaction, and by who uses them outside of one.
+// Ends the use of numbers: called at the end of each transaction, and by code that uses them outside a transaction.
 void end_use();
-// Both, one after the other. False: nothing was in use, or entries were made since it began.
+// Ends the use and begins it anew. Returns false, and does nothing, if no numbers were in use or entries were created
+// since.
 bool use_anew();
-// The count of a drop; the entry is not to be found any more.
+// Counts a drop and returns its number. The entry must be impossible to find already.
 uint64 count_drop();
-// Does nobody use numbers since before that drop?
+// Returns whether no other process uses numbers from before that drop.
 bool is_put_down(uint64 drop);
-// The queue is dropped, and nobody can have its number in hands: drops up to `until` are put down.
+// Returns whether the queue is dropped and no process can hold its number. until: a result of put_down_until().
 inline bool is_put_down(const Queue &q, uint64 until) { return is_dropped(q) && q.drop != 0 && q.drop <= until; }
-// The last drop since before which nobody uses numbers.
+// Returns the last drop such that no other process uses numbers from before it.
 uint64 put_down_until();
-// The process that holds back for longest what was dropped, 0 none.
+// Returns the process that has held back dropped entries longest; 0: none.
 pid_t holder_of_drops();
 
 }  // namespace pgqueue::memory

@@ -4,9 +4,9 @@
 
 namespace pgqueue::pg {
 
-// A bool, a number or an enum of 4 bytes, or one of 8 bytes. Memory that is zero is the value zero.
-// load and store are no barriers: what stands before or after them in the program may be seen in another order.
-// Everything else that changes the value is a full barrier. init is for memory that no other process sees yet.
+// A bool, a number or an enum of 4 bytes, or one of 8 bytes. Zeroed memory is the value zero.
+// load and store are no barriers: other processes may see accesses before or after them in another order. Everything
+// else that changes the value is a full barrier. init is for memory that no other process sees yet.
 template <typename T>
 class Atomic {
     static_assert(std::is_integral_v<T> || std::is_enum_v<T>);
@@ -37,14 +37,15 @@ public:
         else
             pg_atomic_write_u32(&atom, static_cast<Word>(value));
     }
-    // Returns what was there. Full barrier.
+    // Returns the former value. Full barrier.
     T exchange(T value) {
         if constexpr (is_wide)
             return static_cast<T>(pg_atomic_exchange_u64(&atom, static_cast<Word>(value)));
         else
             return static_cast<T>(pg_atomic_exchange_u32(&atom, static_cast<Word>(value)));
     }
-    // Writes when the expected value is there, else tells what is. Full barrier.
+    // Writes `value` and returns true if the value is *expected. Otherwise writes the present value to *expected. Full
+    // barrier.
     bool compare_exchange(T *expected, T value) {
         auto seen = static_cast<Word>(*expected);
         bool done;
@@ -55,10 +56,10 @@ public:
         *expected = static_cast<T>(seen);
         return done;
     }
-    // The same for callers who do not ask what else is there. Full barrier.
+    // The same for callers that do not need the present value. Full barrier.
     bool replace(T expected, T value) { return compare_exchange(&expected, value); }
 
-    // These return what was there before. Full barriers.
+    // Both return the former value. Full barriers.
     T fetch_add(T more) requires(is_number) {
         if constexpr (is_wide)
             return static_cast<T>(pg_atomic_fetch_add_u64(&atom, static_cast<Signed>(more)));
@@ -77,7 +78,7 @@ private:
         atom;  // the server reads through no pointer to const
 };
 
-// The number of an entry or of a process, or -1 for none. Memory that is zero is none: the word is the number + 1.
+// The number of an entry or of a process, or -1 for none. Zeroed memory means none, because the word is the number + 1.
 // Barriers as above.
 class AtomicSlot {
 public:

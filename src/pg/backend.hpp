@@ -1,5 +1,5 @@
-// The one door to the server: every backend source file includes this first, and no other file includes a server
-// header.
+// Includes the server's headers. Every backend source file includes this header first, and no other file includes a
+// server header.
 #pragma once
 
 #include <array>
@@ -146,14 +146,14 @@ extern "C" {
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 
-// Of libpq/libpq.h, which wants the headers of GSSAPI. The events of a session: its client's socket, its latch, the
-// postmaster's end.
+// From libpq/libpq.h, which needs the headers of GSSAPI. The events of a session: its client's socket, its latch, the
+// end of the postmaster.
 extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
 constexpr int FeBeWaitSetSocketPos = 0;
 }
 
-// The server's macros evaluate the smaller or greater argument twice. These take calls: each is made once. The types
-// mix as in an expression.
+// The server's macros evaluate the smaller or greater argument twice. These functions evaluate each argument once.
+// Mixed types convert as in an expression.
 #undef Min
 #undef Max
 
@@ -182,7 +182,7 @@ static_assert([] {
 
 #include "pg/compat.hpp"
 
-// Declares an SQL-callable function with C linkage and its version record.
+// Declares and begins an SQL-callable function with C linkage and its version record.
 #define PGQ_FUNCTION(name)     \
     extern "C" {               \
     PG_FUNCTION_INFO_V1(name); \

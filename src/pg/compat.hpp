@@ -7,7 +7,7 @@
 
 namespace pgqueue::pg {
 
-// Heap updates report index work as a bool before 16 and as an enum since.
+// Before 16 heap updates report index work as a bool, since 16 as an enum.
 #if PG_VERSION_NUM >= 160000
 using UpdateIndexes = TU_UpdateIndexes;
 inline bool needs_index_entry(UpdateIndexes u) { return u != TU_None; }
@@ -16,14 +16,14 @@ using UpdateIndexes = bool;
 inline bool needs_index_entry(UpdateIndexes u) { return u; }
 #endif
 
-// A PGPROC is named by its number in ProcGlobal->allProcs.
+// The number of this process's PGPROC in ProcGlobal->allProcs.
 #if PG_VERSION_NUM >= 170000
 inline int my_procno() { return MyProcNumber; }
 #else
 inline int my_procno() { return MyProc->pgprocno; }
 #endif
 
-// The virtual transaction's local number; changes when the session's transaction ends.
+// The local number of the virtual transaction. It changes when the session's transaction ends.
 inline LocalTransactionId my_lxid() {
 #if PG_VERSION_NUM >= 170000
     return MyProc->vxid.lxid;
@@ -32,7 +32,7 @@ inline LocalTransactionId my_lxid() {
 #endif
 }
 
-// Runs a started query to its end, all rows to its receiver.
+// Runs a started query to its end and sends all rows to its receiver.
 inline void run_executor(QueryDesc *query) {
 #if PG_VERSION_NUM >= 180000
     ExecutorRun(query, ForwardScanDirection, 0);
@@ -41,7 +41,7 @@ inline void run_executor(QueryDesc *query) {
 #endif
 }
 
-// Runs a started portal to its end, all rows to the receiver.
+// Runs a started portal to its end and sends all rows to the receiver.
 inline void run_portal(Portal portal, bool top_level, DestReceiver *receiver, QueryCompletion *completion) {
 #if PG_VERSION_NUM >= 180000
     PortalRun(portal, FETCH_ALL, top_level, receiver, receiver, completion);
@@ -59,7 +59,7 @@ inline void drop_temporary_slots() {
 #endif
 }
 
-// A background worker may be told to connect as a role that may not log in since 17.
+// Since 17 a background worker can connect as a role that may not log in.
 #if PG_VERSION_NUM >= 170000
 constexpr bool worker_may_skip_login_check = true;
 constexpr uint32 skip_login_check = BGWORKER_BYPASS_ROLELOGINCHECK;
@@ -68,10 +68,10 @@ constexpr bool worker_may_skip_login_check = false;
 constexpr uint32 skip_login_check = 0;
 #endif
 
-// Whether heap_multi_insert adds the pages it needs in one go.
+// Whether heap_multi_insert adds all pages that it needs at once.
 constexpr bool extends_in_bulk = PG_VERSION_NUM >= 160000;
 
-// Path of the first file of a relation, in the current memory context.
+// Returns the path of a relation's first file, in the current memory context.
 inline char *relation_path(Relation rel) {
 #if PG_VERSION_NUM >= 180000
     return pstrdup(relpathperm(rel->rd_locator, MAIN_FORKNUM).str);
@@ -82,7 +82,7 @@ inline char *relation_path(Relation rel) {
 #endif
 }
 
-// The index of a primary key that is checked at once; InvalidOid without one.
+// Returns the index of a primary key that is not deferrable; InvalidOid: there is none.
 inline Oid primary_key_index(Relation rel) {
 #if PG_VERSION_NUM >= 180000
     return RelationGetPrimaryKeyIndex(rel, false);
@@ -91,7 +91,7 @@ inline Oid primary_key_index(Relation rel) {
 #endif
 }
 
-// What a statement does to a relation, as ExecutorCheckPerms_hook hears of it: since 16 in nodes of their own.
+// The permissions of a relation in a statement, as passed to ExecutorCheckPerms_hook. Since 16 they have a node type.
 #if PG_VERSION_NUM >= 160000
 using Permissions = RTEPermissionInfo;
 inline const List *permissions_of(const List *, const List *permissions, bool) { return permissions; }
@@ -100,7 +100,7 @@ using Permissions = RangeTblEntry;
 inline const List *permissions_of(const List *range_table, bool) { return range_table; }
 #endif
 
-// Updates a heap tuple; tells whether the new version needs index entries.
+// Updates a heap tuple. *needs_entry: the new version needs index entries.
 inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, CommandId cid, bool wait,
                               TM_FailureData *failure, bool *needs_entry) {
     LockTupleMode mode;
@@ -115,7 +115,7 @@ inline TM_Result update_tuple(Relation rel, ItemPointer tid, HeapTuple tuple, Co
     return r;
 }
 
-// TRUNCATE of open, locked relations, without privilege checks and not decoded logically.
+// Runs TRUNCATE on open, locked relations, without privilege checks and without logical decoding.
 inline void truncate_relations(List *rels, List *oids) {
 #if PG_VERSION_NUM >= 160000
     ExecuteTruncateGuts(rels, oids, NIL, DROP_RESTRICT, false, false);
@@ -124,7 +124,7 @@ inline void truncate_relations(List *rels, List *oids) {
 #endif
 }
 
-// A wait event of our own by name; servers before 17 show the general one of extensions.
+// Returns a wait event with this name. Servers before 17 show the general one of extensions.
 inline uint32 wait_event(const char *name) {
 #if PG_VERSION_NUM >= 170000
     return WaitEventExtensionNew(name);
@@ -134,7 +134,7 @@ inline uint32 wait_event(const char *name) {
 #endif
 }
 
-// The value of transaction_timeout, which servers have since 17, changed for what comes next; returns the one before.
+// Sets transaction_timeout, which exists since 17, and returns its former value. Earlier servers ignore it.
 inline int swap_transaction_timeout(int value) {
 #if PG_VERSION_NUM >= 170000
     return std::exchange(TransactionTimeout, value);
@@ -143,7 +143,7 @@ inline int swap_transaction_timeout(int value) {
 #endif
 }
 
-// Whether transaction_timeout has gone by in the transaction that is open; it ends the process.
+// Returns whether transaction_timeout has passed in the open transaction, which ends the process.
 inline bool transaction_timed_out() {
 #if PG_VERSION_NUM >= 170000
     return get_timeout_indicator(TRANSACTION_TIMEOUT, false);
@@ -152,7 +152,7 @@ inline bool transaction_timed_out() {
 #endif
 }
 
-// A possibly qualified name as a list.
+// Returns a possibly qualified name as a list.
 inline List *qualified_name_list(const char *name) {
 #if PG_VERSION_NUM >= 160000
     return stringToQualifiedNameList(name, nullptr);
@@ -161,6 +161,7 @@ inline List *qualified_name_list(const char *name) {
 #endif
 }
 
+// Returns whether the role has the right CONNECT on this database.
 inline bool may_connect(Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK;
@@ -169,6 +170,7 @@ inline bool may_connect(Oid role) {
 #endif
 }
 
+// Returns whether the role has the right EXECUTE on the function.
 inline bool may_execute(Oid function, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
@@ -177,8 +179,8 @@ inline bool may_execute(Oid function, Oid role) {
 #endif
 }
 
-// Whether a role has what another one has and may also become it, so that nothing is gained by running code as that
-// one. Since 16 a membership may pass on rights without SET ROLE.
+// Returns whether `member` has all rights of `role` and may also become it, so that it gains nothing by running code as
+// that role. Since 16 a membership can grant rights without SET ROLE.
 inline bool may_act_as(Oid member, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return has_privs_of_role(member, role) && member_can_set_role(member, role);
@@ -187,6 +189,7 @@ inline bool may_act_as(Oid member, Oid role) {
 #endif
 }
 
+// Returns whether the current user owns the database.
 inline bool owns_database(Oid db) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(DatabaseRelationId, db, GetUserId());
@@ -195,6 +198,7 @@ inline bool owns_database(Oid db) {
 #endif
 }
 
+// Returns whether the current user may create objects in the tablespace.
 inline bool may_create_in_tablespace(Oid tablespace) {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(TableSpaceRelationId, tablespace, GetUserId(), ACL_CREATE) == ACLCHECK_OK;
@@ -203,14 +207,14 @@ inline bool may_create_in_tablespace(Oid tablespace) {
 #endif
 }
 
-// The right MAINTAIN, which LOCK TABLE takes too since 17.
+// The right MAINTAIN, which also allows LOCK TABLE, since 17.
 #if PG_VERSION_NUM >= 170000
 constexpr AclMode acl_maintain = ACL_MAINTAIN;
 #else
 constexpr AclMode acl_maintain = 0;
 #endif
 
-// Calls a function for each part of an expression or query; before 16 its type is declared without arguments.
+// Call a function for each part of an expression or query. Before 16 its type is declared without arguments.
 using TreeWalker = bool (*)(Node *, void *);
 #if PG_VERSION_NUM >= 160000
 inline bool walk_expression(Node *node, TreeWalker walker, void *arg) {
@@ -229,7 +233,8 @@ inline bool walk_query(Query *query, TreeWalker walker, void *arg, int flags) {
 }
 #endif
 
-// Makes a role the authenticated user of a process that is not connected yet; not a superuser as far as this call goes.
+// Makes a role the authenticated user of a process that is not connected yet. Before 17 this call marks it as no
+// superuser.
 inline void set_authenticated_user(Oid role) {
 #if PG_VERSION_NUM >= 170000
     SetAuthenticatedUserId(role);
@@ -238,7 +243,7 @@ inline void set_authenticated_user(Oid role) {
 #endif
 }
 
-// Memory for what a setting keeps beside its value; the server frees it. nullptr: none left.
+// Allocates memory for data that a setting keeps beside its value. The server frees it. nullptr: out of memory.
 inline void *setting_alloc(Size size) {
 #if PG_VERSION_NUM >= 160000
     return guc_malloc(LOG, size);

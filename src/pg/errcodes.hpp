@@ -8,7 +8,7 @@ constexpr int receipt_not_valid = MAKE_SQLSTATE('P', 'Q', '0', '0', '1');
 constexpr int duplicate_task = MAKE_SQLSTATE('P', 'Q', '0', '0', '2');
 constexpr int queue_full = MAKE_SQLSTATE('P', 'Q', '0', '0', '3');
 constexpr int task_cancelled = MAKE_SQLSTATE('P', 'Q', '0', '0', '4');
-// Recorded in rows only, never raised.
+// Recorded as errors of attempts. Callers do not get them; PQ104 is raised inside an attempt.
 constexpr int transaction_timeout = MAKE_SQLSTATE('2', '5', 'P', '0', '4');  // the server's own since 17
 constexpr int lease_ended = MAKE_SQLSTATE('P', 'Q', '1', '0', '1');
 constexpr int worker_ended = MAKE_SQLSTATE('P', 'Q', '1', '0', '2');

@@ -5,7 +5,7 @@ namespace {
 
 const char *copy_text(MemoryContext keep, const char *text) { return text ? MemoryContextStrdup(keep, text) : nullptr; }
 
-// Copies the current error into keep and clears it.
+// Copies the current error into `keep` and clears it.
 ErrorReport take_error(MemoryContext keep) {
     MemoryContextSwitchTo(keep);
     ErrorData *e = CopyErrorData();
@@ -29,7 +29,7 @@ __attribute__((noinline)) Outcome run_then_abort_on_error_raw(Call fn, void *arg
     { fn(arg); }
     PG_CATCH();
     {
-        // The client must not see it, the log has it already or does not want it.
+        // The client must not see the error. The log has it already, or does not want it.
         HOLD_INTERRUPTS();
         result->ok = false;
         result->error = take_error(keep);
@@ -87,7 +87,7 @@ __attribute__((noinline)) Outcome run_in_subtransaction_raw(Call fn, void *arg, 
 __attribute__((noinline)) void hide_context_raw(Call fn, void *arg) {
     ErrorContextCallback *const outer = error_context_stack;
     MemoryContext const caller = CurrentMemoryContext;
-    // So the error collects what is inside alone, and what is outside when it is raised again.
+    // So the error collects the inner context alone, and the outer one when it is raised again.
     error_context_stack = nullptr;
     PG_TRY();
     { fn(arg); }

@@ -1,10 +1,10 @@
-// The only place with PG_TRY: functions that take a callable. Errors are swallowed only after an abort.
+// The only place with PG_TRY: functions that take a callable. An error is swallowed only after an abort.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::pg {
 
-// What a failed call said, copied into the context given to the function that caught it.
+// The report of a failed call, copied into the memory context that the caller gave.
 struct ErrorReport {
     int sqlstate = 0;
     const char *message = nullptr;
@@ -13,6 +13,7 @@ struct ErrorReport {
     const char *context = nullptr;
 };
 
+// Whether a call succeeded, and if not, its error.
 struct Outcome {
     bool ok = true;
     ErrorReport error;
@@ -20,19 +21,22 @@ struct Outcome {
 
 using Call = void (*)(void *);
 
-// Runs fn(arg) in a transaction of its own; on ERROR aborts it and returns the report in `keep`. Must be called outside
-// a transaction.
+// Runs fn(arg) in a new transaction. On ERROR aborts the transaction and returns the report, allocated in `keep`. Must
+// be called outside a transaction.
 Outcome run_in_transaction_raw(Call fn, void *arg, MemoryContext keep);
-// Runs fn(arg) in an internal subtransaction of the current transaction.
+// Runs fn(arg) in an internal subtransaction of the current transaction. On ERROR rolls it back and returns the report
+// in `keep`.
 Outcome run_in_subtransaction_raw(Call fn, void *arg, MemoryContext keep);
-// Runs fn(arg); whether it returns or raises, cleanup(arg2) runs, then the error goes on.
+// Runs fn(arg), then cleanup(cleanup_arg), also when fn raises. The error is raised again.
 void with_cleanup_raw(Call fn, void *arg, Call cleanup, void *cleanup_arg);
-// Runs fn(arg). Its error goes on without the context of what is inside, which is ours and says nothing to users; an
-// internal one (class XX) keeps it.
+// Runs fn(arg). Raises its error again without the inner context, which says nothing to users. An internal error (class
+// XX) keeps its context.
 void hide_context_raw(Call fn, void *arg);
-// Runs fn(arg) and, on ERROR, aborts whatever transaction is open: for code that itself starts and ends transactions.
+// Runs fn(arg). On ERROR aborts all open transactions and returns the report in `keep`. For code that starts and ends
+// transactions itself.
 Outcome run_then_abort_on_error_raw(Call fn, void *arg, MemoryContext keep);
 
+// The same functions for a callable object.
 template <typename F>
 Outcome run_in_transaction(F &&fn, MemoryContext keep) {
     return run_in_transaction_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);

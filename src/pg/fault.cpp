@@ -9,12 +9,12 @@ namespace {
 
 enum class FaultKind : uint32 { Error, Cancel, Terminate };
 
-// A fault that is to come: in a process of pgqueue of some type, or (below) in this session.
+// A fault to come, in a process of pgqueue of some type, or (below) in this session.
 struct Armed {
     AtomicSlot process;  // its place in process_types; none: no fault is to come
     Atomic<FaultKind> kind;
     Atomic<int> at;
-    Atomic<int> seen;  // points that processes of the type have come to
+    Atomic<int> seen;  // points that processes of the type have reached
     Atomic<bool> met;
 };
 
@@ -44,7 +44,7 @@ bool fits(FaultKind kind, FaultPoint point) {
            CritSectionCount == 0;
 }
 
-// As it would be: by the signal that an administrator sends.
+// Fails as in production: by the signal that an administrator sends.
 void fail(FaultKind kind) {
     if (kind == FaultKind::Error)
         ereport(ERROR, errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -114,7 +114,7 @@ PGQ_FUNCTION(pgqueue_test_fault) {
     PG_RETURN_VOID();
 }
 
-// pgqueue_test_fault_met(): ends the waiting for a fault; whether it has come.
+// pgqueue_test_fault_met(): stops waiting for a fault, and returns whether it has come.
 PGQ_FUNCTION(pgqueue_test_fault_met) {
     bool met = own_met || shared->met.load();
     own_at = 0;

@@ -1,18 +1,20 @@
-// Faults of test builds: every allocation, table, catalog look-up, row lock and interrupt point of ours is counted, and
-// the n-th one fails as it might in earnest: no memory, a cancelled query, a terminated process. Nothing in other
-// builds. The last header of backend.hpp, for it puts macros over functions.
+// Faults of test builds. Every allocation, table, catalog look-up, row lock and interrupt point of pgqueue is counted,
+// and the n-th one fails as it might in production: out of memory, a cancelled query, a terminated process. Other
+// builds have none of this. backend.hpp includes this header last, because it defines macros over functions.
 #pragma once
 
 #ifdef PGQUEUE_TESTPOINTS
 
 namespace pgqueue::pg {
 
-// What may fail at a point. Memory, Look: with an error. Lock: the same, and somebody may be ended while waiting.
-// Interrupt: only that.
+// What may fail at a point. Memory and Look: with an error. Lock: the same, or the process is cancelled or terminated
+// while it waits. Interrupt: only the latter.
 enum class FaultPoint { Memory, Look, Lock, Interrupt };
+// Counts a point, and fails there if its turn has come.
 void fault_point(FaultPoint point);
 
-// Shared memory for faults in the processes of pgqueue; called from the shmem hooks.
+// The size of the shared memory for faults in the processes of pgqueue, and its attachment. Called from the shmem
+// hooks.
 Size fault_bytes();
 void attach_faults();
 
@@ -74,7 +76,7 @@ void attach_faults();
 #define SPI_prepare(...) PGQUEUE_FAULT(Lock, SPI_prepare(__VA_ARGS__))
 #define CommitTransactionCommand() PGQUEUE_FAULT(Lock, CommitTransactionCommand())
 
-// Its own condition is what it was: a fault only makes it true.
+// The server's own check: a fault only makes its condition true.
 #define PGQUEUE_CHECK_FOR_INTERRUPTS()                           \
     do {                                                         \
         if (INTERRUPTS_PENDING_CONDITION()) ProcessInterrupts(); \

@@ -1,5 +1,5 @@
-// The closed list of scope guards. Each one's resource is also owned by the backend, so a longjmp over the destructor
-// is harmless (docs/internals/cpp.md says why for each). Stack only, never copied or moved, never a member.
+// All scope guards of pgqueue. The backend also owns each guard's resource, so a longjmp over the destructor does no
+// harm. Guards live on the stack only, are never copied or moved, and are never members.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -12,7 +12,7 @@ struct StackOnly {
     static void *operator new(std::size_t) = delete;
 };
 
-// Switches to a memory context and back.
+// Switches to a memory context, and back at the end of the scope.
 class MemoryScope : StackOnly {
 public:
     explicit MemoryScope(MemoryContext context) : previous_(MemoryContextSwitchTo(context)) {}
@@ -22,7 +22,7 @@ private:
     MemoryContext previous_;
 };
 
-// A child of the current memory context for the length of a scope.
+// A child of the current memory context, which lasts as long as the scope.
 class TempContext : StackOnly {
 public:
     TempContext()
@@ -38,14 +38,14 @@ private:
     MemoryContext previous_;
 };
 
-// An SPI connection; results must be copied out before the scope ends.
+// An SPI connection. Results must be copied out before the scope ends.
 class SpiSession : StackOnly {
 public:
     SpiSession() { SPI_connect(); }
     ~SpiSession() { SPI_finish(); }
 };
 
-// A fresh active snapshot.
+// An active snapshot, a fresh one unless given.
 class ActiveSnapshot : StackOnly {
 public:
     ActiveSnapshot() { PushActiveSnapshot(GetTransactionSnapshot()); }
@@ -53,8 +53,8 @@ public:
     ~ActiveSnapshot() { PopActiveSnapshot(); }
 };
 
-// A snapshot for toasted values, which may only be followed or deleted under one; none when there are none, or one is
-// active.
+// A snapshot for toasted values, which may only be read or deleted under one. Does nothing without toasted values, or
+// if a snapshot is active.
 class ToastSnapshot : StackOnly {
 public:
     explicit ToastSnapshot(bool toasted) : pushed_(toasted && !ActiveSnapshotSet()) {
@@ -68,7 +68,7 @@ private:
     bool pushed_;
 };
 
-// An open relation; the lock stays until the transaction ends.
+// An open relation. Its lock stays until the transaction ends.
 class RelationRef : StackOnly {
 public:
     RelationRef(Oid oid, LOCKMODE mode) : rel_(table_open(oid, mode)) {}
@@ -80,7 +80,7 @@ private:
     Relation rel_;
 };
 
-// A lightweight lock. Sections are tiny and cannot raise.
+// A lightweight lock. The protected section must be short and must not raise.
 class LwLockGuard : StackOnly {
 public:
     explicit LwLockGuard(LWLock *lock, LWLockMode mode = LW_EXCLUSIVE) : lock_(lock) { LWLockAcquire(lock, mode); }
@@ -90,7 +90,7 @@ private:
     LWLock *lock_;
 };
 
-// A line of error context while the scope lasts; the callback only formats.
+// A line of error context for the length of a scope. The callback only formats text.
 class ErrorContext : StackOnly {
 public:
     ErrorContext(void (*callback)(void *), void *arg) : entry_{error_context_stack, callback, arg} {

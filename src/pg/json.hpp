@@ -1,9 +1,9 @@
-// RapidJSON's reader of events, with memory of the current context. The library reads, and never builds a tree.
+// The event reader of RapidJSON, with memory from the current context. It only reads, and never builds a tree.
 #pragma once
 #include "pg/backend.hpp"
 
 #define RAPIDJSON_ASSERT(condition) Assert(condition)
-// Readers are always given their allocator.
+// Readers always get their allocator from us.
 #define RAPIDJSON_NEW(type) nullptr
 #define RAPIDJSON_DELETE(pointer) ((void)(pointer))
 #include <rapidjson/reader.h>
@@ -11,8 +11,8 @@
 
 namespace pgqueue::pg {
 
-// What the server's allocator looks like to RapidJSON. An error may skip the reader's destructor: the context frees
-// what it had.
+// Gives RapidJSON the server's allocator. An error may skip the reader's destructor; the memory context then frees its
+// memory.
 struct JsonMemory {
     static constexpr bool kNeedFree = true;
     void *Malloc(size_t size) { return size == 0 ? nullptr : palloc(size); }

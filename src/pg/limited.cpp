@@ -30,7 +30,7 @@ Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool 
     const int64 limit = patience.limit(monotonic_now());
     Frame frame{fn, arg, false};
     SetCurrentStatementStartTimestamp();
-    // Also where SQL was told another limit: what a function sets holds until it ends.
+    // Also if SQL has set another limit: a function's setting holds until the function ends.
     const int before = std::exchange(LockTimeout, static_cast<int>(limit / 1000));
     Outcome out = run_then_abort_on_error_raw(run_frame, &frame, keep);
     LockTimeout = before;

@@ -1,16 +1,19 @@
-// Transactions of launcher, schedulers and housekeepers. Everybody waits for whom these wait for, and users can hold
-// any lock. So they skip what somebody has in hands (SKIP LOCKED, Wait::Skip, ConditionalLock...), and a lock that is
-// waited for all the same is waited for until a limit: the transaction fails then with ERRCODE_LOCK_NOT_AVAILABLE,
-// and what it should have done is owed. They have no other way to begin one (.ci/checks/limited-waits).
+// Transactions of launcher, schedulers and housekeepers. All sessions depend on these processes, and users can hold any
+// lock. So these processes skip rows and tables that another transaction holds (SKIP LOCKED, Wait::Skip,
+// ConditionalLock...). If they wait for a lock anyway, they wait up to a limit. Then the transaction fails with
+// ERRCODE_LOCK_NOT_AVAILABLE, and its work remains to be done. They have no other way to begin a transaction
+// (.ci/checks/limited-waits).
 #pragma once
 #include "pg/error.hpp"
 
 namespace pgqueue::pg {
 
-// Runs fn(arg) in a transaction of its own and commits it when fn returns true, else rolls it back; so on ERROR,
-// which is reported in `keep`. committed (nullptr: not wanted): whether it was. Must be called outside a transaction.
+// Runs fn(arg) in a new transaction. Commits it if fn returns true, else rolls it back. On ERROR rolls it back and
+// returns the report in `keep`. *committed (nullptr: not wanted): whether it was committed. Must be called outside a
+// transaction.
 Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool *committed);
 
+// The same for a callable object whose transaction is committed unless it raises.
 template <typename F>
 Outcome run_limited(F &&fn, MemoryContext keep) {
     return run_limited_raw(
@@ -21,7 +24,7 @@ Outcome run_limited(F &&fn, MemoryContext keep) {
         &fn, keep, nullptr);
 }
 
-// Whether a transaction failed because somebody has a lock.
+// Returns whether a transaction failed because another one holds a lock.
 inline bool met_lock(const Outcome &out) { return !out.ok && out.error.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE; }
 
 }  // namespace pgqueue::pg

@@ -16,7 +16,7 @@ LOCKMODE strongest(LOCKMASK modes) {
     return mode;
 }
 
-// 0: its transaction is over, or prepared.
+// Returns the process of a transaction; 0: the transaction has ended, or is prepared.
 pid_t process_of(TransactionId xid) {
     if (!TransactionIdIsNormal(xid) || !TransactionIdIsInProgress(xid)) return 0;
     return BackendXidGetPid(SubTransGetTopmostTransaction(xid));

@@ -1,11 +1,11 @@
-// Background workers of this library, as they are told to the postmaster.
+// Background workers of this library, as they are registered with the postmaster.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::pg {
 
-// A process that runs a function of ours with `arg` in a database. restart: seconds after its end, or
-// BGW_NEVER_RESTART. Who registers it hears of its start and end.
+// A process that runs the function `entry` of this library with `arg`, connected to a database. restart: seconds after
+// its end, or BGW_NEVER_RESTART. The postmaster signals its start and end to the process that registers it.
 inline BackgroundWorker process(const char *type, const char *entry, int restart, Datum arg) {
     BackgroundWorker w{};
     strlcpy(w.bgw_name, type, BGW_MAXLEN);
@@ -20,6 +20,7 @@ inline BackgroundWorker process(const char *type, const char *entry, int restart
     return w;
 }
 
+// The launcher, restarted a second after its end, and a housekeeper for the entry of a database, never restarted.
 inline BackgroundWorker launcher_process() { return process("pgqueue launcher", "pgqueue_launcher_main", 1, Datum(0)); }
 inline BackgroundWorker housekeeper_process(int32 db) {
     return process("pgqueue housekeeper", "pgqueue_housekeeper_main", BGW_NEVER_RESTART, Int32GetDatum(db));

@@ -1,11 +1,11 @@
-// Lines in the log about what a process of ours could not do and will try again.
+// Log lines about work that failed and will be tried again.
 #pragma once
 #include "pg/error.hpp"
 
 namespace pgqueue::pg {
 
-// Writes "what: error", unless this process has just said so; a later line has the number of times in between. what
-// must be the same text each time.
+// Writes "what: error" to the log, unless this process has written such a line lately. The next line then has the
+// number of those left out. `what` must be the same text each time.
 void log_refusal(const char *what, const ErrorReport &error);
 
 }  // namespace pgqueue::pg

@@ -5,7 +5,7 @@
 namespace pgqueue::pg {
 namespace {
 
-// The first transaction whose effects a process has to tell apart: its snapshot's, or its own.
+// Returns the first transaction whose effects a process has to distinguish: that of its snapshot, or its own.
 TransactionId needed_by(const PGPROC &p) {
     if (!TransactionIdIsNormal(p.xid)) return p.xmin;
     return TransactionIdIsNormal(p.xmin) && TransactionIdPrecedes(p.xmin, p.xid) ? p.xmin : p.xid;
@@ -23,7 +23,7 @@ pid_t holder_of(TransactionId horizon) {
         if (p.pid == 0 || &p == MyProc || (p.databaseId != MyDatabaseId && OidIsValid(p.databaseId))) continue;
         TransactionId needed = needed_by(p);
         if (!TransactionIdIsNormal(needed) || TransactionIdFollows(needed, horizon)) continue;
-        // Of those that need the same, one that has written is the reason why the others do.
+        // If several need the same, the process that has written is the reason for the others.
         bool older = !TransactionIdIsNormal(oldest) || TransactionIdPrecedes(needed, oldest) ||
                      (needed == oldest && !writes && TransactionIdIsNormal(p.xid));
         if (!older) continue;

@@ -1,11 +1,11 @@
-// Who holds old row versions back.
+// Finds processes that keep old row versions from being removed.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::pg {
 
-// Another process of this database, or a sender of its changes, that needs what was there before `horizon`; 0: none (a
-// replication slot or a prepared transaction may).
+// Returns another process of this database, or a WAL sender, that needs row versions from before `horizon`. 0: none. A
+// replication slot or a prepared transaction may then be the reason.
 pid_t holder_of(TransactionId horizon);
 
 }  // namespace pgqueue::pg

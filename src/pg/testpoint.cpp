@@ -5,8 +5,8 @@
 #ifdef PGQUEUE_TESTPOINTS
 namespace pgqueue::pg {
 
-// Waits on the advisory lock (classid 0x7071, objid hash of the name) as shared and lets it go again, for as long as it
-// takes; seen in pg_locks as not granted.
+// Acquires the advisory lock (classid 0x7071, objid hash of the name) in share mode, however long that takes, and
+// releases it. A waiting process shows in pg_locks as not granted.
 void wait_at_testpoint(const char *name) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(

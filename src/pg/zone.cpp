@@ -6,7 +6,7 @@ namespace pgqueue::pg {
 
 namespace {
 
-// A walk from change to change must get on, whatever the server says of a moment of change.
+// A walk from change to change must make progress, whatever the server returns for the moment of a change.
 core::ZonePeriod period_at(const void *zone, std::int64_t instant) {
     long offset, offset_then;
     int is_dst, is_dst_then;
@@ -18,7 +18,7 @@ core::ZonePeriod period_at(const void *zone, std::int64_t instant) {
 
 }  // namespace
 
-// A bare number would be one of POSIX, hours west of Greenwich, while SET TimeZone counts them to the east.
+// A bare number would be a POSIX zone, in hours west of Greenwich, while SET TimeZone counts them to the east.
 const pg_tz *find_zone(const char *name) {
     bool letter = lower(*name) >= 'a' && lower(*name) <= 'z';
     if (!letter && *name != '<') return nullptr;

@@ -19,7 +19,7 @@ void add_awaited(SlotNo db, int64 id, int32 count) { cell_of(db, id)->fetch_add(
 
 void post_settle(SlotNo db, int64 id, Wake wake) {
     Database &d = database(db);
-    // Any free place does; a few tries keep it short.
+    // Any free place will do. Few tries keep the search short.
     uint32 at = static_cast<uint32>(id);
     bool placed = false;
     for (uint32 i = 0; i < 16 && !placed; i++) {

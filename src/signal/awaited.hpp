@@ -1,24 +1,30 @@
-// Who waits for tasks to end. A commit that ends a task finds here at the price of one read that nobody waits for it;
-// otherwise it posts the task's id to the scheduler. Both are hints: cells are shared, so a count may be too high,
-// never too low, and posts that do not fit have the scheduler look at all that wait.
+// Counts how many tasks wait for each task, and posts tasks to the scheduler when their dependents may become ready. A
+// commit that ends a task reads one counter to learn that no task waits for it. Otherwise it posts the task's id to the
+// scheduler. Both are hints. Counters are shared by tasks with the same hash, so a count may be too high, but never too
+// low. If a post finds no place, the scheduler checks all waiting tasks.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::signal {
 
-// May somebody wait for this task?
+// Returns false if no task waits for this one. True means that a task may wait for it. Takes no lock.
 bool may_be_awaited(SlotNo db, int64 id);
-// `count` more (or less) wait for it. Called when their rows are committed.
+// Adds `count` (negative: subtracts) to the number of tasks that wait for this one. Called when their rows are
+// committed.
 void add_awaited(SlotNo db, int64 id, int32 count);
 
-// Asks the scheduler to look at a task that has ended, or that waits for others; or at all.
-// Quiet: the scheduler's own, which looks again later.
+// Whether a post wakes the scheduler. The scheduler itself posts with Quiet, as it reads its posts later anyway.
 enum class Wake { Yes, Quiet };
+// Asks the scheduler to check one task, which has ended or waits for others, or (_all) every task that waits for
+// others. Takes no lock.
 void post_settle(SlotNo db, int64 id, Wake wake = Wake::Yes);
 void post_settle_all(SlotNo db, Wake wake = Wake::Yes);
-// Scheduler: takes what was posted; `most` must be settle_posts.
+// Removes all posted ids and copies them to `ids`, which must have room for settle_posts. Returns how many. Only the
+// scheduler calls it.
 int take_posted(SlotNo db, int64 *ids);
+// Returns whether all waiting tasks are to be checked, and clears that mark. Only the scheduler calls it.
 bool take_posted_all(SlotNo db);
+// Returns whether anything was posted since the last take_posted().
 bool anything_posted(SlotNo db);
 
 }  // namespace pgqueue::signal

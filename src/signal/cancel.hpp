@@ -1,25 +1,29 @@
-// cancel_task of a task that runs in the server: the process of its worker is told, with the attempt that is meant and
-// the reason that was given.
+// Cancels tasks that run in the server: signals the worker's process and passes it the attempt and the reason given to
+// cancel_task.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::signal {
 
+// A request to cancel one attempt of a task.
 struct Cancel {
     int64 id;
     int32 attempt;
-    bool force;          // terminates the process
+    bool force;          // true: terminate the process
     const char *reason;  // nullptr none
 };
 
-// The reason cut to what a slot has room for, in the transaction's memory; nullptr for nullptr.
+// Returns a copy of the reason in TopTransactionContext, cut to the bytes that a worker's slot can hold. Returns
+// nullptr for nullptr.
 const char *kept_reason(const char *reason);
-// Called at commit; neither raises nor waits for anybody but another one who cancels.
+// Writes the request to the worker's slot and signals its process. Called at commit: raises nothing, and waits only for
+// the workers lock, which it takes.
 void cancel_worker(SlotNo worker, const Cancel &cancel);
-// Cancels what runs of a queue. Called at commit, when the queue is dropped: a worker that has not begun by then sees
-// that.
+// Cancels all running tasks of a queue. Called at commit, after the queue was dropped: a worker that starts a task
+// later sees the drop. Takes the workers lock.
 void cancel_running(SlotNo queue);
-// The reason with which this attempt was cancelled, in the current memory context; nullptr none.
+// Returns the reason with which this attempt was cancelled, in the current memory context. nullptr: it has no reason,
+// or was not cancelled. Takes the workers lock.
 char *cancel_reason(const WorkerSlot &worker, int64 id, int32 attempt);
 
 }  // namespace pgqueue::signal

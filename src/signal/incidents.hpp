@@ -1,23 +1,25 @@
-// Tasks that somebody should look at: those that were quarantined, those for which there was no handler. Only their ids
-// are kept, the last ones of each kind: whoever reads them asks the rows whether it is still so, so an entry may be
-// stale, double, or of a transaction that was rolled back.
+// Lists of tasks that need attention: tasks that were quarantined, and tasks without a handler. Each list keeps only
+// the ids of the last incident_places tasks. An id may be stale, appear twice, or come from a transaction that was
+// rolled back, so readers check the task's row.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::signal {
 
-// Counts a repair: there should be none.
+// Counts a repair of shared memory. The counters stay 0 unless there is a bug.
 inline void note_repair(SlotNo db, Repaired kind) { database(db).found.repaired[static_cast<int>(kind)].fetch_add(1); }
 
-// Neither waits nor raises.
+// Adds the task to the list unless it is there already. Takes no lock and raises nothing.
 void note_incident(SlotNo db, Incident kind, int64 id);
-// The ids that are kept, each once; room for incident_places. Returns how many.
+// Copies the listed ids to `out`, each once, and returns how many. `out` must have room for incident_places.
 int read_incidents(SlotNo db, Incident kind, int64 *out);
 
-// A process of this role, or the scheduler, ended without need. Many of these in a short time are a loop.
+// Records that a process of this role, or the scheduler, ended without need. Several deaths in a short time are a crash
+// loop.
 void note_death(Deaths *deaths);
-// How many there were, when the last ones are not long ago and too many to be chance; else 0.
+// Returns the number of deaths of a crash loop that still lasts: at least 3, with no pause of more than 5 minutes,
+// counted from the last death too. Otherwise 0.
 uint32 in_loop(const Deaths &deaths, const pg::Moment &now);
 
 }  // namespace pgqueue::signal

@@ -1,10 +1,10 @@
-// Lock-free: the writer makes `progress_turn` odd while it writes, a reader that saw it change reads again.
+// Lock-free: the writer makes `progress_turn` odd while it writes. A reader that sees it change reads again.
 #include "signal/progress.hpp"
 
 namespace pgqueue::signal {
 namespace {
 
-// A double as the bits of part + 1: zero says that nothing was told.
+// The bits of part + 1 as a double. Zero means that nothing was reported.
 uint64 coded(double part) { return std::bit_cast<uint64>(part + 1); }
 
 WorkerSlot *my_slot() {

@@ -1,14 +1,13 @@
-// How far the running tasks say they are. Written by the worker that runs the task, read by whoever looks at the
-// workers.
+// Progress of running tasks. The worker that runs a task writes it. The view of workers reads it.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::signal {
 
-// The task that this process runs says that this part of it (0 to 1) is done; outside a worker's task nothing happens.
-// note: nullptr none.
+// Records that this process has done `part` (0 to 1) of its running task, with an optional note (nullptr: none). The
+// note is cut to progress_note_bytes - 1 bytes. Does nothing outside a worker's task.
 void tell_progress(double part, const char *note);
-// Forgets what the last task of a worker said.
+// Clears the progress of a worker's last task.
 inline void clear_progress(WorkerSlot *worker) {
     if (worker->progress.load() != 0) worker->progress.store(0);
 }
@@ -17,7 +16,7 @@ struct Progress {
     double part;
     char note[progress_note_bytes];  // empty: none
 };
-// What the worker's task has said; false: nothing.
+// Reads the progress of the worker's task. Returns false if the task has reported none.
 bool read_progress(WorkerSlot *worker, Progress *progress);
 
 }  // namespace pgqueue::signal

@@ -8,7 +8,7 @@
 namespace pgqueue::signal {
 namespace {
 
-// Base backups and pg_rewind leave this folder out, so a copy of the cluster has no suspects.
+// Base backups and pg_rewind skip this folder, so a copy of the cluster has no suspects.
 constexpr const char *path = "pg_stat_tmp/pgqueue.running";
 constexpr uint64 file_magic = 0x7067717565756531;
 
@@ -20,7 +20,7 @@ struct File {
 
 constinit File *file = nullptr;
 
-// Real blocks, not a hole: a store into a mapping must not meet a full disk.
+// Writes real blocks, not a hole, because a store into a mapping must not meet a full disk.
 bool fill(int fd) {
     char zeros[4096] = {};
     struct stat st;

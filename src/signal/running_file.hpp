@@ -1,7 +1,7 @@
-// Which task each in-server worker runs, in a small file that outlives a crash: one store at the start and one at the
-// end of a task, through a mapping that every process inherits; no fsync. After a crash the entries that were not
-// cleared are the tasks that were executing. Entry i belongs to the worker of slot i; the list of suspects is written
-// by the postmaster at start and cleared by the schedulers.
+// Records which task each in-server worker runs, in a small file that survives a crash. A task's start and its end
+// write to a mapping of the file that all processes share, without fsync. After a crash, the entries that were not
+// cleared are the tasks that were executing. Entry i belongs to worker slot i. At start the postmaster moves these
+// entries to a list of suspects, and the schedulers clear that list.
 #pragma once
 #include "memory/shared.hpp"
 
@@ -11,20 +11,22 @@ struct RunningTask {
     int64 id;  // 0 none; written last, cleared first
     Oid database;
     int32 attempt;
-    int32 suspect;  // it ran as a suspect: when the server crashes, it and not its neighbours is charged
+    int32 suspect;  // it ran as a suspect: after a crash it is charged, and its neighbours are not
     int32 unused;
 };
 
-// In the postmaster, when shared memory is made: maps the file and moves what was executing into the list of suspects.
+// Maps the file and moves the entries of executing tasks to the list of suspects. Called in the postmaster when shared
+// memory is created. FATAL if the file cannot be created or mapped.
 void open_running_file();
+// Writes (clears) the entry of a worker slot, for the current database.
 void mark_running(SlotNo worker, int64 id, int32 attempt, bool suspect);
 void clear_running(SlotNo worker);
-// The tasks of a database that were executing when the server crashed, one for each call with the same `at`, which
-// begins at 0.
+// Returns the next task of a database that was executing when the server crashed. `at` is the position of the
+// iteration: it starts at 0. False: there are no more.
 bool next_executed(Oid database, int *at, RunningTask *task);
-// Was this attempt executing when the server crashed?
+// Returns whether this attempt was executing when the server crashed.
 bool was_executing(Oid database, int64 id, int32 attempt);
-// A suspect has been charged, or need not be.
+// Removes a task from the list of suspects: it has been charged, or need not be.
 void forget_executed(Oid database, int64 id);
 
 }  // namespace pgqueue::signal

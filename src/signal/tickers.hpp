@@ -1,18 +1,20 @@
-// Tickers that were written, on their way to the scheduler of their database. Lock-free; a full table means all of
-// them.
+// Passes ids of created or changed tickers to the scheduler of their database. Takes no lock. If the table is full, the
+// scheduler reads all tickers.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::signal {
 
-// At commit: does not wake the scheduler.
+// Posts a ticker at commit. Does not wake the scheduler. db -1: does nothing.
 void post_ticker(SlotNo db, int32 id);
 
-// The scheduler's: takes what was posted, at most ticker_posts ids; *all: read all tickers instead.
+// Removes all posted ids, at most ticker_posts, and copies them to `ids`. Returns how many. *all: the scheduler must
+// read all tickers instead. Only the scheduler calls it.
 int take_tickers(SlotNo db, int32 *ids, bool *all);
 
-// The scheduler fires tickers from now on; slots before were missed by nobody's fault but the server's.
+// Records since when the scheduler fires tickers. Slots due before that time count as missed.
 void serve_tickers_since(SlotNo db, TimestampTz since);
+// Returns the time recorded by serve_tickers_since().
 TimestampTz tickers_since(SlotNo db);
 
 }  // namespace pgqueue::signal

@@ -1,5 +1,5 @@
-// The library that extension pg_background_queue 1.0 had is now pgqueue. Who still loads it by its old name is told
-// which line to change.
+// The library of extension pg_background_queue 1.0 is now pgqueue. If it is still loaded by its old name, this raises
+// an error that names the line to change.
 #include "pg/backend.hpp"
 
 extern "C" {

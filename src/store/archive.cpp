@@ -1,4 +1,4 @@
-// Moving finished tasks of queues with on_finish archive into the archive, with names of queues in place of keys.
+// Moves finished tasks of queues with on_finish archive into the archive, with names of queues instead of keys.
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/relations.hpp"
@@ -11,7 +11,7 @@ constexpr int64 archives_per_transaction = 500;
 
 constexpr const char *tables_read[] = {"queue", "namespace"};
 
-// Locks what the statement reads and writes, without waiting.
+// Locks the tables that the statement reads and writes, without waiting.
 bool lock_tables(int slot) {
     Oid schema = get_namespace_oid("pgqueue_internal", false);
     for (const char *name : tables_read)
@@ -20,7 +20,7 @@ bool lock_tables(int slot) {
            try_lock(segment_oid(slot), RowExclusiveLock) && try_lock(outcome_oid(slot), AccessShareLock);
 }
 
-// The statement for a segment: result of the last attempt, error of the last failed one.
+// Builds the statement for a segment: the result of the last attempt, and the error of the last failed one.
 char *archive_statement(int slot) {
     StringInfoData s;
     initStringInfo(&s);
@@ -57,7 +57,7 @@ char *archive_statement(int slot) {
     return s.data;
 }
 
-// Copies the rows into the archive; raises when one is missing.
+// Copies the rows into the archive. Raises if one is missing.
 void copy_to_archive(int slot, Datum *ids, int count) {
     static constinit Statement statements[segment_count] = {};
     Statement &statement = statements[slot];
@@ -75,7 +75,7 @@ void copy_to_archive(int slot, Datum *ids, int count) {
                 errmsg("of %d finished tasks " UINT64_FORMAT " could be archived", count, copied));
 }
 
-// Archives a part of the list in the open transaction; returns how many.
+// Archives a part of the list in the open transaction. Returns how many.
 int archive_part(Pass *pass, int slot, std::span<const TaskRef> refs) {
     if (!lock_tables(slot)) return 0;
     auto *rows = static_cast<TaskRow *>(palloc(sizeof(TaskRow) * refs.size()));

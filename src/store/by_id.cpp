@@ -1,4 +1,4 @@
-// Reading waiting rows in the order of their ids, over all segments, from one id on.
+// Reads waiting rows in the order of their ids, from one id on, across all segments.
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
@@ -6,7 +6,7 @@
 namespace pgqueue::store {
 namespace {
 
-// One segment's part, by its primary key.
+// The rows of one segment, read by its primary key.
 struct Part {
     Relation rel, key;
     SysScanDesc scan;

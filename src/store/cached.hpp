@@ -1,6 +1,5 @@
-// A reading of our catalog tables that a process keeps. It is whole or absent: a new one is made beside the present one
-// and takes its place when it is complete. An error in the middle leaves the present one, which is read again at the
-// next question.
+// Data read from our catalog tables that a process keeps. It is complete or absent: new data is read beside the present
+// data and replaces it when complete. An error in between leaves the present data, and the next get() reads again.
 #pragma once
 #include "pg/guards.hpp"
 
@@ -9,21 +8,20 @@ namespace pgqueue::store {
 template <typename T>
 class Cached {
 public:
-    // The reading as of the last invalidation that this process has taken in; `read` fills a zeroed T in its own memory
-    // context. Pointers into it stay valid until the transaction ends.
+    // Returns the data as of the last invalidation that this process has received. `read` fills a zeroed T in a memory
+    // context of the data. Pointers into it stay valid until the transaction ends.
     T *get(const char *name, void (*read)(T *)) {
         if (!is_fresh()) load(name, read);
         return value_;
     }
     bool is_fresh() const { return value_ != nullptr && seen_ == invalidations_; }
-    // The next question reads the tables again.
+    // Makes the next get() read the tables again.
     void forget() { invalidations_++; }
     MemoryContext context() const { return context_; }
 
 private:
     void load(const char *name, void (*read)(T *)) {
-        // What is unfinished goes with the transaction, and so does the old one, at which callers up the stack may
-        // still look.
+        // Unfinished data ends with the transaction. So does the former data, which callers up the stack may still use.
         MemoryContext context = AllocSetContextCreateInternal(TopTransactionContext, name, ALLOCSET_DEFAULT_SIZES);
         pg::MemoryScope scope(context);
         AcceptInvalidationMessages();

@@ -45,7 +45,7 @@ struct Table {
     }
 };
 
-// What a role may do, by position in the table of namespaces.
+// The rights of a role, by position in the table of namespaces.
 struct RoleRights {
     Oid role;
     unsigned *bits;
@@ -55,7 +55,7 @@ struct Cache {
     Table<NamespaceInfo> namespaces;
     Table<Grant> grants;
     Oid admin, user, monitor;
-    RoleRights rights[8];  // of the roles that asked last
+    RoleRights rights[8];  // of the last roles that were looked up
     int next_rights;       // the place of the next one
 };
 
@@ -108,7 +108,7 @@ void read_tables(Cache *into) {
     constexpr void (*readers[2])(Cache *, const RowReader &) = {read_namespace, read_grant};
     check_version();
     find_tables();
-    // One snapshot for both. A catalog snapshot is fresh and to be had in parallel mode too.
+    // One snapshot for both. A catalog snapshot is fresh, and available in parallel mode too.
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(watched[t_namespace]));
     for (int i = 0; i < 2; i++) {
         PGQUEUE_TESTPOINT("catalog-reading");
@@ -137,8 +137,8 @@ void refresh_catalog() { (void)current(); }
 
 namespace {
 
-// Whether there is such a namespace now, whatever this process has heard of: commits hand tasks over before their
-// invalidations are sent. An id never comes back once it is gone.
+// Returns whether the table has the namespace now, even if this process has not received its creation yet: commits hand
+// tasks over before their invalidations are sent. An id that is gone never comes back.
 bool is_in_table(int32 id) {
     pg::RelationRef rel(watched[t_namespace], AccessShareLock);
     ScanKeyData key;
@@ -182,7 +182,7 @@ bool has_role(Oid role, Oid of) {
     return OidIsValid(of) && SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(of)) && has_privs_of_role(role, of);
 }
 
-// Fills in what a role may do in each namespace.
+// Computes the rights of a role in each namespace.
 void find_rights(const Cache &c, Oid role, unsigned *bits) {
     bool admin = superuser_arg(role) || has_role(role, c.admin);
     bool user = has_role(role, c.user), monitor = has_role(role, c.monitor);
@@ -198,7 +198,7 @@ void find_rights(const Cache &c, Oid role, unsigned *bits) {
     }
 }
 
-// The rights of a role, found once for as long as the cache holds.
+// Returns the rights of a role, computed once while the cache is valid.
 const unsigned *rights_of(Cache *c, Oid role) {
     for (const RoleRights &r : c->rights)
         if (r.bits != nullptr && r.role == role) return r.bits;

@@ -1,7 +1,7 @@
-// Namespaces, queues and grants as this process sees them. Pointers stay valid until the transaction ends.
-// Namespaces and grants are few: a cache over their tables, loaded whole and dropped when one of them changes. Queues
-// are many, and a process needs a few of them: each is read when it is asked for (store/queues.cpp). The trigger
-// config_changed tells of changes, by relcache invalidations.
+// Namespaces, queues and grants as this process sees them. Pointers stay valid until the transaction ends. Namespaces
+// and grants are few: a cache reads their tables as a whole, and again when one of them changes. Queues are many, and a
+// process needs few of them: each is read when needed (store/queues.cpp). The trigger config_changed announces changes
+// by relcache invalidations.
 #pragma once
 #include "core/backoff.hpp"
 #include "core/queue_settings.hpp"
@@ -55,37 +55,40 @@ constexpr unsigned priv_all = priv_use | priv_work | priv_manage | priv_read | p
 // The namespace of extension pg_background_queue.
 constexpr const char *background_namespace = "pg_background_queue";
 
-// The extension's own (sql/90_register.sql).
+// The ids of the extension's own objects (sql/90_register.sql).
 constexpr int32 system_namespace = 2;
 constexpr int32 housekeeping_queue = 1;
 constexpr int32 cleanup_ticker = 1;
 
-// Reads the tables when they have changed; 55000 unless library and SQL objects have the same version.
+// Reads the tables if they have changed. Raises 55000 unless library and SQL objects have the same version.
 void refresh_catalog();
 
-// nullptr: the table has none of this name or id, whatever this process has heard of; but namespaces by name as it has
-// heard.
+// Return nullptr if there is no such namespace or queue. The search by id, and for queues by name too, reads the table
+// if the cache may be behind. A namespace by name is only looked up in the cache.
 const NamespaceInfo *namespace_by_name(const char *name);
 const NamespaceInfo *namespace_by_id(int32 id);
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
 
-// For what was there a moment ago: raises when it has gone since.
+// The same for objects that existed a moment ago. Raise 42704 if the object has been deleted since.
 const NamespaceInfo &namespace_there(int32 id);
 const QueueInfo &queue_there(int32 id);
 
-// What a role may do in a namespace, memberships and pgqueue_admin counted: bits of Privilege.
+// Returns what a role may do in a namespace, including memberships and pgqueue_admin: bits of Privilege. 0: no such
+// namespace.
 unsigned privileges_of(Oid role, int32 ns_id);
 
+// Returns all namespaces from the cache, in ascending order of ids.
 std::span<const NamespaceInfo> all_namespaces();
-// All queues as the table has them now, in the caller's memory, and how many a namespace has: for the few who need
-// that.
+// Return all queues that the table has now, in the current memory context, and the number of queues in a namespace.
+// They read the table, so they are for rare use.
 std::span<const QueueInfo> read_queues();
 int64 count_queues(int32 ns_id);
 
-// The next question reads the tables again: a commit has been told of before its invalidation was sent.
+// Makes the next look-up read the tables again. For a commit that is announced before its invalidation is sent.
 void forget_catalog();
 
+// Registers the callbacks for invalidations of the catalog's tables. Called once per process.
 void register_catalog_callbacks();
 
 }  // namespace pgqueue::store

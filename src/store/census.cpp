@@ -1,4 +1,4 @@
-// What is in a segment, and working through the lists of its rows.
+// Counts the contents of a segment, and processes the lists of its rows.
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/find.hpp"
@@ -11,7 +11,7 @@ namespace {
 constexpr int64 drops_per_transaction = 1000;
 constexpr int64 rows_fillfactor = 30;  // of the segments, sql/02_tables.sql
 
-// Appends to a list that has room left.
+// Appends to a list unless it is full.
 void add(RefList *list, const TaskRef &ref) {
     if (list->count == most_refs) return;
     if (list->count == list->room) {
@@ -46,7 +46,7 @@ void count_page(Pass *pass, const PageRows &page, Census *census) {
     census->gone += page.placed > kept ? page.placed - kept : 0;
 }
 
-// Deletes one garbage row; false when it is not garbage any more or somebody holds it.
+// Deletes one garbage row. Returns false if it is not garbage any more, or if another transaction holds it.
 bool drop_row(Pass *pass, const TaskRef &ref) {
     Relation rel = open_rows(ref.segment, NoLock);
     if (rel == nullptr) return false;

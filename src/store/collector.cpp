@@ -1,4 +1,4 @@
-// A housekeeping pass: which step is due for which segment.
+// A housekeeping pass: decides which step is due for which segment.
 #include "store/collector.hpp"
 
 #include "pg/clock.hpp"
@@ -11,14 +11,14 @@ namespace {
 
 constexpr int64 early_rotation_rows = 1000;  // garbage that is worth a rotation before the segment is full
 constexpr int64 truncation_patience = 100 * 1000;
-// A full segment that cannot be condemned for so long gives up its garbage row by row.
+// A full segment that cannot be condemned for this long gives up its garbage row by row.
 constexpr int64 condemning_patience = 5 * 60 * int64(USECS_PER_SEC);
 
-// A long census is not repeated at once: looking may take a twentieth of the time.
+// A long census is not repeated at once: counting may take a twentieth of the time.
 constinit pg::Deadline next_census[segment_count] = {};
 constexpr int64 long_census = 50000;
 
-// The ring as it is now; slots that hold rows though nobody filled them (a restored dump) count as filled.
+// Reads the ring. Slots that have rows but were never filled (after a restore) count as filled.
 bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
     return step(pass, "reading the ring", [&] {
         *ring = read_ring();
@@ -40,7 +40,7 @@ bool look_at_ring(Pass *pass, Ring *ring, int64 *bytes) {
     });
 }
 
-// Whether the segment may be counted again.
+// Returns whether the segment may be counted again.
 bool census_is_due(int slot) { return pg::has_passed(next_census[slot]); }
 
 // Counts a segment in a step.
@@ -58,14 +58,14 @@ Census count(Pass *pass, int slot) {
     return census;
 }
 
-// Whether copying what is left of a full segment is worth the room.
+// Returns whether copying the survivors of a full segment is worth the space.
 bool worth_collecting(const Pass &pass, const Census &census) {
     return census.keep_count == 0 || census.mostly_garbage() ||
            (census.keep_count < early_rotation_rows &&
             census.total_bytes - census.pages * BLCKSZ > pass.segment_limit / 2);
 }
 
-// A full segment: collect it when that pays, else take out the garbage row by row.
+// Collects a full segment if that pays off, or else removes the garbage row by row.
 void work_filled(Pass *pass, int slot) {
     Census census = count(pass, slot);
     if (!census.done) return;
@@ -75,11 +75,11 @@ void work_filled(Pass *pass, int slot) {
         return;
     }
     if (move_rows(pass, slot, census.keep) == 0 && condemn(pass, slot)) return;
-    // Whoever holds a row, or has written to the segment, does not keep what others have finished.
+    // A transaction that holds a row, or has written to the segment, does not keep finished rows of others there.
     if (pass->waited_long) drop_rows(pass, census.drop);
 }
 
-// The current segment: rotate early when it is mostly garbage, else take out the garbage row by row.
+// Rotates the current segment early if it is mostly garbage, or else removes the garbage row by row.
 void work_current(Pass *pass, int slot) {
     Census census = count(pass, slot);
     if (!census.done) return;
@@ -91,7 +91,7 @@ void work_current(Pass *pass, int slot) {
     drop_rows(pass, census.drop);
 }
 
-// Runs the work of one segment with its own memory.
+// Runs the work of one segment in its own memory context.
 void work_segment(Pass *pass, int slot, void (*work)(Pass *, int)) {
     if (!census_is_due(slot)) return;
     MemoryContext lists = AllocSetContextCreate(pass->keep, "pgqueue census", ALLOCSET_DEFAULT_SIZES);
@@ -102,7 +102,7 @@ void work_segment(Pass *pass, int slot, void (*work)(Pass *, int)) {
     MemoryContextDelete(lists);
 }
 
-// Tries to truncate all condemned segments; true when one is left.
+// Tries to truncate all condemned segments. Returns whether one is left.
 bool truncate_all(Pass *pass) {
     Ring ring;
     int64 bytes[segment_count];
@@ -115,8 +115,8 @@ bool truncate_all(Pass *pass) {
     return left;
 }
 
-// The last transactions of others end within moments as a rule: try a few times. Who reads one time after the other
-// leaves short gaps.
+// Tries a few times, because the last transactions of others usually end within moments. A session that reads again and
+// again leaves short gaps.
 void truncate_patiently(Pass *pass) {
     constexpr long for_snapshot_ms = 10, for_lock_ms = 2;
     const pg::Deadline end = pg::deadline_in(truncation_patience);
@@ -127,7 +127,7 @@ void truncate_patiently(Pass *pass) {
     }
 }
 
-// Tells the owner of shared memory where new rows go: a process may have ended between a rotation and telling it.
+// Passes the current segment to the owner of shared memory. A process may have ended between a rotation and that call.
 void tell_current(Pass *pass) {
     Ring ring;
     if (step(pass, "reading the ring",
@@ -139,7 +139,7 @@ void tell_current(Pass *pass) {
         pass->sink->current(pass->sink->arg, ring.current_of(false));
 }
 
-// Works on all segments. True: a full current one found no free slot to rotate to.
+// Works on all segments. Returns whether a full current segment found no free slot to rotate to.
 bool work_all(Pass *pass) {
     Ring ring;
     int64 bytes[segment_count];
@@ -162,7 +162,7 @@ bool work_all(Pass *pass) {
     return stuck;
 }
 
-// The steps of a pass in their order.
+// Runs the steps of a pass in their order.
 void run_pass(Pass *pass) {
     tell_current(pass);
     (void)truncate_all(pass);
@@ -175,14 +175,14 @@ struct StepFrame {
     bool yields;
 };
 
-// One collector of a database at a time, for the length of the transaction.
+// Allows one collector of a database at a time, for the length of the transaction.
 bool lock_out_others(bool yields) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ring_oid(), 0, 7);
     return LockAcquire(&tag, ExclusiveLock, false, yields) != LOCKACQUIRE_NOT_AVAIL;
 }
 
-// A step inside its transaction; true: it is to be committed.
+// Runs a step inside its transaction. Returns whether to commit.
 bool run_frame(void *p) {
     auto *frame = static_cast<StepFrame *>(p);
     return lock_out_others(frame->yields) && frame->fn(frame->arg);
@@ -209,7 +209,7 @@ bool run_step(Pass *pass, const char *what, StepCall fn, void *arg) {
 
 namespace {
 
-// Runs the steps of a pass and lets go of its memory.
+// Runs the steps of a pass and frees its memory.
 CleanReport report_of(Pass *pass, void (*steps)(Pass *)) {
     MemoryContext caller = MemoryContextSwitchTo(pass->keep);
     steps(pass);

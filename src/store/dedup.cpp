@@ -40,7 +40,7 @@ uint64 run_with_holder(Statement *statement, const Key &key, const KeyHolder &ho
     return run_statement(statement, values, holder.until == 0 ? "   n" : nullptr, nullptr, nullptr);
 }
 
-// Whether a row of the table says nothing any more.
+// Returns whether a row of the table has no meaning any more.
 bool is_over(const ResultRow &row, TimestampTz now) {
     bool null;
     int32 queue_id = DatumGetInt32(row.get(1, &null));
@@ -91,7 +91,7 @@ int64 clean_keys(TimestampTz now) {
     for (HeapTuple t; (t = heap_getnext(scan, ForwardScanDirection)) != nullptr;) {
         CHECK_FOR_INTERRUPTS();
         if (!is_over({t, RelationGetDescr(rel)}, now)) continue;
-        // This very version or none: whoever takes the key over writes another one.
+        // Deletes this very version or none: a task that takes the key over writes another version.
         TM_FailureData failure;
         if (heap_delete(rel, &t->t_self, GetCurrentCommandId(true), InvalidSnapshot, false, &failure, false) == TM_Ok)
             removed++;

@@ -7,7 +7,7 @@ namespace {
 
 #define PGQ_INT8_EQ " OPERATOR(pg_catalog.=) "
 #define PGQ_INT8_GT " OPERATOR(pg_catalog.>) "
-// In the text, so that the planner knows that it is little.
+// In the text, so that the planner knows that the number is small.
 #define PGQ_SOME "32"
 static_assert(some_rows == 32);
 
@@ -17,7 +17,7 @@ Datum array_of(std::span<const int64> ids) {
     return PointerGetDatum(construct_array(items, static_cast<int>(ids.size()), INT8OID, 8, true, TYPALIGN_DOUBLE));
 }
 
-// Collects the first column.
+// Collects the first column of all rows.
 Ids collect(Statement *statement, const Datum *values) {
     struct {
         Ids ids;
@@ -77,7 +77,7 @@ constinit Statement awaited_all{
     "ORDER BY awaited", 1, {INT8OID}, nullptr};
 constinit Statement edge_exists{
     "SELECT 1 FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 LIMIT 1", 1, {INT8OID}, nullptr};
-// Written also when it is there: who judges the old version does not remove the new one.
+// Writes the row even if it exists. So a process that has judged the old version does not remove the new one.
 constinit Statement members_add{
     "INSERT INTO pgqueue_internal.batch_member (task_id, namespace_id, batch_key) SELECT t, $2, $3 "
     "FROM pg_catalog.unnest($1) t "
@@ -103,7 +103,7 @@ constinit Statement waiters{
     "AND batch_key OPERATOR(pg_catalog.=) $2 "
     "AND task_id" PGQ_INT8_GT "$3 ORDER BY namespace_id, batch_key, task_id LIMIT " PGQ_SOME,
     3, {INT4OID, TEXTOID, INT8OID}, nullptr};
-// A row in the middle of the ones that have the same id ends a part; the next one begins with another id.
+// A part may end among rows with the same id. The next part begins with another id.
 constinit Statement involved[involved_kinds] = {
     {"SELECT DISTINCT id FROM (SELECT awaited AS id FROM pgqueue_internal.dependency "
      "WHERE awaited" PGQ_INT8_GT "$1 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",

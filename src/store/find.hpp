@@ -1,4 +1,4 @@
-// Finding a row's newest version, with its buffer pinned. Inside store/ only.
+// Finds the newest version of a row, with its buffer pinned. Inside store/ only.
 #pragma once
 #include "store/layout.hpp"
 
@@ -12,21 +12,22 @@ struct Found {
     ItemPointerData root;  // of the HOT chain
 };
 
-// Follows the HOT chain from root in the open segment. False: no such task there.
+// Follows the HOT chain from `root` in the open segment. Returns false if it has no such task.
 bool find_at(Relation rel, int slot, const ItemPointerData &root, Found *found);
-// Pins the very version that `row` was read from, out of its open segment. False: it is gone.
+// Pins the version that `row` was read from, in its open segment. Returns false if the version is gone.
 bool find_version(Relation rel, const TaskRow &row, Found *found);
-// Finds the task's row by its place, else by the primary keys; its segment is open with `mode`. False: no such row.
+// Finds the task's row by its reference, or else by the primary keys of all segments, and opens its segment with
+// `mode`. Returns false if there is no such row.
 bool locate(const TaskRef &ref, LOCKMODE mode, Found *found);
-// Root of the HOT chain that a version is in; the buffer is pinned.
+// Returns the root of the HOT chain of a version. The buffer is pinned; this takes a share lock on it.
 ItemPointerData root_of(Buffer buffer, HeapTuple version);
-// Releases the pin and closes the relation; `unlock` says which lock goes with it, NoLock keeps it.
+// Releases the pin and closes the relation. `unlock`: the lock to release, NoLock keeps it.
 void let_go(Found *found, LOCKMODE unlock);
 
-// Starts a new command when the version was written by this one, which otherwise could not change it.
+// Starts a new command if the present one has written the version, because a command cannot change its own version.
 void settle_command(HeapTupleHeader version);
 
-// A row that is deleted, if nobody else changes or holds it; with `wait` it must be ours already.
+// Deletes a row, unless another transaction has changed or holds it. With `wait`, the caller must have locked the row.
 TM_Result delete_version(const Found &found, bool wait);
 
 }  // namespace pgqueue::store

@@ -12,7 +12,7 @@ namespace {
 // Attribute numbers of pgqueue_internal.handler (sql/02_tables.sql).
 enum HandlerColumn { h_id = 1, h_namespace, h_type, h_phase, h_function, h_role, h_role_name, h_created_at, h_owner };
 
-// Of a namespace: a change costs each process what the namespaces have whose tasks it looks at, whatever others have.
+// The handlers of one namespace. So after a change a process reads only the namespaces whose tasks it uses.
 struct Handlers {
     HandlerInfo *handles;        // by type
     std::string_view *patterns;  // their types
@@ -58,7 +58,7 @@ int by_id(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// Adds one entry to an array that doubles.
+// Appends to an array whose room doubles.
 void add(HandlerInfo **items, int *count, const HandlerInfo &h) {
     constexpr int first_room = 16;
     Size bytes = sizeof(HandlerInfo) * static_cast<Size>(Max(*count, first_room)) * (*count == 0 ? 1 : 2);

@@ -1,5 +1,5 @@
-// Handlers as this process sees them: those of each namespace that it has asked for, read whole, and read again when
-// the table has changed. Pointers stay valid until the transaction ends.
+// Handlers as this process sees them. It reads the handlers of a namespace as a whole when it needs them, and again
+// when the table has changed. Pointers stay valid until the transaction ends.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -13,18 +13,19 @@ struct HandlerInfo {
     Phase phase;
     const char *type;      // exact type or pattern
     const char *function;  // schema-qualified
-    Oid role;              // it runs as
-    Oid owner;             // the function belonged to when it was registered
+    Oid role;              // the role as which it runs
+    Oid owner;             // the role that owned the function when it was registered
 };
 
-// The handler of a type: exact, else the longest pattern. nullptr: none.
+// Returns the handler of a type: the exact one, else the one with the longest pattern. nullptr: none.
 const HandlerInfo *handler_of_type(int32 ns_id, std::string_view type);
-// All functions of a namespace that run before or after handlers, in the order of registration.
+// Returns all functions of a namespace that run before or after handlers, in the order of registration.
 std::span<const HandlerInfo> around_handlers(int32 ns_id);
 
-// The next question reads the table again: a commit has been told of before its invalidation was sent.
+// Makes the next look-up read the table again. For a commit that is announced before its invalidation is sent.
 void forget_handlers();
 
+// Registers the callbacks for invalidations of the table. Called once per process.
 void register_handler_callbacks();
 
 }  // namespace pgqueue::store

@@ -35,7 +35,7 @@ void hold() {
 void adopt() {
     static constinit Statement take{"SELECT pgqueue_internal.adopt_rows($1)", 1, {OIDOID}, nullptr};
     Datum database = ObjectIdGetDatum(MyDatabaseId);
-    // As superuser: the rights of whoever adopts do not matter here.
+    // As superuser, so that the rights of the caller do not matter.
     Oid caller;
     int sec;
     GetUserIdAndSecContext(&caller, &sec);

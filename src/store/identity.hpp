@@ -1,17 +1,17 @@
-// Which server and database the data belongs to.
+// The identity of the data: the server and the database that it belongs to.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-// Whether the data has an identity, and every one that is stored is this server's and this database's.
+// Returns whether the data has an identity, and all stored identities are those of this server and database.
 bool is_ours();
 
-// Makes the data this database's own: identity, and the oids of roles found again by name. At commit the caller tells
-// the dispatcher.
+// Makes the data this database's own: writes its identity, and finds the oids of roles again by name. The caller makes
+// the scheduler check the identity at commit.
 void adopt();
 
-// New tables, whose rows a restore is going to copy: nobody's data, so no process works on it until adopt().
+// Marks new tables, into which a restore will copy rows, as data of no database. No process works on it until adopt().
 void hold();
 
 }  // namespace pgqueue::store

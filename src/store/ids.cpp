@@ -1,11 +1,11 @@
-// Ids of new tasks, from the sequence.
+// Takes ids for new tasks from the sequence.
 #include "store/relations.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::store {
 namespace {
 
-// What the sequence counts by, and its end; false when it cannot be counted on from here.
+// Reads the step and the maximum of the sequence. Returns false if it does not count upward.
 bool read_settings(Oid sequence, int64 *step, int64 *most) {
     HeapTuple tuple = SearchSysCache1(SEQRELID, ObjectIdGetDatum(sequence));
     if (!HeapTupleIsValid(tuple)) return false;
@@ -16,8 +16,8 @@ bool read_settings(Oid sequence, int64 *step, int64 *most) {
     return *step > 0;
 }
 
-// Moves the sequence on by all ids in one go: one look at its page and one record, where nextval needs a look for each
-// id. False: it ends before.
+// Advances the sequence by all ids at once. This takes one access to its page and one WAL record, where nextval needs
+// one access per id. Returns false if the sequence ends before.
 bool take_run(std::span<int64> ids) {
     int64 step, most, length;
     Oid oid = sequence_oid();

@@ -5,24 +5,24 @@
 namespace pgqueue::store {
 namespace {
 
-// Bytes before the data.
+// Returns the bytes before the data.
 constexpr std::size_t header_size(bool has_nulls) {
     return MAXALIGN(SizeofHeapTupleHeader + (has_nulls ? BITMAPLEN(row_columns) : 0));
 }
-// What a part with a long header is aligned to.
+// Returns the alignment of a part with a long header.
 constexpr std::size_t body_alignment(int column) { return column == depends_on ? 8 : 4; }
 
-// The next multiple of a power of two.
+// Rounds up to a multiple of a power of two.
 std::size_t align_up(std::size_t at, std::size_t to) { return (at + to - 1) & ~(to - 1); }
 
-// Bytes that a part takes at offset `at`, its padding included; a short header where it fits, as the server does.
+// Returns the end of a part at offset `at`, including padding. The header is short if possible, as in the server.
 std::size_t end_of_part(const varlena *v, int column, std::size_t at) {
     if (VARATT_IS_EXTERNAL(v) || VARATT_IS_SHORT(v)) return at + VARSIZE_ANY(v);
     if (VARATT_CAN_MAKE_SHORT(v)) return at + VARATT_CONVERTED_SHORT_SIZE(v);
     return align_up(at, body_alignment(column)) + VARSIZE(v);
 }
 
-// Writes a part at offset `at` of data; returns its end.
+// Writes a part at offset `at` of the data, and returns its end.
 std::size_t write_part(const varlena *v, int column, char *data, std::size_t at) {
     if (VARATT_IS_EXTERNAL(v) || VARATT_IS_SHORT(v)) {
         memcpy(data + at, v, VARSIZE_ANY(v));
@@ -40,7 +40,7 @@ std::size_t write_part(const varlena *v, int column, char *data, std::size_t at)
     return start + VARSIZE(v);
 }
 
-// Length of an image's data; tells about NULLs, variable and toasted parts.
+// Returns the length of an image's data, and whether it has NULLs, variable and toasted parts.
 std::size_t measure(const RowImage &image, bool *nulls, bool *variable, bool *external) {
     std::size_t at = sizeof(FixedPart);
     for (TimestampTz t : image.times)
@@ -85,7 +85,7 @@ void fill(HeapTupleHeader t, const RowImage &image, bool nulls) {
     }
 }
 
-// Walks the variable parts of a tuple from `p`, the end of its times.
+// Reads the variable parts of a tuple from `p`, the end of its times.
 void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
     bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
     for (int c = 0; c < body_columns; c++) {
@@ -99,7 +99,7 @@ void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
     }
 }
 
-// Reads the times; returns their end.
+// Reads the times, and returns their end.
 const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
     bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
     const char *p = reinterpret_cast<const char *>(t) + t->t_hoff + sizeof(FixedPart);
@@ -112,7 +112,7 @@ const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
     return p;
 }
 
-// The hash of the group key of a tuple. Group keys are never toasted (sql/02_tables.sql).
+// Returns the hash of a tuple's group key. Group keys are never toasted (sql/02_tables.sql).
 uint64 read_group(HeapTupleHeader t) {
     if ((t->t_infomask & HEAP_HASNULL) != 0 && att_isnull(first_body_column + group_key, t->t_bits)) return 0;
     RowImage image;

@@ -1,6 +1,6 @@
-// How a task's row lies in its tuple (sql/02_tables.sql): a fixed block, five times that may be NULL, ten parts of
-// variable length. The block and each time are multiples of 8 bytes, so the parts keep their alignment when times come
-// and go.
+// The layout of a task's row in its tuple (sql/02_tables.sql): a fixed block, five times that may be NULL, and ten
+// parts of variable length. The block and each time are multiples of 8 bytes, so the parts stay aligned whichever times
+// are NULL.
 #pragma once
 #include "store/rows.hpp"
 
@@ -44,30 +44,31 @@ enum BodyColumn {
 constexpr int row_columns = fixed_columns + time_columns + body_columns;
 constexpr int first_body_column = fixed_columns + time_columns;
 
-// Times are 0 and parts are nullptr when NULL. Parts may be plain, short, compressed or toast pointers; they are stored
-// as they are.
+// The columns of a row. A time is 0, and a part nullptr, if it is NULL. Parts may be plain, short, compressed or toast
+// pointers, and are stored as they are.
 struct RowImage {
     FixedPart fixed;
     TimestampTz times[time_columns];
     const varlena *body[body_columns];
 };
 
+// Returns the fixed block of a tuple.
 inline const FixedPart *fixed_part(HeapTupleHeader t) {
     return reinterpret_cast<const FixedPart *>(reinterpret_cast<const char *>(t) + t->t_hoff);
 }
 
-// Makes the tuple of an image in the current memory context.
+// Builds the tuple of an image, in the current memory context.
 HeapTuple form_row(const RowImage &image);
-// Takes a tuple apart; parts point into it.
+// Reads all columns of a tuple. Parts point into the tuple.
 void deform_row(HeapTupleHeader tuple, RowImage *image);
-// Reads the columns of fixed width (and the times).
+// Reads the columns of fixed width, and the times, into `row`.
 void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *row);
 // Copies type, command and payload into the current memory context.
 void read_body(HeapTuple tuple, TaskRow *row);
-// Copies the type alone.
+// Returns a copy of the type, in the current memory context; nullptr: it is NULL.
 char *read_type(HeapTuple tuple);
-// The next version of a row: changeable columns from `row`, the worker when not nullptr, the body when `change` is
-// given, all else as it was.
+// Builds the next version of a row: changeable columns from `row`, the worker if it is not nullptr, the body if
+// `change` is given. All other columns keep their values.
 HeapTuple next_version(HeapTuple old, const TaskRow &row, const char *worker, const BodyChange *change);
 
 }  // namespace pgqueue::store

@@ -1,4 +1,4 @@
-// Moving what is still needed of a segment to the old generation.
+// Moves rows that are still needed from a segment to the old generation.
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "store/collector.hpp"
@@ -17,7 +17,7 @@ struct Side {
     OutcomePlace outcomes;
 };
 
-// Opens a segment's tables for writing, without waiting; false when that is not possible now.
+// Opens a segment's tables for writing, without waiting. Returns false if that is not possible now.
 bool open_side(int slot, Side *side) {
     if (!try_lock(segment_oid(slot), RowExclusiveLock) || !try_lock(outcome_oid(slot), RowExclusiveLock)) return false;
     side->slot = slot;
@@ -37,8 +37,8 @@ void close_side(const Side &side) {
     table_close(side.rows, NoLock);
 }
 
-// Moves one row, if it is still one to keep and nobody holds it. A toasted payload is fetched and stored again, still
-// compressed.
+// Moves one row, if it is still to be kept and no other transaction holds it. A toasted payload is fetched and stored
+// again, still compressed.
 enum class Moved { Yes, NotThere, Held };
 Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref) {
     ItemPointerData root;
@@ -91,8 +91,8 @@ bool move_part(Pass *pass, int slot, std::span<const TaskRef> refs, MoveCount *c
     return true;
 }
 
-// Moves some in a transaction. When one of them meets a lock the halves are tried, until `splits` are used up.
-// Returns how many are left.
+// Moves some rows in a transaction. If one of them meets a lock, tries the halves, until `splits` are used up. Returns
+// how many rows are left.
 int64 move_some(Pass *pass, int slot, std::span<const TaskRef> refs, int *splits) {
     MoveCount count{};
     if (step(pass, "moving tasks to the old generation", [&] { return move_part(pass, slot, refs, &count); })) {

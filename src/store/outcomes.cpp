@@ -44,7 +44,7 @@ struct OutcomeTuple {
     }
 };
 
-// A text of an error as it is kept: the end of an attempt must be written however long its texts are.
+// Cuts an error's text. The end of an attempt must be written, however long its texts are.
 const char *cut(const char *text) {
     constexpr int most = 1024 * 1024;
     if (text == nullptr) return nullptr;
@@ -54,7 +54,7 @@ const char *cut(const char *text) {
                                     pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most))), bytes);
 }
 
-// Adds a member that is given.
+// Adds a member unless its value is nullptr.
 void push_member(JsonbParseState **state, const char *key, const char *value) {
     if (value == nullptr) return;
     JsonbValue v;
@@ -67,7 +67,7 @@ void push_member(JsonbParseState **state, const char *key, const char *value) {
     pushJsonbValue(state, WJB_VALUE, &v);
 }
 
-// {"detail":...,"hint":...,"context":...}, what there is of them; nullptr when there is nothing.
+// Returns {"detail":...,"hint":...,"context":...} with the existing members; nullptr: there are none.
 Jsonb *error_info(const pg::ErrorReport &error) {
     if (error.detail == nullptr && error.hint == nullptr && error.context == nullptr) return nullptr;
     JsonbParseState *state = nullptr;
@@ -78,7 +78,7 @@ Jsonb *error_info(const pg::ErrorReport &error) {
     return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
 }
 
-// The columns of an attempt's end.
+// Fills the columns of an attempt's end.
 OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end) {
     OutcomeTuple t;
     for (bool &n : t.nulls) n = true;
@@ -102,13 +102,13 @@ OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, Timesta
     return t;
 }
 
-// A scan of a task's outcomes in the order of attempts.
+// Scans a task's outcomes in the order of attempts.
 SysScanDesc scan_outcomes(Relation rel, Relation key, int64 id, ScanKeyData *scan_key) {
     ScanKeyInit(scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
     return systable_beginscan_ordered(rel, key, SnapshotSelf, 1, scan_key);
 }
 
-// False: somebody has it in hands.
+// Returns false if another transaction holds the outcome.
 bool remove_outcome(Relation rel, HeapTuple tuple) {
     TM_FailureData failure;
     CommandId command = GetCurrentCommandId(true);
@@ -146,7 +146,7 @@ void trim_outcomes(const TaskRow &row, int keep) {
         CommandCounterIncrement();
         scan = scan_outcomes(rel, key, row.ref.id, &scan_key);
         HeapTuple tuple;
-        // What somebody has in hands is left for the next end.
+        // Leaves rows that another transaction holds to the end of the next attempt.
         for (; count > keep && HeapTupleIsValid(tuple = systable_getnext_ordered(scan, ForwardScanDirection)); count--)
             (void)remove_outcome(rel, tuple);
         systable_endscan_ordered(scan);

@@ -9,8 +9,8 @@ struct OutcomePlace {
     Relation key;
 };
 
-// Moves all outcomes of a task from one segment's table to another's, both open for writing. Raises 55P03 when
-// somebody has one in hands.
+// Moves all outcomes of a task from one segment's table to another's. Both are open for writing. Raises 55P03 if
+// another transaction holds one of them.
 void move_outcomes(int64 id, const OutcomePlace &from, const OutcomePlace &to);
 
 }  // namespace pgqueue::store

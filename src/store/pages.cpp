@@ -3,14 +3,14 @@
 namespace pgqueue::store {
 namespace {
 
-// Whether a line pointer is the start of a row's chain: not free, and not a version further on.
+// Returns whether a line pointer is the start of a row's chain: neither free nor a later version.
 bool is_root(Page page, ItemId item) {
     if (!ItemIdIsUsed(item)) return false;
     return !ItemIdIsNormal(item) ||
            !HeapTupleHeaderIsHeapOnly(reinterpret_cast<HeapTupleHeader>(PageGetItem(page, item)));
 }
 
-// Points at the version at an offset.
+// Points `tuple` at the version at an offset.
 void fill_tuple(const PageRows &page, OffsetNumber offset, HeapTupleData *tuple) {
     ItemId item = PageGetItemId(BufferGetPage(page.buffer), offset);
     tuple->t_data = reinterpret_cast<HeapTupleHeader>(PageGetItem(BufferGetPage(page.buffer), item));

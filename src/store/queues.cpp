@@ -1,6 +1,5 @@
-// Queues that this process has asked for. Each is read by an index, and is right until any queue changes; then it is
-// looked at again when it is asked for. So a change costs a process one row for each queue that it uses, however many
-// there are.
+// The queues that this process has used. Each is read by an index, and is valid until any queue changes. Then it is
+// checked at its next use. So a change costs a process one row for each queue that it uses, however many queues exist.
 #include "store/queues.hpp"
 
 #include "pg/guards.hpp"
@@ -20,17 +19,17 @@ struct QueueName {
     int32 id;
 };
 
-// A version of a queue's row. One that the table still has needs no reading.
+// A version of a queue's row. If the table still has this version, it need not be read again.
 struct KnownQueue {
     int32 id;
-    uint64 seen;  // changes that this process had heard of before it looked
+    uint64 seen;  // changes that this process had received before it read the row
     ItemPointerData at;
     TransactionId xmin;
     const QueueInfo *info;
 };
 
-// What was read. Versions that have gone stay in it, because callers may look at them until the transaction ends; so it
-// begins anew when it is full.
+// The queues that were read. Old versions stay, because callers may use them until the transaction ends. So when it is
+// full, a new one replaces it.
 struct Known {
     MemoryContext context;
     HTAB *by_id, *by_name;
@@ -40,7 +39,7 @@ struct Known {
 constexpr int most_versions = 8192;
 constinit Known known{};
 constinit uint64 changes = 1;
-constinit bool rewritten = false;  // the table may be another one, or its rows elsewhere: places mean nothing any more
+constinit bool rewritten = false;  // the table, or the places of its rows, may have changed: known places are invalid
 constinit Oid table = InvalidOid, change = InvalidOid;
 
 // Attribute numbers of pgqueue_internal.queue (sql/02_tables.sql).
@@ -137,7 +136,7 @@ HTAB *make_hash(const char *name, Size key, Size entry) {
     return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-// Takes the place of the former one when it is complete.
+// Makes a new empty one, which replaces the former one when it is complete.
 void begin_anew() {
     MemoryContext context = AllocSetContextCreate(TopTransactionContext, "pgqueue queues", ALLOCSET_DEFAULT_SIZES);
     pg::MemoryScope scope(context);
@@ -160,7 +159,7 @@ KnownQueue *find_named(const QueueKey &key) {
     return named == nullptr ? nullptr : find_known(named->id);
 }
 
-// The entry may be of another one by now.
+// Checks the name, because the entry may belong to another queue by now.
 bool is_named(const QueueInfo &q, int32 ns_id, const char *name) {
     return q.ns_id == ns_id && strcmp(q.name, name) == 0;
 }
@@ -184,7 +183,7 @@ QueueKey key_of(int32 ns_id, const char *name) {
     return key;
 }
 
-// Tasks name their queue by its id, callers by its name.
+// Tasks refer to their queue by id, callers by name.
 void name_queue(const QueueInfo &q) {
     QueueKey key = key_of(q.ns_id, q.name);
     static_cast<QueueName *>(hash_search(known.by_name, &key, HASH_ENTER, nullptr))->id = q.id;
@@ -211,8 +210,8 @@ void find_tables() {
     change = internal_relation("queue_change");
 }
 
-// The queue that the table has now, by the keys of an index; nullptr none. A catalog snapshot is fresh and to be had in
-// parallel mode too.
+// Returns the queue that the table has now, by the keys of an index; nullptr: none. A catalog snapshot is fresh, and
+// available in parallel mode too.
 const QueueInfo *look(Relation rel, Oid index, int keys, ScanKey key) {
     uint64 seen = changes;
     Snapshot snapshot = RegisterSnapshot(GetCatalogSnapshot(table));

@@ -1,15 +1,16 @@
-// What the caches of the catalog share. Inside store/ only.
+// Functions that the caches of the catalog share. Inside store/ only.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-// A relation of schema pgqueue_internal; raises when the extension is not there.
+// Returns a relation of schema pgqueue_internal. Raises 55000 if the extension is not installed.
 Oid internal_relation(const char *name);
 
-// The next question for a queue looks at the table.
+// Makes the next look-up of a queue read the table.
 void forget_queues();
 
+// Registers the callbacks for invalidations of the table of queues. Called once per process.
 void register_queue_callbacks();
 
 }  // namespace pgqueue::store

@@ -6,8 +6,8 @@ namespace {
 // A page of zeros, aligned for direct I/O.
 alignas(4096) constinit char zeros[BLCKSZ] = {};
 
-// Has the file system set blocks aside for the new pages, so that a full disk is an error now and not when they are
-// written back. False: not here.
+// Makes the file system reserve blocks for the new pages, so that a full disk is an error now and not at write-back.
+// Returns false if that is not possible here.
 bool allocate(Relation rel, BlockNumber from, int count) {
 #ifdef FALLOC_FL_KEEP_SIZE
     if (from / RELSEG_SIZE != (from + static_cast<BlockNumber>(count) - 1) / RELSEG_SIZE || from % RELSEG_SIZE == 0)
@@ -29,9 +29,9 @@ bool allocate(Relation rel, BlockNumber from, int count) {
 
 }  // namespace
 
-// Servers before 16 add pages one by one with a write each, which costs as much as all the rest of an insert. Here the
-// file system allocates, only the last page is written, and those before it read as zeros; their buffers are made
-// first, so that nobody can have put rows there. Pages left unused by an error are empty pages.
+// Servers before 16 add pages one by one with a write each, which costs as much as the rest of an insert. Here the file
+// system allocates the pages, and only the last one is written. Those before it read as zeros. Their buffers are
+// created first, so that no process can have put rows there. Pages left unused by an error are empty pages.
 void reserve_pages(Relation rel, int count, Reserved *reserved) {
     reserved->count = reserved->next = 0;
     LockRelationForExtension(rel, ExclusiveLock);

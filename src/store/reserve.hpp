@@ -1,4 +1,4 @@
-// Pages for a bulk insert, added to a segment in one go. Inside store/ only.
+// Adds the pages for a bulk insert to a segment at once. Inside store/ only.
 #pragma once
 #include "store/segments.hpp"
 
@@ -6,15 +6,17 @@ namespace pgqueue::store {
 
 constexpr int most_reserved = 32;
 
-// New, empty, pinned pages at the end of a relation; the taker of a buffer owns its pin.
+// New, empty, pinned pages at the end of a relation. The taker of a buffer owns its pin.
 struct Reserved {
     Buffer buffers[most_reserved];
     int count, next;
 };
 
+// Adds `count` pages (at most most_reserved), or none if the file system cannot reserve them.
 void reserve_pages(Relation rel, int count, Reserved *reserved);
-// The next page, InvalidBuffer when there is none left.
+// Returns the next page; InvalidBuffer: none is left.
 Buffer take_page(Reserved *reserved);
+// Releases the pins of the pages that were not taken.
 void release_pages(Reserved *reserved);
 
 }  // namespace pgqueue::store

@@ -10,7 +10,7 @@ namespace {
 // Attribute numbers of pgqueue_internal.ring.
 enum RingColumn { r_slot = 1, r_generation, r_current, r_filled_at, r_condemned };
 
-// Reads one row; returns its slot.
+// Reads one row, and returns its slot.
 int read_ring_row(HeapTuple tuple, TupleDesc desc, RingRow *row) {
     bool null;
     int slot = DatumGetInt16(heap_getattr(tuple, r_slot, desc, &null));
@@ -24,7 +24,7 @@ int read_ring_row(HeapTuple tuple, TupleDesc desc, RingRow *row) {
     return slot;
 }
 
-// Reads all rows once. An update that commits meanwhile may show a row twice or not at all, then it is false.
+// Reads all rows once. A concurrent update may show a row twice or not at all; then it returns false.
 bool try_read_ring(Relation rel, Ring *ring) {
     int seen[segment_count] = {};
     SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, SnapshotSelf, 0, nullptr);

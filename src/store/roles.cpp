@@ -1,6 +1,6 @@
-// Rows are judged by SnapshotSelf, the newest committed or own version: it is fresh, to be had in parallel mode, and
-// takes no predicate lock for a caller that is SERIALIZABLE. Updates of the table are HOT, so a look by the index
-// always finds one version of each row.
+// Visibility is decided by SnapshotSelf: the newest committed or own version. It is fresh, available in parallel mode,
+// and takes no predicate lock for a SERIALIZABLE caller. Updates of the table are HOT, so a search by the index always
+// finds one version of each row.
 #include "store/roles.hpp"
 
 #include "pg/guards.hpp"
@@ -15,7 +15,7 @@ enum RoleColumn { r_id = 1, r_oid, r_name, r_system, r_entry };
 // A row of the dictionary.
 struct Entry {
     int32 id;
-    Oid oid;  // InvalidOid: not a number of this cluster; the name says who it is
+    Oid oid;  // InvalidOid: not an oid of this cluster; the role is found by its name
     const char *name;
 };
 
@@ -49,7 +49,7 @@ int compare_oids(const void *a, const void *b) {
     return x->oid != y->oid ? (x->oid > y->oid ? 1 : -1) : compare_ids(a, b);
 }
 
-// Finds table and index; raises when the extension is not there.
+// Finds the table and its index. Raises 55000 if the extension is not installed.
 void find_table() {
     Oid schema = get_namespace_oid("pgqueue_internal", true);
     watched = OidIsValid(schema) ? get_relname_relid("role", schema) : InvalidOid;
@@ -87,7 +87,7 @@ void on_relcache(Datum, Oid relid) {
     if (relid == InvalidOid || relid == watched) cache.forget();
 }
 
-// Rows of one key or of one role: a part of a sorted array, from its first row on.
+// Returns the rows of one key, or of one role, from a sorted array.
 template <typename F>
 std::span<const Entry> rows_of(const Entry *sorted, int count, F order) {
     int low = 0, high = count;
@@ -108,7 +108,7 @@ Oid present_oid(const Entry &e) {
     return role_exists(e.oid) ? e.oid : InvalidOid;
 }
 
-// Adds what one more row says of a key. Rows that disagree make it nobody's.
+// Adds the contents of one more row to a key. If rows disagree, the key has no role.
 void add_row(RoleKey *key, const Entry &e) {
     Oid oid = present_oid(e);
     if (!key->known)
@@ -137,7 +137,8 @@ RoleKey look_in_table(int32 id) {
     return found;
 }
 
-// The key of a role in the dictionary as this process knows it: its number, when that is one of them. False: none.
+// Finds the key of a role in the dictionary as this process knows it. If it has several, prefers its oid. Returns false
+// if it has none.
 bool find_key(Oid role, int32 *id) {
     const Dictionary &d = dictionary();
     bool found = false;
@@ -150,8 +151,8 @@ bool find_key(Oid role, int32 *id) {
     return found;
 }
 
-// A key that is neither in the dictionary nor the number of a role. Two sessions that find the same one at the same
-// time, which is one in a milliard, make it nobody's: the tasks are held.
+// Returns a key that is neither in the dictionary nor the oid of a role. Two sessions may find the same key at the same
+// time, with a probability of one in a billion. Then the key has no role, and its tasks are held.
 int32 free_key() {
     for (;;) {
         auto id = static_cast<int32>(
@@ -161,7 +162,7 @@ int32 free_key() {
     }
 }
 
-// As a row of the table's owner, without triggers: those are for rows that come with a dump.
+// Inserts a row as the table's owner, without triggers, which are for rows from a dump.
 void insert_row(int32 id, Oid role, const char *name) {
     pg::RelationRef rel(watched, RowExclusiveLock);
     Datum values[r_entry] = {Int32GetDatum(id), ObjectIdGetDatum(role), CStringGetTextDatum(name),
@@ -170,7 +171,7 @@ void insert_row(int32 id, Oid role, const char *name) {
     bool nulls[r_entry] = {};
     HeapTuple tuple = heap_form_tuple(RelationGetDescr(static_cast<Relation>(rel)), values, nulls);
     CatalogTupleInsert(rel, tuple);
-    // Also told to this process when the (sub)transaction aborts.
+    // This process receives the invalidation too if the (sub)transaction aborts.
     CacheInvalidateRelcache(rel);
     CommandCounterIncrement();
 }
@@ -180,7 +181,7 @@ void insert_row(int32 id, Oid role, const char *name) {
 bool role_exists(Oid role) {
     if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role))) return true;
     if (!OidIsValid(role)) return false;
-    // A commit tells of its work before its invalidations are sent.
+    // Reads the table, because a commit announces its work before its invalidations are sent.
     pg::RelationRef rel(AuthIdRelationId, AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, Anum_pg_authid_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
@@ -195,8 +196,8 @@ namespace {
 RoleKey look_up(int32 id) {
     RoleKey key = look_in_cache(id);
     if (OidIsValid(key.oid)) return key;
-    // Before it counts as missing the table is asked: tasks are handed over before others hear of the row that came
-    // with them.
+    // Before a key counts as missing, the table is read: tasks are handed over before other processes receive the row
+    // that came with them.
     RoleKey newest = look_in_table(id);
     if (newest.known != key.known || OidIsValid(newest.oid)) cache.forget();
     return newest;
@@ -230,7 +231,7 @@ int32 role_id_of(Oid role) {
     if (name == nullptr)
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", role),
                 errhint("It was dropped. Connect as another role."));
-    // Normally a role's number is its key; a key that came with a dump may have taken it.
+    // Usually a role's oid is its key. But a key from a dump may have taken it.
     RoleKey taken = look_in_table(id);
     if (taken.known && taken.oid == role) return id;
     if (taken.known) {

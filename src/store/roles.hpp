@@ -1,33 +1,35 @@
-// The dictionary of roles, table pgqueue_internal.role: under which key a role's tasks are stored, and who a key is in
-// this cluster now. docs/internals/roles.md.
+// The dictionary of roles, table pgqueue_internal.role: the key under which a role's tasks are stored, and the role of
+// a key in this cluster now. See docs/internals/roles.md.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-// Whether a role of this number exists now: also one whose creation this process has not heard of.
+// Returns whether a role with this oid exists now, even if this process has not received its creation yet.
 bool role_exists(Oid role);
 
-// Who a key is.
+// The role of a key.
 struct RoleKey {
     bool known;        // the dictionary has it
-    bool restored;     // came with a dump or copy, and no role of its name was here yet
+    bool restored;     // came with a dump or copy; the role is found by its name
     Oid oid;           // InvalidOid: there is no such role now
-    const char *name;  // the present one, else the last that is known; valid until the transaction ends
+    const char *name;  // the role's present name, else the last known one; valid until the transaction ends
 };
+// Return the role of a key, and its oid alone (InvalidOid: there is no such role now).
 RoleKey role_of(int32 id);
 Oid role_oid_of(int32 id);
-// Two keys of one role.
+// Returns whether two keys are of one role.
 bool same_role(int32 a, int32 b);
-// A palloc'd name for messages: also for a key that the dictionary does not have.
+// Returns a name for messages, palloc'd, even if the dictionary lacks the key.
 char *shown_role(int32 id);
 
-// The key of a role that exists, written by this transaction when the dictionary lacks it. No other transaction is
-// waited for.
+// Returns the key of a role that exists. This transaction adds it to the dictionary if missing. Waits for no other
+// transaction. Raises 42704 if the role does not exist.
 int32 role_id_of(Oid role);
-// The same without writing: its number when the dictionary lacks it.
+// The same without writing. If the dictionary lacks the role, returns its oid as key.
 int32 known_role_id_of(Oid role);
 
+// Registers the callback for invalidations of the dictionary. Called once per process.
 void register_role_callbacks();
 
 }  // namespace pgqueue::store

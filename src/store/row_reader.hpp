@@ -1,10 +1,11 @@
-// Columns of the row of a catalog table, as C++ values. Inside store/ only.
+// Reads columns of a catalog table's row as C++ values. Inside store/ only.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-// One column of the row at hand; NULL gives `none`.
+// Reads columns of one row by attribute number. NULL gives `none`, else false, 0 or nullptr. Intervals are in
+// microseconds; a month counts 30 days.
 struct RowReader {
     HeapTuple tuple;
     TupleDesc desc;

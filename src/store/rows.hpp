@@ -1,7 +1,7 @@
-// The rows of tasks: insert, fetch and change by tuple id. The row's lock is the arbiter; nothing here knows shared
-// memory. All functions run inside the caller's transaction, write as the server itself (no privilege checks: api/ has
-// made them) and raise on I/O or memory trouble only. Times are TimestampTz in microseconds. A segment slot is 0..5
-// (store/segments.hpp).
+// The rows of tasks: insert, fetch and change by tuple id. The row's lock decides between processes; nothing here uses
+// shared memory. All functions run inside the caller's transaction and write as the server itself, without privilege
+// checks, which api/ makes. They raise on I/O or memory trouble, and where a comment says so. Times are TimestampTz in
+// microseconds. A segment slot is 0..5 (store/segments.hpp).
 #pragma once
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
@@ -35,11 +35,11 @@ struct NewTask {
     ArrayType *depends_on;
 };
 
-// A task's row as read; variable parts are copied into the current memory context when `with_body`.
+// A task's row as read. Variable parts are copied into the current memory context if `with_body`.
 struct TaskRow {
     TaskRef ref;          // root tuple
     ItemPointerData tid;  // this version
-    TransactionId xmin;   // who wrote this version: tells whether tid is still that version
+    TransactionId xmin;   // the transaction that wrote this version: shows whether tid is still that version
     int32 queue_id;
     int32 role_id;
     Status status;
@@ -71,7 +71,7 @@ struct TaskRow {
     ArrayType *depends_on;
 };
 
-// The end of an attempt, appended beside the segment.
+// The end of an attempt, stored beside the segment.
 struct OutcomeRow {
     AttemptEnd outcome;
     const char *worker;     // nullptr none
@@ -83,49 +83,50 @@ struct OutcomeRow {
     int64 row_count;        // < 0 unknown
 };
 
-// What the dispatcher knows a group key by; 0 for nullptr, never else.
+// Returns the hash by which shared memory knows a group key; 0 only for nullptr.
 uint64 hash_of_group(const text *key);
 
-// Inserts tasks into the current segment; fills refs[i] for tasks[i]. One pass, multi-insert for many.
+// Inserts tasks into the current segment, in bulk if they are many. Fills refs[i] for tasks[i].
 void insert(std::span<const NewTask> tasks, TaskRef *refs);
 
-// Takes the next id of the sequence.
+// Returns the next id of the sequence.
 int64 next_id();
-// Takes as many, one after the other.
+// Fills `ids` with as many ids of the sequence, in ascending order.
 void next_ids(std::span<int64> ids);
 
-enum class Wait { Skip, Block };  // skip a row that somebody holds, or wait for it
+enum class Wait { Skip, Block };  // skip a row that another transaction holds, or wait for it
 enum class Locked {
     Yes,
     Held,
     Gone
-};  // Held: somebody holds it (Skip only); Gone: not there (any more) under a fresh snapshot
+};  // Held: another transaction holds it (Skip only); Gone: not there (any more) under a fresh snapshot
 
-// Reads the newest committed (or own) version by ref, falling back to the primary keys of all segments. Takes no lock.
-// False: no such row.
+// Reads the newest committed (or own) version by ref, or else by the primary keys of all segments. Takes no row lock.
+// Returns false if there is no such row.
 bool fetch(const TaskRef &ref, bool with_body, TaskRow *row);
-// The same with the relation lock of writers: for many rows that are changed next it is cheaper, the transaction has it
-// from the first on.
+// The same with the relation lock of writers. For rows that are changed next this is cheaper.
 bool fetch_to_change(const TaskRef &ref, bool with_body, TaskRow *row);
-// The type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such row.
+// Returns the type of a task's newest version, in the current memory context; nullptr: it has none, or there is no such
+// row.
 char *fetch_type(const TaskRef &ref);
-// The worker's name in the version that was read; nullptr none.
+// Returns the worker's name in the version that was read; nullptr: none.
 char *worker_name(const TaskRow &row);
-// Finds by id alone.
+// The same as fetch(), by id alone.
 bool find(int64 id, bool with_body, TaskRow *row);
-// As fetch, and locks the row for update; with Wait::Block it follows the row to its last version.
+// Reads and locks the row for update. With Wait::Block it waits, and follows the row to its last version. Raises 40001
+// if the row moves again and again.
 Locked lock(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row);
 Locked lock_by_id(int64 id, Wait wait, bool with_body, TaskRow *row);
 
-// Writes the changed fixed-width fields of row (queue_id, status, flags, attempt, uncounted, retries, crashes,
-// priority, pid, origin_queue_id, epoch, receipt, delayed_at, dies_at, started_at, finished_at, lease_until) and, when
-// `worker` is not nullptr, the worker's name ("" clears it). The row must have been read by fetch or lock in this
-// transaction. Wait::Skip returns false, with nothing changed, when another transaction has changed or holds the row
-// since; Wait::Block is for rows locked before and raises when that happens. Updates row->tid and, when the update was
-// not HOT, row->ref.
+// Writes the changed fields of fixed width of `row` (queue_id, status, flags, attempt, uncounted, retries, crashes,
+// priority, pid, origin_queue_id, epoch, receipt, delayed_at, dies_at, started_at, finished_at, lease_until). If
+// `worker` is not nullptr, also writes the worker's name ("" clears it). The row must have been read by fetch or lock
+// in this transaction. Wait::Skip returns false, with nothing changed, if another transaction has changed or holds the
+// row since. Wait::Block is for rows locked before, and raises 40001 in that case. Updates row->tid and, if the update
+// was not HOT, row->ref.
 bool update(TaskRow *row, const char *worker, Wait wait);
 
-// Replaces parts of a waiting task (nullptr pointers with set=false leave them).
+// Parts of a waiting task to replace. A part with set=false stays.
 struct BodyChange {
     bool set_payload, set_headers, set_group_key;
     Jsonb *payload, *headers;
@@ -133,14 +134,16 @@ struct BodyChange {
     bool set_type, set_command;
     text *type, *command;
 };
+// Replaces parts of a row that the caller has locked. Raises 40001 if another transaction has changed it.
 void update_body(TaskRow *row, const BodyChange &change);
 
-// Deletes the row (locked or own before).
+// Deletes a row that the caller has locked. Raises 40001 if another transaction has changed it.
 void remove(TaskRow *row);
 
-// Appends the end (and its time) of row's current attempt to the outcome table of its segment.
+// Appends the end of the row's current attempt, and its time, to the outcome table of the row's segment. Raises 40001
+// if the segment was condemned.
 void append_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end);
-// Drops the oldest ended attempts of the task beyond `keep`.
+// Deletes the task's oldest ended attempts beyond `keep`. Leaves those that another transaction holds.
 void trim_outcomes(const TaskRow &row, int keep);
 
 }  // namespace pgqueue::store

@@ -1,6 +1,6 @@
-// Reading rows. Versions are judged by SnapshotSelf, the newest committed or own one, under the buffer's lock: a HOT
-// chain always has exactly one, and no predicate lock is taken for a caller that is SERIALIZABLE. A row that moves
-// meanwhile is found by the second look at the keys.
+// Reads rows. Visibility is decided by SnapshotSelf, the newest committed or own version, under the buffer's lock: a
+// HOT chain always has exactly one such version, and a SERIALIZABLE caller takes no predicate lock. A row that moves
+// meanwhile is found by the second search of the keys.
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
@@ -20,7 +20,7 @@ ItemPointerData root_of(Buffer buffer, HeapTuple version) {
 
 namespace {
 
-// Looks into the primary key of an open segment.
+// Searches the primary key of an open segment.
 bool find_by_key(Relation rel, int slot, int64 id, Found *found) {
     ScanKeyData key;
     ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(id));
@@ -38,11 +38,11 @@ bool find_by_key(Relation rel, int slot, int64 id, Found *found) {
     return ok;
 }
 
-// Looks into the primary keys of all segments.
+// Searches the primary keys of all segments.
 bool find_anywhere(int64 id, LOCKMODE mode, Found *found) {
     for (int look = 0; look < 2; look++)
         for (int slot = 0; slot < segment_count; slot++) {
-            // A weak lock for the search: a session that looks for what is gone must not hold back the collector.
+            // A weak lock for the search: a session that searches for a missing row must not block the collector.
             Relation rel = open_rows(slot, AccessShareLock);
             if (rel == nullptr) continue;
             bool ok = find_by_key(rel, slot, id, found);
@@ -57,7 +57,7 @@ bool find_anywhere(int64 id, LOCKMODE mode, Found *found) {
     return false;
 }
 
-// One try; `again` when the row was deleted while we looked: it may have moved to another segment.
+// Tries once. *again: the row was deleted meanwhile, and may have moved to another segment.
 Locked lock_found(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row, bool *again) {
     Found found;
     if (!locate(ref, RowExclusiveLock, &found)) return Locked::Gone;
@@ -87,7 +87,7 @@ Locked lock_found(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row, b
     return result;
 }
 
-// Locks the newest version of the row; follows it when it is changed meanwhile.
+// Locks the newest version of the row, and follows it if it changes meanwhile.
 Locked lock_row(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row) {
     for (int tries = 0; tries < 100; tries++) {
         bool again = false;

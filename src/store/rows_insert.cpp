@@ -1,4 +1,4 @@
-// Inserting tasks into the current segment.
+// Inserts tasks into the current segment.
 #include "pg/guards.hpp"
 #include "store/layout.hpp"
 #include "store/relations.hpp"
@@ -18,8 +18,8 @@ struct Target {
     Relation key;
 };
 
-// Opens the current segment. A rotation may come between the choice and the lock: then the lock is given back and the
-// choice made again, so that after a rotation nobody who did not hold the lock before inserts into the old segment.
+// Opens the current segment. If a rotation comes between the choice and the lock, releases the lock and chooses again.
+// So after a rotation, only transactions that held the lock before insert into the old segment.
 Target open_current() {
     bool ask_ring = false;
     for (;;) {
@@ -30,7 +30,7 @@ Target open_current() {
             if (now == slot) return {slot, heap, index_open(segment(slot).heap_key, RowExclusiveLock)};
             table_close(heap, RowExclusiveLock);
         }
-        // Shared memory may name a condemned segment for a moment, when two collectors tell it in the wrong order.
+        // Shared memory may name a condemned segment for a moment, if two collectors update it in the wrong order.
         ask_ring = heap == nullptr;
         CHECK_FOR_INTERRUPTS();
     }
@@ -42,7 +42,7 @@ void close_target(const Target &target) {
     table_close(target.heap, NoLock);
 }
 
-// The tuple of a new task in the current memory context.
+// Builds the tuple of a new task, in the current memory context.
 HeapTuple form_task(const NewTask &task) {
     RowImage image{};
     FixedPart &f = image.fixed;
@@ -70,7 +70,7 @@ HeapTuple form_task(const NewTask &task) {
     return form_row(image);
 }
 
-// Where a new row is.
+// Returns the reference of a new row.
 TaskRef place_of(int64 id, const ItemPointerData &tid, int slot) {
     return {id, ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid), static_cast<uint8>(slot)};
 }
@@ -84,8 +84,8 @@ void insert_one(const Target &target, const NewTask &task, TaskRef *ref) {
     heap_freetuple(tuple);
 }
 
-// Slots for a pass, kept for the process: they only carry tuples of the pass, which a failed call leaves behind in
-// freed memory.
+// The tuple slots of a pass, which the process keeps. They only carry tuples of the pass, which a failed call leaves
+// behind in freed memory.
 struct Slots {
     TupleTableSlot *slots[rows_per_pass];
     int made;
@@ -93,7 +93,7 @@ struct Slots {
 constinit Slots *kept_slots = nullptr;
 constinit TupleDesc kept_desc = nullptr;
 
-// As many slots as asked, empty.
+// Returns this many empty slots.
 TupleTableSlot **empty_slots(Relation heap, int count) {
     pg::MemoryScope scope(TopMemoryContext);
     if (kept_desc == nullptr) kept_desc = CreateTupleDescCopy(RelationGetDescr(heap));
@@ -108,7 +108,7 @@ TupleTableSlot **empty_slots(Relation heap, int count) {
     return kept_slots->slots;
 }
 
-// How many of the tuples fit on a new page beside the room that the fill factor leaves for updates.
+// Returns how many of the tuples fit on a new page, beside the room that the fill factor leaves for updates.
 int rows_on_page(Relation heap, TupleTableSlot **slots, int count) {
     std::size_t room = BLCKSZ - SizeOfPageHeaderData -
                        static_cast<std::size_t>(RelationGetTargetPageFreeSpace(heap, HEAP_DEFAULT_FILLFACTOR));
@@ -121,7 +121,7 @@ int rows_on_page(Relation heap, TupleTableSlot **slots, int count) {
     return n > 0 ? n : 1;
 }
 
-// Inserts the tuples page by page into pages added for them in one go.
+// Inserts the tuples page by page, into pages that are added at once.
 void insert_on_new_pages(Relation heap, TupleTableSlot **slots, int count, BulkInsertState bulk) {
     int pages = 0;
     for (int at = 0; at < count; pages++) at += rows_on_page(heap, slots + at, count - at);
@@ -140,11 +140,11 @@ void insert_on_new_pages(Relation heap, TupleTableSlot **slots, int count, BulkI
     release_pages(&reserved);
 }
 
-// Inserts up to rows_per_pass tasks; their tuples live in the current memory context.
+// Inserts up to rows_per_pass tasks. Their tuples are in the current memory context.
 void insert_pass(const Target &target, std::span<const NewTask> tasks, TaskRef *refs, BulkInsertState bulk) {
     int count = static_cast<int>(tasks.size());
     TupleTableSlot **slots = empty_slots(target.heap, count);
-    // The slots own the tuples, else the server would copy each.
+    // The slots own the tuples; otherwise the server would copy each.
     for (int i = 0; i < count; i++) ExecStoreHeapTuple(form_task(tasks[static_cast<std::size_t>(i)]), slots[i], true);
     if (!pg::extends_in_bulk && count >= rows_worth_new_pages)
         insert_on_new_pages(target.heap, slots, count, bulk);
@@ -160,7 +160,7 @@ void insert_pass(const Target &target, std::span<const NewTask> tasks, TaskRef *
 // Inserts many tasks in passes.
 void insert_many(const Target &target, std::span<const NewTask> tasks, TaskRef *refs) {
     BulkInsertState bulk = GetBulkInsertState();
-    // Only the pinned page is wanted of it: the rows will be read again soon, so they stay in the common buffers.
+    // Only its pinned page is used. The rows will be read again soon, so they stay in the common buffers.
     FreeAccessStrategy(bulk->strategy);
     bulk->strategy = nullptr;
     pg::TempContext scratch;

@@ -1,4 +1,4 @@
-// Changing and deleting rows.
+// Changes and deletes rows.
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
@@ -6,26 +6,26 @@
 namespace pgqueue::store {
 namespace {
 
-// The row is not as its lock promised.
+// Raises 40001: the row has changed in spite of its lock.
 [[noreturn]] void raise_changed(const TaskRow &row) {
     ereport(ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
             errmsg("task " INT64_FORMAT " was changed by another transaction", row.ref.id));
 }
 
-// Whether this transaction holds the version's row lock.
+// Returns whether this transaction holds the version's row lock.
 bool locked_by_us(HeapTupleHeader t) {
     return (t->t_infomask & (HEAP_XMAX_INVALID | HEAP_XMAX_IS_MULTI)) == 0 && HEAP_XMAX_IS_LOCKED_ONLY(t->t_infomask) &&
            TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmax(t));
 }
 
-// Whether the page takes another version of the row.
+// Returns whether the page has room for another version of the row.
 bool has_room(const Found &found) {
     return PageGetHeapFreeSpace(BufferGetPage(found.buffer)) >= MAXALIGN(found.tuple.t_len) + 2 * MAXIMUM_ALIGNOF;
 }
 
-// Pins the version of `row`. Clears dead versions off a page that has no room for another one, so that the update stays
-// HOT; that moves tuples within the page, so the version is looked up again. Nobody else can prune while we have the
-// pin.
+// Pins the version of `row`. If its page has no room for another version, prunes dead versions, so that the update
+// stays HOT. That moves tuples within the page, so the version is searched again. No other process can prune while we
+// hold the pin.
 bool pin_for_update(Relation rel, const TaskRow &row, Found *found) {
     if (!find_version(rel, row, found)) return false;
     if (has_room(*found)) return true;
@@ -34,13 +34,13 @@ bool pin_for_update(Relation rel, const TaskRow &row, Found *found) {
     return find_version(rel, row, found);
 }
 
-// Writes the next version over the one found. False: another transaction was there first.
+// Writes the next version over the found one. Returns false if another transaction was faster.
 bool replace_version(const Found &found, TaskRow *row, const char *worker, const BodyChange *change, bool wait) {
     HeapTuple version = next_version(const_cast<HeapTuple>(&found.tuple), *row, worker, change);
     TM_FailureData failure;
     bool needs_entry = false;
     ItemPointerData tid = row->tid;
-    // Our own lock makes the server wait only for ourselves, which it does not.
+    // If we hold the lock, the server has no other transaction to wait for.
     bool may_wait = wait || locked_by_us(found.tuple.t_data);
     TM_Result r =
         pg::update_tuple(found.rel, &tid, version, GetCurrentCommandId(true), may_wait, &failure, &needs_entry);

@@ -1,4 +1,4 @@
-// Reading all rows to rebuild memory.
+// Reads all rows to rebuild shared memory.
 #include "pg/guards.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
@@ -14,7 +14,7 @@ struct Scan {
     void *arg;
 };
 
-// Hands out the rows of one page; false stops.
+// Hands out the rows of one page. false stops the scan.
 bool scan_page(const Scan &scan, Relation rel, int slot, BlockNumber block) {
     PageRows page;
     read_page(rel, slot, block, scan.snapshot, nullptr, &page);
@@ -30,7 +30,7 @@ bool scan_page(const Scan &scan, Relation rel, int slot, BlockNumber block) {
     return go_on;
 }
 
-// Reads one segment; false stops.
+// Reads one segment. false stops the scan.
 bool scan_segment(const Scan &scan, int slot) {
     Relation rel = open_rows(slot, AccessShareLock);
     if (rel == nullptr) return true;
@@ -45,7 +45,7 @@ bool scan_segment(const Scan &scan, int slot) {
     return go_on;
 }
 
-// Slots in the order in which they were filled: the old generation first.
+// Orders the slots by the time when they were filled, the old generation first.
 void order_slots(const Ring &ring, int *order) {
     for (int s = 0; s < segment_count; s++) order[s] = (s + ring_segments) % segment_count;
     auto before = [&](int a, int b) {

@@ -1,6 +1,6 @@
-// What this process knows of the segments' relations. Names are resolved once and again after an invalidation of one of
-// them, which is also how a condemned segment becomes known: the collector sends the invalidation, and everybody takes
-// it in with the next table lock.
+// The relations of the segments as this process knows them. Names are resolved once, and again after an invalidation of
+// one of them. A process also learns in this way that a segment is condemned: the collector sends the invalidation, and
+// every process receives it with its next table lock.
 #include "store/segments.hpp"
 
 #include "pg/guards.hpp"
@@ -26,7 +26,7 @@ constinit const pg::Atomic<int32> *shared_current = nullptr;
 constinit IndexInfo *row_key_info = nullptr;
 constinit IndexInfo *outcome_key_info = nullptr;
 
-// Whether an invalidation of this relation concerns us.
+// Returns whether an invalidation of this relation concerns us.
 bool is_ours(Oid oid) {
     if (oid == InvalidOid || oid == known.ring || oid == known.sequence) return true;
     for (const SegmentOids &s : known.segments)
@@ -39,7 +39,7 @@ void relation_changed(Datum, Oid oid) {
     if (is_ours(oid)) invalidations++;
 }
 
-// Oid of a numbered relation; raises when it does not exist.
+// Returns the oid of a numbered relation. Raises 42P01 if it does not exist.
 Oid relation_named(Oid schema, const char *format, int number) {
     char name[NAMEDATALEN];
     snprintf(name, sizeof(name), format, number);
@@ -50,7 +50,7 @@ Oid relation_named(Oid schema, const char *format, int number) {
     return oid;
 }
 
-// Resolves all names and reads which segments are condemned.
+// Resolves all names, and reads which segments are condemned.
 void load() {
     Oid schema = get_namespace_oid("pgqueue_internal", true);
     if (!OidIsValid(schema))
@@ -67,7 +67,7 @@ void load() {
     for (int s = 0; s < segment_count; s++) known.condemned[s] = ring.slots[s].condemned;
 }
 
-// Whether nothing changed since the names were resolved.
+// Returns whether nothing has changed since the names were resolved.
 bool is_fresh() { return known.loaded == invalidations; }
 
 // Resolves the names again after a change.
@@ -87,7 +87,7 @@ void refresh() {
     }
 }
 
-// Opens a relation of a segment, and looks again when the lock brought news.
+// Opens a relation of a segment. Checks again if invalidations came with the lock.
 Relation open_of(int slot, Oid SegmentOids::*which, LOCKMODE mode) {
     for (;;) {
         refresh();
@@ -98,8 +98,8 @@ Relation open_of(int slot, Oid SegmentOids::*which, LOCKMODE mode) {
     }
 }
 
-// An IndexInfo that lives as long as the process; the keys of all segments are alike and btree looks at nothing else in
-// it.
+// Returns an IndexInfo that lives as long as the process. The keys of all segments are alike, and btree reads nothing
+// else in it.
 IndexInfo *lasting_info(IndexInfo **kept, Relation key) {
     if (*kept == nullptr) {
         pg::MemoryScope scope(TopMemoryContext);

@@ -1,6 +1,6 @@
-// SQL over our own tables for what is not on the hot path: a plan kept for the process, run with the rights of the
-// tables' owner whoever calls. Statements name every object and operator with its schema, because the caller's
-// search_path is not ours.
+// SQL over our own tables, for work that is not on the hot path. A process keeps the plan, and runs it with the rights
+// of the tables' owner, whoever calls. Statements name every object and operator with its schema, because the caller
+// sets the search_path.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -13,11 +13,11 @@ struct Statement {
     int n_args;
     Oid types[statement_args];
     SPIPlanPtr plan;            // nullptr until first used
-    bool replan = false;        // for the values at hand, each time
-    bool as_of_active = false;  // it reads, and sees what the active snapshot sees
+    bool replan = false;        // plan for the values at hand, each time
+    bool as_of_active = false;  // read-only, and sees what the active snapshot sees
 };
 
-// What a row handler may read; values by reference live until it returns.
+// A row passed to a handler. Values by reference live until the handler returns.
 struct ResultRow {
     HeapTuple tuple;
     TupleDesc desc;
@@ -26,17 +26,18 @@ struct ResultRow {
 
 using RowHandler = void (*)(void *arg, const ResultRow &row);
 
-// Runs the statement as the owner of the tables; each row it returns is handed to the handler (nullptr: none), which
-// allocates in the caller's memory context. Returns the number of rows. nulls: 'n' and ' ' for each argument, nullptr
-// none.
+// Runs the statement as the owner of the tables. Calls the handler (nullptr: none) for each returned row, in the
+// caller's memory context. Returns the number of rows. nulls: 'n' or ' ' for each argument, nullptr none.
 uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
-// The same with the rights of the process.
+// The same with the rights of the current user.
 uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 
+// Runs a statement without NULL arguments, and ignores the rows.
 inline uint64 run_statement(Statement *statement, const Datum *values) {
     return run_statement(statement, values, nullptr, nullptr, nullptr);
 }
 
+// Runs the statement and calls fn for each row. Returns the number of rows.
 template <typename F>
 uint64 each_row(Statement *statement, const Datum *values, F &&fn) {
     return run_statement(

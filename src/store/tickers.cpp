@@ -28,7 +28,7 @@ constinit Statement due_of{
     "LEFT JOIN pgqueue_internal.ticker_state s ON s.ticker_id" PGQ_EQ "i "
     "LEFT JOIN pgqueue_internal.ticker t ON t.id" PGQ_EQ "i",
     1, {INT4ARRAYOID}, nullptr};
-// A definition is read after its state was locked, by a later snapshot: the two belong together then.
+// A definition is read after its state was locked, by a later snapshot, so the two belong together.
 constinit Statement lock_many{
     "SELECT ticker_id FROM pgqueue_internal.ticker_state "
     "WHERE ticker_id" PGQ_EQ "ANY ($1) FOR NO KEY UPDATE SKIP LOCKED",
@@ -183,7 +183,7 @@ Datum array_of(std::span<const int32> ids) {
     return a.int4s();
 }
 
-// Locks by the statement, whose rows are ids, and reads what was locked. Returns how many.
+// Locks tickers by the statement, whose rows are ids, and reads the locked ones. Returns how many.
 int lock_and_read(Statement *lock, const Datum *values, std::size_t most, Ticker *out) {
     auto *ids = static_cast<int32 *>(palloc(sizeof(int32) * most));
     std::size_t n = 0;

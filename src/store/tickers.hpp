@@ -1,5 +1,5 @@
-// Rows of tickers: the definition, where it stands, and its history (sql/02_tables.sql). Everything runs in the
-// caller's transaction.
+// Rows of tickers: the definition, its state, and its history (sql/02_tables.sql). All functions run in the caller's
+// transaction.
 #pragma once
 #include "pg/backend.hpp"
 
@@ -9,12 +9,12 @@ enum class Misfire { Skip, One, All };
 enum class Overlap { Allow, Skip, Queue };
 enum class RunOutcome : int16 { Fired, Skipped, Missed, Error };
 
-// A definition and its state, in the memory context of the call that read it. Times: 0 none; what is read in
-// microseconds: -1 none.
+// A definition and its state, in the memory context of the call that read it. Times: 0 none. Durations in microseconds:
+// -1 none.
 struct Ticker {
     int32 id, ns_id;
     text *name;
-    const char *queue;  // nullptr: ticks only
+    const char *queue;  // nullptr: it only ticks, for next_ticker
     Interval *period;   // nullptr none, as all pointers below
     const char *cron;
     const char *time_zone;
@@ -41,23 +41,24 @@ struct Ticker {
     TimestampTz resumed_at, ahead_until;
 };
 
-// When a ticker is looked at; due 0: never.
+// When a ticker is due; 0 never.
 struct TickerDue {
     int32 id, ns_id;
     TimestampTz due;
 };
-// Calls back for each ticker of the database, or each of the ids.
+// Call back for each ticker of the database, or for each of the ids.
 void each_due(void (*fn)(const TickerDue &));
 void each_due_of(std::span<const int32> ids, void (*fn)(const TickerDue &));
 
-// Reads tickers with their state rows locked; those that somebody holds are left out. Returns how many.
+// Reads tickers and locks their state rows. Leaves out those that another transaction holds. Returns how many.
 int lock_tickers(std::span<const int32> ids, Ticker *out);
-// The same for one, waiting for its lock. False: it is gone.
+// The same for one ticker, waiting for its lock. Returns false if it is gone.
 bool lock_ticker(int32 id, Ticker *out);
-// The ticker without queue of a namespace whose due slot waits longest and that nobody holds.
+// Reads and locks the ticker without queue of a namespace whose due slot has waited longest, among those that no other
+// transaction holds. Returns false if there is none.
 bool lock_due_tick(int32 ns_id, TimestampTz now, Ticker *out);
 
-// Writes the state of locked tickers.
+// Writes the state of tickers that the caller has locked.
 void write_states(std::span<const Ticker> tickers);
 
 struct TickerRun {
@@ -69,10 +70,11 @@ struct TickerRun {
     const char *error;  // nullptr none
 };
 constexpr int64 ticker_runs_kept =
-    1000;  // more than one call writes for a ticker: twice misfire_max (400) and twice what is told of missed ones
+    1000;  // more than one call writes for a ticker: twice misfire_max (400), and twice the missed slots
+// Adds runs to the history. A run replaces the one that is ticker_runs_kept older.
 void write_runs(std::span<const TickerRun> runs);
 
-// Whether a slot has fired, as far as the history goes; its task (0 none).
+// Returns whether a slot has fired, as far as the history goes back, and its task (0 none).
 bool has_fired(int32 ticker_id, TimestampTz slot, int64 *task_id);
 
 }  // namespace pgqueue::store

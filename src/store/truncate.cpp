@@ -1,4 +1,4 @@
-// Rotation, condemning and truncation. The argument why truncation loses nothing is in docs/internals/storage.md.
+// Rotates, condemns and truncates segments. docs/internals/storage.md explains why truncation loses nothing.
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/pages.hpp"
@@ -7,7 +7,7 @@
 namespace pgqueue::store {
 namespace {
 
-// A slot of the generation that could take rows; -1 none.
+// Returns a slot of the generation that can take rows; -1: none.
 int free_slot(const Ring &ring, bool old_generation) {
     for (int s = first_slot(old_generation); s < end_slot(old_generation); s++) {
         const RingRow &row = ring.slots[s];
@@ -20,7 +20,7 @@ int free_slot(const Ring &ring, bool old_generation) {
     return -1;
 }
 
-// Reports every row of the locked segment as removed; false when one of them is not garbage. Counts them.
+// Reports every row of the locked segment as removed, and counts them. Returns false if one of them is not garbage.
 bool remove_all(Pass *pass, int slot, int64 *removed) {
     Relation rel = open_rows(slot, NoLock);
     if (rel == nullptr) return false;
@@ -55,7 +55,7 @@ bool try_lock_for_truncate(Oid oid) {
     return !OidIsValid(toast) || try_lock(toast, AccessExclusiveLock);
 }
 
-// Gives the files of a segment back.
+// Truncates the files of a segment.
 void truncate_files(int slot) {
     Relation rows = table_open(segment_oid(slot), NoLock);
     Relation outcomes = table_open(outcome_oid(slot), NoLock);
@@ -67,7 +67,7 @@ void truncate_files(int slot) {
     table_close(rows, NoLock);
 }
 
-// Whether all snapshots that are left know the segment as condemned.
+// Returns whether all remaining snapshots see the segment as condemned.
 bool known_to_all(int slot, const RingRow &row, TransactionId *horizon) {
     Relation rel = table_open(segment_oid(slot), NoLock);
     *horizon = GetOldestNonRemovableTransactionId(rel);
@@ -122,7 +122,8 @@ bool condemn(Pass *pass, int slot) {
     bool ok = step(pass, "condemning a segment", [&] {
         RingRow row = read_ring().slots[slot];
         if (row.current || row.condemned) return false;
-        // Nobody who has written to it is still at work, and nobody writes to it until the mark is there to be seen.
+        // No transaction that has written to the segment is still open, and none can write to it before the mark is
+        // visible.
         locked = try_lock(segment_oid(slot), ShareLock) && try_lock(outcome_oid(slot), ShareLock);
         row.condemned = true;
         if (row.filled == 0) row.filled = GetCurrentTimestamp();

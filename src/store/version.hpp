@@ -1,14 +1,15 @@
-// The version of the extension's SQL objects in this database, beside that of the library.
+// The versions of the extension's SQL objects in this database and of the library.
 #pragma once
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
 
-// Of the extension in this database, palloc'd; nullptr: there is none.
+// Returns the version of the extension in this database, palloc'd; nullptr: it is not installed.
 const char *installed_version();
-// 55000 unless library and SQL objects have the same version. An update script may work while they differ.
+// Raises 55000 unless library and SQL objects have the same version, or the extension is not installed. Does nothing
+// inside an update script.
 void check_version();
-// The extension was altered: all processes check again, once this transaction has committed.
+// Makes all processes check the version again, once this transaction has committed. For ALTER EXTENSION.
 void version_changed();
 
 }  // namespace pgqueue::store

@@ -12,9 +12,10 @@ bool is_held(const store::KeyHolder &holder, const Pending &pending) {
            store::is_unfinished_task(holder.task_id);
 }
 
-// The row of the task, with the lock; raises when the new one may not change it.
+// Locks and reads the row of the task. Raises if the new task may not change it.
 bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, store::TaskRow *row) {
-    // Before it is in our hands, as what follows may fail; and again, as it may have changed while we waited.
+    // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
+    // during the wait.
     if (store::find(holder.task_id, false, row)) touch(*row);
     store::Locked locked = store::lock_by_id(holder.task_id, store::Wait::Block, true, row);
     if (locked != store::Locked::Yes || !is_unfinished(row->status)) {
@@ -22,7 +23,7 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
             raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");
         return false;
     }
-    // While we waited its queue may have been purged, and it with it.
+    // During the wait its queue may have been purged, and the task with it.
     AcceptInvalidationMessages();
     if (store::queue_by_id(row->queue_id) == nullptr) return false;
     touch(*row);
@@ -59,7 +60,7 @@ bool take_key(const store::NewTask &task, TimestampTz until, const Pending &pend
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         if (store::insert_key(key, mine)) return true;
-        // Without the row's lock first: those who only meet a duplicate need not wait for each other.
+        // Reads without the row's lock first, so that callers that only meet a duplicate need not wait for each other.
         if (!store::read_key(key, false, holder)) continue;
         if (is_held(*holder, pending)) return false;
         PGQUEUE_TESTPOINT("dedup-takeover");
@@ -107,7 +108,8 @@ int64 take_key_back(const store::TaskRow &row) {
         CHECK_FOR_INTERRUPTS();
         if (!store::read_key(key, true, &holder)) continue;
         if (holder.task_id != row.ref.id && store::is_unfinished_task(holder.task_id)) return holder.task_id;
-        // Written also when it is ours already: housekeeping that has seen the old version does not remove the new one.
+        // Writes the row even if the key is ours already. So housekeeping that has seen the old version does not remove
+        // the new one.
         store::write_key(key, {row.ref.id, holder.task_id == row.ref.id ? holder.until : 0});
         return 0;
     }

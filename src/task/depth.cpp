@@ -8,7 +8,7 @@
 namespace pgqueue::task {
 namespace {
 
-// Tells health since when tasks are refused.
+// Records for health since when tasks have been refused.
 bool is_full(pg::Atomic<int64> *since, int64 depth, int64 max_depth) {
     const bool full = max_depth > 0 && depth > max_depth;
     if (full != (since->load() != 0)) since->store(full ? pg::monotonic_now() : 0);

@@ -6,7 +6,7 @@
 
 namespace pgqueue::task {
 
-// Goes with the subtransaction in which it was made.
+// A requested end. It is discarded with the subtransaction in which it was made.
 struct Wish {
     SubTransactionId sub;  // invalid: of a transaction that the run has committed
     Ending ending;
@@ -37,7 +37,7 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
     if (event == SUBXACT_EVENT_COMMIT_SUB) hand_up(mine, parent);
 }
 
-// A command that commits by itself goes on.
+// A command that commits by itself continues, with its requests.
 void on_xact(XactEvent event, void *) {
     if (event == XACT_EVENT_ABORT) drop_wishes(TopSubTransactionId);
     if (event == XACT_EVENT_COMMIT) hand_up(TopSubTransactionId, InvalidSubTransactionId);
@@ -89,7 +89,7 @@ bool runs_here(int64 id) {
 }
 
 Status ask(OwnRun *run, const Ending &ending) {
-    // What it will be is asked of a copy of its row.
+    // Computes the new status from a copy of the row.
     store::TaskRow row;
     End end{};
     if (!store::find(run->id, false, &row))

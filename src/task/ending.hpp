@@ -1,10 +1,11 @@
-// The ends of an attempt that are asked for: failed, put off, cancelled. Whoever holds the task asks, or the task
-// itself while it runs.
+// Ends of an attempt on request: failed, put off, cancelled. The request comes from the worker that holds the task, or
+// from the task itself while it runs.
 #pragma once
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {
 
+// A requested end of an attempt.
 struct Ending {
     enum class What { None, Failed, Snoozed, Cancelled } what;
     const char *text;  // error or reason, nullptr: none was given
@@ -13,34 +14,37 @@ struct Ending {
     Jsonb *result;     // Failed
 };
 
-// Puts it into the row and the record of its attempt, for end_attempt().
+// Writes the requested end to the row and to the record of its attempt, for end_attempt(). now: the wall clock.
 void apply(const Ending &ending, store::TaskRow *row, End *end, TimestampTz now);
 
-// A task that runs in this process: in a worker, or in run_task of a session. On the stack of who runs it.
+// A task that runs in this process: in a worker, or in run_task of a session. It lives on the stack of the function
+// that runs it.
 struct Wish;
 struct OwnRun {
     int64 id;
     Oid role;              // as which it runs
-    MemoryContext memory;  // of the wishes; lives as long as the run
-    Ending decided;        // what it has become by decide()
-    Wish *wishes;          // the newest first
-    OwnRun *outer;         // which called run_task
+    MemoryContext memory;  // of the requests; lives as long as the run
+    Ending decided;        // the requested end, after decide()
+    Wish *wishes;          // requested ends, newest first
+    OwnRun *outer;         // the run that called run_task
 };
+// Begins a run in this process; runs nest.
 void begin_run(OwnRun *run);
-// Also after an error.
+// Ends the innermost run. Must be called after an error too.
 void end_run(OwnRun *run);
-// The innermost; nullptr: none.
+// Returns the innermost run; nullptr: none.
 OwnRun *own_run();
-// Is it one of those that run here?
+// Returns whether this task runs in this process, in the innermost run or an outer one.
 bool runs_here(int64 id);
 
-// The run wants to end so: when what it does now commits, and as the last of its wishes. Returns the status that its
-// task will have.
+// Requests an end for the run. The last request counts, and an aborted (sub)transaction discards its requests. Returns
+// the status that the task will get. Raises 42704 if the task's row is gone.
 Status ask(OwnRun *run, const Ending &ending);
-// When all is done, in the transaction of the run: its wish becomes its end. Raises when that is a failure, so that
-// nothing of its work stays.
+// Makes the last request the end of the run. Called in the run's transaction after its work. Raises an error if the end
+// is a failure, so that its work is rolled back.
 void decide(OwnRun *run);
 
+// Registers the callbacks that follow aborted and committed (sub)transactions. Called once per process.
 void register_run_callbacks();
 
 }  // namespace pgqueue::task

@@ -10,7 +10,7 @@ Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, Timestamp
     if (!is_waiting(row.status) || row.queue_id != queue_id) return Verdict::Stale;
     if (row.dies_at != 0 && row.dies_at <= now) return Verdict::Expired;
     if (row.delayed_at > now) return Verdict::Early;
-    // It is not in its group yet while it waits for other tasks; or it has moved to another group since.
+    // While it waits for other tasks, it is not in its group yet. Or it has moved to another group since.
     if ((row.flags & flag_waits) != 0 || row.group != group) return Verdict::Stale;
     return Verdict::Run;
 }

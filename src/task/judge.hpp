@@ -1,4 +1,4 @@
-// Whether a task that was popped may run, for workers and outside sessions alike.
+// Decides whether a task that was popped may run, for workers and outside sessions alike.
 #pragma once
 #include "task/lifecycle.hpp"
 
@@ -6,15 +6,17 @@ namespace pgqueue::task {
 
 enum class Verdict {
     Run,
-    Stale,    // the hint was: the task is not waiting in that queue and group, or another hint leads to it
+    Stale,    // the hint was stale: the task is not waiting in that queue and group, or another hint leads to it
     Expired,  // dies_at has passed
     Early     // delayed_at has not
 };
-// group: the key that the hint had, 0 none.
+// Judges by the task's row. queue_id, group: of the hint; group is the hash of its group key, 0 none. now: the wall
+// clock.
 Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, TimestampTz now);
-// Ends a task that has expired, unless somebody else has its row; files one that came early for its time.
+// Handles a task that may not run. Ends an expired task, unless another transaction holds its row. Files a task that
+// came too early, due at its time.
 void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *row, TimestampTz now);
-// Files a task that cannot be had now for a moment later, at once.
+// Files a task that cannot run now, for a later try. Takes effect at once, not at commit.
 void put_off(const store::TaskRow &row, memory::Wait wait);
 
 }  // namespace pgqueue::task

@@ -18,7 +18,7 @@ bool is_of(const store::TaskRow &row, const memory::Lease &lease) {
     return row.status == Status::Retained && row.receipt == lease.receipt;
 }
 
-// Memory is behind: the row says that the attempt is over.
+// Shared memory is behind: by its row, the attempt has ended.
 LeaseEnd drop(const memory::Lease &lease) {
     dispatch::drop_lease(lease.id, lease.receipt);
     return {true, {}};
@@ -28,14 +28,15 @@ End lost_end(const store::TaskRow &row, AttemptEnd outcome, Status status) {
     return {.outcome = outcome, .status = status, .worker = store::worker_name(row)};
 }
 
-// The task's time is over, whoever holds it.
+// Ends the task at its dies_at, whichever process holds it.
 bool expire(store::TaskRow *row, const char *message, TimestampTz now) {
     End end = lost_end(*row, AttemptEnd::Expired, Status::Expired);
     end.error = {err::expired_while_running, message, nullptr, nullptr, nullptr};
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
-// Its holder has lost it. The task is ready at once: the wait before a retry is for failures.
+// Ends an attempt whose holder has lost the task. The task is ready at once, because the wait before a retry is for
+// failures.
 bool lose(store::TaskRow *row, bool session_gone, TimestampTz now) {
     End end = lost_end(*row, AttemptEnd::Lost, Status::Retry);
     end.error.sqlstate = session_gone ? err::worker_ended : err::lease_ended;
@@ -45,13 +46,13 @@ bool lose(store::TaskRow *row, bool session_gone, TimestampTz now) {
     return end_attempt(row, end, now, store::Wait::Skip);
 }
 
-// A lease of an outside worker that is over by its time, its session or the end of its task.
+// Ends a lease of an outside worker by its time, its session or the end of its task.
 LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::Moment &now) {
     memory::Lease lease;
     if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return {true, {}};
     bool expired = row->dies_at != 0 && row->dies_at <= now.wall;
     if (!expired && !lease.ended) {
-        // Extended by a transaction that has ended and tells memory in a moment.
+        // A transaction that has just ended has extended the lease, and will update shared memory in a moment.
         if (lease.time.until != row->lease_until) return {};
         if (!dispatch::is_over(lease, now)) {
             dispatch::note_lease_ends(lease.db, lease.time, lease.dies);
@@ -64,7 +65,8 @@ LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::M
     return {written, {}};
 }
 
-// A lease that was restored from its row: it may have been extended, or ended, between the scan and the entry.
+// Checks a lease that was restored from its row. It may have been extended or ended between the scan and the creation
+// of the entry.
 LeaseEnd check(const store::TaskRow &row, const memory::Lease &lease) {
     dispatch::move_lease(lease.id, lease.receipt, restored_time(row), InvalidOid);
     dispatch::forget_owed(lease.id, lease.receipt);
@@ -76,7 +78,7 @@ LeaseEnd put_back(const store::TaskRow &row, const memory::Lease &lease) {
     return {true, place_of(queue_of(row.queue_id), row)};
 }
 
-// The end of an attempt whose process is gone.
+// Ends an attempt whose process is gone.
 LeaseEnd end_owed(store::TaskRow *row, const memory::Lease &lease, TimestampTz now) {
     LeaseEnd end{};
     bool this_life = row->epoch == memory::map.shared->boot_epoch;
@@ -105,8 +107,8 @@ LeaseEnd end_owed(store::TaskRow *row, const memory::Lease &lease, TimestampTz n
     return end;
 }
 
-// How long a restored lease holds: as long as it was given for, one that was extended from its start to its last end. A
-// clock that was set back meanwhile leaves the queue's.
+// Returns how long a restored lease holds: as long as it was given for. A lease that was extended counts from its start
+// to its last end. If the clock was set back meanwhile, this is the queue's lease.
 int64 full_length(const store::TaskRow &row) {
     if (row.lease_until > row.started_at) return row.lease_until - row.started_at;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);

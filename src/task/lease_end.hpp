@@ -1,4 +1,4 @@
-// What becomes of a task whose lease is over, or to which the scheduler owes something because its holder is gone.
+// Handles a task whose lease has ended, or a task whose row the scheduler owes a change because its holder is gone.
 #pragma once
 #include "memory/shared.hpp"
 #include "task/lifecycle.hpp"
@@ -6,19 +6,21 @@
 namespace pgqueue::task {
 
 struct LeaseEnd {
-    bool looked = false;  // false: the row is in somebody's hands, it is looked at again
-    Place place{};        // of a task that is put back: taken after the commit
+    bool looked = false;  // false: another transaction holds the row, try again
+    Place place{};        // of a task that is put back: use it after the commit
 };
-// The scheduler's, inside a transaction: does what the row of this entry needs. The entry goes with the commit.
+// Makes the change that the row of a lease entry needs. Called by the scheduler inside a transaction. Frees the entry,
+// at the latest at commit, unless the lease still holds.
 LeaseEnd end_lease(const memory::Lease &lease, const pg::Moment &now);
 
-// The time of a lease that the row tells of and that no session has given in this life of the server: it holds from now
-// on for its full length, as extensions may have been lost. Whatever a session tells is newer.
+// Returns the time of a lease that is known from its row only, because no session has recorded it in this life of the
+// server. It holds for its full length from now on, as extensions may have been lost. Any time that a session records
+// is newer.
 memory::LeaseTime restored_time(const store::TaskRow &row);
 
-// Charges an attempt that was executing when the server crashed. Its claim may be lost with the crash, as it was
-// committed without waiting for the disk: then the row looks as if nobody had begun that attempt. False: the row is in
-// somebody's hands.
+// Charges a crash to an attempt that was executing when the server crashed. The crash may have lost the claim, which is
+// committed without waiting for the disk. Then the row looks as if the attempt had not begun. Returns false if another
+// transaction holds the row.
 bool charge_executed(int64 id, int32 attempt, TimestampTz now);
 
 }  // namespace pgqueue::task

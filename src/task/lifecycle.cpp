@@ -18,7 +18,7 @@ std::string_view view_of(const text *t) {
     return {VARDATA_ANY(t), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(t))};
 }
 
-// Its row has to stay for those who wait for it.
+// Returns whether other tasks wait for this one, so that its row has to stay.
 bool is_awaited(int64 id) {
     SlotNo db = database_slot();
     return db >= 0 && signal::may_be_awaited(db, id);
@@ -59,8 +59,8 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
 
 namespace {
 
-// A task that failed for good moves to the dead-letter queue of its queue: the same row, with the queue that it came
-// from. Returns where it is now.
+// Moves a task that failed for good to the dead-letter queue of its queue: the same row, with the queue that it came
+// from. Returns the queue where it is now.
 QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
     if (queue.info == nullptr || queue.info->dead_letter == nullptr) return queue;
     const store::QueueInfo *to = store::queue_by_name(queue.info->ns_id, queue.info->dead_letter);
@@ -87,7 +87,7 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     row->lease_until = 0;
     bool finished = !is_unfinished(end.status);
     row->finished_at = finished ? now : 0;
-    // Due already: ready with the commit, without a way through the scheduler.
+    // Due already: ready at commit, without passing through the scheduler.
     if (end.status == Status::Retry && row->delayed_at <= now) row->delayed_at = 0;
     const QueueRef to = end.status == Status::Failed ? move_to_dead_letter(row, queue) : queue;
     bool drop = end.status == Status::Released && queue.info != nullptr &&
@@ -109,7 +109,7 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
     row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
     row->attempt++;
     row->pid = MyProcPid;
-    // What ends with a process of this server is free after a restart; a lease by time holds over it.
+    // A task bound to a process of this server is free after a restart. A lease by time continues after it.
     row->epoch = bound ? memory::map.shared->boot_epoch : 0;
     row->receipt = receipt;
     row->started_at = now;
@@ -169,7 +169,7 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
     row->status = status;
     row->finished_at = now;
     if (error.message != nullptr) {
-        // Its record needs a number among the attempts.
+        // Its outcome needs an attempt number.
         row->attempt++;
         row->uncounted++;
         row->started_at = now;

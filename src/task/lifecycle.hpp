@@ -10,36 +10,39 @@ namespace pgqueue::task {
 // Inserts tasks of one queue and hands their hints to the commit.
 void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);
 
-// A retained task's attempt ends: the row, its new status, its outcome. False: somebody else was faster (Wait::Skip
-// only).
+// Ends the attempt of a retained task: writes its row, its new status and its outcome. Returns false, with nothing
+// written, if another transaction has changed or holds the row (Wait::Skip only).
 bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
-// A waiting task becomes retained by this process. False: somebody else was faster. bound: it ends with this process,
-// with lease_until 0 only then.
+// Makes a waiting task retained by this process. Returns false if another transaction was faster. bound: the lease ends
+// with this process. lease_until 0: it ends only then.
 bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound,
             TimestampTz now);
 
-// A retained task is given back as if it had never been taken: its attempt is not counted; after the commit it takes
-// its place.
+// Gives a retained task back as if it had never been taken: its attempt is not counted. *place is where the caller
+// files the task after the commit. Returns false if another transaction was faster, as do the next three functions.
 bool give_back(store::TaskRow *row, Place *place);
 
-// A retained task whose process ended while it ran: not counted as a try, but as a crash; quarantined after
-// pgqueue.max_crashes of them.
+// Charges a crash to a retained task whose process ended while it ran. The attempt does not count as a try. After
+// pgqueue.max_crashes crashes the task fails as quarantined.
 bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
-// A retained task whose process was terminated by an administrator: uncounted, tried again; after many of them it
-// counts as a crash.
+// Retries a retained task whose process was terminated by an administrator. The attempt does not count as a try. After
+// uncounted_most attempts that did not count, it counts as a crash.
 bool charge_terminated(store::TaskRow *row, TimestampTz now);
 
-// A retained task whose process ended at a limit of the task or of its transaction: an ordinary failure.
+// Fails the attempt of a retained task whose process ended at a limit of the task or of its transaction. This counts as
+// an ordinary failure.
 bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
-// A waiting task ends without an attempt (cancelled, expired, failed because its role is gone).
+// Ends a waiting task without an attempt: cancelled, expired, or failed because its role is gone. An error with a
+// message also gets an outcome. Returns false if another transaction has changed or holds the row (Wait::Skip only).
 bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
 
-// Fresh retries and ttl for a finished task, or a waiting one made due: status retry (new, when never begun). It goes
-// on in `queue`, which is another one than before when it comes back from a dead-letter queue. Returns 0, or the id of
-// the unfinished task that has its dedup key by now: then it stays as it is.
+// Makes a finished task unfinished, with fresh retries and ttl, or makes a waiting task due. due: 0 at once. The status
+// becomes retry, or new if the task has never begun. The task continues in `queue`, which is another queue than before
+// if it returns from a dead-letter queue. Returns 0, or the id of the unfinished task that holds its dedup key: then
+// the row is not written. The caller has locked the row.
 int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
 
 }  // namespace pgqueue::task

@@ -17,8 +17,8 @@
 namespace pgqueue::task {
 namespace {
 
-// The lease of a row taken or extended now, for so many microseconds; 0: with the session only. It never reaches beyond
-// dies_at.
+// Returns the lease of a row that is taken or extended now. length: microseconds, 0: only with the session. It never
+// extends beyond dies_at.
 memory::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::Moment &now) {
     if (length <= 0) return {now.monotonic, 0, 0};
     length = Min(length, END_TIMESTAMP - 1 - now.wall);
@@ -26,7 +26,7 @@ memory::LeaseTime lease_time(const store::TaskRow &row, int64 length, const pg::
     return {now.monotonic, now.monotonic + length, row.dies_at != 0 ? Min(end, row.dies_at) : end};
 }
 
-// Makes the task of a popped entry retained. False: it is not to be had.
+// Makes the task of a popped entry retained. Returns false if the task cannot be taken.
 bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg::Moment &at) {
     const memory::Lease &p = dispatch::lease(entry);
     TimestampTz now = at.wall;
@@ -54,8 +54,8 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
     return true;
 }
 
-// A task that is not to be had. The head of a group: when that is by changes of this very transaction, an abort has it
-// the first again.
+// Handles a task that cannot be taken. If it is the head of a group, this transaction's own changes may be the reason.
+// So an abort makes it the head again.
 void leave(SlotNo entry) {
     const memory::Lease &p = dispatch::lease(entry);
     if (p.group != 0)
@@ -91,7 +91,7 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
 Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     memory::Lease lease;
     bool known = dispatch::find_lease(id, &lease);
-    // Whoever has not got the receipt must not lock the row. A receipt that a row has lost does not come back.
+    // A caller without the receipt must not lock the row. A receipt that a row has lost never comes back.
     if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row)
@@ -111,10 +111,10 @@ bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
 
 namespace {
 
-// The lease and the place under the limits go with the commit.
+// Ends the lease, and frees its place under the limits, at commit.
 void over(const store::TaskRow &row) { handover::end_lease_at_commit(row.ref.id, row.receipt); }
 
-// told: there will be an outcome row.
+// told: an outcome row will be written.
 End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool told = true) {
     return {.outcome = outcome, .status = status, .worker = told ? store::worker_name(row) : nullptr};
 }

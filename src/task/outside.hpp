@@ -1,10 +1,11 @@
-// Tasks in the hands of outside workers: taken with a lease, ended by whoever has the receipt.
+// Tasks that outside workers hold: taken with a lease, ended by a call with the receipt.
 #pragma once
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {
 
+// What a session takes: from which queues, and with which lease.
 struct TakeRequest {
     SlotNo ns;
     std::span<const SlotNo> queues;  // empty: any of the namespace
@@ -13,22 +14,23 @@ struct TakeRequest {
     int64 lease;  // microseconds, -1 the queue's, 0 none (bound to the session)
     bool session_bound;
 };
-// Takes up to `most` tasks; rows with their bodies, in the current memory context. Returns how many.
+// Takes up to `most` tasks and returns how many. `out` gets their rows with bodies, in the current memory context.
 int take(const TakeRequest &request, store::TaskRow *out, int most);
 
-// The row of a task that the receipt holds, locked (waits for the lock). Otherwise says why not; a row with another
-// receipt is read and not locked.
+// Locks the row of a task that the receipt holds; waits for the lock. Otherwise says why the receipt does not hold it:
+// Lost, Cancelled, or Unknown (no such row). A row with another receipt is read, but not locked.
 enum class Held { Yes, Lost, Cancelled, Unknown };
 Held hold(int64 id, int64 receipt, store::TaskRow *row);
-// The same without the lock, as long as nobody else is at the task; false says nothing.
+// Reads the row of a task that the receipt holds, without locking it. False means "not known", not "not held".
 bool look_at_held(int64 id, int64 receipt, store::TaskRow *row);
 
-// Ends of an attempt; row comes from hold(). All note the end of the lease for the commit.
-// A row from look_at_held() is released with Wait::Skip; false: it was in somebody's hands, and nothing is changed.
+// Releases a task. The row comes from hold(), or with Wait::Skip from look_at_held(). Returns false, with nothing
+// changed, if another transaction holds the row. The lease ends at commit.
 bool release(store::TaskRow *row, Jsonb *result, store::Wait wait);
-// Held outside: the holder is told of a cancel at its next call.
+// Ends an attempt as requested. The row comes from hold(). The lease ends at commit.
 void end_held(store::TaskRow *row, const Ending &ending);
-// The lease ends at `until` (not after dies_at); returns when.
+// Extends the lease by `lease` microseconds from now (0 or below: by the queue's lease), but not beyond dies_at.
+// Returns when it ends, 0: with its session.
 TimestampTz extend(store::TaskRow *row, int64 lease);
 
 }  // namespace pgqueue::task

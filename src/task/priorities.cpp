@@ -13,8 +13,8 @@ struct Added {
     int32 priority;
 };
 
-// Priorities that tasks of this transaction have and nobody else's, so that no list has them yet. Rolled back ones
-// stay until its end.
+// Priorities that only tasks of this transaction have, so that no list has them yet. Those that were rolled back stay
+// until its end.
 struct AddedHere {
     LocalTransactionId transaction;
     Added *items;

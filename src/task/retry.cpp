@@ -7,7 +7,8 @@ constexpr int64 collision_wait = 10 * 1000;
 
 double random_fraction() { return static_cast<double>(pg_prng_double(&pg_global_prng_state)); }
 
-// Tasks of extension pg_background_queue that are there already follow a changed number of retries.
+// Returns whether existing tasks of the queue follow a changed number of retries, as in the extension
+// pg_background_queue.
 bool retries_follow(const store::QueueInfo &queue) {
     const store::NamespaceInfo *ns = store::namespace_by_id(queue.ns_id);
     return ns != nullptr && strcmp(ns->name, store::background_namespace) == 0;

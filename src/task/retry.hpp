@@ -1,17 +1,18 @@
-// What becomes of an attempt that did not succeed.
+// Decides what follows an attempt that did not succeed.
 #pragma once
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {
 
-// Serialization failures, deadlocks and terminated workers are tried again uncounted this often.
+// Serialization failures, deadlocks and terminations of the worker are retried uncounted at most this often.
 constexpr int uncounted_most = 20;
 
-// Retry with its due time in row->delayed_at, or failed. queue: nullptr when it is gone.
+// Returns Retry, with the due time in row->delayed_at, or Failed. May increment row->uncounted. queue nullptr: it was
+// deleted.
 Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now);
 
-// An attempt that counts for nothing is made again at once.
+// Returns Retry, due at once, for an attempt that does not count. Increments row->uncounted.
 Status uncounted(store::TaskRow *row);
 
 }  // namespace pgqueue::task

@@ -11,7 +11,7 @@ namespace {
 using store::HandlerInfo;
 using store::Phase;
 
-// The steps of one phase that a type has, in the order of registration.
+// Returns the steps of one phase for a type, in the order of registration.
 std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
     std::span<const HandlerInfo> all = store::around_handlers(ns_id);
     auto mine = [&](const HandlerInfo &h) { return h.phase == phase && begins(h.type, type); };
@@ -25,8 +25,8 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
     return {steps, n};
 }
 
-// The role whose workers run tasks of a type; one that does not exist, when its handler or a function around that is of
-// such a role: then the tasks wait for it.
+// Returns the role whose workers run tasks of a type. If its handler, or a function around it, has a role that does not
+// exist, returns that role: the tasks wait for it.
 Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
     if (!store::role_exists(handler.role)) return handler.role;
     for (const HandlerInfo &h : store::around_handlers(handler.ns_id))

@@ -1,4 +1,4 @@
-// Which functions run a task that has no command, and as which role. docs/internals/handlers.md.
+// Which functions run a task that has no command, and as which role. See docs/internals/handlers.md.
 #pragma once
 #include "core/handler_step.hpp"
 #include "store/catalog.hpp"
@@ -6,36 +6,37 @@
 
 namespace pgqueue::task {
 
-// What decides who runs a task; type nullptr: none.
+// What decides which role runs a task. type empty: none.
 struct Routed {
     int32 role_id;  // of the creator
     int16 flags;
     std::string_view type;
 };
 
-// Is it run by handlers? Then its type must be known to say whose workers it is for.
+// Returns whether handlers run the task. If so, its type decides which role's workers take it.
 inline bool by_handlers(const store::QueueInfo &queue, int16 flags) {
     return queue.server && (flags & flag_command) == 0;
 }
 
-// Key of the role whose workers run a task of the server: that of its handler; of its creator for a command, or when
-// there is no handler. A role that one of the functions for its type belongs to and that does not exist comes first:
-// the task is held until it does.
+// Returns the key of the role whose workers run a task of the server: the role of its handler. For a command, or
+// without a handler, this is the role of its creator. If the handler or a function around it has a role that does not
+// exist, returns that role: the task is held until the role exists.
 int32 runner_of(const store::QueueInfo &queue, const Routed &task);
-// The same for a row, which may have been read without its body.
+// Returns the same for a row. Reads the type if the row was read without its body.
 int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row);
 
-// Whether the role exists that a task of the server runs as.
+// Returns whether the role exists that a task of the server runs as. Also true if its queue is gone.
 bool has_role(const store::TaskRow &row);
 
-// The handler of a type and all that runs around it, in the order in which they run; in the current memory context.
+// The handler of a type and the functions around it, in the order in which they run.
 struct Route {
     bool found;
     HandlerStep handle;
     std::span<const HandlerStep> before, after;
 };
+// Finds the route of a type (nullptr: not found) in the current memory context.
 Route route_of(const store::QueueInfo &queue, const char *type);
-// Raises that there is no handler for a task.
+// Raises PQ104: there is no handler for a task of this type (nullptr: it has no type).
 [[noreturn]] void no_handler(const char *type);
 
 }  // namespace pgqueue::task

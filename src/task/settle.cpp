@@ -10,7 +10,7 @@ namespace {
 
 using Stage = Settling::Stage;
 
-// Waits for the tasks are over: the row becomes ready. The row is locked.
+// Makes a task ready that waits for nothing any more. Its row is locked.
 void make_ready(store::TaskRow *row) {
     const store::TaskRow before = *row;
     row->flags &= static_cast<int16>(~flag_waits);
@@ -21,7 +21,8 @@ void make_ready(store::TaskRow *row) {
     hint_again(queue, *row, memory::Comes::New);
 }
 
-// Locks a task that may wait. `waits`: it does, as its newest version says. False: it is in somebody's hands.
+// Locks a task that may wait. *waits: it does, by its newest version. Returns false if another transaction holds the
+// row.
 bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
     *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
@@ -29,7 +30,7 @@ bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     return locked != store::Locked::Held;
 }
 
-// One end that a locked waiting task has waited for. True: it still waits.
+// Takes the end of a task that a locked task has waited for. Returns whether that one still waits.
 bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
     if (end == DependencyEnd::Good || (row->flags & flag_ignore_failed) != 0) {
         remove_edge(awaited, row->ref.id);
@@ -54,7 +55,7 @@ bool settle_dependent(int64 id, int64 awaited, DependencyEnd end, TimestampTz no
     return true;
 }
 
-// Mostly the row need not be locked to see that it waits for something.
+// Makes the task ready if it waits for nothing. Usually no lock is needed to see that it still waits.
 bool settle_free(int64 id) {
     store::TaskRow row;
     bool waits;
@@ -70,13 +71,13 @@ void go_to(Settling *s, Stage stage) {
     s->held = false;
 }
 
-// Somebody has a row in hands.
+// Starts a stage after a pause, because another transaction holds a row.
 void rest(Settling *s, Stage then) {
     go_to(s, then);
     s->rest = true;
 }
 
-// After some rows of a stage: the last ones lead to the next stage.
+// Continues after some rows of a stage. The last rows lead to the next stage.
 int go_on(Settling *s, const store::Ids &ids, Stage next) {
     if (ids.count == store::some_rows)
         s->after = ids.items[ids.count - 1];
@@ -100,7 +101,7 @@ int look(Settling *s) {
     return 1;
 }
 
-// Those of some tasks that have ended come first; returns how many.
+// Moves the tasks that have ended to the front of `ended`. Returns how many.
 int ended_of(store::Ids ids, DependencyEnd *ends, int64 *ended) {
     int n = 0;
     for (int i = 0; i < ids.count; i++) {
@@ -123,14 +124,15 @@ int settle_awaited(Settling *s, TimestampTz now) {
     }
     for (int i = 0; i < n && waits; i++) waits = take_end(&row, ended[i], ends[i], now);
     if (!waits) {
-        // Its own end is told by the commit.
+        // Its own end is announced by the commit.
         go_to(s, Stage::Done);
         return ids.count;
     }
     return go_on(s, ids, Stage::Free);
 }
 
-// Who found that a batch is over is one of those that wait for it: they have told of one only.
+// Makes the task ready if it waits for nothing. If its batch has ended, the other tasks that wait for the batch follow,
+// because only one of them was posted.
 int settle_self(Settling *s) {
     store::Batch batch = store::awaited_batch(s->id);
     if (batch.key != nullptr && !store::batch_is_over(batch)) batch.key = nullptr;
@@ -156,7 +158,8 @@ int settle_dependents(Settling *s, TimestampTz now) {
     return go_on(s, ids, Stage::Forget);
 }
 
-// Has the task ended, with this flag in its row, or is it gone? Locks the row, so that nobody brings it back meanwhile.
+// Returns whether the task has ended, with this flag in its row, or is gone. Locks the row, so that no process revives
+// it meanwhile.
 bool has_ended(Settling *s, int16 flag) {
     store::TaskRow row;
     if (!store::find(s->id, false, &row) || live_queue(row.queue_id) == nullptr) return true;
@@ -191,7 +194,7 @@ int leave(Settling *s) {
 }
 
 int settle_batch(Settling *s) {
-    // Others may have joined meanwhile.
+    // Other tasks may have joined meanwhile.
     if (!store::batch_is_over(s->batch)) {
         go_to(s, Stage::Done);
         return 1;

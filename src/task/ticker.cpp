@@ -16,15 +16,15 @@ namespace {
 using store::RunOutcome;
 using store::Ticker;
 
-// What the tasks of one transaction may take in bytes, beyond the first: the scheduler has other work, and who changes
-// a ticker waits for it.
+// The bytes that the tasks of one transaction may take, beyond the first task. The scheduler has other work, and a
+// session that changes a ticker waits for it.
 constexpr int64 batch_bytes = 4 * 1024 * 1024;
-// How many missed slots the history is told of at once.
+// How many missed slots are written to the history at once.
 constexpr int missed_told = 100;
-// A ticker whose zone or cron text is not valid any more is looked at again after this time.
+// A ticker whose zone or cron text is not valid any more is checked again after this time.
 constexpr int64 invalid_wait = int64(SECS_PER_HOUR) * USECS_PER_SEC;
 
-// Why no task can be made; message nullptr: it can.
+// Why no task can be created; message nullptr: it can.
 struct Obstacle {
     int sqlstate;
     const char *message;
@@ -60,7 +60,7 @@ TimestampTz following(const core::Schedule &s, TimestampTz after) {
     return slot ? pg::from_unix_us(*slot) : 0;
 }
 
-// Newest slots of a ticker from `first` to `until`, oldest first.
+// The newest slots of a ticker from `first` to `until`, oldest first.
 struct Slots {
     TimestampTz *at;
     int count;
@@ -88,12 +88,12 @@ struct Rows {
     }
 };
 
-// What a call writes at its end.
+// The rows that a call writes at its end.
 struct Work {
     TimestampTz now;
     Rows<store::NewTask> tasks;
     Rows<store::TickerRun> runs;
-    int64 first_id = 0;  // of the tasks made here, whose rows are not there yet
+    int64 first_id = 0;  // of the tasks created here, whose rows do not exist yet
     int64 room = batch_bytes;
 };
 
@@ -105,7 +105,7 @@ void tell_missed(Work *w, Ticker *t, const Slots &slots, int count) {
     for (int i = Max(0, count - missed_told); i < count; i++) tell(w, t, slots.at[i], RunOutcome::Missed, 0, nullptr);
 }
 
-// max_depth, with the tasks that are made here and have no rows yet.
+// Checks max_depth, including the tasks that are created here and have no rows yet.
 Full no_room(const Work &w, const store::NamespaceInfo &ns, const store::QueueInfo &q) {
     int64 here = 0, elsewhere = 0;
     for (int i = 0; (q.max_depth > 0 || ns.max_depth > 0) && i < w.tasks.count; i++) {
@@ -185,7 +185,7 @@ void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
     tell(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
 }
 
-// At least one; false: the others have to wait, from next_at on.
+// Fires at least one slot. Returns false if the others have to wait; next_at is then the first of these.
 bool fire_slots(Work *w, Ticker *t, const Slots &slots) {
     for (int i = 0; i < slots.count; i++) {
         if (i > 0 && w->room <= 0) {
@@ -197,14 +197,14 @@ bool fire_slots(Work *w, Ticker *t, const Slots &slots) {
     return true;
 }
 
-// How many of the first slots were due before an instant.
+// Returns how many of the first slots were due before an instant.
 int due_before(const Ticker &t, const Slots &slots, TimestampTz instant) {
     int n = 0;
     while (n < slots.count && due_of_slot(t.id, slots.at[n], t.jitter) < instant) n++;
     return n;
 }
 
-// The slots that were due before `bound` by the policy, those from it on all; nothing that is not due yet.
+// Handles the slots that were due before `bound` by the misfire policy, and all later slots that are due.
 void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound) {
     int most = Max(t->misfire_max, missed_told);
     Slots early = t->next_at < bound ? newest(s, t->next_at, Min(bound - 1, w->now), most) : Slots{nullptr, 0};
@@ -224,7 +224,7 @@ void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound
     t->next_at = due < late.count ? late.at[due] : following(s, w->now);
 }
 
-// Its slots cannot be known now.
+// Postpones a ticker whose slots cannot be computed.
 void put_off(Work *w, Ticker *t, const Obstacle &o) {
     tell(w, t, t->next_at, RunOutcome::Error, 0, o.message);
     t->next_at = w->now + invalid_wait;
@@ -248,7 +248,7 @@ int by_queue(const void *a, const void *b) {
     return x->id < y->id ? -1 : 1;
 }
 
-// Tasks of one queue are inserted together.
+// Writes all rows. Tasks of one queue are inserted together.
 void write(Work *w, std::span<Ticker> tickers) {
     std::span<store::NewTask> tasks{w->tasks.items, static_cast<std::size_t>(w->tasks.count)};
     if (!tasks.empty()) PGQUEUE_TESTPOINT("ticker-writing");

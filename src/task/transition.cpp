@@ -36,13 +36,13 @@ bool leaves_group(const Transition &t) {
            t.from->queue_id != t.to->queue_id;
 }
 
-// Those who wait for its result, and for its end.
+// Announces the end of a task to sessions and tasks that wait for it.
 void tell_of_end(const store::TaskRow &row) {
     handover::finish_at_commit(row.ref.id);
     if ((row.flags & (flag_depends | flag_batch)) != 0) handover::settle_at_commit(row.ref.id);
 }
 
-// What somebody should look at is remembered for view health.
+// Records an incident for view health.
 void note_trouble(int64 id, int sqlstate) {
     if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
     if (SlotNo db = database_slot(); db >= 0)

@@ -1,6 +1,7 @@
-// A change of a task's state, said once: what the task was and what it is. What follows for shared memory is handed to
-// the commit here and nowhere else: counts by status, the task's place in its group, who waits for its end, what health
-// shows. A waiting task is hinted by the caller (task/where.hpp), who knows where in its group it belongs.
+// A change of a task's state: what the task was and what it is. All effects on shared memory are handed to the commit
+// here and nowhere else: counts by status, the task's place in its group, sessions and tasks that wait for its end,
+// incidents for health. The caller hints a waiting task (task/where.hpp), because it knows where in its group the task
+// belongs.
 #pragma once
 #include "task/where.hpp"
 
@@ -15,23 +16,24 @@ struct End {
     const char *worker = nullptr, *role = nullptr;
     double cpu_seconds = -1;
     int64 wal_bytes = -1, row_count = -1;
-    bool only_if_told = false;  // no outcome row when there is neither result nor error: the task's row says all
+    bool only_if_told = false;  // write no outcome row without result or error: the task's row says all
 };
 
 struct Transition {
-    QueueRef from_queue, to_queue;    // as they were looked up for `from` and `to`
+    QueueRef from_queue, to_queue;    // the queues of `from` and `to`
     const store::TaskRow *from, *to;  // to nullptr: the row is deleted
-    const End *end = nullptr;         // of the attempt that ended with it
-    bool popped = false;              // its waiting row was taken from its list and its group before
+    const End *end = nullptr;         // the attempt that ended, nullptr none
+    bool popped = false;              // its hint was popped: it has left its list and its group
 };
+// Hands the effects of a transition to the commit.
 void announce(const Transition &t);
 
-// So many tasks of a queue were inserted, waiting for the time to be hinted or not at all (unhinted).
+// Hands the counts of inserted tasks to the commit: `count` tasks of a queue, of which `unhinted` wait without a hint.
 void announce_created(const QueueRef &queue, int32 count, int32 unhinted);
-// A finished task's row was archived, or removed after its retention.
+// Hands the count of a row to the commit that was archived, or removed after its retention.
 void announce_removed(const store::TaskRow &row);
 
-// A waiting task that was not popped has ended: it leaves its group.
+// Removes a waiting task that was not popped from its group at commit. Does nothing without a group.
 void leave_group(const QueueRef &queue, const store::TaskRow &row);
 
 }  // namespace pgqueue::task

@@ -59,7 +59,7 @@ bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes com
     SlotNo lane = queue.info != nullptr ? lane_of_row(queue, row) : none;
     TimestampTz due;
     if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
-    // One that waits for others is not in its group yet.
+    // A task that waits for others is not in its group yet.
     *hint = {row.ref, lane, row.priority, due, row.dies_at, (row.flags & flag_waits) != 0 ? 0 : row.group, comes};
     return true;
 }

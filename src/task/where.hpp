@@ -1,5 +1,4 @@
-// Where a task stands in shared memory: the entry of its queue, its lane, its hint. Entries are made when they are
-// missing.
+// Locates a task in shared memory: the entry of its queue, its lane, its hint. Missing entries are created.
 #pragma once
 #include "dispatch/apply.hpp"
 #include "dispatch/lanes.hpp"
@@ -11,49 +10,56 @@ namespace pgqueue::task {
 
 using memory::SlotNo;
 
-// This database's entry; -1 while shared memory is not there or the database is not served at all.
+// Returns this database's entry. -1: the library is not preloaded, or the table of databases is full.
 SlotNo database_slot();
-// The dispatcher's entry of a queue in this database, configured when it was new; -1 as above.
+// Returns the entry of a queue in this database, configured if it is new. -1 as above. Raises 53200 if a table is full.
 SlotNo slot_of(const store::QueueInfo &queue);
 
 // A queue that was looked up: its settings and its entry. Valid until the transaction ends.
 struct QueueRef {
-    const store::QueueInfo *info = nullptr;  // nullptr: there is no such queue any more
-    SlotNo slot = -1;                        // -1: it has no entry
+    const store::QueueInfo *info = nullptr;  // nullptr: the queue does not exist any more
+    SlotNo slot = -1;                        // -1: no entry
 };
+// Returns the queue with its entry.
 QueueRef ref_of(const store::QueueInfo &queue);
+// Looks up a queue by its id.
 QueueRef queue_of(int32 queue_id);
 
-// The lane for tasks of a queue: of the role when the server runs them, else of outside workers. -1 as above.
+// Returns the lane for tasks of a queue: the lane of the role if the server runs them, else that of outside workers. -1
+// if the queue has no entry. Raises 53200 if a table is full.
 SlotNo lane_of(const QueueRef &queue, int32 role_id, bool in_server);
-// The lane for a row: in the server, that of the role whose workers run it (task/route.hpp).
+// Returns the lane for a row. In the server, this is the lane of the role whose workers run the task (task/route.hpp).
 SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row);
 
+// Returns whether the server runs a task with these flags: its queue has executor server, or the task is a command.
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
-// Where a waiting task of the queue is to be filed. False: nowhere.
+// Builds the hint of a waiting task of the queue. Returns false if there is nowhere to file it.
 bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint);
 
-// The row goes back to the ready lists or the due heap at commit; status is new or retry already. comes: to its group.
+// Files the task in the ready lists or the due heap at commit. Its row has status new or retry already. comes: how it
+// comes to its group.
 void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
 inline void hint_again(const store::TaskRow &row, memory::Comes comes) {
     hint_again(queue_of(row.queue_id), row, comes);
 }
 
-// The caller holds the lock of this row: should its transaction abort, a waiting task is hinted again.
+// For a row that this transaction locks: hints a waiting task again if the transaction aborts.
 void touch(const store::TaskRow &row);
 
-// The caller has locked this row and leaves it as it is: who met the lock has dropped its hint, so a waiting task is
-// hinted again.
+// For a row that this transaction has locked and leaves unchanged. A process that met the lock has dropped the hint, so
+// a waiting task is hinted again, at commit or abort.
 void let_go(const store::TaskRow &row);
 
-// The place that a task was taken from: it is the first of its list again, or of its group. Found inside a transaction,
-// taken after the commit.
+// The place that a task was taken from: the front of its list or of its group. Compute it inside a transaction, and use
+// it after the commit.
 struct Place {
     bool known = false;
     memory::Hint hint{};
 };
+// Returns the place of a row.
 Place place_of(const QueueRef &queue, const store::TaskRow &row);
+// Files the task at its place, at once.
 inline void take_place(const Place &place) {
     if (place.known) dispatch::return_ready(place.hint);
 }

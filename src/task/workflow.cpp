@@ -10,7 +10,7 @@
 namespace pgqueue::task {
 namespace {
 
-// Open edges of a database: what an hour of its disk and of the scheduler can bear, about 200 MB.
+// The limit of open edges in a database: about 200 MB, and an hour of work for the disk and the scheduler.
 constexpr int64 edges_at_most = 1000 * 1000;
 
 // The deltas of edges are of the namespace's place in memory; one that was deleted has none.
@@ -75,8 +75,8 @@ void ask_for_edges(const store::NamespaceInfo &ns, int64 count) {
 
 namespace {
 
-// Each commit of a task that waits has the scheduler look, as what it waits for may have ended meanwhile: at the tasks,
-// or, when those are fewer, at what they wait for, and at one of them for the batch.
+// Makes the scheduler check new waiting tasks at commit, because what they wait for may have ended meanwhile. It checks
+// the tasks, or what they wait for if that is less, and one task for the batch.
 void note_waiting(const Workflow &w, std::span<const int64> tasks) {
     bool many = tasks.size() > w.awaited.size() + 1;
     for (int64 id : many ? w.awaited : tasks) handover::settle_at_commit(id);

@@ -1,5 +1,6 @@
-// Tasks that wait for other tasks or for a batch. A waiting one is `new` with flag_waits in its row and no hint; the
-// scheduler, told at each commit that matters, clears the flag and hints it. docs/internals/workflows.md.
+// Tasks that wait for other tasks or for a batch. Such a task has flag_waits in its row, and a hint only if it may
+// expire. Each commit that matters posts to the scheduler, which clears the flag and hints the task. See
+// docs/internals/workflows.md.
 #pragma once
 #include "memory/shared.hpp"
 #include "store/catalog.hpp"
@@ -11,53 +12,55 @@ namespace pgqueue::task {
 struct Workflow {
     int32 namespace_id;
     std::span<const int64> awaited;  // not finished, or finished badly
-    text *batch_key;                 // the tasks are members, nullptr none
+    text *batch_key;                 // the batch whose members the tasks are, nullptr none
     text *awaits_batch;              // nullptr none
 };
 
 enum class DependencyEnd { Unfinished, Good, Bad, Unknown };
-// How a task has ended, as its dependents see it. namespace_id: in which it must be, 0 any.
+// Returns how a task has ended, as its dependents see it. namespace_id: the namespace it must be in, 0 any.
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id);
 
-// Open edges of a namespace, how many more are left for all, and its limit.
+// Open edges of a namespace, how many more are free for all namespaces, and the namespace's limit.
 struct EdgeShare {
     int64 used, free, limit;
 };
+// Returns the edges and the limit of a namespace. slot: its entry.
 EdgeShare edge_share(const store::NamespaceInfo &ns, memory::SlotNo slot);
 
-// Raises 53400 when so many edges more are not to be had by the namespace; else they are kept for this transaction.
+// Reserves `count` edges for this transaction. Raises 53400 if that exceeds the namespace's limit.
 void ask_for_edges(const store::NamespaceInfo &ns, int64 count);
 
-// Writes what new tasks wait for; the scheduler looks at them after the commit.
+// Writes what new tasks wait for. The scheduler checks them after the commit.
 void begin_waiting(const Workflow &workflow, std::span<const store::NewTask> tasks);
 
-// A task that is retried (its row is locked): waits again for those of its tasks that are not finished; the others
-// count as done. Sets the flags of the row, which the caller writes.
+// Makes a task that is retried wait again for its tasks that are not finished. The others count as done. The caller has
+// locked the row, and writes the flags that this changes. Raises 53400 as above.
 void wait_again(store::TaskRow *row);
 
-// The queue unless it was deleted: who deletes it tells shared memory a moment before the cache of the catalog hears of
-// it.
+// Returns the queue, or nullptr if it was deleted. Shared memory learns of a deletion slightly before the catalog cache
+// does.
 const store::QueueInfo *live_queue(int32 id);
-// Has the task no edges, and is the batch over that it waits for?
+// Returns whether the task has no edges and waits for no batch, or only for one that has ended.
 bool is_free(int64 id);
+// Removes an edge, and its counts at commit. Does nothing if there is no such edge.
 void remove_edge(int64 awaited, int64 task);
-// The commit tells memory of an edge that was removed.
+// Changes the counts for a removed edge at commit.
 void note_removed(int64 awaited, int32 namespace_id);
 
-// When a task that is not ready before delayed_at is looked at: it may die before.
+// Returns when a task must be checked that is not ready before delayed_at: earlier if it expires before.
 inline TimestampTz look_at(TimestampTz delayed_at, TimestampTz dies_at) {
     return dies_at != 0 && dies_at < delayed_at ? dies_at : delayed_at;
 }
 
-// Where the hint of a waiting task goes: due at *due (0 at once). False: nowhere. One that waits for others is looked
-// at when it expires.
+// Computes when the hint of a waiting task is due (0 at once). Returns false if it gets no hint. A task that waits for
+// others gets a hint only for its expiry.
 inline bool hint_time(int16 flags, TimestampTz delayed_at, TimestampTz dies_at, TimestampTz *due) {
     bool waits = (flags & flag_waits) != 0;
     *due = waits ? dies_at : look_at(delayed_at, dies_at);
     return !waits || dies_at != 0;
 }
 
-// Does the row wait without a hint?
+// Returns whether the row waits without a hint.
 inline bool is_unhinted(const store::TaskRow &row) {
     return is_waiting(row.status) && (row.flags & flag_waits) != 0 && row.dies_at == 0;
 }

@@ -1,4 +1,4 @@
-// From popped hints to rows that are ours.
+// Turns popped hints into rows that this worker has retained.
 #include "worker/runner.hpp"
 
 #include "dispatch/group_entries.hpp"
@@ -25,13 +25,15 @@ using memory::Hold;
 using memory::HoldState;
 using memory::map;
 
-// The one suspect that may run now is the worker's that holds this mark.
+// Returns whether this worker may run a suspect. Only the worker with this mark may, so that one suspect runs at a
+// time.
 bool take_suspect_turn() {
     pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
     return turn->load() == self.slot || turn->replace(-1, self.slot);
 }
 
-// A task of another role's handler, or of a queue that outside workers serve by now, is hinted to where it belongs.
+// Returns whether this worker's role runs the task. If another role's handler, or outside workers, should run it now,
+// hints it there.
 bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
@@ -40,12 +42,12 @@ bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
     return false;
 }
 
-// It ran when the server crashed, and the scheduler has still to write that.
+// Returns whether the task ran when the server crashed, and the scheduler still has to record that.
 bool is_to_be_charged(const store::TaskRow &row) {
     return memory::database(my_slot().db).leases.charges_owed.load() != 0 && dispatch::is_to_be_charged(row.ref.id);
 }
 
-// Makes the task of a popped entry retained. False: it is not to be had.
+// Makes the task of a popped entry retained. Returns false if it cannot be taken.
 bool claim_one(const Hold &h, store::TaskRow *row, TimestampTz now) {
     if (!store::fetch_to_change(h.ref, true, row)) return false;
     const task::Verdict verdict = task::judge(*row, map.queues[h.queue].queue_id, dispatch::key_of_group(h.group), now);
@@ -64,26 +66,26 @@ bool claim_one(const Hold &h, store::TaskRow *row, TimestampTz now) {
         return false;
     }
     if (task::retain(row, self.name, h.receipt, 0, true, now)) return true;
-    // Whoever has the row in hands hints it again, but its group does not go on without it.
+    // The transaction that holds the row hints the task again, but its group does not continue without it.
     if (row->group != 0 && !q->group_pass) task::put_off(*row, memory::Wait::Locked);
     return false;
 }
 
-// The task's run limit in microseconds, 0 none: read here, because the task's own transaction must begin without a
-// snapshot.
+// Returns the task's run limit in microseconds, 0 none. Read here, because the task's own transaction must begin
+// without a snapshot.
 int64 run_limit_of(const store::TaskRow &row) {
     if (row.run_limit >= 0) return row.run_limit;
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     return q ? q->run_limit : 0;
 }
 
-// What a worker has read of a task that can be large.
+// Returns the bytes of those parts of a task that can be large.
 Size bytes_of(const store::TaskRow &row) {
     return (row.command != nullptr ? strlen(row.command) : 0) + (row.payload != nullptr ? VARSIZE(row.payload) : 0) +
            (row.headers != nullptr ? VARSIZE(row.headers) : 0);
 }
 
-// A task that was popped and not claimed waits for a moment. Its row was perhaps not read.
+// Files a task that was popped but not claimed for a moment later. Its row was perhaps not read.
 void file_again(const Hold &h, memory::Wait wait) {
     SlotNo lane = memory::ensure_lane(h.queue, my_slot().role);
     dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, wait});
@@ -93,7 +95,7 @@ void file_again(const Hold &h, memory::Wait wait) {
 }  // namespace
 
 int claim(Claimed *out) {
-    constexpr Size most_bytes = 16 * 1024 * 1024;  // then no more tasks are claimed at once
+    constexpr Size most_bytes = 16 * 1024 * 1024;  // beyond that, no more tasks are claimed at once
     memory::WorkerSlot &w = my_slot();
     int n = w.n_holds.load();
     int looked_at = 0;
@@ -123,7 +125,7 @@ int claim(Claimed *out) {
         },
         self.batch);
     synchronous_commit = before;
-    // The scheduler puts back what an ended worker had popped, and sees that nobody takes it.
+    // The scheduler puts back what an ended worker had popped, and holds the tasks of a role that is gone.
     if (!role_there) proc_exit(0);
     if (!done.ok) pg::log_refusal("pgqueue worker could not claim tasks", done.error);
     static constinit int failures = 0;
@@ -141,7 +143,7 @@ int claim(Claimed *out) {
         h.state.store(HoldState::None);
         dispatch::end_running(h.queue, h.group);
     }
-    // The next tasks would very likely fail in the same way.
+    // The next tasks would probably fail in the same way.
     if (failures > 0) wait_before_retry(failures - 1);
     return ours;
 }

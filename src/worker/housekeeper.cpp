@@ -1,5 +1,5 @@
-// Runs the tasks of the system queue, each one pass of the collector of segments, in a process of its own so that no
-// due time waits for it. What a pass removes and moves is told to the dispatcher with the transactions that do it.
+// Runs the tasks of the system queue, each a pass of the collector of segments, in a separate process so that no due
+// time waits for it. Each transaction that removes or moves rows passes the changes to shared memory at its commit.
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
@@ -29,8 +29,8 @@ void at_exit(int, Datum) {
     memory::wake_scheduler(my_db);
 }
 
-// Rows are dropped only when their queue's row is gone, and never in a database that is being restored, whose queues
-// come last. Ids of queues are not used again, so one that was found gone need not be asked for again.
+// Rows are dropped only if their queue's row is gone, and never in a database that is being restored, whose queues come
+// last. Ids of queues are not reused, so a queue that was found gone need not be looked up again.
 store::QueueEnd queue_end(void *, int32 queue_id) {
     static constinit int32 gone = 0;
     if (queue_id == gone) return {true, 0, false};
@@ -43,9 +43,9 @@ store::QueueEnd queue_end(void *, int32 queue_id) {
 
 void on_removed(void *, const store::TaskRow &row) { task::announce_removed(row); }
 
-// A hint in memory still leads to the task, by its key. But who popped it while the row was in our hands has skipped
-// it: the task is hinted again, whether this commits or not; a double hint does no harm. That is noted before, as
-// everything after it may fail.
+// A hint in memory still leads to the task, by its id. But a process that popped it while we held the row has skipped
+// it. So the task is hinted again, whether this commits or not; a double hint does no harm. That is noted first,
+// because anything after it may fail.
 void on_moving(void *, const store::TaskRow &row) { task::touch(row); }
 
 void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
@@ -65,7 +65,7 @@ void remove_keys(TimestampTz at) {
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
-// For health: whether a segment waits, since when, and for whom. kept: what else is known to be held.
+// Records for health whether a segment waits, since when, and for which process. kept: what else is known to be held.
 void tell_held_back(const store::CleanReport &report, uint32 kept) {
     memory::Database &d = memory::database(my_db);
     bool before = d.housekeeper.held_back.load() != 0;
@@ -78,8 +78,7 @@ void tell_held_back(const store::CleanReport &report, uint32 kept) {
     d.housekeeper.held_back.store(held);
 }
 
-// What waits for its truncation is tried again soon: the scheduler starts a process for that
-// (scheduler/housekeeping.cpp).
+// A truncation that waits is tried again soon: the scheduler starts a process for it (scheduler/housekeeping.cpp).
 void truncate_held_back() {
     const uint32 held = memory::database(my_db).housekeeper.held_back.load();
     if ((held & memory::truncation_held) == 0) return;
@@ -90,13 +89,13 @@ void truncate_held_back() {
 
 int64 usual_limit() { return int64(config::segment_size) * 1024; }
 
-// One pass. An error says why it ended early.
+// Runs one pass. Raises an error that says why it ended early.
 void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
     memory::database(my_db).cleaning.owed.store(false);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
     tell_held_back(report, 0);
-    // A full segment that found none to rotate to does so in the next pass, when this one has made a segment free or is
+    // A full segment that found no free slot is rotated in the next pass, once this one has made a segment free or is
     // about to.
     bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
     if (report.skipped || report.condemning_held || rotates) memory::database(my_db).cleaning.owed.store(true);
@@ -107,7 +106,7 @@ void run_pass(int64 limit, TimestampTz at) {
     remove_keys(at);
 }
 
-// The next task of the system queue, held by this session; 0: none.
+// Returns the next task of the system queue, held by this session; 0: none.
 struct Held {
     int64 id = 0, receipt = 0;
 };
@@ -134,7 +133,7 @@ void end_task(const Held &held, const pg::Outcome &pass) {
     pg::Outcome out = pg::run_limited(
         [&] {
             store::TaskRow row;
-            // In somebody's hands: it ends with the lease of this session, and comes again.
+            // Another transaction holds it. It ends with the lease of this session, and is taken again.
             if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
             if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
             if (pass.ok)
@@ -152,7 +151,7 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
     my_db = db;
     before_shmem_exit(at_exit, Datum(0));
     memory::database(db).housekeeper.pid.store(MyProcPid);
-    // A session that wants the database alone waits for a housekeeper only whose pid it has seen.
+    // A session that needs the database alone only waits for a housekeeper whose pid it has seen.
     pg_memory_barrier();
     if (memory::database(db).service.blocked_by.load() != 0) return;
     BackgroundWorkerInitializeConnectionByOid(memory::database(db).oid, InvalidOid, 0);
@@ -175,8 +174,8 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
 
 }  // namespace pgqueue::worker
 
-// Entry of the housekeeper; the argument is the number of its database's entry, bgw_extra two int64: limit in bytes and
-// time, 0 the usual.
+// Entry of the housekeeper. The argument is the number of its database's entry. bgw_extra has two int64: the limit in
+// bytes and the time, 0 for the usual ones.
 extern "C" PGDLLEXPORT void pgqueue_housekeeper_main(Datum arg);
 
 void pgqueue_housekeeper_main(Datum arg) {

@@ -1,8 +1,8 @@
-// How the command that runs now is stopped: by cancel_task (a signal of ours, valid only for the attempt that it
-// names), by its run limit or by its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary
-// failures. The server's own timeouts follow the wall clock: what waits for one waits a day longer when the clock is
-// set back by a day. So this process has a timer of the system that runs by the monotonic clock. It gives the signal
-// that cancel_task gives; whenever that comes, the handler looks at all.
+// Stops the running command: on cancel_task (by a signal that is valid only for the attempt it names), at its run
+// limit, or at its ttl. pg_cancel_backend and statement_timeout come as SIGINT and are ordinary failures. The server's
+// own timeouts follow the wall clock: if the clock is set back by a day, a timeout comes a day later. So this process
+// has a timer of the system, on the monotonic clock. It sends the same signal as cancel_task, and the handler then
+// checks all reasons.
 #include "worker/runner.hpp"
 
 #include "memory/wake.hpp"
@@ -19,17 +19,17 @@ constinit int64 running_id = 0;
 constinit int32 running_attempt = 0;
 
 constexpr int64 share_after = 20 * 1000;
-// For so long a command may go on after its limit or its time.
+// A command may run on this long after its limit or its time.
 constexpr int64 patience_after_limit = 5 * int64(USECS_PER_SEC);
-// So often a task is asked whether its time of the calendar has come by a clock that was set forward.
+// How often the wall clock is checked for a task with dies_at, as the clock may be set forward.
 constexpr int64 calendar_look = 60 * int64(USECS_PER_SEC);
 
-// What the timer rings for.
+// The alarms of the timer.
 struct Alarms {
     pg::Deadline limit;     // run limit
-    pg::Deadline calendar;  // a look at the wall clock
-    pg::Deadline share;     // the task is long
-    pg::Deadline patience;  // it goes on after its limit or its time
+    pg::Deadline calendar;  // next check of the wall clock
+    pg::Deadline share;     // the task is long: others get the rest of its batch
+    pg::Deadline patience;  // the command runs on after its limit or its time
 
     pg::Deadline first() const { return Min(Min(limit, calendar), Min(share, patience)); }
 };
@@ -37,8 +37,8 @@ constexpr Alarms no_alarms{never, never, never, never};
 constinit Alarms alarms = no_alarms;
 constinit TimestampTz dies = 0;
 constinit timer_t timer{};
-constinit pg::Deadline rings = never;  // when the timer does, at the latest; never: it is not set
-// While the process changes the alarms the handler leaves them alone and says so.
+constinit pg::Deadline rings = never;  // when the timer rings at the latest; never: it is not set
+// While the process changes the alarms, the handler does not touch them, and sets a flag instead.
 volatile sig_atomic_t changing = 0;
 volatile sig_atomic_t rang_meanwhile = 0;
 
@@ -54,8 +54,8 @@ bool cancel_is_for_us() {
     return running_id != 0 && w.cancel_id.load() == running_id && w.cancel_attempt.load() == running_attempt;
 }
 
-// Sets the timer when it would ring too late. When it rings early, or for a task that has ended, the handler sets it
-// again: tasks with limits that follow one another seldom touch it.
+// Sets the timer if it would ring too late. If it rings early, or for a task that has ended, the handler sets it again.
+// So a series of tasks with limits seldom sets it.
 void set_timer() {
     pg::Deadline first = alarms.first();
     if (first >= rings) return;
@@ -67,23 +67,24 @@ void set_timer() {
     (void)timer_settime(timer, TIMER_ABSTIME, &spec, nullptr);
 }
 
-// The next look at the wall clock.
+// Returns the next check of the wall clock.
 pg::Deadline calendar_alarm(TimestampTz at, const pg::Moment &now) { return Min(now.until(at), now.in(calendar_look)); }
 
-// The task is long: what else was claimed with it goes back to the others.
+// The task is long: makes the scheduler give the other claimed tasks to other workers.
 void give_back_others() {
     my_slot().giving_back.store(true);
     memory::wake_scheduler(my_slot().db);
 }
 
-// The command has caught the cancel and goes on: its process ends, which cannot be caught.
+// The command has caught the cancel and runs on. Ends the process, which the command cannot catch.
 void end_process() {
     if (sender == memory::EndedBy::Itself)
         sender = reason == static_cast<int>(Stop::Expired) ? memory::EndedBy::Expiry : memory::EndedBy::RunLimit;
     die(SIGTERM);
 }
 
-// Does what is due, and sets the timer for the rest. The handler, or the process while it keeps the handler off.
+// Handles the alarms that have passed, and sets the timer for the others. Called in the handler, or in the process
+// while it holds the handler off.
 void look_at_alarms() {
     if (alarms.first() == never) {
         rings = never;
@@ -114,7 +115,7 @@ void look_at_alarms() {
     set_timer();
 }
 
-// From a signal of cancel_task or of the timer.
+// Handles a signal of cancel_task or of the timer.
 void on_signal(SIGNAL_ARGS) {
     int saved = errno;
     (void)postgres_signal_arg;
@@ -148,7 +149,8 @@ void set_alarms(const Alarms &wanted, TimestampTz wanted_dies) {
     }
 }
 
-// As the server's own handler; remembers who sent it. A task that ends its own process was not ordered to.
+// Does what the server's own handler does, and remembers the sender. A task that ends its own process counts as no
+// order.
 void on_terminate(int signal, siginfo_t *info, void *) {
     if (info != nullptr && info->si_pid == PostmasterPid)
         sender = memory::EndedBy::Shutdown;
@@ -157,8 +159,8 @@ void on_terminate(int signal, siginfo_t *info, void *) {
     die(signal);
 }
 
-// The server ends a session at its transaction_timeout. Only until the transaction is over the timeout tells that it
-// was the cause.
+// The server ends a session at its transaction_timeout. Only before the transaction ends, the timeout shows that it was
+// the cause.
 void look_for_timeout(int, Datum) {
     if (sender == memory::EndedBy::Itself && pg::transaction_timed_out()) sender = memory::EndedBy::Timeout;
 }
@@ -192,7 +194,7 @@ void arm(const Attempt &attempt) {
     pg_memory_barrier();
     running_id = attempt.id;
     pg_memory_barrier();
-    // A cancel that came between claim and here.
+    // A cancel may have come between the claim and now.
     if (cancel_is_for_us()) interrupt(Stop::Cancelled);
     Alarms wanted = no_alarms;
     if (attempt.run_limit > 0) wanted.limit = attempt.began.in(attempt.run_limit);

@@ -1,6 +1,6 @@
-// The one static process. Knows which databases want a scheduler and keeps one running in each; looks into new
-// databases by starting a scheduler there, which leaves at once when it finds no extension. Reads shared catalogs only,
-// so no bad database can hurt it.
+// The only static process. It keeps a scheduler running in each database that needs one. It checks a new database by
+// starting a scheduler there, which leaves at once if it finds no extension. The launcher reads shared catalogs only,
+// so no damaged database can harm it.
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
@@ -23,7 +23,7 @@ using memory::Database;
 using memory::database;
 using memory::map;
 
-// What this process remembers about a scheduler that it started.
+// What this process knows about a scheduler that it has started.
 struct Started {
     uint32 generation;
     BackgroundWorkerHandle *handle;
@@ -41,8 +41,8 @@ void at_exit(int, Datum) {
     map.shared->launcher_procno.store(-1);
 }
 
-// Has the workers of a database that nobody serves any more leave, and frees the places of those that have. True:
-// nobody is left. What they held needs no care: the rows are gone or not ours.
+// Makes the workers of a database without service leave, and frees the slots of those that have left. Returns whether
+// none is left. The tasks that they held need no care, because the rows are gone or not ours.
 bool workers_gone(SlotNo db) {
     bool gone = true;
     for (SlotNo i = 0; i < memory::max_workers; i++) {
@@ -56,7 +56,7 @@ bool workers_gone(SlotNo db) {
         if (state != memory::WorkerState::Ended) {
             gone = false;
             (void)memory::ask_to_leave(&w);
-            // Without the extension even a task that runs is over.
+            // Without the extension, even a running task has ended.
             if (w.pid != 0 && database(db).service.no_extension.load()) kill(w.pid, SIGTERM);
             continue;
         }
@@ -75,14 +75,14 @@ void leave_out(const char *database) {
     pg::log_refusal(psprintf("pgqueue leaves out database \"%s\"", database), e);
 }
 
-// Makes an entry for every database that takes connections.
+// Makes an entry for every database that accepts connections.
 void see_databases(bool *seen) {
     pg::RelationRef rel(DatabaseRelationId, AccessShareLock);
     pg::ActiveSnapshot snapshot;
     TableScanDesc scan = table_beginscan_catalog(rel, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         auto form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-        constexpr int32 invalid = -2;  // a DROP DATABASE was cut off, nobody can connect
+        constexpr int32 invalid = -2;  // a DROP DATABASE was interrupted, and no session can connect
         if (!form->datallowconn || form->datconnlimit == invalid || form->datistemplate ||
             !config::serves_database(NameStr(form->datname)))
             continue;
@@ -92,14 +92,14 @@ void see_databases(bool *seen) {
             continue;
         }
         seen[db] = true;
-        // Look inside once; a session there may have made the entry.
+        // Probes it once; a session there may have made the entry.
         if (!database(db).service.looked.exchange(true)) database(db).service.wanted.store(true);
     }
     table_endscan(scan);
 }
 
-// Looks at the databases there are and forgets those that are gone. False: somebody has the catalog locked, all stays
-// as it is.
+// Reads which databases exist, and forgets those that are gone. Returns false, with no change, if another session has
+// locked the catalog.
 bool read_databases() {
     bool seen[memory::max_databases] = {};
     pg::Outcome out = pg::run_limited([&seen] { see_databases(seen); }, TopMemoryContext);
@@ -113,14 +113,14 @@ bool read_databases() {
         d.service.wanted.store(false);
         pid_t pid = d.scheduler.pid.load();
         if (pid != 0)
-            kill(pid, SIGTERM);  // its entry goes with the next look
+            kill(pid, SIGTERM);  // its entry is removed next time
         else if (d.service.blocked_by.load() == 0 && workers_gone(db))
             dispatch::drop_database(db);
     }
     return true;
 }
 
-// No process slot for a scheduler: schedulers that have nothing to do leave, else a worker.
+// There is no process slot for a scheduler. Makes idle schedulers leave, or else a worker.
 void make_room(SlotNo for_db, const pg::Moment &now) {
     database(for_db).service.starving.store(true);
     for (SlotNo db = 0; db < memory::max_databases; db++)
@@ -132,21 +132,21 @@ int64 wait_after(int failures) { return Min(first_wait << Min(failures, 10), lon
 
 constexpr int64 clock_look = 60 * int64(USECS_PER_SEC);
 
-// A sleep lasts by the monotonic clock. Once a minute we see whether the wall clock was set, or the machine slept, and
-// have every scheduler look at what waits for a time of day.
+// Sleeps are measured by the monotonic clock. Once a minute, checks whether the wall clock was set, or the machine was
+// asleep. If so, makes every scheduler check what waits for a time of day.
 void watch_clock(const pg::Moment &now) {
     static constinit pg::Moment last{};
     int64 step = last.wall != 0 ? now.step_since(last) : 0;
     last = now;
     for (SlotNo db = 0; step != 0 && db < memory::max_databases; db++) {
         if (!database(db).used) continue;
-        // A scheduler that starts after the step does not know of it.
+        // A scheduler that starts after the step does not notice it.
         signal::serve_tickers_since(db, now.wall);
         memory::wake_scheduler(db);
     }
 }
 
-// Starts the scheduler of a database that wants one. Returns when to look again.
+// Starts the scheduler of a database that needs one. Returns when to check again.
 pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
     Database &d = database(db);
     Started &s = started[db];
@@ -157,7 +157,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         return never;
     }
     if (!d.service.wanted.load() && d.service.blocked_by.load() == 0) {
-        // No scheduler comes to free what the extension had.
+        // No scheduler will free the entries of the extension.
         bool done = workers_gone(db) && !dispatch::free_dropped(db);
         return done ? never : now.in(USECS_PER_SEC);
     }
@@ -166,7 +166,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         pg::Deadline back{d.scheduler.wake_at.load()};
         if (!back.passed(now)) return back;
     }
-    // One that left by itself comes back at its deadline, or when somebody woke us for new work.
+    // A scheduler that left by itself is started again at its deadline, or when a process woke us for new work.
     if (s.handle != nullptr) {
         pid_t pid;
         BgwHandleStatus status = GetBackgroundWorkerPid(s.handle, &pid);
@@ -199,7 +199,7 @@ extern "C" PGDLLEXPORT void pgqueue_launcher_main(Datum);
 void pgqueue_launcher_main(Datum) {
     using namespace pgqueue;
     using namespace pgqueue::worker;
-    // The server's own may come back while the one of ensure_workers() is here.
+    // The launcher that the server restarts may come while that of ensure_workers() is running.
     if (!map.shared->launcher_procno.replace(-1, pg::my_procno())) proc_exit(0);
     begin_process(at_exit, Datum(0));
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
@@ -207,7 +207,8 @@ void pgqueue_launcher_main(Datum) {
     set_up_session("pgqueue launcher");
     for (;;) {
         CHECK_FOR_INTERRUPTS();
-        // Schedulers that have left do not hear of settings: each looks what the new ones mean for it.
+        // Schedulers that have left do not notice new settings. Each is started to check what they mean for its
+        // database.
         if (reload_if_asked())
             for (SlotNo db = 0; db < memory::max_databases; db++)
                 if (database(db).used) memory::wake_scheduler(db);
@@ -219,7 +220,7 @@ void pgqueue_launcher_main(Datum) {
         for (SlotNo db = 0; db < memory::max_databases; db++) {
             if (!database(db).used) continue;
             next = Min(next, keep_scheduler(db, now));
-            // Only what waits for its time can be hurt by a clock that is set.
+            // A clock that is set only affects what waits for its time.
             bool waits = database(db).scheduler.wake_at.load() != never.at;
             if (waits) next = Min(next, now.in(clock_look));
         }

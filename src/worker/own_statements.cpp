@@ -1,15 +1,17 @@
-// A worker's own statements, which run in the session of a role, between and within the transactions of its tasks.
+// Statements of the worker itself, which run in the session of a role, between and within the transactions of its
+// tasks.
 #include "worker/runner.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {
 
-// Limits that role, database or the task before have set for the SQL of tasks.
+// Limits that the role, the database or an earlier task has set.
 struct Limits {
     int lock, transaction;
 };
 
-// Lifts them. An error of ours never ends the process; what a task has made of that setting is not missed.
+// Lifts the limits. An error of ours never ends the process. The value that a task has given exit_on_error is not
+// restored.
 Limits lift() {
     ExitOnAnyError = false;
     return {std::exchange(LockTimeout, 0), pg::swap_transaction_timeout(0)};

@@ -1,4 +1,4 @@
-// The processes of pgqueue and how they are started. States: README.md beside this file.
+// The processes of pgqueue, and how they are started. README.md beside this file describes their states.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
@@ -7,48 +7,50 @@ namespace pgqueue::worker {
 
 using memory::SlotNo;
 
-// In _PG_init, preloaded: the one static process.
+// Registers the launcher, the only static process. Called in _PG_init, if preloaded.
 void register_launcher();
 
-// What a worker's process is told at its start, beside its slot.
+// What the process of a worker gets at its start, besides its slot.
 struct WorkerStart {
     uint32 generation;  // of the slot
     bool can_login;     // its role
 };
 
-// Handles of dynamic processes; false when no process slot is free. Never raises for that.
+// Start a dynamic process, and return its handle. Return false if no process slot is free, and do not raise in that
+// case.
 bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, uint32 generation, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
-constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another one has none
-// A role keeps an idle worker this long while another one has some but wants more: what it makes next need not wait for
-// a process.
+constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another role has none
+// A role keeps an idle worker this long while another role has workers but wants more, so that its next task need not
+// wait for a process.
 constexpr int64 pause_between_tasks = int64(USECS_PER_SEC);
-// Somebody who was asked to leave is waited for this long before another one is asked: its task may take hours.
+// A worker that was asked to leave gets this long before another one is asked, because its task may take hours.
 constexpr int64 time_to_leave = int64(USECS_PER_SEC);
 
-// A role (-1: a database without scheduler) waits for a process: the longest idle worker of others leaves. busy_too:
-// the role has none; any idle one will do, and when there is none, the role with most workers gives up one after its
-// task.
+// Makes room for a worker of `for_role` (-1: a database without scheduler). Asks the longest idle worker of other roles
+// to leave. busy_too: the role has no worker. Then any idle worker will do; if there is none, the role with most
+// workers gives up one after its task. Does nothing while a worker that was asked has time to leave.
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now);
 
-// The place of a worker that is gone, for another one.
+// Frees the slot of a worker that has ended. Takes the workers lock.
 void free_worker_slot(SlotNo worker);
-// Whether the postmaster has had its time to start the process of a slot and has not. One that comes later finds its
-// place taken.
+// Returns whether the postmaster has not started the process of a slot for 10 seconds. A process that starts later
+// finds its slot taken.
 bool never_came(memory::WorkerSlot &w, const pg::Moment &now);
 
-// What every process of ours does first: signals, shared exit callback order, application of pending settings.
+// The first step of each of our processes: installs signal handlers, and registers at_exit(arg) to run before the
+// process detaches from shared memory.
 void begin_process(void (*at_exit)(int, Datum), Datum arg);
-// The session of a process that works for a whole database, once it is connected: the settings that our statements need
-// (settings.cpp).
+// Sets up the session of a process that works for a whole database, after it has connected: sets the settings that our
+// statements need (settings.cpp), and the application name.
 void set_up_session(const char *application);
-// Reloads the configuration when it was asked for. Returns whether it was.
+// Reloads the configuration if a reload was requested. Returns whether it did.
 bool reload_if_asked();
 
-// Lets our processes leave a database for a command that needs it alone, and keeps them out until that command's
-// transaction ends.
+// Installs the hooks for utility commands. Among others, they make our processes leave a database for a command that
+// needs it alone, and keep them out until that command's transaction ends.
 void install_utility_hook();
 
 }  // namespace pgqueue::worker

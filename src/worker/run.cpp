@@ -25,18 +25,18 @@ namespace {
 using memory::Hold;
 using memory::HoldState;
 
-// What a run left for the record.
+// The results of a run, for its outcome.
 struct Record {
     executor::Result result;
     executor::Costs costs;
-    bool ran_outside;  // its effects and its release did not commit together
-    int64 ran;         // when the command was done, by the monotonic clock, 0: it was not
-    bool given_back;   // its handler is for a worker of another role by now
+    bool ran_outside;  // its effects and its release were not committed together
+    int64 ran;         // when the command had run, monotonic; 0: it has not
+    bool given_back;   // its handler is now for a worker of another role
     task::OwnRun own;
 };
 
-// Our claim on the row as it is now, locked or not; raises when somebody has taken it from us, or has removed its queue
-// with its tasks.
+// Reads the row of our claim as it is now, with or without its lock. Raises PQ001 if it was taken from us, or if its
+// queue was removed with its tasks.
 void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
     bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes
                       : store::fetch(c.row.ref, false, row);
@@ -56,11 +56,11 @@ task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
     return end;
 }
 
-// Runs what the task has to run: its command, or the functions for its type. False: not by this worker.
+// Runs the task's command, or the functions for its type. Returns false if this worker must not run it.
 bool run_content(Claimed *c, Record *record) {
     if (c->row.command != nullptr) {
         executor::Parsed parsed = executor::parse(c->row.command);
-        // Set also when the command raises after a commit of its own.
+        // Set even if the command raises after it has committed.
         record->result = executor::run(parsed, self.task, &record->ran_outside);
         return true;
     }
@@ -76,13 +76,14 @@ void give_back(const Claimed &c, Record *record) {
     if (task::give_back(&row, &unused)) task::hint_again(row, memory::Comes::Again);
 }
 
-// Released, or what the task has asked to become with its effects.
+// Releases the task, or ends it as the task itself has requested.
 void release(const Claimed &c, const Record &record) {
     task::End end = end_of(AttemptEnd::Released, Status::Released, record);
     end.result = record.result.json;
     end.row_count = record.result.rows;
     TimestampTz now = GetCurrentTimestamp();
-    // The housekeeper may move the row to another segment at this very moment: then once more, with the row's lock.
+    // The housekeeper may move the row to another segment at this moment. Then it is tried once more, with the row's
+    // lock.
     store::TaskRow row;
     for (bool lock : {false, true}) {
         fetch_ours(c, lock, &row);
@@ -92,7 +93,7 @@ void release(const Claimed &c, const Record &record) {
     }
 }
 
-// What the task has to run and the release, one transaction (unless the command itself commits).
+// Runs the task and releases it in one transaction, unless the command itself commits.
 void run_and_release(Claimed *c, Record *record) {
     if (!run_content(c, record)) {
         run_own_statements([&] { give_back(*c, record); });
@@ -106,7 +107,7 @@ void run_and_release(Claimed *c, Record *record) {
     PGQUEUE_TESTPOINT("worker-releasing");
 }
 
-// The end of an attempt that did not succeed.
+// Why an attempt did not succeed.
 struct Failure {
     Stop stop;
     pg::ErrorReport error;
@@ -141,7 +142,7 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
                 task::apply(record.own.decided, &row, &end, now);
                 break;
             }
-            // Held from now on, when its role was dropped while it ran.
+            // If its role was dropped while it ran, it is held from now on.
             end.status = task::has_role(row)
                              ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now)
                              : task::uncounted(&row);
@@ -171,8 +172,8 @@ const char *event_of(const Record &record, bool ok) {
     }
 }
 
-// Writes a failure, again and again until it is written: a task must not stay retained by a worker that goes on. The
-// scheduler recovers what an ended worker held.
+// Writes a failure, and retries until it is written: a task must not stay retained by a worker that goes on. If the
+// worker ends, the scheduler recovers the task.
 void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     for (int failures = 0;; failures++) {
         pg::Outcome out = run_own_transaction([&] { write_failure(c, f, record); }, self.task);
@@ -183,7 +184,7 @@ void record_failure(const Claimed &c, const Failure &f, const Record &record) {
     }
 }
 
-// An error that cannot even be copied, for want of memory, ends the process: `record` is gone then, and the exit aborts
+// An error that cannot even be copied, for lack of memory, ends the process. `record` is gone then, and the exit aborts
 // the transaction.
 pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
     pg::Outcome out;
@@ -205,7 +206,7 @@ pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
     return out;
 }
 
-// Its queue was purged or deleted since the claim, and the task with it.
+// Returns whether the task is gone, because its queue was purged or deleted since the claim.
 bool is_gone(const Claimed &c, const Hold &h) {
     if (!memory::is_dropped(memory::map.queues[h.queue])) return false;
     store::TaskRow row;
@@ -247,7 +248,8 @@ void run(Claimed *c) {
     signal::clear_running(self.slot);
     end_hold(&h);
     int64 micros = pg::monotonic_now() - began.monotonic;
-    // How many tasks to take at once depends on what they do, not on how long the disk takes to confirm it.
+    // The number of tasks to take at once depends on their own run time, not on how long the disk takes to confirm a
+    // commit.
     int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
     if (!record.given_back) log_event(*c, event_of(record, out.ok), out.ok ? nullptr : &failure, micros);

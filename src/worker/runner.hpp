@@ -1,4 +1,4 @@
-// One worker process: bound to a database and a role, it claims and runs tasks one after another.
+// A worker process. It belongs to a database and a role, and claims and runs tasks one after another.
 #pragma once
 #include "pg/error.hpp"
 #include "store/rows.hpp"
@@ -6,41 +6,45 @@
 
 namespace pgqueue::worker::runner {
 
+// The state of this worker.
 struct Self {
     SlotNo slot;
     MemoryContext batch;  // reset for each batch of claimed tasks
     MemoryContext task;   // reset for each task
-    char name[64];        // shown as worker of its tasks
+    char name[64];        // the worker's name in its tasks
     char role[NAMEDATALEN];
     double mean_run_us;  // moving average of run times
 };
 extern Self self;
 
+// Returns the slot of this worker.
 inline memory::WorkerSlot &my_slot() { return memory::map.shared->workers[self.slot]; }
 
-// A claimed task, in the batch's memory.
+// A claimed task, in the memory of its batch.
 struct Claimed {
     int hold;
     int64 run_limit;  // microseconds, 0 none
     store::TaskRow row;
 };
 
-// Claims what the slot's holds name, in one transaction; returns how many may run. The others are released or put where
-// they belong.
+// Claims the tasks of the slot's holds in one transaction. `out` has room for them. Returns how many may run. Frees the
+// holds of the others, and files them where they belong.
 int claim(Claimed *out);
 
-// Runs one claimed task and writes its end.
+// Runs one claimed task and writes its end. Does nothing if the scheduler has taken it back.
 void run(Claimed *claimed);
 
-// Runs the functions for a task without command (typed.cpp), inside its transaction; its result goes to `keep`. False:
-// the handler belongs to another role than this worker's by now.
+// Runs the functions of a task without command (typed.cpp) inside its transaction. *result is allocated in `keep`.
+// Returns false if the handler now belongs to another role than this worker's. Raises PQ104 if there is no handler.
 bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result);
 
-// own_statements.cpp: a transaction of the worker's own, and statements of its own inside a task's transaction.
-// Whatever role and task have set, they may write, wait as long as they must, and fail without the end of the process.
+// own_statements.cpp: a transaction of the worker itself, and its statements inside a task's transaction. Whatever
+// settings role and task have made, these may write, wait for locks without a limit, and fail without ending the
+// process.
 pg::Outcome run_own_transaction_raw(pg::Call fn, void *arg, MemoryContext keep);
 void run_own_statements_raw(pg::Call fn, void *arg);
 
+// The same for callable objects.
 template <typename F>
 pg::Outcome run_own_transaction(F &&fn, MemoryContext keep) {
     return run_own_transaction_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn, keep);
@@ -50,14 +54,17 @@ void run_own_statements(F &&fn) {
     run_own_statements_raw([](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
-// Sleeps before what has failed is tried again, a little longer after each failure. Only the end of the process
-// interrupts it: a cancel was for the task, which is over.
+// Sleeps before a retry, from 10 ms on and twice as long after each failure, at most a second. failures: how many there
+// were before. Only the end of the process interrupts it; a cancel is ignored, because the task that it meant has
+// ended.
 void wait_before_retry(int failures);
 
-// Why the command that runs now was interrupted.
+// Why the running command was interrupted.
 enum class Stop { None, Cancelled, RunLimit, Expired };
+// Returns why the running attempt was interrupted.
 Stop stop_reason();
-// The attempt that runs now, and when it has to stop: so long after it began, and at a time of the calendar; 0 none.
+// The running attempt, and when it has to stop: a run limit in microseconds after its begin, and a calendar time; 0
+// none.
 struct Attempt {
     int64 id;
     int32 number;
@@ -65,10 +72,13 @@ struct Attempt {
     int64 run_limit;
     TimestampTz dies;
 };
+// Begins to watch an attempt: from now on a cancel, its run limit and its dies_at interrupt the command.
 void arm(const Attempt &attempt);
+// Ends that, and forgets an interrupt that came too late.
 void disarm();
+// Installs the signal handlers and the timer of a worker. FATAL if the timer cannot be created.
 void install_interrupts();
-// Who asked for the end of this process.
+// Returns why this process is ending, by the sender of the signal.
 memory::EndedBy ended_by();
 
 }  // namespace pgqueue::worker::runner

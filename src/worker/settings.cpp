@@ -1,5 +1,5 @@
-// The settings with which our processes run, whatever configuration file, database and role say: those are meant for
-// the SQL of users, and many of them would break, slow down or change ours.
+// The settings of our processes, whatever configuration file, database and role set. Those are meant for the SQL of
+// users, and many of them would break, slow down or change ours.
 #include "worker/processes.hpp"
 
 namespace pgqueue::worker {
@@ -10,7 +10,7 @@ struct Setting {
 };
 
 constexpr Setting ours[] = {
-    // Who we are, and what we may do.
+    // The identity of the session, and its rights.
     {"role", "none"},
     {"row_security", "on"},
     {"session_replication_role", "origin"},
@@ -21,9 +21,9 @@ constexpr Setting ours[] = {
     {"synchronous_commit", "off"},
     // An error is the end of a step, not of a process.
     {"exit_on_error", "off"},
-    // A user who holds a lock holds up no other: the step fails and is tried again later. Shorter than
-    // deadlock_timeout, so that we give way and the user's statement goes on. Each transaction has a limit of its
-    // own, never a longer one (pg/limited.hpp).
+    // A user who holds a lock must not block other users: the step fails and is tried again later. The limit is shorter
+    // than deadlock_timeout, so that we give way and the user's statement continues. Each transaction has a limit of at
+    // most this length (pg/limited.hpp).
     {"lock_timeout", "100ms"},
     // Limits that are meant for clients.
     {"statement_timeout", "0"},
@@ -42,7 +42,7 @@ constexpr Setting ours[] = {
     {"temp_tablespaces", ""},
     {"plpgsql.variable_conflict", "error"},
     {"plpgsql.extra_errors", "none"},
-    // Plans: small statements by keys, which neither need process slots of others nor are worth compiling.
+    // Plans: our statements are small and read by keys. They need no parallel workers, and are not worth compiling.
     {"max_parallel_workers_per_gather", "0"},
     {"force_parallel_mode", "off"},
     {"debug_parallel_query", "off"},
@@ -60,7 +60,8 @@ constexpr Setting ours[] = {
     {"enable_sort", "on"},
 };
 
-// Whether the server has the setting: some are new or gone. One of an extension is taken before its library is there.
+// Returns whether the server has the setting. Some are new or removed. Settings of extensions can be set before their
+// library is loaded.
 bool exists(const char *name) { return strchr(name, '.') != nullptr || GetConfigOption(name, true, false) != nullptr; }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Tasks without a command in this worker: the handler of their type, and what runs around it.
+// Runs tasks without a command in this worker: the handler of their type, and the functions around it.
 #include "worker/runner.hpp"
 
 #include "executor/handler.hpp"

@@ -1,6 +1,6 @@
-// Commands that need a database alone: DROP, RENAME, SET TABLESPACE, use as template. Our processes leave it when the
-// server would run the command, and stay out until its transaction ends. What the server refuses, and what other
-// sessions make fail, ends none of them.
+// Commands that need a database alone: DROP, RENAME, SET TABLESPACE, use as template. Our processes leave the database
+// if the server would run the command, and stay out until its transaction ends. If the server would refuse the command,
+// or other sessions make it fail, our processes stay.
 #include "worker/utility.hpp"
 
 #include "memory/registry.hpp"
@@ -29,7 +29,7 @@ const char *template_of(const CreatedbStmt *create) {
     return option != nullptr && option->arg != nullptr ? defGetString(option) : "template1";
 }
 
-// The database that a command needs alone, by name; nullptr: none.
+// Returns the name of the database that a command needs alone; nullptr: none.
 const char *database_needed(Node *node) {
     switch (nodeTag(node)) {
         case T_DropdbStmt: return reinterpret_cast<DropdbStmt *>(node)->dbname;
@@ -46,7 +46,7 @@ const char *database_needed(Node *node) {
     }
 }
 
-// What the server's catalog says of a database.
+// The server's catalog entry of a database.
 struct DatabaseRow {
     bool is_template;
     Oid tablespace;
@@ -71,8 +71,8 @@ bool would_move(const AlterDatabaseStmt *alter, const DatabaseRow &row) {
            pg::may_create_in_tablespace(target);
 }
 
-// Whether the server would get as far as to ask who is in the database. Whoever may not run the command, or cannot as
-// things are, sends nobody away.
+// Returns whether the server would get to the check for other sessions in the database. If the user may not run the
+// command, or it cannot succeed now, our processes stay.
 bool would_run(Node *node, Oid db) {
     const DatabaseRow row = row_of(db);
     const bool owner = pg::owns_database(db), other = db != MyDatabaseId;
@@ -99,8 +99,8 @@ bool is_our_process(SlotNo db, int pid) {
     return false;
 }
 
-// Whether a process is in the database that neither the server nor we send away. Parallel workers count as those whom
-// they help. A place keeps what the process before had in it, so the server is asked whether it is in use.
+// Returns whether the database has a process that neither the server nor we send away. Parallel workers count as their
+// leader. An unused place keeps the data of its former process, so the server is asked whether it is in use.
 bool others_there(SlotNo db, Oid oid) {
     for (uint32 i = 0; i < ProcGlobal->allProcCount; i++) {
         const PGPROC &p = ProcGlobal->allProcs[i];
@@ -123,7 +123,7 @@ void rest(long ms) {
     ResetLatch(MyLatch);
 }
 
-// Waits for other sessions as long as the server does.
+// Waits for other sessions, as long as the server does. Returns whether they have left.
 bool others_leave(SlotNo db, Oid oid) {
     for (int i = 0; i < 50; i++) {
         if (!others_there(db, oid)) return true;
@@ -132,7 +132,8 @@ bool others_leave(SlotNo db, Oid oid) {
     return !others_there(db, oid);
 }
 
-// A process that has not begun does not count: it looks whether it may come in before it does.
+// Returns whether one of our processes is there. A process that has not begun does not count: it checks first whether
+// it may enter.
 bool someone_there(SlotNo db) {
     memory::Database &d = memory::database(db);
     if (d.scheduler.pid.load() != 0 || d.housekeeper.pid.load() != 0) return true;
@@ -157,8 +158,8 @@ void at_exit(int, Datum) {
     memory::wake_launcher();
 }
 
-// Has everybody of ours leave, and keeps them out. The server's own check waits five seconds for whoever is still
-// going.
+// Makes all our processes leave, and keeps them out. The server's own check waits five seconds for those that are still
+// leaving.
 void clear_database(SlotNo db) {
     static constinit bool registered = false;
     if (!registered) before_shmem_exit(at_exit, Datum(0));

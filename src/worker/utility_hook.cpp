@@ -1,6 +1,6 @@
-// Utility commands on their way to the server: what is refused, who leaves for them, and who is told of them. CREATE
-// DATABASE has the launcher look into the new one; DROP EXTENSION ends the service of this one, an update of the
-// extension begins it.
+// The hooks for utility commands: they refuse commands, make our processes leave a database, and notify our processes.
+// CREATE DATABASE makes the launcher probe the new database. DROP EXTENSION ends the service of this database, and an
+// update of the extension begins it.
 #include "worker/processes.hpp"
 
 #include "executor/apart.hpp"
@@ -18,8 +18,8 @@ constinit object_access_hook_type previous_access = nullptr;
 constinit bool look_at_databases = false;
 constinit bool look_at_roles = false;
 
-// Each database keeps the names of its roles for a dump, and tasks of roles that do not exist; a scheduler that sleeps
-// would hear of the change only when it wakes up.
+// Notifies the schedulers of changed roles. Each database keeps the names of its roles for a dump, and tasks of roles
+// that do not exist. A sleeping scheduler would notice the change only when it wakes up.
 void tell_of_roles() {
     for (SlotNo db = 0; db < memory::max_databases; db++) {
         memory::Database &d = memory::database(db);
@@ -42,7 +42,7 @@ void on_xact_end(XactEvent event, void *) {
     look_at_roles = false;
 }
 
-// NOTIFY is sent only while somebody may listen.
+// NOTIFY is sent only if a session may listen.
 void note_listen(const char *channel) {
     if (strncmp(channel, "pgqueue_", 8) != 0) return;
     SlotNo db = memory::find_database(MyDatabaseId);
@@ -69,8 +69,8 @@ void on_utility(PlannedStmt *stmt, const char *query, bool read_only, ProcessUti
         standard_ProcessUtility(stmt, query, read_only, context, params, env, dest, qc);
 }
 
-// DROP EXTENSION: the service ends with the commit. ALTER EXTENSION: it may begin. What a task of another role calls in
-// a user's session.
+// DROP EXTENSION: the service ends at commit. ALTER EXTENSION: it may begin. Also checks each function that a task of
+// another role calls in a user's session.
 void on_access(ObjectAccessType access, Oid klass, Oid object, int sub, void *arg) {
     if (previous_access) previous_access(access, klass, object, sub, arg);
     if (access == OAT_FUNCTION_EXECUTE) executor::check_function_apart(object);

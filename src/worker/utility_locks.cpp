@@ -1,5 +1,5 @@
-// Users have rights on our views by which the server lets them lock a view of ours, and a lock that only waits stops
-// all other readers already. What is under the views is safe without this: their owner may only read it
+// Users have rights on our views with which the server lets them lock a view, and even a waiting lock blocks all other
+// readers. The tables under the views are safe without this, because the owner of the views may only read them
 // (docs/internals/rights.md).
 #include "worker/utility.hpp"
 
@@ -27,7 +27,7 @@ bool is_ours(Oid relation) {
     pg_unreachable();
 }
 
-// What a LOCK TABLE reaches through views.
+// The views that a LOCK TABLE reaches.
 struct Reach {
     bool nowait;
     List *seen;
@@ -48,13 +48,13 @@ bool look_into(Node *node, void *arg) {
     return pg::walk_query(query, look_into, arg, QTW_IGNORE_JOINALIASES);
 }
 
-// Reads a view under a lock that goes at once: two sessions that kept it would stand in each other's way when they lock
-// in earnest.
+// Reads a view under a lock that is released at once. Two sessions that kept it would block each other at the real
+// lock.
 bool view_reaches(Oid relation, Reach *reach) {
     if (!reach->nowait)
         LockRelationOid(relation, AccessShareLock);
     else if (!ConditionalLockRelationOid(relation, AccessShareLock))
-        return false;  // the server cannot have it either, and says so
+        return false;  // the server cannot get the lock either, and raises an error
     bool found = false;
     if (Relation view = try_relation_open(relation, NoLock)) {
         found =
@@ -76,7 +76,7 @@ bool reaches(Oid relation, Reach *reach) {
     return get_rel_relkind(relation) == RELKIND_VIEW && view_reaches(relation, reach);
 }
 
-// Without a right that LOCK TABLE asks for, the server has its own error.
+// Checks LOCK TABLE. If the user lacks the right, the server raises its own error.
 void check_lock(const LockStmt *lock) {
     constexpr AclMode rights = ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE | pg::acl_maintain;
     if (lock->mode == AccessShareLock) return;
@@ -89,7 +89,7 @@ void check_lock(const LockStmt *lock) {
     }
 }
 
-// Commands that lock what they name before the server looks whether the caller may run them at all.
+// For commands that lock the named relation before the server checks the user's rights.
 void check_named(const char *command, RangeVar *name) {
     Oid relation = name != nullptr ? RangeVarGetRelid(name, NoLock, true) : InvalidOid;
     if (OidIsValid(relation) && is_ours(relation)) refuse(command, relation, relation);
@@ -108,7 +108,7 @@ void check_constraints(Node *node) {
     foreach(cell, reinterpret_cast<ColumnDef *>(node)->constraints) check_constraint(static_cast<Node *>(lfirst(cell)));
 }
 
-// Foreign keys of CREATE TABLE come as an ALTER TABLE too.
+// CREATE TABLE also passes its foreign keys as an ALTER TABLE.
 void check_alter(const AlterTableStmt *alter) {
     ListCell *cell;
     foreach(cell, alter->cmds) {

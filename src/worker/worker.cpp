@@ -21,7 +21,7 @@ namespace {
 void set_state(WorkerState s) { my_slot().state.store(s); }
 void touch() { my_slot().since.store(pg::monotonic_now()); }
 
-// Another worker may run a suspect now.
+// Allows another worker to run a suspect.
 void end_suspect_turn() {
     pg::AtomicSlot *turn = &memory::database(my_slot().db).workers.suspect;
     if (turn->load() == self.slot) turn->replace(self.slot, -1);
@@ -33,7 +33,7 @@ bool asked_to_leave() {
     return my_slot().leave.load() != 0 || !config::enabled || unwanted;
 }
 
-// Whatever happens to this process, its transaction ends first, then the scheduler takes over what it held.
+// At the end of this process, in any case, its transaction ends first. Then the scheduler takes over its tasks.
 void at_exit(int, Datum) {
     if (self.slot < 0) return;
     AbortOutOfAnyTransaction();
@@ -47,7 +47,7 @@ void at_exit(int, Datum) {
     memory::wake_scheduler(w.db);
 }
 
-// How many tasks to take at once: one, unless tasks are so short that claiming costs more than they do.
+// Returns how many tasks to take at once: one, unless tasks are so short that claiming takes longer than running.
 int batch_size() {
     constexpr double short_task_us = 500, batch_us = 4000;
     if (self.mean_run_us <= 0 || self.mean_run_us > short_task_us) return 1;
@@ -57,7 +57,7 @@ int batch_size() {
     return Max(1, static_cast<int>(Min(int64(most), share)));
 }
 
-// Work that nobody is there for: the scheduler may want to start another worker.
+// There is work without a worker: the scheduler may start another one.
 void tell_of_more_work() {
     if (dispatch::ready_for_role(my_slot().role) > 0) memory::wake_scheduler_if_sleeping(my_slot().db);
 }
@@ -81,7 +81,7 @@ bool work_once() {
     return true;
 }
 
-// Says that this worker is free; then looks once more, because a commit may have come just before.
+// Marks this worker as idle. The caller then checks once more for work, because a commit may have come just before.
 bool become_idle() {
     touch();
     set_state(WorkerState::Idle);
@@ -90,14 +90,14 @@ bool become_idle() {
     return true;
 }
 
-// Takes this worker out of the idle ones; false when somebody did that to give it work.
+// Removes this worker from the idle ones. Returns false if another process has done so to give it work.
 bool stop_idling(WorkerState to) {
     if (!my_slot().state.replace(WorkerState::Idle, to)) return false;
     memory::database(my_slot().db).workers.idle.fetch_sub(1);
     return true;
 }
 
-// Sleeps until there may be work. False: idle for too long.
+// Sleeps until there may be work. Returns false if it was idle for too long.
 bool wait_for_work() {
     become_idle();
     if (dispatch::ready_for_role(my_slot().role) > 0 || asked_to_leave()) {
@@ -132,7 +132,8 @@ void set_up() {
 
 }  // namespace
 
-// Makes the slot that the scheduler has reserved this process's; false when nobody waits for it there any more.
+// Takes the slot that the scheduler has reserved for this process. Returns false if the slot is no longer reserved for
+// it.
 bool occupy_slot(uint32 generation) {
     memory::WorkerSlot &w = my_slot();
     pg::LwLockGuard lock(memory::workers_lock());
@@ -144,11 +145,11 @@ bool occupy_slot(uint32 generation) {
 
 void serve(bool can_login) {
     memory::WorkerSlot &w = my_slot();
-    // A session that wants the database alone waits for those only whose pid it has seen.
+    // A session that needs the database alone only waits for workers whose pid it has seen.
     pg_memory_barrier();
     if (asked_to_leave()) return;
     Oid role = memory::map.roles[w.role].oid;
-    // Without a role it would be a superuser's session.
+    // Without a role, it would be a session of a superuser.
     if (!OidIsValid(role))
         ereport(FATAL, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role of a pgqueue worker is not known"));
     executor::connect(memory::database(w.db).oid, role, can_login);

@@ -1,5 +1,5 @@
-// Copies of the configuration in shared memory, queues that resume by themselves, and what follows when roles or
-// handlers have changed.
+// Copies the configuration to shared memory, resumes queues whose pause has ended, and reacts to changes of roles and
+// handlers.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/apply.hpp"
@@ -18,10 +18,10 @@ namespace {
 
 using memory::map;
 
-// How soon a queue whose row somebody has in hands is looked at again: twice as late each time.
+// How soon a queue whose row another transaction holds is tried again; twice as late each time.
 constexpr int64 first_look = 50 * 1000, longest_look = USECS_PER_SEC / 2;
 
-// Changes of roles come as syscache invalidations, and before that by roles_changed.
+// Changes of roles come as syscache invalidations, and before these through Changes::roles.
 constinit bool look_at_roles = true;
 constinit bool watching = false;
 
@@ -30,7 +30,7 @@ void on_role_change(Datum, int, uint32) {
     if (MyLatch != nullptr) SetLatch(MyLatch);
 }
 
-// Whether tasks are held whose role exists by now.
+// Returns whether tasks are held whose role now exists.
 bool any_held_needlessly() {
     auto *held = static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles)));
     if (!dispatch::any_held(self.db, held)) return false;
@@ -39,8 +39,8 @@ bool any_held_needlessly() {
     return false;
 }
 
-// Names in stored rows follow renamed roles, so that a dump finds them again, and restored rows get the roles of their
-// names. False: not all yet.
+// Updates the names of renamed roles in stored rows, so that a dump finds them again, and finds the roles of restored
+// rows by name. Returns false if some are left.
 bool follow_names() {
     static constinit store::Statement follow{"SELECT pgqueue_internal.follow_roles()", 0, {}, nullptr};
     bool done = false;
@@ -54,7 +54,7 @@ bool follow_names() {
     return done;
 }
 
-// Queues whose pause is over go on; a row that somebody has in hands is left. Returns how many.
+// Resumes queues whose pause has ended, except those whose row another transaction holds. Returns how many.
 uint64 resume_queues() {
     static constinit store::Statement resume{
         "UPDATE pgqueue_internal.queue SET paused = false, paused_reason = NULL, paused_until = NULL "
@@ -80,8 +80,8 @@ bool load_configuration() {
             dispatch::configure_namespace(self.db, {n.id, n.weight, n.max_running, n.paused, n.shares});
         }
     };
-    // What a commit writes while the tables are read is newer. Such commits may come without end: then the next turn
-    // reads the tables again.
+    // If a commit changes the configuration while the tables are read, its changes are newer. Such commits may come
+    // without end, so after a few tries the next turn reads the tables again.
     constexpr int most_tries = 3;
     for (int tries = 0; tries < most_tries; tries++) {
         uint32 seen = my_db().changes.count.load();
@@ -122,7 +122,7 @@ pg::Deadline resume_paused(const pg::Moment &now) {
     if (!again.passed(now)) return Min(next, again);
     uint64 resumed = 0;
     (void)transact("resume queues", [&resumed] { resumed = resume_queues(); });
-    // Those that are left stay paused in memory, which is how they are owed.
+    // The others stay paused in shared memory, which marks them as still to be resumed.
     if (resumed >= due) return next;
     again = now.in(wait);
     wait = Min(2 * wait, longest_look);
@@ -130,7 +130,7 @@ pg::Deadline resume_paused(const pg::Moment &now) {
 }
 
 pg::Deadline follow_roles(const pg::Moment &now) {
-    static constinit pg::Deadline again = never;  // names are looked at then
+    static constinit pg::Deadline again = never;  // when names are checked again
     if (!watching) {
         CacheRegisterSyscacheCallback(AUTHOID, on_role_change, Datum(0));
         watching = true;
@@ -146,7 +146,7 @@ pg::Deadline follow_roles(const pg::Moment &now) {
         if (names) done = follow_names();
         needlessly = any_held_needlessly();
     });
-    // Tasks that are held may be ready now, or another role's.
+    // Tasks that are held may be ready now, or for another role.
     if (handlers || needlessly) dispatch::refile_held(self.db, needlessly);
     if (!ok && handlers) my_db().changes.handlers.store(true);
     if (names || !ok) again = ok && done ? never : now.in(USECS_PER_SEC);

@@ -1,6 +1,6 @@
-// Tasks that wait for others: what commits have posted is looked at here, so that who ends a task waits for nobody. A
-// turn does a bounded part of it, with the namespaces taking turns; the rest is in the memory of this process, and
-// found again in the tables when it ends.
+// Tasks that wait for others. The scheduler checks here what commits have posted, so that a session that ends a task
+// waits for nothing. A turn does a limited part of it, and namespaces take turns. The rest is kept in the memory of
+// this process, and is found again in the tables when the process ends.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "pg/guards.hpp"
@@ -19,36 +19,36 @@ constexpr int walk_below = 256;      // of those, and of all jobs the half of:
 constexpr int most_jobs = 64 * 1024;
 constexpr int64 look_again = 20 * 1000;
 constexpr int64 look_after_failure = USECS_PER_SEC;
-constexpr int patient_after = 100;  // looks at what is in somebody's hands
+constexpr int patient_after = 100;  // checks of a task whose row another transaction holds
 constexpr int32 new_jobs = -1;
 
-// A task that is looked at.
+// A task that is being checked.
 struct Job {
     int64 id;  // key
     task::Settling s;
-    dlist_node link;  // in its line, or among those that rest
-    bool posted;      // meanwhile: it begins anew
-    bool alone;       // a step failed: the next one is its own
+    dlist_node link;  // in its line, or in a list of resting jobs
+    bool posted;      // meanwhile it was posted: it begins anew
+    bool alone;       // a step has failed: its next step runs alone
     int rests;
     pg::Deadline until;
 };
 
-// The jobs of a namespace, or those that nobody has looked at.
+// The jobs of a namespace, or the jobs that are new.
 struct Line {
     int32 namespace_id;  // key
     dlist_head jobs;
     int count;
-    dlist_node link;  // among those with jobs, but for the new ones
+    dlist_node link;  // in the list of lines with jobs, except the new ones
 };
 
-// The first of a list that has some.
+// Returns the first element of a list that is not empty.
 template <typename T>
 T *first_of(dlist_head *list) {
     return reinterpret_cast<T *>(reinterpret_cast<char *>(dlist_head_node(list)) - offsetof(T, link));
 }
 
-// The look at all tables, kind after kind. Each dropped queue asks for one, and somebody may drop them without end: so
-// looks take a quarter of the time at most (T4).
+// The walk over all tables, one kind after the other. Each dropped queue requests a walk, and users may drop queues
+// without end. So walks take at most a quarter of the time (T4).
 struct Walk {
     bool on, begun;
     int kind;
@@ -59,7 +59,7 @@ struct Walk {
 constinit HTAB *jobs = nullptr;
 constinit HTAB *lines = nullptr;
 constinit dlist_head ring{};
-constinit dlist_head resting[2] = {};  // for look_again, for look_after_failure: each in order
+constinit dlist_head resting[2] = {};  // for look_again and for look_after_failure, each in order
 constinit Walk walk{};
 constinit int64 walk_spent = 0;
 constinit pg::Deadline next_walk{};
@@ -102,7 +102,7 @@ void begin_anew(Job *job, bool all_are_seen) {
     job->s.all_are_seen = all_are_seen;
 }
 
-// False: there are too many.
+// Returns false if there are too many.
 bool add_job(int64 id, bool all_are_seen) {
     bool found;
     if (hash_get_num_entries(jobs) >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
@@ -125,7 +125,7 @@ void have_rest(Job *job, const pg::Moment &now, bool failed) {
     dlist_push_tail(&resting[failed], &job->link);
 }
 
-// After a step that was committed.
+// Called after a step was committed.
 void put_back(Job *job, const pg::Moment &now) {
     if (job->s.batch.key != nullptr && job->s.stage != Stage::Batch) {
         pfree(job->s.batch.key);
@@ -146,7 +146,7 @@ void put_back(Job *job, const pg::Moment &now) {
 struct Step {
     Job *jobs[jobs_in_step];
     task::Settling before[jobs_in_step];
-    int count, done;  // taken off their line, looked at
+    int count, done;  // jobs taken off their line; of these, processed
 };
 
 void take_off(Line *line, Step *step) {
@@ -162,7 +162,7 @@ void take_off(Line *line, Step *step) {
     }
 }
 
-// The key of a batch outlives the transaction.
+// Copies the key of a batch, which must outlive the transaction.
 void keep_key(Job *job, const task::Settling &before) {
     store::Batch *batch = &job->s.batch;
     if (batch->key == nullptr || batch->key == before.batch.key) return;
@@ -170,8 +170,7 @@ void keep_key(Job *job, const task::Settling &before) {
     batch->key = DatumGetTextPCopy(PointerGetDatum(batch->key));
 }
 
-// Goes on with the jobs of a step, in one transaction; returns the number of rows. Those that are new are looked at
-// only.
+// Continues the jobs of a step in one transaction. Returns the number of rows. New jobs only get their first stage.
 int work_on(Step *step, bool new_ones) {
     int rows = 0;
     PGQUEUE_TESTPOINT("scheduler-settling");
@@ -185,7 +184,7 @@ int work_on(Step *step, bool new_ones) {
     return rows;
 }
 
-// One that fails by itself waits; those that failed together are tried one by one.
+// A job that fails alone waits. Jobs that failed together are tried one by one.
 void take_back(Step *step, const pg::Moment &now) {
     bool alone = step->count == 1;
     for (int i = 0; i < step->count; i++) {
@@ -199,7 +198,7 @@ void take_back(Step *step, const pg::Moment &now) {
     }
 }
 
-// A part of the jobs of a line. Returns how many rows were looked at.
+// Processes some jobs of a line. Returns how many rows were read.
 int step_of(Line *line, const pg::Moment &now) {
     Step step;
     int rows = 0;
@@ -233,7 +232,7 @@ void take_posts() {
     bool all = signal::take_posted_all(self.db);
     for (int i = 0; i < n; i++) all = !add_job(ids[i], false) || all;
     if (!all) return;
-    // One that is under way has passed some of it.
+    // A walk that has begun has passed some of them already.
     if (walk.begun)
         signal::post_settle_all(self.db, signal::Wake::Quiet);
     else
@@ -245,7 +244,7 @@ bool may_walk(const pg::Moment &now) {
            hash_get_num_entries(jobs) < most_jobs / 2;
 }
 
-// Reads a part of the tables. False: not now.
+// Reads a part of the tables. Returns false if that is not possible now.
 bool walk_on(const pg::Moment &now) {
     store::Ids ids{nullptr, 0};
     if (!may_walk(now)) return false;
@@ -267,7 +266,7 @@ bool walk_on(const pg::Moment &now) {
     return walk.on;
 }
 
-// What is new, and what the walk adds to it.
+// Processes new jobs, and those that the walk adds.
 void look_at_new(const pg::Moment &now) {
     Line *fresh = line_of(new_jobs);
     bool walks = walk.on && walk.again.passed(now);
@@ -281,7 +280,7 @@ void look_at_new(const pg::Moment &now) {
     walk_spent = 0;
 }
 
-// Everything that is there for this turn.
+// Processes all jobs of this turn.
 void go_on(const pg::Moment &now) {
     look_at_new(now);
     for (int rows = 0; rows < rows_in_turn && !dlist_is_empty(&ring);) {

@@ -1,4 +1,4 @@
-// Tasks whose time has come, and ready tasks that nobody took in time.
+// Tasks that have become due, and ready tasks that have expired.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/due.hpp"
@@ -16,8 +16,8 @@ namespace {
 constexpr int due_batch = 256;
 constexpr int expire_batch = 2048;
 
-// A task with a group key is looked at again, at its end or when it was put off: the entry of its group forgets its end
-// once it is told.
+// Files a task with a group key for another check, at its expiry or after a while. The entry of its group forgets the
+// expiry once it is reported.
 void look_again(const store::TaskRow &row, memory::Wait wait) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
@@ -30,7 +30,7 @@ void look_again(const store::TaskRow &row, memory::Wait wait) {
 
 void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
-    // Mostly the row need not be locked to see that it lives on.
+    // Usually the row need not be locked to see that the task has not expired.
     if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
         look_again(row, memory::Wait::None);
         return;
@@ -44,7 +44,7 @@ void expire_one(const TaskRef &ref, TimestampTz now) {
         task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
 }
 
-// A task whose end comes before its time: the row decides. One that was given another end has another hint as well.
+// Handles a task that expires before it is due. Its row decides. A task with a new dies_at has another hint, too.
 void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = store::lock(e.ref, store::Wait::Skip, false, &row);
@@ -59,11 +59,11 @@ void look_at_end(const memory::DueEntry &e, TimestampTz now) {
 
 bool is_over(const memory::DueEntry &e, TimestampTz now) { return e.dies != 0 && e.dies <= now; }
 
-// The time of a task with a group key has come, or that of its group: the row says what becomes of it.
+// Handles the due entry of a task with a group key, or of its group. Its row decides.
 void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
     SlotNo queue = memory::queue_of_grouped(e);
     store::TaskRow row;
-    // It waits for its end only, and keeps nobody in its group.
+    // It only waits for its expiry, and blocks no other task of its group.
     bool for_end = e.due == e.dies;
     if (!store::fetch(e.ref, false, &row)) {
         if (!for_end) dispatch::leave_group(queue, 0, e.ref.id);
@@ -86,7 +86,7 @@ void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
     dispatch::file_hint(hint);
 }
 
-// The queue's executor has changed since the task was filed: the row says where it belongs.
+// Handles a task whose queue's executor has changed since it was filed. Its row decides where it belongs.
 void look_at_moved(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     memory::Hint hint;
@@ -96,7 +96,7 @@ void look_at_moved(const memory::DueEntry &e, TimestampTz now) {
     dispatch::file_hint(hint);
 }
 
-// Whether the row of a task whose time has come has to be looked at.
+// Returns whether the row of a due task has to be read.
 bool needs_row(const memory::DueEntry &e, TimestampTz now) {
     return memory::is_grouped(e) || is_over(e, now) || memory::map.queues[memory::map.lanes[e.lane].queue].rows_decide;
 }
@@ -121,8 +121,7 @@ void move_to_lane(const memory::DueEntry &e) {
 
 }  // namespace
 
-// In a turn so many tasks at most, and so many whose row has to be looked at: what else there is to do waits no longer
-// than that.
+// The limits of a turn: tasks, and tasks whose row has to be read. Other duties must not wait longer than that.
 pg::Deadline move_due(const pg::Moment &now) {
     constexpr int most_failures = 8, most_tasks = 16384, most_rows = 1024;
     memory::DueEntry batch[due_batch];
@@ -133,7 +132,7 @@ pg::Deadline move_due(const pg::Moment &now) {
     while (all_tasks < most_tasks && all_rows < most_rows &&
            (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
         all_tasks += n;
-        int rows = 0;  // that have to be looked at
+        int rows = 0;  // rows that have to be read
         for (int i = 0; i < n; i++) {
             if (needs_row(batch[i], now.wall))
                 batch[rows++] = batch[i];
@@ -141,7 +140,7 @@ pg::Deadline move_due(const pg::Moment &now) {
                 move_to_lane(batch[i]);
         }
         all_rows += rows;
-        // After so many failures the others are left for later: what needs no row goes on.
+        // After some failures the others are left for later. Tasks that need no row continue.
         for (int i = 0; failures >= most_failures && i < rows; i++) again(i);
         if (failures >= most_failures) continue;
         failures += transact_each(
@@ -152,8 +151,8 @@ pg::Deadline move_due(const pg::Moment &now) {
 
 namespace {
 
-// Ready tasks whose time is over: those that the lists have told of, until they are ended. They are told of once, so
-// those that could not be ended stand here until that was done. A process that ends meanwhile has the rows read again.
+// Ready tasks that have expired: the lists report each once, and they stay here until they are ended. If the process
+// ends before, all rows are read again.
 struct Expired {
     TaskRef refs[expire_batch];
     int n;
@@ -161,7 +160,7 @@ struct Expired {
 };
 constinit Expired expired{};
 
-// Ends them; what cannot be done now comes last the next time.
+// Ends expired tasks. Those that fail come last the next time.
 void end_expired(const pg::Moment &now) {
     auto *failed = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
     int n = 0;
@@ -183,7 +182,7 @@ pg::Deadline expire(const pg::Moment &now) {
             expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
         bool more = expired.n >= expire_batch / 2;
         end_expired(now);
-        // The others in the next turn.
+        // The others follow in the next turn.
         if (more && expired.n == 0) return now.in(0);
     }
     if (expired.n > 0) return expired.again;

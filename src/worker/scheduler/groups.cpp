@@ -1,5 +1,6 @@
-// Tasks with a group key that were left out of memory: after a rebuild, or for want of room. They are read in the order
-// of their ids, some in a turn, in one pass for all namespaces that have room. docs/internals/groups.md
+// Reads tasks with a group key that were left out of shared memory, after a rebuild or for lack of room. They are read
+// in the order of their ids, some in each turn, in one pass for all namespaces that have room. See
+// docs/internals/groups.md.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/group_filing.hpp"
@@ -17,13 +18,13 @@ using memory::map;
 constexpr int rows_in_turn = 1024;
 
 struct Reading {
-    int64 *after;  // by namespace, INT64_MAX: it does not want to
+    int64 *after;  // by namespace, INT64_MAX: it reads none
     Hint *hints;
     int count;
     TimestampTz now;
 };
 
-// Those that wait to be read, with the id to begin at; INT64_MAX none.
+// Collects the namespaces with tasks to read, and the id to begin at; INT64_MAX none.
 int64 begin(Reading *reading) {
     int64 first = INT64_MAX;
     for (int i = 0; i < map.shared->n_namespaces; i++) reading->after[i] = INT64_MAX;
@@ -48,7 +49,7 @@ bool on_row(void *arg, const store::TaskRow &row) {
     return true;
 }
 
-// Files what was read, namespace by namespace.
+// Files the tasks that were read, by namespace.
 void file(const Reading &reading, int64 upto) {
     auto *mine = static_cast<Hint *>(MemoryContextAlloc(self.scratch, sizeof(Hint) * rows_in_turn));
     memory::each_namespace(self.db, [&](SlotNo ns) {

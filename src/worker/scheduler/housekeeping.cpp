@@ -1,5 +1,5 @@
-// When the housekeeper runs, a process of its own so that nothing of it delays a due time: as soon as the system queue
-// has a task. Ticker `cleanup` makes one each hour; here it gets an extra one each minute while tasks finish, and
+// Decides when the housekeeper runs, a separate process so that it delays no due time: as soon as the system queue has
+// a task. The ticker `cleanup` creates one each hour. Here it gets an extra one each minute while tasks finish, and
 // sooner while a segment fills.
 #include "worker/scheduler/scheduler.hpp"
 
@@ -21,7 +21,8 @@ using memory::map;
 constexpr int64 second = USECS_PER_SEC;
 constexpr int64 look_every = 10 * second;
 constexpr int64 pass_every = 60 * second;
-// After which time a truncation that a snapshot or a lock held back is tried again: each time twice as long as before.
+// The waits before a truncation that a snapshot or a lock held back is tried again, each twice as long as the one
+// before.
 constexpr int64 first_try = second / 4, longest_try = 8 * second;
 
 constexpr int64 start_every = second / 2;
@@ -30,7 +31,7 @@ constinit BackgroundWorkerHandle *handle = nullptr;
 constinit pg::Deadline next_start{};  // of another housekeeper
 constinit bool no_slot = false;       // the last attempt to start it found no process slot
 
-// Sum of finished tasks, and of all changes that it has seen: equal sums mean a quiet time.
+// Sums the finished tasks of all queues. Equal sums mean a quiet time.
 int64 finished_rows() {
     int64 sum = 0;
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {
@@ -58,7 +59,8 @@ int64 segment_bytes() {
 
 SlotNo system_queue() { return memory::find_queue(self.db, store::housekeeping_queue); }
 
-// An extra run of the ticker, unless one waits or runs already, or somebody is at the ticker's row. False: not now.
+// Fires the ticker once more, unless a task of it waits or runs, or another transaction holds the ticker's row. Returns
+// false if that was not possible.
 bool make_task() {
     SlotNo queue = system_queue();
     if (queue >= 0 && handover::unfinished(queue) > 0) return true;
@@ -69,13 +71,13 @@ bool make_task() {
     });
 }
 
-// Thinks of cleaning. Returns when to do so again; a commit that ends a task after a quiet time calls sooner. Queues
-// that delete what is done leave no finished rows to count: there the growth of the segment tells.
+// Decides whether to clean. Returns when to decide again. A commit that ends a task after a quiet time wakes the
+// scheduler sooner. Queues that delete finished tasks leave no rows to count; there the growth of the segment decides.
 pg::Deadline think(const pg::Moment &now) {
     memory::Cleaning &then = my_db().cleaning;
     if (!then.look_again.passed(now)) return my_db().cleaning.timer.load() ? then.look_again : never;
     then.look_again = now.in(look_every);
-    // Before the rows are counted, so that no task that finishes after this is missed.
+    // Set before the rows are counted, so that no task that finishes later is missed.
     my_db().cleaning.timer.store(false);
     pg_memory_barrier();
     int64 finished = finished_rows(), bytes = segment_bytes();
@@ -90,7 +92,7 @@ pg::Deadline think(const pg::Moment &now) {
     return then.look_again;
 }
 
-// The next try to truncate what is held back.
+// The next try of a truncation that is held back.
 struct Retry {
     int64 wait;  // 0: nothing is held back
     pg::Deadline at;
@@ -121,7 +123,7 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     follow_held_back(now);
     SlotNo queue = system_queue();
     bool task = queue >= 0 && dispatch::look_at_queue(queue).ready > 0;
-    // One that could not take its task leaves at once.
+    // A housekeeper that could not take its task leaves at once.
     if (task && !next_start.passed(now)) {
         task = false;
         next = Min(next, next_start);

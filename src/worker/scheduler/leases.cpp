@@ -1,4 +1,4 @@
-// Leases of outside workers that end, and those who wait for tasks.
+// Ends leases of outside workers, and wakes sessions that wait for tasks.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -17,13 +17,13 @@ namespace {
 using memory::map;
 
 constexpr int most = 2048, at_once = 256;
-// How long a row in somebody's hands is left alone: a commit tells in a moment, a roll back by itself, others some
-// time.
+// How long a row that another transaction holds is left alone: a commit or a rollback reports the change in a moment,
+// other transactions take some time.
 constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
 constinit int64 patience = look_again;
 
-// What ends first is first in line again. What is owed comes before, from the last one, because each of them is put in
-// front of the others.
+// Sorts by the end of the lease: what ends first is first in line again. Entries with something owed come before, in
+// reverse order, because each of them is put in front of the others.
 int by_end(const void *a, const void *b) {
     const auto &x = *static_cast<const memory::Lease *>(a);
     const auto &y = *static_cast<const memory::Lease *>(b);
@@ -33,7 +33,7 @@ int by_end(const void *a, const void *b) {
     return before != x_owed ? -1 : 1;
 }
 
-// What follows from the end of a lease once that is committed. False: its row is in somebody's hands.
+// Completes the end of a lease after its commit. Returns false if another transaction holds its row.
 bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
     task::take_place(end.place);
     bool charged = end.looked && (ended.owed == memory::Owed::Crash || ended.owed == memory::Owed::Charge);
@@ -41,8 +41,8 @@ bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
     return end.looked;
 }
 
-// Ends some of them in one transaction; when it fails each by itself, as one may be the reason. False: something is
-// left to do.
+// Ends some leases in one transaction. If that fails, ends each alone, as one may be the reason. Returns false if
+// something is left.
 bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *failures) {
     PGQUEUE_TESTPOINT("scheduler-ends-leases");
     auto n = static_cast<int>(ended.size());
@@ -67,10 +67,10 @@ pg::Deadline end_leases(const pg::Moment &now) {
     if (pg::Deadline next = dispatch::next_lease_end(self.db, now); !next.passed(now)) return next;
     auto *ended = static_cast<memory::Lease *>(MemoryContextAlloc(self.scratch, sizeof(memory::Lease) * most));
     bool all = true;
-    // What lets so many fail is no matter of one of them: the others are for later.
+    // If so many fail, a single one is not the reason. The others are left for later.
     constexpr int most_failures = 16;
     int failures = 0;
-    // When these are gone, the others in the next turn: what else there is to do waits no longer than for these.
+    // The others follow in the next turn, so that other duties do not wait longer than for these.
     int taken = 0;
     SlotNo from = 0;
     while (from >= 0 && failures < most_failures && (taken < most || !all)) {
@@ -81,7 +81,7 @@ pg::Deadline end_leases(const pg::Moment &now) {
             all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
     }
     if (from >= 0 && all) dispatch::note_lease_end(self.db, now.monotonic);
-    // A row in somebody's hands: the lease may be released or extended by a transaction that has not ended.
+    // Another transaction holds the row, and may release or extend the lease.
     if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);
     patience = all ? look_again : Min(patience * 2, look_again_late);
     return dispatch::next_lease_end(self.db, now);
@@ -98,7 +98,7 @@ void wake_waiters() {
 
 namespace {
 
-constinit pg::Deadline notified{INT64_MIN};  // when we last did
+constinit pg::Deadline notified{INT64_MIN};  // when we last did so
 
 void notify_of(const memory::Queue &queue) {
     const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
@@ -109,8 +109,8 @@ void notify_of(const memory::Queue &queue) {
     Async_Notify(channel, info->name);
 }
 
-// One NOTIFY for each queue that got ready tasks for outside workers since the last time. False: they are still to be
-// told.
+// Sends one NOTIFY for each queue that got ready tasks for outside workers since the last time. Returns false if that
+// failed.
 bool notify_queues() {
     auto *told = static_cast<SlotNo *>(
         MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));

@@ -1,4 +1,4 @@
-// Places in the fixed tables of shared memory that nobody needs any more.
+// Frees places in the fixed tables of shared memory that are not needed any more.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/apply.hpp"
@@ -17,15 +17,15 @@ using memory::map;
 
 constexpr int64 first_wait = 10 * 1000, longest_wait = 10 * int64(USECS_PER_SEC);
 
-// When to look again at what waits to be free: each time later, soon again when something is new or somebody wants
-// places. Looks take a quarter of the time at most.
+// Decides when to check again for places that can become free: later each time, but soon if there is something new or a
+// place is requested. Checks take at most a quarter of the time.
 struct Pace {
     int64 wait = first_wait;
-    int64 spent = 0;  // by the last look
+    int64 spent = 0;  // by the last check
     pg::Deadline looked{INT64_MIN};
 
     pg::Deadline next() const { return looked.after(Max(wait, 3 * spent)); }
-    // F: bool(), whether something is left.
+    // F: bool(), returns whether something is left.
     template <typename F>
     pg::Deadline look(bool hurry, F f) {
         if (hurry) wait = first_wait;
@@ -39,10 +39,10 @@ struct Pace {
     }
 };
 
-// The entry of an object that the tables do not have: its creation was rolled back, or is not committed yet, or it was
-// made for a queue that was just deleted. It is suspected first, and dropped when nobody can have its number in hands
-// and the tables still lack the object. Returns whether the tables have it. They are asked last: who puts the number
-// down may have committed the object a moment before.
+// Checks an entry whose object may not be in the tables: its creation was rolled back or is not committed yet, or the
+// entry was created for a queue that was just deleted. The entry is suspected first. It is dropped if no process can
+// hold its number any more and the tables still lack the object. Returns whether the tables have it. They are read
+// last, because a process that put the number down may have committed the object just before.
 template <typename Entry, typename IsKnown, typename Drop>
 bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
     bool put_down = e->drop != 0 && memory::is_put_down(e->drop), known = is_known();
@@ -57,7 +57,7 @@ bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
     return known;
 }
 
-// Looks at the next queues, in turns: each one that is not known costs a look at the tables.
+// Checks the next queues, in turns. Each queue that is not known costs a read of the tables.
 bool find_stray_queues() {
     static constinit SlotNo last = -1;
     constexpr int most_unknown = 64;
@@ -78,7 +78,7 @@ bool find_stray_queues() {
     return any || unknown == most_unknown;
 }
 
-// True: there are suspects, or the look failed.
+// Returns whether there are suspects, or the check failed.
 bool find_strays() {
     bool any = false;
     bool ok = transact("look for entries without an object", [&any] {
@@ -95,7 +95,7 @@ bool find_strays() {
     return any || !ok;
 }
 
-// Somebody wants places: idle entries go, one step at a time. A new request begins at once again.
+// Frees idle entries, one step at a time, if places are requested. A new request begins anew at once.
 pg::Deadline free_idle_places(const pg::Moment &now) {
     static constinit uint32 answered = 0;
     static constinit int64 pause = first_wait;
@@ -128,7 +128,7 @@ pg::Deadline drop_strays() {
 
 constinit bool purging = false;  // tasks of dropped queues may be in the spill file
 
-// Takes a quarter of the time at most.
+// Takes at most a quarter of the time.
 pg::Deadline purge_file() {
     static constinit pg::Deadline again{};
     pg::Moment begin = pg::this_moment();

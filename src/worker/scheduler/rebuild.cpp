@@ -1,6 +1,6 @@
-// Memory from rows. One scan under one snapshot counts every row and hints every waiting one; transactions that commit
-// meanwhile hand their deltas over with their transaction id, and those that the snapshot has seen are not counted
-// twice. Rows that processes of an earlier life of the server held are given back afterwards.
+// Rebuilds shared memory from rows. One scan under one snapshot counts every row and hints every waiting one.
+// Transactions that commit meanwhile hand over their deltas with their transaction id, and deltas that the snapshot has
+// seen are not counted twice. Rows that processes of an earlier life of the server held are given back afterwards.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -37,12 +37,12 @@ using memory::PageNo;
 
 struct Scan {
     Snapshot snapshot;
-    int64 *counts;       // of this rebuild, by queue slot and status
-    int64 *edges;        // the same of open edges, by namespace slot
+    int64 *counts;       // counts of this rebuild, by queue slot and status
+    int64 *edges;        // open edges, by namespace slot
     int64 *groups;       // by namespace slot: the least id of a waiting task with a group key, INT64_MAX none
-    bool awaited_known;  // the edges are counted for their tasks already
+    bool awaited_known;  // the edges are already counted for their tasks
     int64 retained;      // rows seen
-    uint32 unwatched;    // of them without an entry
+    uint32 unwatched;    // of these, rows without an entry
     int pages_since_spill;
     int32 last_queue_id, last_role_id;
     SlotNo last_queue, last_lane;
@@ -50,12 +50,12 @@ struct Scan {
 };
 
 constinit Scan scan{};
-// The snapshot of the last rebuild decides about deltas that come late.
+// The snapshot of the last rebuild decides about late deltas.
 constinit TransactionId seen_xmin = InvalidTransactionId, seen_xmax = InvalidTransactionId;
 constinit TransactionId *seen_running = nullptr;
 constinit uint32 seen_count = 0;
 
-// Had this top-level transaction committed when the snapshot was taken?
+// Returns whether this top-level transaction had committed when the snapshot was taken.
 bool was_seen(TransactionId xid) {
     if (!TransactionIdIsValid(xid) || TransactionIdPrecedes(xid, seen_xmin)) return true;
     if (TransactionIdFollowsOrEquals(xid, seen_xmax)) return false;
@@ -84,7 +84,7 @@ void count_in_scan(const memory::Delta &d) {
     if (d.to >= 0) of_queue[d.to] += d.count;
 }
 
-// Takes the deltas that were handed over and applies those the snapshot has not seen.
+// Takes the handed-over deltas, and applies those that the snapshot has not seen.
 void take_deltas(void (*apply)(const memory::Delta &)) {
     PageNo no = my_db().reading.deltas.exchange(0);
     while (no != 0) {
@@ -97,7 +97,7 @@ void take_deltas(void (*apply)(const memory::Delta &)) {
     }
 }
 
-// Finds slot and lane of a row, remembering the last ones: rows of one queue tend to stand together.
+// Finds the slot and lane of a row. Remembers the last ones, because rows of one queue are often adjacent.
 bool place(const store::TaskRow &row) {
     const store::QueueInfo *q = nullptr;
     if (scan.last_queue_id != row.queue_id) {
@@ -181,7 +181,7 @@ void clear_memory() {
     dispatch::free_dropped(self.db);
 }
 
-// Those of an earlier life of the server are not known to who ends what they lead to.
+// Counts edges. The end of a task must lead to its dependents, including edges from an earlier life of the server.
 void count_edges() {
     PushActiveSnapshot(scan.snapshot);
     store::each_awaited([](int64 awaited, int32 ns_id, int32 count) {
@@ -219,7 +219,7 @@ void forget_counters() {
     scan.counts = scan.edges = scan.groups = nullptr;
 }
 
-// One attempt. False: the rows could not be read, memory is as far as it came.
+// Tries once. Returns false if the rows could not be read; then shared memory is incomplete.
 bool read_again() {
     memory::Database &d = my_db();
     d.service.state.store(DbState::Loading);
@@ -253,8 +253,8 @@ bool read_again() {
     return true;
 }
 
-// Lets a time pass, as long as the database wants a scheduler. Those who call it meanwhile do not shorten that: there
-// may be thousands in a second.
+// Waits, as long as the database needs a scheduler. Wake-ups do not shorten the wait, because there may be thousands in
+// a second.
 void rest(long ms) {
     pg::Deadline end = pg::this_moment().in(int64{ms} * 1000);
     while (should_stay() && !end.passed(pg::this_moment())) {
@@ -267,8 +267,8 @@ void rest(long ms) {
 
 }  // namespace
 
-// A table that somebody has locked, for instance, is waited for here: without the rows there is nothing else to do.
-// After about a minute another scheduler tries.
+// Waits here for a locked table, for instance: without the rows there is nothing else to do. After about a minute
+// another scheduler tries.
 void rebuild() {
     constexpr int most_attempts = 60;
     charge_executed();

@@ -1,6 +1,6 @@
-// The look for what was forgotten: rows that nobody has in memory, leases without their row, places that nobody takes,
-// lists that do not say how many tasks they have. All of it is a fault elsewhere; here it is put right, counted (view
-// memory, kind repaired) and logged. docs/internals/dispatch.md
+// Searches for what was forgotten: rows that shared memory lacks, leases without their row, places that no task takes,
+// lists with a wrong count. Each is a fault elsewhere. Here it is repaired, counted (view memory, kind repaired) and
+// logged. See docs/internals/dispatch.md.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/group_filing.hpp"
@@ -26,7 +26,7 @@ using memory::map;
 using memory::Repaired;
 
 constexpr int64 look_every = 20 * int64(USECS_PER_SEC);
-// A look may take one part of so many: of a processor's time, and, as the rows may come from a disk, of all time.
+// A search may take this part (1/n) of processor time and, as rows may come from a disk, of all time.
 constexpr int64 share_of_cpu = 1000, share = 100;
 constexpr int64 patience = 5 * int64(USECS_PER_SEC);  // from the first sight to the second
 constexpr int64 pause = 10 * 1000;
@@ -37,13 +37,13 @@ constexpr int most_suspects = 256;
 enum class Step { Rest, Scan, Confirm };
 
 struct Suspect {
-    Repaired kind;  // what it would be: Hint, Held or Lease
+    Repaired kind;  // what it is if confirmed: Hint, Held or Lease
     TaskRef ref;
-    TransactionId xmin;  // of the version that was seen, of a row
+    TransactionId xmin;  // of the version of the row that was read
     int64 receipt;
 };
 
-// A queue of which nobody had a task, and places were taken all the same.
+// A queue without running tasks that still had places taken.
 struct IdleQueue {
     SlotNo no;
     int64 changes;
@@ -57,20 +57,20 @@ struct Look {
     int64 spent, spent_cpu;
     pg::Deadline next;
     HintIds known;
-    TransactionId end;  // rows of this and later transactions are too new
+    TransactionId end;  // rows of this and later transactions are too new to judge
     store::ScanPlace place;
-    int32 queue_id;  // of the row before, and whether it exists
+    int32 queue_id;  // of the last row, and whether it exists
     bool queue_there;
     Suspect *suspects;
     int n_suspects;
     IdleQueue *idle;
     int n_idle;
-    bool unfinished;  // something was not seen, or not to be had: another look follows, whether anything changes or not
+    bool unfinished;  // something was not read, or was locked: another search follows, even without changes
 };
 
 constinit Look look{};
 constinit int64 next_part = 0;
-constinit Size more_room = 0;  // than was expected at the last look
+constinit Size more_room = 0;  // than was expected at the last search
 
 void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receipt) {
     if (look.n_suspects < most_suspects)
@@ -79,7 +79,7 @@ void suspect(Repaired kind, const TaskRef &ref, TransactionId xmin, int64 receip
         look.unfinished = true;
 }
 
-// Sums up what happened to the tasks of a queue; two equal sums are of a quiet time.
+// Sums the changes of a queue's tasks. Two equal sums mean a quiet time.
 int64 changes_of(SlotNo queue) {
     uint64 sum = 0;
     for (const pg::Atomic<int64> &count : map.queues[queue].counts) sum = sum * 31 + static_cast<uint64>(count.load());
@@ -106,7 +106,7 @@ bool is_row_of(const store::TaskRow &row, int64 receipt) {
     return row.status == Status::Retained && row.receipt == receipt;
 }
 
-// Reads so many rows at each look.
+// The number of rows per step.
 void look_at_leases() {
     static constinit SlotNo next = 0;
     int rows = 4096;
@@ -133,7 +133,7 @@ bool has_queue(const store::TaskRow &row) {
     return look.queue_there;
 }
 
-// A task of a group that the scheduler reads when there is room (groups.cpp).
+// Returns whether the scheduler reads this task of a group when there is room (groups.cpp).
 bool is_left_out(const store::TaskRow &row) {
     const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
     return q != nullptr && dispatch::is_left_out(task::slot_of(*q), row.ref.id);
@@ -155,13 +155,13 @@ bool on_row(void *, const store::TaskRow &row) {
 void end_look(const pg::Moment &now) {
     if (look.memory != nullptr) MemoryContextDelete(look.memory);
     my_db().reading.next_look = now.in(Max(look_every, Max(look.spent * share, look.spent_cpu * share_of_cpu)));
-    // The other parts of the tasks come with the next looks.
+    // The other parts of the tasks follow in the next searches.
     bool more_parts = look.known.parts > 1 && look.known.part + 1 < look.known.parts;
     if (look.unfinished || more_parts) my_db().reading.changed.store(true);
     look = Look{};
 }
 
-// Room for the ids of one part of the hints.
+// Makes room for the ids of one part of the hints.
 void make_room() {
     Size count = dispatch::hint_count(self.db) + more_room;
     auto parts = static_cast<int64>(count / most_ids) + 1;
@@ -177,7 +177,7 @@ bool collect() {
     return ok;
 }
 
-// last: the task of the last of them, 0 none.
+// Logs what was repaired. last: the task of the last one, 0 none.
 void say_repaired(int n, int64 last) {
     ereport(
         LOG, errmsg("pgqueue found and put right %d tasks, leases, places or lists that were forgotten", n),
@@ -189,7 +189,7 @@ void say_repaired(int n, int64 last) {
                   last));
 }
 
-// Tasks that a session had popped, and that it did not put back at its end.
+// Puts back tasks that a session had popped and did not put back at its end.
 void return_left() {
     int left = dispatch::take_over_left(self.db);
     if (left == 0) return;
@@ -199,7 +199,7 @@ void return_left() {
     look.unfinished = true;
 }
 
-// Lists that did not say how many tasks they have.
+// Repairs lists with a wrong count.
 void recount() {
     int wrong = dispatch::recount_lists(self.db);
     if (wrong == 0) return;
@@ -207,7 +207,7 @@ void recount() {
     say_repaired(wrong, 0);
 }
 
-// False: not now.
+// Returns false if that is not possible now.
 bool begin() {
     memory::Database &d = my_db();
     if (d.reading.lost.load() != memory::Lost::Nothing || is_refiling()) return false;
@@ -233,7 +233,7 @@ bool begin() {
     return ok && found;
 }
 
-// True: all rows were seen.
+// Returns whether all rows were read.
 bool scan_some() {
     bool last = true;
     bool ok = transact("look at its tasks", [&last] {
@@ -245,7 +245,7 @@ bool scan_some() {
     return last || !ok;
 }
 
-// A suspect that is what it was. The row is locked: nobody else changes it meanwhile.
+// Repairs a suspect that has not changed. Its row is locked, so no other transaction changes it meanwhile.
 bool repair_row(const Suspect &s) {
     store::TaskRow row;
     store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
@@ -266,12 +266,13 @@ bool repair_row(const Suspect &s) {
     if (is_left_out(row)) return false;
     task::let_go(row);
     signal::note_repair(self.db, Repaired::Hint);
-    // In its group it has lost its place: only the rows have the order.
+    // In its group it has lost its place, because only the rows have the order.
     if (row.group != 0) dispatch::leave_out_all(map.queues[task::slot_of(*q)].ns);
     return true;
 }
 
-// A lease is known before the row says so: as long as the transaction that retains the task is open, that has the row.
+// Drops a lease whose row does not have it. A lease is known before its row is committed: the transaction that retains
+// the task holds the row while it is open.
 bool repair_lease(const Suspect &s) {
     store::TaskRow row;
     const store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
@@ -303,7 +304,7 @@ int repair_places() {
     return repaired;
 }
 
-// Looks a second time at all that was suspected.
+// Checks all suspects a second time.
 void confirm() {
     int repaired = 0;
     int64 last = 0;
@@ -323,7 +324,7 @@ void confirm() {
     if (ok && repaired > 0) say_repaired(repaired, last);
 }
 
-// One step; returns when to go on.
+// Performs one step. Returns when to continue.
 pg::Deadline go_on(const pg::Moment &now) {
     if (look.rebuilds != static_cast<uint64>(my_db().reading.rebuilds) || is_refiling()) {
         look.unfinished = look.unfinished || is_refiling();

@@ -1,5 +1,5 @@
-// What ended workers held, what a worker that is busy with a long task has not begun, and what ran when the server
-// crashed.
+// Recovers tasks of ended workers, tasks that a worker busy with a long task has not begun, and tasks that ran when the
+// server crashed.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -24,8 +24,8 @@ using memory::Owed;
 using memory::WorkerSlot;
 using memory::WorkerState;
 
-// What is owed to the task of a hold whose worker has ended: what had not begun is as if never taken, what ran is
-// charged.
+// Returns what is owed to a task whose worker has ended. A task that had not begun is given back as if never taken. A
+// task that ran is charged.
 Owed owed_of(HoldState was, memory::EndedBy by) {
     if (was == HoldState::Popped) return Owed::PutBack;
     if (was != HoldState::Running || by == memory::EndedBy::Shutdown) return Owed::GiveBack;
@@ -42,8 +42,8 @@ bool was_cancelled(const WorkerSlot &w, const Hold &h) {
     return w.cancel_id.load() == h.ref.id && w.cancel_attempt.load() == h.attempt;
 }
 
-// A task that was cancelled is over; the reason stands in the slot, which stays until this is written. False: look
-// again.
+// Ends a task that was cancelled. The reason is in the slot, which stays until this is written. Returns false if it
+// must be tried again.
 bool write_cancelled(const WorkerSlot &w, const Hold &h) {
     bool looked = false;
     bool ok = transact("end a cancelled task of an ended worker", [&] {
@@ -65,7 +65,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
     return ok && looked;
 }
 
-// Deals with one hold of an ended worker. False: it stays in the slot until a later look.
+// Handles one hold of an ended worker. Returns false if it stays in the slot until a later try.
 bool recover_hold(SlotNo no, Hold *h, int64 order) {
     WorkerSlot &w = map.shared->workers[no];
     HoldState was = h->state.load();
@@ -81,7 +81,7 @@ bool recover_hold(SlotNo no, Hold *h, int64 order) {
     return true;
 }
 
-// False: something is left to do.
+// Returns false if something is left.
 bool recover_ended(SlotNo no) {
     WorkerSlot &w = map.shared->workers[no];
     bool done = true;
@@ -92,11 +92,11 @@ bool recover_ended(SlotNo no) {
     return true;
 }
 
-// Takes back one task that the worker has claimed but not begun. What somebody has in hands stays with the worker, and
-// what it has begun by now.
+// Takes back one task that the worker has claimed but not begun. A task whose row another transaction holds, or that
+// the worker has begun by now, stays with the worker.
 void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     store::TaskRow row;
-    // While we hold the row of a retained task it cannot end, so its hold is not used again for another one.
+    // While we hold the row of a retained task, it cannot end. So its hold is not reused for another task.
     if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
     if (row.status != Status::Retained || row.receipt != copy.receipt) {
         task::let_go(row);
@@ -107,20 +107,20 @@ void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     if (*taken) task::give_back(&row, place);
 }
 
-// Whether anybody else could run what a worker gives back: its role has another worker or a place for one. If not, its
-// tasks keep their order by staying where they are; the wish stays noted.
+// Returns whether another worker could run what this one gives back: its role has one, or a place for one. If not, its
+// tasks stay where they are and so keep their order, and the request remains.
 bool could_share(const WorkerSlot &w) {
     if (map.roles[w.role].workers.load() > 1) return true;
     return config::max_workers_per_role != 1 && map.shared->total_workers.load() < config::max_workers();
 }
 
-// Takes back what a worker has not begun while its present task goes on. What was taken and could not be written is
+// Takes back what a worker has not begun while its present task runs. A task that was taken but could not be written is
 // owed.
 void take_back(WorkerSlot *w) {
     for (int i = w->n_holds.load(); i-- > 0;) {
         Hold &h = w->holds[i];
         if (h.state.load() != HoldState::Claimed) continue;
-        const Hold copy = h;  // once taken, the worker may go on and use its holds again
+        const Hold copy = h;  // once taken, the worker may go on and reuse its holds
         bool taken = false;
         task::Place place;
         bool ok = transact("take back a task that has not begun", [&] { take_back_one(copy, &h, &taken, &place); });
@@ -139,7 +139,8 @@ void take_back(WorkerSlot *w) {
 }  // namespace
 
 void charge_executed() {
-    // On disk before it runs again, else a task that crashes the server at once would never be charged.
+    // This must be on disk before the task runs again. Otherwise a task that crashes the server at once would never be
+    // charged.
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_LOCAL_FLUSH;
     signal::RunningTask t;

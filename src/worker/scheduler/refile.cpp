@@ -1,6 +1,6 @@
-// Files ready tasks anew that are in the wrong lists (dispatch/refile.hpp), a part of all rows in a turn. Tasks that
-// become ready meanwhile file themselves, or are looked at by their row when their time comes; one that is filed twice
-// does no harm. A scheduler that ends leaves the marks of the queues in shared memory, and the next one begins again.
+// Files ready tasks anew that are in the wrong lists (dispatch/refile.hpp), some of all rows in each turn. Tasks that
+// become ready meanwhile are filed right, or are checked by their row when they are due. A task that is filed twice
+// does no harm. When a scheduler ends, the marks of the queues stay in shared memory, and the next one begins again.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/lanes.hpp"
@@ -30,7 +30,7 @@ struct Pass {
     TimestampTz now;
 };
 constinit Pass pass{};
-constinit bool looked = false;  // for marks that a scheduler before has left
+constinit bool looked = false;  // for marks that a former scheduler has left
 
 bool wants(const store::TaskRow &row) {
     if (!is_waiting(row.status) || row.group != 0 || (row.flags & flag_waits) != 0 || row.delayed_at > pass.now)
@@ -41,7 +41,7 @@ bool wants(const store::TaskRow &row) {
     }
     if (pass.queue.slot < 0 || !dispatch::is_refiled(map.queues[pass.queue.slot])) return false;
     if (pass.queue.info->server == map.queues[pass.queue.slot].server) return true;
-    // The catalog cache has not heard of the change yet.
+    // The catalog cache has not received the change yet.
     dispatch::want_refile(pass.queue.slot);
     return false;
 }
@@ -55,7 +55,7 @@ bool on_row(void *, const store::TaskRow &row) {
     return true;
 }
 
-// True: all rows were seen.
+// Returns whether all rows were read.
 bool file_some(const pg::Moment &now, bool *last) {
     pass.now = now.wall;
     pass.queue_id = 0;
@@ -84,7 +84,7 @@ pg::Deadline end_pass(const pg::Moment &now) {
 pg::Deadline refile(const pg::Moment &now) {
     static constinit pg::Deadline again{};
     memory::Database &d = my_db();
-    // Who changes a queue again and again has a pass after the other; those of others end.
+    // A queue that changes again and again gets one pass after the other. Those of other queues end.
     if (!pass.running && (!looked || d.reading.refile.load() || dispatch::has_strays(self.db))) {
         looked = true;
         pass = Pass{};

@@ -1,5 +1,5 @@
-// Retained rows that the scan finds: each has a holder in memory afterwards, or an entry for what the scheduler owes
-// it.
+// Handles retained rows that the scan finds: afterwards each has a holder in shared memory, or an entry for what the
+// scheduler owes it.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/groups.hpp"
@@ -14,14 +14,14 @@ namespace {
 
 using memory::Owed;
 
-// The group of a held task counts it; 0 none.
+// Counts a held task in its group, and returns the group; 0 none.
 memory::GroupNo group_of(const store::TaskRow &row, SlotNo queue) {
     return row.group != 0 ? dispatch::hold_in_group(queue, row.group) : 0;
 }
 
-// A lease of an earlier life of the server holds from now on for its full length. An end or an extension that committed
-// after the snapshot of the scan, and told memory before the entry was there, is not known yet: its row is looked at
-// once more. What is told later finds the entry.
+// Restores a lease of an earlier life of the server. It holds for its full length from now on. A lease that ended or
+// was extended after the scan's snapshot, but before its entry existed, was missed. So its row is read once more. Later
+// changes find the entry.
 bool restore_lease(const store::TaskRow &row, SlotNo queue) {
     std::span<const SlotNo> entries = dispatch::reserve_leases(1);
     if (entries.empty()) return false;
@@ -31,8 +31,8 @@ bool restore_lease(const store::TaskRow &row, SlotNo queue) {
     return true;
 }
 
-// Its process is gone. One of an earlier life of the server: charged when it was executing, else as if it had never
-// been taken.
+// Notes what is owed to a row whose process is gone. If the process belonged to an earlier life of the server, the task
+// is charged if it was executing, or else given back as if never taken.
 bool owe_orphan(const store::TaskRow &row, SlotNo queue, int64 order) {
     bool this_life = row.epoch == memory::map.shared->boot_epoch;
     Owed what =

@@ -27,7 +27,7 @@ using memory::DbState;
 
 namespace {
 
-// Keeps what health shows: the first step that fails, until the same one succeeds.
+// Keeps for health the first step that fails, until the same step succeeds.
 void note_outcome(const char *what, bool ok, bool lock) {
     static constinit const char *failing = nullptr;
     memory::FailingStep &shown = my_db().scheduler.failing;
@@ -43,7 +43,7 @@ void note_outcome(const char *what, bool ok, bool lock) {
     }
 }
 
-// The last transaction that failed met a lock.
+// Whether the last failed transaction met a lock.
 constinit bool met_lock = false;
 
 }  // namespace
@@ -71,7 +71,7 @@ void at_exit(int, Datum) {
     if (self.db < 0) return;
     memory::Database &d = my_db();
     if (d.scheduler.pid.load() != MyProcPid) return;
-    // Ended in the middle of something: what it had taken out of the lists is read again from the rows.
+    // If this process ended within a turn, what it had taken out of the lists is read again from the rows.
     if (busy || owes_expiry()) d.service.state.store(DbState::Unserved);
     if (owes_settling()) signal::post_settle_all(self.db, signal::Wake::Quiet);
     d.scheduler.procno.store(-1);
@@ -82,7 +82,7 @@ void at_exit(int, Datum) {
     memory::wake_launcher();
 }
 
-// Is there a pgqueue of our version in this database? Also says whether the data belongs here.
+// Returns whether this database has a pgqueue of our version, and whether the data belongs here.
 enum class Found { Unknown, No, OtherVersion, Foreign, Ours };
 
 Found look_inside() {
@@ -101,10 +101,10 @@ Found probe() {
 constexpr int64 deaf_for = 10 * 1000;
 constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
-// Others find this process from now on.
+// From now on other processes find this one.
 void announce() { my_db().scheduler.procno.store(pg::my_procno()); }
 
-// Leaves for good; the launcher starts another one when the database wants it.
+// Leaves for good. The launcher starts another scheduler if the database needs one.
 [[noreturn]] void leave() {
     my_db().scheduler.left.store(true);
     proc_exit(0);
@@ -118,8 +118,8 @@ bool should_stay() {
 }
 
 void give_up(const char *what) {
-    // The extension goes or comes at this moment: the next scheduler looks again at once. Else the launcher waits a
-    // little before it starts one.
+    // The extension is being created or dropped: the next scheduler checks again at once. Otherwise the launcher waits
+    // a little before it starts one.
     if (!should_stay() || my_db().service.identity_changed.load() != 0) leave();
     ereport(FATAL, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pgqueue scheduler could not %s", what));
 }
@@ -133,7 +133,7 @@ void say_held() {
             errhint("Run SELECT pgqueue.adopt() there to start them."));
 }
 
-// Asks whose data this is; leaves when it is not ours to run.
+// Checks the identity of the data. Leaves if its tasks must not run here.
 void check_identity() {
     Found found = probe();
     if (found == Found::Foreign && config::adopt_on_start) {
@@ -149,7 +149,7 @@ void check_identity() {
     d.service.starving.store(false);
     d.service.state.store(DbState::Unserved);
     pg_memory_barrier();
-    // The extension was made while we looked: the next scheduler finds it.
+    // The extension was created during the check: the next scheduler finds it.
     if (d.service.identity_changed.load() != 0) d.service.wanted.store(true);
     if (found == Found::Foreign) transact("name its database", [] { say_held(); });
     if (found == Found::OtherVersion) transact("check the version", [] { store::check_version(); });
@@ -157,11 +157,11 @@ void check_identity() {
     leave();
 }
 
-// Takes up the database: identity, memory from rows.
+// Takes over the database: checks the identity, and rebuilds memory from the rows.
 void take_over() {
     memory::Database &d = my_db();
     d.scheduler.parked.store(false);
-    // The scheduler before may have ended with leases that it was about to end.
+    // The former scheduler may have ended with leases that it was about to end.
     dispatch::note_lease_end(self.db, 1);
     bool changed = d.service.identity_changed.exchange(0) != 0;
     check_identity();
@@ -171,9 +171,9 @@ void take_over() {
     rebuild();
 }
 
-// Nothing to do for a while: the process slot is worth more than a scheduler that sleeps. Memory stays as it is; the
-// launcher starts another scheduler at the deadline, or when a commit calls for one. park_at: when it has been quiet
-// for long enough, never: it is not quiet.
+// Returns whether to park: there is nothing to do for a while, and the process slot is worth more than a sleeping
+// scheduler. Memory stays as it is. The launcher starts another scheduler at the deadline, or when a commit needs one.
+// *park_at: when it will have been quiet for long enough; never: it is not quiet.
 bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
     if (live_workers() == 0 && next > now.in(USECS_PER_SEC) && is_needed_elsewhere()) return true;
     if (live_workers() > 0 || next < now.in(park_after)) {
@@ -184,16 +184,16 @@ bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
     return park_at->passed(now);
 }
 
-// New work, or any other call, since the turn began.
+// Returns whether there was new work, or another wake-up, since the turn began.
 bool is_called() {
     bool work = MyLatch->is_set;
     memory::each_namespace(self.db, [&work](SlotNo ns) { work = work || dispatch::has_handed_over(ns); });
     return work;
 }
 
-// Leaves until a deadline. From the moment that nobody finds this process any more, who calls for a scheduler takes
-// `parked` off and wakes the launcher; who found it before has set our latch or left a page: then it stays, and has to
-// look at everything again. So it does for those who called in between.
+// Leaves until a deadline. Once no process finds this one any more, a process that needs a scheduler clears `parked`
+// and wakes the launcher. A process that found this one before has set our latch or left a page. Then this one stays,
+// and checks everything again.
 void park(pg::Deadline next) {
     memory::Database &d = my_db();
     PGQUEUE_TESTPOINT("scheduler-parks");
@@ -208,15 +208,16 @@ void park(pg::Deadline next) {
     pg_memory_barrier();
 }
 
-// Reads again what found no memory. That takes a quarter of the time at most. When the reason lasts, a full disk for
-// instance, all of it is lost again: then less and less often, until a quarter of the pool has become free meanwhile.
+// Reads again what found no memory. That takes at most a quarter of the time. If the reason lasts, a full disk for
+// instance, all of it is lost again. Then it tries less and less often, until a quarter of the pool has become free
+// meanwhile.
 pg::Deadline read_lost(const pg::Moment &now) {
     constexpr int64 least = 100 * 1000, most = 60 * int64(USECS_PER_SEC);
     static constinit pg::Deadline again{};
     static constinit int64 pause = least;
     static constinit uint32 free_then = 0;
     if (!again.passed(now) && memory::free_pages() < free_then + memory::low_water()) return again;
-    // What somebody has locked cannot be read now: what memory has goes on.
+    // Tables that a session has locked cannot be read now. What memory has continues.
     bool readable = false;
     if (!transact("see whether its tasks can be read", [&readable] { readable = store::is_readable(); }) || !readable) {
         again = now.in(USECS_PER_SEC);
@@ -231,7 +232,7 @@ pg::Deadline read_lost(const pg::Moment &now) {
     return never;
 }
 
-// Lists that are long, or of many priorities: a part of what there is to do.
+// Arranges lists that are long or have many priorities: a part of it in each turn.
 pg::Deadline arrange_lists(const pg::Moment &now) {
     constexpr int64 patience = 20 * 1000;  // until there is memory
     int steps = dispatch::take_lists_apart(self.db);
@@ -241,17 +242,17 @@ pg::Deadline arrange_lists(const pg::Moment &now) {
     return now.in(steps > 0 ? 0 : patience);
 }
 
-// Everything there is to do now; returns when to look again.
+// Does everything there is to do now. Returns when to check again.
 pg::Deadline turn() {
     memory::Database &d = my_db();
-    // Until the next deadline is known every new due time wakes us: a worker may file it behind our back.
+    // Until the next deadline is known, every new due time wakes us, because a worker may file it meanwhile.
     d.scheduler.wake_at.store(never.at);
     pg_memory_barrier();
     pg::Moment now = pg::this_moment();
     if (uint32 seen = d.service.identity_changed.load(); seen != 0) {
         check_identity();
         rebuild();
-        // One more change meanwhile: asked again in the next turn. Until then nothing is handed out.
+        // If there was another change meanwhile, the next turn checks again. Until then nothing is handed out.
         d.service.identity_changed.replace(seen, 0);
         ConditionVariableBroadcast(&memory::map.shared->loaded[self.db]);
     }
@@ -276,19 +277,19 @@ pg::Deadline turn() {
     next = Min(next, resume_paused(now));
     next = Min(next, follow_roles(now));
     next = Min(next, reconcile(now));
-    // Before the workers: it is short, and has its turn when a slot becomes free.
+    // Before the workers, because it is short, and gets its turn when a slot becomes free.
     next = Min(next, housekeeping(now));
     return Min(next, staff(now));
 }
 
-// deaf: does not want to hear of new work, because it could start nobody for the last one; the time is short then.
-// Returns whether new work woke it.
+// Sleeps until `next`. deaf: the last wake-up could not start a worker, so wake-ups for new work are ignored until
+// `next`, which is soon then. Returns whether new work woke it.
 bool sleep_until(pg::Deadline next, bool deaf) {
     memory::Database &d = my_db();
     d.scheduler.wake_at.store(next.at);
     d.scheduler.sleeping.store(!deaf);
     pg_memory_barrier();
-    // New work that came before the flag was set woke nobody.
+    // New work that came before the flag was set has woken no process.
     bool work = !deaf && is_called();
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : pg::ms_until(next);
@@ -332,8 +333,8 @@ bool sleep_until(pg::Deadline next, bool deaf) {
     leave();
 }
 
-// Claims the entry of the database for this process; false when another scheduler has it, or a session wants the
-// database alone: that one waits for a scheduler only whose pid it has seen.
+// Claims the entry of the database for this process. Returns false if another scheduler has it, or if a session needs
+// the database alone: such a session only waits for a scheduler whose pid it has seen.
 bool begin(SlotNo db) {
     if (!memory::database(db).scheduler.pid.replace(0, MyProcPid)) return false;
     self.db = db;

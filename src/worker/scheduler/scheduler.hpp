@@ -1,7 +1,7 @@
-// The scheduler of one database, one duty per file. It runs no user SQL, never waits for a row, and what it writes
-// commits without waiting for the disk. Each duty gets the moment at which the turn began and returns when it wants to
-// run again at the latest (`never`: only when woken). It remembers deadlines, no times of the wall clock: those are in
-// the rows, or in shared memory, and are looked at with the moment of each turn.
+// The scheduler of one database, with one duty per file. It runs no user SQL, never waits for a row, and commits
+// without waiting for the disk. Each duty gets the moment at which the turn began, and returns the deadline of its next
+// run (`never`: only when woken). The process remembers deadlines only. Times of the wall clock are in the rows or in
+// shared memory, and are compared with the moment of each turn.
 #pragma once
 #include "pg/clock.hpp"
 #include "store/rows.hpp"
@@ -9,6 +9,7 @@
 
 namespace pgqueue::worker::scheduler {
 
+// The state of this scheduler.
 struct Self {
     SlotNo db;
     MemoryContext scratch;  // reset each turn
@@ -16,22 +17,25 @@ struct Self {
 };
 extern Self self;
 
+// Returns the entry of this scheduler's database.
 inline memory::Database &my_db() { return memory::database(self.db); }
 
-// One transaction of the scheduler, which waits for nobody (pg/limited.hpp); a failure is logged and told.
+// Runs fn(arg) in a transaction, which skips locks or waits for them only briefly (pg/limited.hpp). Returns whether it
+// was committed. Logs a failure and shows it in view health. what: completes "could not ...".
 bool in_transaction(const char *what, void (*fn)(void *), void *arg);
+// The same for a callable object.
 template <typename F>
 bool transact(const char *what, F &&fn) {
     return in_transaction(
         what, [](void *f) { (*static_cast<std::remove_reference_t<F> *>(f))(); }, &fn);
 }
 
-// How long to wait after a transaction that failed: less when it met a lock, which somebody gives back at any moment.
+// Returns how long to wait after a failed transaction, in microseconds: `usual`, or less if it met a lock.
 int64 wait_after_failure(int64 usual);
 
-// Does f(i) for n things, each in a transaction of its own. After some failures the others are not tried: the reason
-// is not theirs, and they come first the next time. left(i) is told of each that was not done. Returns how many
-// failed.
+// Calls f(i) for n things, each in a transaction. After 8 failures it does not try the others, which probably would
+// fail for the same reason, and begins with them the next time. Calls left(i) for each thing that was not done. Returns
+// how many these are.
 template <typename F, typename L>
 int transact_one_by_one(const char *what, int n, F &&f, L &&left) {
     constexpr int most_failures = 8;
@@ -46,7 +50,8 @@ int transact_one_by_one(const char *what, int n, F &&f, L &&left) {
     }
     return failures;
 }
-// The same, all of them in one transaction unless that fails, as one of them may be the reason.
+// The same, with all things in one transaction. If that fails, tries them one by one, as a single one may be the
+// reason.
 template <typename F, typename L>
 int transact_each(const char *what, int n, F &&f, L &&left) {
     if (n == 0 || transact(what, [&] {
@@ -58,76 +63,83 @@ int transact_each(const char *what, int n, F &&f, L &&left) {
     return 1;
 }
 
-// True while the process has a reason to stay.
+// Returns whether this process has a reason to stay.
 bool should_stay();
 
-// Ends this process: without the thing that it could not do it cannot work. The launcher starts another one.
+// Ends this process because it cannot work after this failure. The launcher starts another one. what: completes "could
+// not ...".
 [[noreturn]] void give_up(const char *what);
 
-// rebuild.cpp: memory from rows, by one scan under one snapshot.
+// rebuild.cpp: rebuilds shared memory from the rows, by one scan under one snapshot. apply_late_deltas() applies
+// changes of counts that committing transactions handed over meanwhile.
 void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
-// restore.cpp: a retained row has a holder in memory afterwards, or an entry of what it is owed (in this order). False:
-// no entry is free.
+// restore.cpp: gives a retained row a holder in shared memory, or an entry for what the scheduler owes it (in the order
+// of `order`). Returns false if no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
-// reconcile.cpp: rows that nobody has in memory, and what memory has without a row; there should be none.
+// reconcile.cpp: searches for rows that shared memory lacks, and for entries without a row. There should be none.
 pg::Deadline reconcile(const pg::Moment &now);
 
-// groups.cpp: tasks of groups that were left out of memory.
+// groups.cpp: reads tasks of groups that were left out of shared memory.
 pg::Deadline read_groups(const pg::Moment &now);
 
-// refile.cpp: ready tasks that are in the wrong lists.
+// refile.cpp: moves ready tasks that are in the wrong lists.
 pg::Deadline refile(const pg::Moment &now);
 bool is_refiling();
 
-// dependencies.cpp: tasks that wait for others.
+// dependencies.cpp: settles tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
-bool owes_settling();  // only this process knows of tasks that are to be looked at
+bool owes_settling();  // only this process knows of tasks to be checked
 
-// configure.cpp: copies of the configuration, and changes of roles and handlers.
-bool load_configuration();  // raises inside a transaction, else tells
-// Reads the configuration again where that is asked for; what could not be read in one go, in a second.
+// configure.cpp: the copies of the configuration, and changes of roles and handlers.
+bool load_configuration();  // raises inside a transaction, else logs and returns false
+// Reads the changed configuration again. Retries after a second what it could not read.
 pg::Deadline follow_configuration(const pg::Moment &now);
+// Resumes queues whose pause has ended.
 pg::Deadline resume_paused(const pg::Moment &now);
+// Updates stored names of roles, and files held tasks whose role or handler has changed.
 pg::Deadline follow_roles(const pg::Moment &now);
 
-// topics.cpp: the queues of extension pg_background_queue follow its settings.
+// topics.cpp: applies settings of the extension pg_background_queue to its queues.
 pg::Deadline follow_topics(const pg::Moment &now);
 
-// due.cpp: tasks whose time has come; ready tasks that are too old.
+// due.cpp: tasks that have become due, and ready tasks that have expired.
 pg::Deadline move_due(const pg::Moment &now);
 pg::Deadline expire(const pg::Moment &now);
-bool owes_expiry();  // only this process knows of tasks that are to be ended
+bool owes_expiry();  // only this process knows of tasks to be ended
 
-// tickers.cpp: slots of tickers.
+// tickers.cpp: due slots of tickers.
 pg::Deadline fire_tickers(const pg::Moment &now);
 
-// leases.cpp: outside workers.
+// leases.cpp: ends leases of outside workers, wakes sessions that wait for tasks, and notifies listeners.
 pg::Deadline end_leases(const pg::Moment &now);
 void wake_waiters();
 pg::Deadline notify_listeners(const pg::Moment &now);
 
-// recover.cpp: what ended workers held; what a slow worker has not begun.
+// recover.cpp: tasks of ended workers, and claimed tasks that a busy worker has not begun.
 pg::Deadline recover_workers(const pg::Moment &now);
-void charge_executed();  // before the rebuild: what ran when the server crashed
-void owe_charges();      // after it: what could not be charged yet
+void charge_executed();  // before the rebuild: tasks that were executing when the server crashed
+void owe_charges();      // after the rebuild: those that could not be charged yet
 
 // staff.cpp: starts and retires workers.
 pg::Deadline staff(const pg::Moment &now);
+// Returns whether this scheduler leaves because schedulers hold all process slots and none is left for a worker.
 bool should_yield(const pg::Moment &now);
 bool is_needed_elsewhere();  // another database has no process slot at all
 bool started_workers();      // in the last call of staff()
-void dismiss_workers();      // asks all to leave; what they run they may end
+void dismiss_workers();      // asks all to leave after their tasks
+// Returns the number of this database's workers, including those that are starting or have just ended.
 int live_workers();
+// Frees the slot of a worker that has ended or did not start.
 void note_worker_gone(SlotNo worker);
 
-// places.cpp: entries of what is gone become free.
+// places.cpp: frees entries of objects that do not exist any more.
 pg::Deadline free_places(const pg::Moment &now);
 
-// housekeeping.cpp: when the housekeeper runs.
+// housekeeping.cpp: decides when the housekeeper runs.
 pg::Deadline housekeeping(const pg::Moment &now);
 bool housekeeper_waits();  // the last call found no process slot for it
 

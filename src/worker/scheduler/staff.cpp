@@ -1,4 +1,4 @@
-// Starts workers for roles with work and retires them when others wait: roles take turns.
+// Starts workers for roles with work, and retires them if other roles wait. Roles take turns.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -38,8 +38,7 @@ struct Refusal {
 };
 constinit Refusal refusals[64] = {};
 constinit int started = 0;
-// The role that is asked first: the one after the last that was given a worker, so that a place that becomes free goes
-// round.
+// The role that is served first: the one after the last that got a worker, so that all get free places in turn.
 constinit SlotNo first_served = 0;
 
 Refusal *refusal_of(SlotNo role, bool make) {
@@ -63,7 +62,7 @@ bool reserve_worker() {
     return false;
 }
 
-// The limit has become smaller: workers beyond it end after their task, idle ones first.
+// If the limit has become smaller, workers beyond it end after their task, idle ones first.
 void retire_surplus() {
     int64 surplus = int64(map.shared->total_workers.load()) - config::max_workers();
     if (surplus <= 0) return;
@@ -76,7 +75,7 @@ void retire_surplus() {
     }
 }
 
-// A free slot, marked as starting for the role. -1: none.
+// Takes a free slot and marks it as starting for the role. -1: there is none.
 SlotNo take_slot(SlotNo role) {
     pg::LwLockGuard lock(memory::workers_lock());
     for (SlotNo i = 0; i < memory::max_workers; i++) {
@@ -109,7 +108,7 @@ bool can_login(Oid oid) {
 
 enum class Present { Yes, No, Unknown };
 
-// Who the role is now, and whether it may log in.
+// Looks up the role, and whether it may log in.
 Present look_at_role(SlotNo no, bool *login) {
     Oid oid = InvalidOid;
     bool ok = transact("look at a role", [&oid, login, no] {
@@ -144,7 +143,7 @@ Started start_one(SlotNo role, bool login) {
     return Started::Yes;
 }
 
-// Workers whose process did not come: their slot is freed.
+// Frees the slots of workers whose process did not start.
 void reap_unborn(const pg::Moment &now) {
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
@@ -156,7 +155,7 @@ void reap_unborn(const pg::Moment &now) {
     }
 }
 
-// The role of a worker that never was up waits a while before the next try.
+// If a worker did not start, its role waits a while before the next try.
 void note_unborn(SlotNo role) {
     signal::note_death(&map.roles[role].deaths);
     if (Refusal *r = refusal_of(role, true)) r->until = pg::this_moment().in(start_backoff << Min(r->failures++, 7));
@@ -173,15 +172,14 @@ Demand demand_of(SlotNo role) {
         if (w.db != self.db || w.role != role) continue;
         WorkerState s = w.state.load();
         d.live += s == WorkerState::Starting || s == WorkerState::Idle || s == WorkerState::Busy;
-        // One that holds nothing is about to take what is there, or to become idle after another look.
+        // A worker without holds is about to take what is there, or to become idle after another check.
         bool free = s == WorkerState::Busy && w.n_holds.load() == 0;
         d.idle += s == WorkerState::Starting || s == WorkerState::Idle || free;
     }
     return d;
 }
 
-// Files a ready task of a role that does not exist where nobody takes it, or where it belongs, when that is elsewhere
-// by now.
+// Files a ready task of a role that does not exist in the held lane, where no worker takes it, or where it belongs now.
 void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
@@ -196,8 +194,8 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
     dispatch::file_hint(hint);
 }
 
-// Tasks of a role that does not exist are held: workers that it still has leave, what is ready is filed apart. False:
-// not all of it in this turn.
+// Holds the tasks of a role that does not exist: its remaining workers leave, and ready tasks are filed in the held
+// lane. Returns false if some are left for the next turn.
 bool hold_tasks(SlotNo role) {
     constexpr int most = 256;
     for (WorkerSlot &w : map.shared->workers)
@@ -217,14 +215,14 @@ bool hold_tasks(SlotNo role) {
     return false;
 }
 
-// Another database cannot have its first process: places that become free are for it.
+// Returns whether another database cannot have its first process. Places that become free are for it.
 bool others_starve() {
     for (SlotNo db = 0; db < memory::max_databases; db++)
         if (db != self.db && memory::database(db).used && memory::database(db).service.starving.load()) return true;
     return false;
 }
 
-// How a role is served after an attempt to start what it needs. Again: there is more to do at once.
+// How a role was served. Again: there is more to do at once.
 enum class Served { Well, Again, Short, NotAtAll };
 
 // Starts what one role needs.
@@ -236,7 +234,7 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     if (present == Present::No) return hold_tasks(no) ? Served::Well : Served::Again;
     *short_of_slots = *short_of_slots || present == Present::Unknown;
     if (present == Present::Unknown) return Served::Well;
-    // What became ready without a commit of its own (resume, a limit raised) has woken nobody yet.
+    // Tasks that became ready without a commit (by resume, or a higher limit) have not woken a worker yet.
     if (d.idle > 0) memory::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
     if (refusal != nullptr && !refusal->until.passed(now)) {
@@ -256,7 +254,7 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     return Served::Well;
 }
 
-// Tells whether this database has no process at all for its work; those of others that do nothing then make room.
+// Records whether this database has no process for its work. If so, schedulers of other databases make room.
 void note_starving(bool starving) {
     my_db().service.starving.store(starving);
     for (SlotNo db = 0; starving && db < memory::max_databases; db++)
@@ -276,7 +274,7 @@ void note_worker_gone(SlotNo no) {
     else if (Refusal *r = refusal_of(w.role, false))
         r->failures = 0;
     free_worker_slot(no);
-    // Other databases may be waiting for the place.
+    // Other databases may wait for the place.
     for (SlotNo db = 0; db < memory::max_databases; db++)
         if (const memory::Database &d = memory::database(db);
             d.used && d.service.no_slot_since.load() != 0 && db != self.db)
@@ -297,7 +295,7 @@ int live_workers() {
 
 bool is_needed_elsewhere() { return others_starve(); }
 
-// Schedulers hold all the process slots and none has one left for a worker: the first of them stays.
+// Schedulers hold all process slots, and none is left for a worker. The first scheduler stays, the others yield.
 bool should_yield(const pg::Moment &now) {
     memory::Database &d = my_db();
     if (!d.service.starving.load() || d.service.no_slot_since.load() == 0) return false;

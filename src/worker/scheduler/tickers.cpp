@@ -1,5 +1,5 @@
-// When tickers fire: for each namespace a heap of their due times in this process, filled from the rows, and one of
-// those that are looked at again after a while. Namespaces take turns. What a slot makes: task/ticker.
+// Decides when tickers fire. For each namespace this process has a heap of due times, filled from the rows, and a heap
+// of tickers to be tried again after a while. Namespaces take turns. task/ticker handles the slots.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
@@ -12,13 +12,13 @@ namespace pgqueue::worker::scheduler {
 namespace {
 
 constexpr int batch_most = 500;
-// Longer than this tickers do not keep the scheduler from its other work.
+// Tickers do not keep the scheduler from its other work for longer than this.
 constexpr int64 turn = 100 * 1000;
-// A ticker whose row is in somebody's hands, and one that could not be handled, are looked at again after this time.
+// A ticker whose row another transaction holds, or that could not be handled, is tried again after this time.
 constexpr int64 held_wait = 100 * 1000;
 constexpr int64 failed_wait = 10 * int64(USECS_PER_SEC);
 
-// Heaps: by the calendar, and by the monotonic clock.
+// Heaps: by the wall clock, and by the monotonic clock.
 enum Order { Due, Again, orders };
 
 // The tickers of a namespace.
@@ -39,10 +39,10 @@ struct Entry {
 constinit HTAB *entries = nullptr, *calendars = nullptr;
 constinit List *all_calendars = NIL;
 constinit bool read_all = true;
-// Tickers taken at once: fewer while their tasks are large, or they have missed many slots.
+// How many tickers are taken at once: fewer while their tasks are large, or if they have missed many slots.
 constinit int batch = batch_most;
 
-// The server's pairingheap_container is C.
+// The server's pairingheap_container does not compile as C++.
 const Entry *entry_of(const pairingheap_node *node) {
     return reinterpret_cast<const Entry *>(reinterpret_cast<const char *>(node) - offsetof(Entry, node));
 }
@@ -91,7 +91,7 @@ void take_out(Entry *e) {
     e->filed = false;
 }
 
-// Puts a ticker into a heap, out of the one that it is in.
+// Moves a ticker into a heap, out of its present one.
 void file_in(Order order, Entry *e, int64 at) {
     take_out(e);
     e->filed = true;
@@ -121,7 +121,7 @@ void file(const store::TickerDue &t) {
     file_in(Due, e, t.due);
 }
 
-// One that was taken.
+// Files a ticker that was taken for another try.
 void look_again(int32 id, pg::Deadline when) { file_in(Again, find(id), when.at); }
 
 void read_rows() {
@@ -141,8 +141,8 @@ void read_rows() {
     }
 }
 
-// Handles them in one transaction; those whose rows somebody holds are filed again. One that has more to do goes behind
-// the others.
+// Handles tickers in one transaction. Those whose rows another transaction holds are filed again. A ticker with more to
+// do goes behind the others.
 bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     auto *rows = static_cast<store::Ticker *>(MemoryContextAlloc(self.scratch, sizeof(store::Ticker) * ids.size()));
     int n = 0, handled = 0;
@@ -167,12 +167,12 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
     return true;
 }
 
-// The time of the first one of a heap, INT64_MAX none.
+// Returns the time of a heap's first ticker; INT64_MAX: it is empty.
 int64 first_of(pairingheap *heap) {
     return pairingheap_is_empty(heap) ? INT64_MAX : entry_of(pairingheap_first(heap))->at;
 }
 
-// The same over all namespaces.
+// Returns the same over all namespaces.
 int64 first_of_all(Order order) {
     int64 first = INT64_MAX;
     ListCell *cell;
@@ -184,7 +184,7 @@ bool has_due(const Calendar &c, const pg::Moment &now) {
     return first_of(c.heaps[Due]) <= now.wall || first_of(c.heaps[Again]) <= now.monotonic;
 }
 
-// Up to `most` of a namespace that are due; those that are looked at again come behind the others.
+// Takes up to `most` due tickers of a namespace. Tickers that are tried again come behind the others.
 int take_of(const Calendar &c, const pg::Moment &now, int most, int32 *ids) {
     int n = 0;
     for (auto [order, time] : {std::pair{Due, now.wall}, std::pair{Again, now.monotonic}}) {
@@ -197,8 +197,8 @@ int take_of(const Calendar &c, const pg::Moment &now, int most, int32 *ids) {
     return n;
 }
 
-// A batch of those that are due, out of their heaps: of each namespace its share, as long as there are any. Another one
-// is the first each time.
+// Takes a batch of due tickers out of their heaps: from each namespace its share, as long as there are any. Each time
+// another namespace is first.
 int take(const pg::Moment &now, int32 *ids) {
     static constinit uint32 turns = 0;
     const int count = list_length(all_calendars);
@@ -220,7 +220,7 @@ int take(const pg::Moment &now, int32 *ids) {
 
 void fire_batch(std::span<const int32> ids, const pg::Moment &now, TimestampTz since) {
     if (handle(ids, now, since)) return;
-    // One of them may be the reason: it must not stop the others. When many are, something else is.
+    // One of them may be the reason, and must not stop the others. If many fail, the reason is something else.
     constexpr int most_failures = 8;
     int failures = ids.size() == 1 ? most_failures : 0;
     bool one = ids.size() == 1;

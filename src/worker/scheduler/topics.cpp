@@ -1,5 +1,5 @@
-// The settings of extension pg_background_queue are the server's, its topics are queues with rows of their own: after a
-// change of the settings the rows follow. What a session has locked is left for the next look.
+// The settings of the extension pg_background_queue belong to the server, and its topics are queues with rows in a
+// table. After a change of the settings, this updates the rows. Rows that a session has locked follow later.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/topics.hpp"
