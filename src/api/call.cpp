@@ -49,6 +49,8 @@ void check_call(const char *function, bool writes) {
                 errmsg("pgqueue is not preloaded, %s cannot work", function),
                 errdetail("The library must be loaded when the server starts."),
                 errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
+    // A right that another session has revoked ends with its commit, in the middle of a statement too.
+    AcceptInvalidationMessages();
     store::refresh_catalog();
     if (!writes) return;
     if (RecoveryInProgress())
