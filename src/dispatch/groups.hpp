@@ -36,7 +36,7 @@ void leave_group(SlotNo queue, uint64 key, int64 id);
 GroupNo hold_in_group(SlotNo queue, uint64 key);
 
 // After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a group key that was seen, INT64_MAX none;
-// from it on they are read (scheduler/groups.cpp).
+// from it on they are read (worker/scheduler/groups.cpp).
 void open_groups(SlotNo db, const int64 *least);
 // Forgets all waiting tasks of groups (rebuild).
 void clear_groups(SlotNo db);

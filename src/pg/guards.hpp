@@ -1,5 +1,5 @@
-// The closed list of scope guards. Each one's resource is also owned by the backend, so a longjmp over the destructor is harmless
-// (docs/internals/cpp.md says why for each). Stack only, never copied or moved, never a member.
+// The closed list of scope guards. Each one's resource is also owned by the backend, so a longjmp over the destructor is harmless.
+// Stack only, never copied or moved, never a member.
 #pragma once
 #include "pg/backend.hpp"
 
