@@ -1,4 +1,5 @@
--- The schema of what users call and read, and the three roles. Roles belong to the cluster: they stay at DROP EXTENSION.
+-- The schema of what users call and read, and the three roles. Roles belong to the
+-- cluster: they stay at DROP EXTENSION.
 
 CREATE SCHEMA pgqueue;
 COMMENT ON SCHEMA pgqueue IS 'queues of tasks: functions and views for users';
@@ -23,7 +24,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = 'pgqueue_views'
                AND (r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolbypassrls
                     OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE r.oid IN (m.roleid, m.member)))) THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'role "pgqueue_views" cannot own the views of pgqueue',
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'role "pgqueue_views" cannot own the views of pgqueue',
             DETAIL = 'It may log in, has attributes, has members or is a member.',
             HINT = 'Drop the role; CREATE EXTENSION creates it again.';
     END IF;

@@ -1,18 +1,21 @@
--- The tables behind everything. Nobody but the extension's own code touches them: USAGE on pgqueue_internal is never granted.
+-- The tables behind everything. Nobody but the extension's own code touches them: USAGE
+-- on pgqueue_internal is never granted.
 
 CREATE SCHEMA pgqueue_internal;
 REVOKE ALL ON SCHEMA pgqueue_internal FROM PUBLIC;
 
--- Who this copy of the data belongs to. A restore adds the rows of the old server; any foreign row holds dispatch until adopt().
+-- Who this copy of the data belongs to. A restore adds the rows of the old server; any
+-- foreign row holds dispatch until adopt().
 CREATE TABLE pgqueue_internal.identity (
     system_identifier bigint NOT NULL,
     database oid NOT NULL,
     PRIMARY KEY (system_identifier, database)
 );
 
--- Roles that created tasks or registered handlers, and the keys under which their tasks are stored. A key has one row or several that say the
--- same: the transaction that first needs it writes it, and no column that two of them write is unique, so that nobody waits for another's first
--- task. The scheduler keeps the name fresh, by which a restore finds the role again. docs/internals/roles.md
+-- Roles that created tasks or registered handlers, and the keys under which their tasks are stored. A key has one row
+-- or several that say the same: the transaction that first needs it writes it, and no column that two of them write is
+-- unique, so that nobody waits for another's first task. The scheduler keeps the name fresh, by which a restore finds
+-- the role again. docs/internals/roles.md
 CREATE TABLE pgqueue_internal.role (
     id integer NOT NULL,
     oid oid,                            -- NULL: not found again after a restore
@@ -33,7 +36,8 @@ CREATE TABLE pgqueue_internal.namespace (
     paused boolean,
     description text,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Parts of what all namespaces share: NULL the fair part, above 0 a number of pgqueue_admin's, below 0 one of the owner's (src/core/share.hpp).
+    -- Parts of what all namespaces share: NULL the fair part, above 0 a number of pgqueue_admin's, below 0
+    -- one of the owner's (src/core/share.hpp).
     max_leases integer,
     max_groups integer,
     max_queues integer,
@@ -143,8 +147,8 @@ CREATE TABLE pgqueue_internal.ticker (
     UNIQUE (namespace_id, name)
 );
 
--- What changes with each slot, of fixed width and without an index on it. No foreign key: its checks would have the scheduler wait for the row of a
--- ticker that somebody renames or deletes.
+-- What changes with each slot, of fixed width and without an index on it. No foreign key: its checks would have the
+-- scheduler wait for the row of a ticker that somebody renames or deletes.
 CREATE TABLE pgqueue_internal.ticker_state (
     ticker_id integer PRIMARY KEY,
     next_at timestamptz,                -- first slot that is not handled; NULL none
@@ -169,7 +173,8 @@ CREATE TABLE pgqueue_internal.ticker_run (
     PRIMARY KEY (ticker_id, place)
 ) WITH (fillfactor = 70);
 
--- One row for each segment: slots 0 to 3 are the ring, 4 and 5 the old generation. Exactly one ring row and at most one old row is current.
+-- One row for each segment: slots 0 to 3 are the ring, 4 and 5 the old generation. Exactly one ring
+-- row and at most one old row is current.
 CREATE TABLE pgqueue_internal.ring (
     slot smallint PRIMARY KEY,
     generation integer NOT NULL DEFAULT 0,
@@ -181,16 +186,19 @@ CREATE TABLE pgqueue_internal.ring (
 CREATE SEQUENCE pgqueue_internal.task_id;
 
 -- A task. status: 0 new, 1 retry, 2 retained, 3 released, 4 failed, 5 expired, 6 cancelled (core/status.hpp).
--- Columns that change are of fixed width and have no index, so that every change is a HOT update. The attribute order is known to store/layout.hpp.
+-- Columns that change are of fixed width and have no index, so that every change is a HOT update. The
+-- attribute order is known to store/layout.hpp.
 CREATE TABLE pgqueue_internal.segment_0 (
     id bigint NOT NULL,
     queue_id integer NOT NULL,
     role_id integer NOT NULL,
     status smallint NOT NULL,
-    flags smallint NOT NULL,            -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 256 has a dedup key,
-                                        -- 512 in a batch, 1024 depends on others, 2048 waits for them, 4096 hold, 8192 ignore their failures
+    -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 256 has a dedup key, 512 in a
+    -- batch, 1024 depends on others, 2048 waits for them, 4096 hold, 8192 ignore their failures
+    flags smallint NOT NULL,
     attempt integer NOT NULL,           -- attempts begun
-    uncounted integer NOT NULL,         -- attempts that do not count against retries (snooze, serialization failure, terminated)
+    -- attempts that do not count against retries (snooze, serialization failure, terminated)
+    uncounted integer NOT NULL,
     retries integer NOT NULL,           -- further attempts allowed after the first
     crashes integer NOT NULL,           -- attempts that ended with their worker or server
     priority integer NOT NULL,
@@ -216,7 +224,8 @@ CREATE TABLE pgqueue_internal.segment_0 (
     headers jsonb,
     depends_on bigint[],
     CONSTRAINT segment_0_pkey PRIMARY KEY (id) WITH (fillfactor = 100)
-) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off);
+) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off,
+    vacuum_truncate = off, toast.vacuum_truncate = off);
 
 -- What the dispatcher reads of every row must be in the row.
 ALTER TABLE pgqueue_internal.segment_0 ALTER COLUMN group_key SET STORAGE PLAIN;
@@ -241,33 +250,43 @@ CREATE TABLE pgqueue_internal.outcome_0 (
     wal_bytes bigint,
     row_count bigint,
     CONSTRAINT outcome_0_pkey PRIMARY KEY (id, attempt)
-) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off);
+) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off,
+    vacuum_truncate = off, toast.vacuum_truncate = off);
 
 DO $make$
 BEGIN
     FOR i IN 1..5 LOOP
-        EXECUTE format('CREATE TABLE pgqueue_internal.segment_%s (LIKE pgqueue_internal.segment_0 INCLUDING STORAGE, CONSTRAINT segment_%s_pkey PRIMARY KEY (id) WITH (fillfactor = 100)) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
-        EXECUTE format('CREATE TABLE pgqueue_internal.outcome_%s (LIKE pgqueue_internal.outcome_0, CONSTRAINT outcome_%s_pkey PRIMARY KEY (id, attempt)) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
+        EXECUTE format('CREATE TABLE pgqueue_internal.segment_%s (LIKE pgqueue_internal.segment_0 INCLUDING STORAGE, '
+            'CONSTRAINT segment_%s_pkey PRIMARY KEY (id) WITH (fillfactor = 100)) '
+            'USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off, '
+            'vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
+        EXECUTE format('CREATE TABLE pgqueue_internal.outcome_%s (LIKE pgqueue_internal.outcome_0, '
+            'CONSTRAINT outcome_%s_pkey PRIMARY KEY (id, attempt)) '
+            'USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off, '
+            'vacuum_truncate = off, toast.vacuum_truncate = off)', i, i);
     END LOOP;
 END
 $make$;
 
--- Finished tasks of queues with on_finish archive, as the view shows them: names, not ids, so that it outlives queues. The role is the key of its task,
--- NULL nobody's: the dictionary keeps the name of a role that is gone, and whoever has that name later is another one.
+-- Finished tasks of queues with on_finish archive, as the view shows them: names, not ids, so that it outlives
+-- queues. The role is the key of its task, NULL nobody's: the dictionary keeps the name of a role that is gone, and
+-- whoever has that name later is another one.
 CREATE TABLE pgqueue_internal.archive (
     id bigint PRIMARY KEY,
     namespace_id integer NOT NULL,
     archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    namespace text NOT NULL, queue text NOT NULL, status text NOT NULL, type text, command text, payload jsonb, headers jsonb,
-    priority integer, role_id integer, attempt integer, retries integer, group_key text, dedup_key text, batch_key text, depends_on bigint[],
-    created_at timestamptz, delayed_at timestamptz, dies_at timestamptz, started_at timestamptz, finished_at timestamptz,
-    worker text, result jsonb, error text, error_code text, error_info jsonb, transactional boolean, ticker text, origin_queue text,
+    namespace text NOT NULL, queue text NOT NULL, status text NOT NULL, type text, command text, payload jsonb,
+    headers jsonb, priority integer, role_id integer, attempt integer, retries integer, group_key text, dedup_key text,
+    batch_key text, depends_on bigint[], created_at timestamptz, delayed_at timestamptz, dies_at timestamptz,
+    started_at timestamptz, finished_at timestamptz, worker text, result jsonb, error text, error_code text,
+    error_info jsonb, transactional boolean, ticker text, origin_queue text,
     uncounted integer
 ) USING heap;
 -- What went wrong is looked for more often, and there is less of it.
 CREATE INDEX archive_not_released ON pgqueue_internal.archive (namespace_id, finished_at) WHERE status <> 'released';
 
--- Who has a dedup key. A row outlives its task and is taken over by the next one in place; housekeeping removes those that say nothing any more.
+-- Who has a dedup key. A row outlives its task and is taken over by the next one in place; housekeeping
+-- removes those that say nothing any more.
 CREATE TABLE pgqueue_internal.dedup (
     queue_id integer NOT NULL,
     key text COLLATE "C" NOT NULL,

@@ -1,4 +1,5 @@
--- Functions of the library whose types need no view. Those that return the row of a view are in the file of their object.
+-- Functions of the library whose types need no view. Those that return the row of a
+-- view are in the file of their object.
 
 -- ===== helpers of the SQL modules; nobody has USAGE on their schema =====
 
@@ -10,11 +11,13 @@ CREATE FUNCTION pgqueue_internal.check_call(function_name text, writes boolean) 
 CREATE FUNCTION pgqueue_internal.caller() RETURNS oid
     LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_caller';
 
--- Raises 42501 with the missing grant as hint unless the caller has the privilege: use, work, manage, read, owner, admin.
+-- Raises 42501 with the missing grant as hint unless the caller has the privilege:
+-- use, work, manage, read, owner, admin.
 CREATE FUNCTION pgqueue_internal.require(namespace_id integer, privilege text) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_require';
 
--- Whether the calling role has the privilege; never raises. see: any of use, work, manage, read, owner or membership in pg_monitor.
+-- Whether the calling role has the privilege; never raises. see: any of use, work, manage,
+-- read, owner or membership in pg_monitor.
 CREATE FUNCTION pgqueue_internal.may(namespace_id integer, privilege text) RETURNS boolean
     LANGUAGE C STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_may';
 
@@ -54,8 +57,8 @@ CREATE FUNCTION pgqueue_internal.resolve_namespace(name text) RETURNS integer
 CREATE FUNCTION pgqueue_internal.config_changed() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_config_changed';
 
--- Trigger of the views: runs the trigger function of schema pgqueue_internal that its argument names with the rights of the
--- extension's owner, while caller() goes on to name the role that changes the view.
+-- Trigger of the views: runs the trigger function of schema pgqueue_internal that its argument names with the rights of
+-- the extension's owner, while caller() goes on to name the role that changes the view.
 CREATE FUNCTION pgqueue_internal.as_owner() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_as_owner';
 
@@ -68,8 +71,8 @@ CREATE FUNCTION pgqueue_internal.drop_queue_tasks(queue_id integer, force boolea
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_drop_queue_tasks';
 
 -- Changes a task that is not retained; which: the columns to set. False: no such task. The caller's rights decide.
-CREATE FUNCTION pgqueue_internal.update_task(id bigint, priority integer, delayed_at timestamptz, dies_at timestamptz, retries integer,
-    payload jsonb, headers jsonb, group_key text, queue text, which text[]) RETURNS boolean
+CREATE FUNCTION pgqueue_internal.update_task(id bigint, priority integer, delayed_at timestamptz, dies_at timestamptz,
+    retries integer, payload jsonb, headers jsonb, group_key text, queue text, which text[]) RETURNS boolean
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_update_task';
 
 -- Removes a task that is not retained (55006). False: no such task. The caller's rights decide.
@@ -84,8 +87,8 @@ CREATE FUNCTION pgqueue_internal.current_task_id() RETURNS bigint
 CREATE FUNCTION pgqueue_internal.queue_counts() RETURNS TABLE (queue_id integer, status smallint, count bigint)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_queue_counts';
 
--- What the outcomes of a task in a segment say: the result of an attempt, and message, SQLSTATE and the rest of the last failed one.
--- The cost has the planner call them late: after ORDER BY and LIMIT where it can.
+-- What the outcomes of a task in a segment say: the result of an attempt, and message, SQLSTATE and the rest of the
+-- last failed one. The cost has the planner call them late: after ORDER BY and LIMIT where it can.
 CREATE FUNCTION pgqueue_internal.outcome_result(slot integer, id bigint, attempt integer) RETURNS jsonb
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_result';
 CREATE FUNCTION pgqueue_internal.outcome_error(slot integer, id bigint) RETURNS text
@@ -96,18 +99,21 @@ CREATE FUNCTION pgqueue_internal.outcome_error_info(slot integer, id bigint) RET
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outcome_error_info';
 
 -- Live workers of this database, whosoever.
-CREATE FUNCTION pgqueue_internal.workers() RETURNS TABLE (worker text, kind text, pid integer, role_id integer, queue_id integer,
-    task_id bigint, attempt integer, state text, since timestamptz, lease_until timestamptz, cpu_seconds double precision,
-    progress double precision, progress_note text)
+CREATE FUNCTION pgqueue_internal.workers()
+    RETURNS TABLE (worker text, kind text, pid integer, role_id integer, queue_id integer,
+    task_id bigint, attempt integer, state text, since timestamptz, lease_until timestamptz,
+    cpu_seconds double precision, progress double precision, progress_note text)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_workers';
 
 -- Outside workers of this database, whosoever: those that hold a task, and sessions that wait for one. role: its oid.
-CREATE FUNCTION pgqueue_internal.outside_workers() RETURNS TABLE (worker text, pid integer, role oid, namespace_id integer, queue_id integer,
+CREATE FUNCTION pgqueue_internal.outside_workers()
+    RETURNS TABLE (worker text, pid integer, role oid, namespace_id integer, queue_id integer,
     task_id bigint, type text, attempt integer, state text, since timestamptz, lease_until timestamptz)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_outside_workers';
 
 -- How full the shared memory of the cluster is, and what the namespaces of this database have of it.
-CREATE FUNCTION pgqueue_internal.memory() RETURNS TABLE (kind text, namespace_id integer, used bigint, capacity bigint, comment text)
+CREATE FUNCTION pgqueue_internal.memory()
+    RETURNS TABLE (kind text, namespace_id integer, used bigint, capacity bigint, comment text)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 30 AS 'MODULE_PATHNAME', 'pgqueue_internal_memory';
 
 -- Whether a segment is condemned now, whatever the snapshot shows.
@@ -119,11 +125,13 @@ CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS bool
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';
 
 -- What is wrong in this database; queue_id and namespace_id NULL: not of one of them.
-CREATE FUNCTION pgqueue_internal.problems() RETURNS TABLE (severity text, problem text, namespace_id integer, queue_id integer, message text,
+CREATE FUNCTION pgqueue_internal.problems()
+    RETURNS TABLE (severity text, problem text, namespace_id integer, queue_id integer, message text,
     hint text, pid integer, since timestamptz)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 5 AS 'MODULE_PATHNAME', 'pgqueue_internal_problems';
 
--- Tasks that may have been quarantined (PQ103) or have found no handler (PQ104) lately; their rows say whether it is still so.
+-- Tasks that may have been quarantined (PQ103) or have found no handler (PQ104) lately;
+-- their rows say whether it is still so.
 CREATE FUNCTION pgqueue_internal.incidents() RETURNS TABLE (error_code text, task_id bigint)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_incidents';
 
@@ -131,9 +139,11 @@ CREATE FUNCTION pgqueue_internal.incidents() RETURNS TABLE (error_code text, tas
 CREATE FUNCTION pgqueue_internal.clean(segment_limit bigint, at timestamptz) RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_clean';
 
--- What shared memory says is taken, for tests. namespace, queue: running; groups: held tasks of groups of a queue; lease, hold: one each, with task, receipt
--- and process; worker: its slot; role, cluster: workers. id: of the namespace, queue or role.
-CREATE FUNCTION pgqueue_internal.places() RETURNS TABLE (kind text, id integer, task_id bigint, receipt bigint, pid integer, taken bigint)
+-- What shared memory says is taken, for tests. namespace, queue: running; groups: held tasks of groups of
+-- a queue; lease, hold: one each, with task, receipt and process; worker: its slot; role, cluster:
+-- workers. id: of the namespace, queue or role.
+CREATE FUNCTION pgqueue_internal.places()
+    RETURNS TABLE (kind text, id integer, task_id bigint, receipt bigint, pid integer, taken bigint)
     LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_places';
 
 -- Tells the launcher of this database and, outside a restore, makes it the real one.
@@ -142,12 +152,13 @@ CREATE FUNCTION pgqueue_internal.register_database() RETURNS void
 
 -- ===== what users call =====
 
-CREATE FUNCTION pgqueue.create_task(queue text, payload jsonb DEFAULT NULL, type text DEFAULT NULL, command text DEFAULT NULL,
-    priority integer DEFAULT NULL, delay interval DEFAULT NULL, delayed_at timestamptz DEFAULT NULL, ttl interval DEFAULT NULL,
-    retries integer DEFAULT NULL, run_limit interval DEFAULT NULL, dedup_key text DEFAULT NULL, dedup_for interval DEFAULT NULL,
-    on_conflict text DEFAULT 'skip', group_key text DEFAULT NULL, batch_key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
-    depends_on_batch text DEFAULT NULL, on_failed_dependency text DEFAULT 'cancel', headers jsonb DEFAULT NULL,
-    namespace text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION pgqueue.create_task(queue text, payload jsonb DEFAULT NULL, type text DEFAULT NULL,
+    command text DEFAULT NULL, priority integer DEFAULT NULL, delay interval DEFAULT NULL,
+    delayed_at timestamptz DEFAULT NULL, ttl interval DEFAULT NULL, retries integer DEFAULT NULL,
+    run_limit interval DEFAULT NULL, dedup_key text DEFAULT NULL, dedup_for interval DEFAULT NULL,
+    on_conflict text DEFAULT 'skip', group_key text DEFAULT NULL, batch_key text DEFAULT NULL,
+    depends_on bigint[] DEFAULT NULL, depends_on_batch text DEFAULT NULL, on_failed_dependency text DEFAULT 'cancel',
+    headers jsonb DEFAULT NULL, namespace text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_task';
 COMMENT ON FUNCTION pgqueue.create_task IS
 'Creates a task and returns its id. Give payload, type or command; command goes with payload but not with type. '
@@ -157,12 +168,13 @@ COMMENT ON FUNCTION pgqueue.create_task IS
 '53400 at a limit of the namespace, 42704 for an unknown queue or dependency, 22004 without content, 22023 for a '
 'wrong value. Needs the privilege use.';
 
-CREATE FUNCTION pgqueue.create_tasks(queue text, payloads jsonb[] DEFAULT NULL, type text DEFAULT NULL, commands text[] DEFAULT NULL,
-    priority integer DEFAULT NULL, delay interval DEFAULT NULL, delayed_at timestamptz DEFAULT NULL, ttl interval DEFAULT NULL,
-    retries integer DEFAULT NULL, run_limit interval DEFAULT NULL, dedup_keys text[] DEFAULT NULL, dedup_for interval DEFAULT NULL,
-    on_conflict text DEFAULT 'skip', group_keys text[] DEFAULT NULL, batch_key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
-    depends_on_batch text DEFAULT NULL, on_failed_dependency text DEFAULT 'cancel', headers jsonb DEFAULT NULL,
-    namespace text DEFAULT NULL) RETURNS SETOF bigint
+CREATE FUNCTION pgqueue.create_tasks(queue text, payloads jsonb[] DEFAULT NULL, type text DEFAULT NULL,
+    commands text[] DEFAULT NULL, priority integer DEFAULT NULL, delay interval DEFAULT NULL,
+    delayed_at timestamptz DEFAULT NULL, ttl interval DEFAULT NULL, retries integer DEFAULT NULL,
+    run_limit interval DEFAULT NULL, dedup_keys text[] DEFAULT NULL, dedup_for interval DEFAULT NULL,
+    on_conflict text DEFAULT 'skip', group_keys text[] DEFAULT NULL, batch_key text DEFAULT NULL,
+    depends_on bigint[] DEFAULT NULL, depends_on_batch text DEFAULT NULL, on_failed_dependency text DEFAULT 'cancel',
+    headers jsonb DEFAULT NULL, namespace text DEFAULT NULL) RETURNS SETOF bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_tasks';
 COMMENT ON FUNCTION pgqueue.create_tasks IS
 'Creates a task for each element of payloads or commands and returns the ids in that order; an id is NULL where '
@@ -170,7 +182,8 @@ COMMENT ON FUNCTION pgqueue.create_tasks IS
 'dedup_keys or group_keys means a task without that key. The other arguments hold for all of the tasks, mean the '
 'same as in create_task, and raise the same errors. Empty arrays create nothing. Needs the privilege use.';
 
-CREATE FUNCTION pgqueue.cancel_task(id bigint, reason text DEFAULT NULL, force boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS text
+CREATE FUNCTION pgqueue.cancel_task(id bigint, reason text DEFAULT NULL, force boolean DEFAULT false,
+    namespace text DEFAULT NULL) RETURNS text
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_cancel_task';
 COMMENT ON FUNCTION pgqueue.cancel_task IS
 'Cancels a task and returns its status after the call. A waiting task, and one that an outside worker holds, is '
@@ -199,7 +212,8 @@ COMMENT ON FUNCTION pgqueue.run_task IS
 'Needs the privilege use, and the right to SET ROLE to the creator of the task and to the role of its handler '
 '(42501).';
 
-CREATE FUNCTION pgqueue.progress(done double precision, total double precision DEFAULT 1, note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION pgqueue.progress(done double precision, total double precision DEFAULT 1, note text DEFAULT NULL)
+    RETURNS void
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_progress';
 COMMENT ON FUNCTION pgqueue.progress IS
 'Reports in the view worker how far the running task is: done of total (default 1), and a note of at most 127 bytes '
@@ -236,7 +250,8 @@ COMMENT ON FUNCTION pgqueue.stop_workers IS
 'seconds. Without role no worker starts until ensure_workers is called. Raises 42704 for an unknown role. Needs '
 'membership in pgqueue_admin.';
 
-CREATE FUNCTION pgqueue.cron_next(cron text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL, max_slots integer DEFAULT 1)
+CREATE FUNCTION pgqueue.cron_next(cron text, after timestamptz DEFAULT now(), time_zone text DEFAULT NULL,
+    max_slots integer DEFAULT 1)
     RETURNS SETOF timestamptz
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'pgqueue_cron_next';
 COMMENT ON FUNCTION pgqueue.cron_next IS

@@ -5,7 +5,8 @@ CREATE FUNCTION pgqueue_internal.check_given(argument text, value text) RETURNS 
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = format('argument "%s" must not be NULL', argument);
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = format('argument "%s" must not be NULL', argument);
     END IF;
 END
 $$;
@@ -15,8 +16,10 @@ CREATE FUNCTION pgqueue_internal.check_word(setting text, value text, words text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value <> ALL (words) THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('invalid value for "%s": "%s"', setting, value),
-            HINT = concat_ws(' ', pgqueue_internal.perhaps('', value, words), format('Valid values: %s.', array_to_string(words, ', ')));
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('invalid value for "%s": "%s"', setting, value),
+            HINT = concat_ws(' ', pgqueue_internal.perhaps('', value, words),
+                format('Valid values: %s.', array_to_string(words, ', ')));
     END IF;
 END
 $$;
@@ -26,7 +29,8 @@ CREATE FUNCTION pgqueue_internal.check_length(setting text, value text, longest 
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF octet_length(value) > longest THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" must have at most %s bytes', setting, longest),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('"%s" must have at most %s bytes', setting, longest),
             DETAIL = format('It has %s.', octet_length(value)), HINT = hint;
     END IF;
 END
@@ -37,8 +41,10 @@ CREATE FUNCTION pgqueue_internal.check_range(setting text, value numeric, lowest
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value < lowest OR value > highest OR value = 'NaN' OR value = 'Infinity' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
-            HINT = CASE WHEN value IN ('NaN', 'Infinity') AND highest IS NULL THEN format('It must be %s or more, and finite.', lowest)
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('"%s" is out of range: %s', setting, value),
+            HINT = CASE WHEN value IN ('NaN', 'Infinity') AND highest IS NULL
+                            THEN format('It must be %s or more, and finite.', lowest)
                         WHEN highest IS NULL THEN format('It must be %s or more.', lowest)
                         ELSE format('It must be between %s and %s.', lowest, highest) END;
     END IF;
@@ -50,8 +56,10 @@ CREATE FUNCTION pgqueue_internal.check_interval(setting text, value interval, ze
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value < '0' OR value > '1000 years' OR (value = '0' AND NOT zero_allowed) THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
-            HINT = CASE WHEN zero_allowed THEN 'It must be between 0 and 1000 years.' ELSE 'It must be more than 0 and at most 1000 years.' END;
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('"%s" is out of range: %s', setting, value),
+            HINT = CASE WHEN zero_allowed THEN 'It must be between 0 and 1000 years.'
+                ELSE 'It must be more than 0 and at most 1000 years.' END;
     END IF;
 END
 $$;
@@ -61,7 +69,8 @@ CREATE FUNCTION pgqueue_internal.check_moment(setting text, value timestamptz) R
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF value < '1970-01-01 00:00+00' OR value >= '10000-01-01 00:00+00' THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is out of range: %s', setting, value),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('"%s" is out of range: %s', setting, value),
             HINT = 'It must be a time of the years 1970 to 9999.';
     END IF;
 END
@@ -71,7 +80,8 @@ $$;
 CREATE FUNCTION pgqueue_internal.refuse_column(column_name text, view_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = format('column "%s" of view "%s" cannot be set', column_name, view_name),
+    RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+        MESSAGE = format('column "%s" of view "%s" cannot be set', column_name, view_name),
         HINT = 'Omit this column; the functions of schema pgqueue may change what the view cannot.';
 END
 $$;
@@ -80,7 +90,8 @@ $$;
 CREATE FUNCTION pgqueue_internal.refuse_unseen() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'serialization_failure', MESSAGE = 'could not serialize access due to concurrent update',
+    RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+        MESSAGE = 'could not serialize access due to concurrent update',
         HINT = 'The transaction might succeed if retried.';
 END
 $$;
@@ -90,7 +101,8 @@ CREATE FUNCTION pgqueue_internal.check_patched(is_given boolean) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT is_given THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values', HINT = 'Give at least one setting to change.';
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'no patch values',
+            HINT = 'Give at least one setting to change.';
     END IF;
 END
 $$;
@@ -122,12 +134,14 @@ $$;
 -- The present name of a role; the stored one when the role is gone.
 CREATE FUNCTION pgqueue_internal.role_name(role oid, stored text) RETURNS text
 LANGUAGE sql STABLE PARALLEL RESTRICTED
-RETURN coalesce((SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = role_name.role), stored);
+RETURN coalesce((SELECT a.rolname::text COLLATE "default" FROM pg_catalog.pg_roles a WHERE a.oid = role_name.role),
+    stored);
 
 -- Whether a role has the rights of another, which may be gone.
 CREATE FUNCTION pgqueue_internal.is_member(role oid, granted oid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL RESTRICTED
-RETURN coalesce((SELECT pg_catalog.pg_has_role(is_member.role, a.oid, 'USAGE') FROM pg_catalog.pg_roles a WHERE a.oid = granted), false);
+RETURN coalesce((SELECT pg_catalog.pg_has_role(is_member.role, a.oid, 'USAGE')
+                 FROM pg_catalog.pg_roles a WHERE a.oid = granted), false);
 
 -- Raises 42501 unless the caller has any right in the namespace.
 CREATE FUNCTION pgqueue_internal.check_seen(namespace_id integer) RETURNS boolean
@@ -137,8 +151,10 @@ DECLARE
 BEGIN
     IF NOT pgqueue_internal.may(namespace_id, 'see') THEN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = namespace_id;
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('permission denied for namespace "%s"', namespace_name),
-            DETAIL = format('Role "%s" has no privilege in it.', pgqueue_internal.role_name(pgqueue_internal.caller(), '')),
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('permission denied for namespace "%s"', namespace_name),
+            DETAIL = format('Role "%s" has no privilege in it.',
+                pgqueue_internal.role_name(pgqueue_internal.caller(), '')),
             HINT = format('SELECT pgqueue.grant_namespace(%L, ''read'', %L);', namespace_name,
                           pgqueue_internal.role_name(pgqueue_internal.caller(), ''));
     END IF;
@@ -151,14 +167,15 @@ CREATE FUNCTION pgqueue_internal.nobody(stored_name text) RETURNS oid
 LANGUAGE sql IMMUTABLE
 RETURN (4294967295 - (pg_catalog.hashtext(stored_name) & 1073741823))::oid;
 
--- The role of a stored row that comes from a dump: by name, as numbers are those of the old server. A role that is gone gets a number
--- that is nobody's, so that nobody inherits its rights; follow_roles() looks for the name again.
+-- The role of a stored row that comes from a dump: by name, as numbers are those of the old server. A role that is gone
+-- gets a number that is nobody's, so that nobody inherits its rights; follow_roles() looks for the name again.
 CREATE FUNCTION pgqueue_internal.restored_role(stored_name text) RETURNS oid
 LANGUAGE sql STABLE
-RETURN coalesce((SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = stored_name), pgqueue_internal.nobody(stored_name));
+RETURN coalesce((SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname = stored_name),
+    pgqueue_internal.nobody(stored_name));
 
--- The namespaces that the calling role may see and what it may see of each. OFFSET 0 makes the server ask once for each namespace,
--- not for each task.
+-- The namespaces that the calling role may see and what it may see of each. OFFSET 0 makes the server ask once
+-- for each namespace, not for each task.
 CREATE VIEW pgqueue_internal.visible AS
 SELECT n.id, n.name,
     n.monitor OR n.manage OR n.read AS all_tasks,   -- otherwise its own

@@ -1,9 +1,9 @@
--- Namespaces: the views and the functions that manage them. A function of schema pgqueue runs its namesake in pgqueue_internal with the
--- rights of the extension's owner; what the caller may do is checked there, by require().
+-- Namespaces: the views and the functions that manage them. A function of schema pgqueue runs its namesake in
+-- pgqueue_internal with the rights of the extension's owner; what the caller may do is checked there, by require().
 
 CREATE VIEW pgqueue.namespace WITH (security_barrier) AS
-SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running, n.max_depth, n.paused,
-    n.description, n.created_at,
+SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running,
+    n.max_depth, n.paused, n.description, n.created_at,
     abs(n.max_leases) AS max_leases, abs(n.max_groups) AS max_groups, abs(n.max_queues) AS max_queues,
     abs(n.max_priorities) AS max_priorities, abs(n.max_dependencies) AS max_dependencies
 FROM pgqueue_internal.namespace n
@@ -15,8 +15,8 @@ COMMENT ON COLUMN pgqueue.namespace.created_at IS 'created';
 
 -- Owners see every grant of theirs, others those to their own roles.
 CREATE VIEW pgqueue.namespace_grant WITH (security_barrier) AS
-SELECT n.name AS namespace, CASE WHEN g.role = 0 THEN 'public' ELSE a.rolname::text COLLATE "default" END AS role, g.privilege,
-    pgqueue_internal.role_name(g.grantor, g.grantor_name) AS grantor, g.granted_at
+SELECT n.name AS namespace, CASE WHEN g.role = 0 THEN 'public' ELSE a.rolname::text COLLATE "default" END AS role,
+    g.privilege, pgqueue_internal.role_name(g.grantor, g.grantor_name) AS grantor, g.granted_at
 FROM pgqueue_internal.namespace_grant g
 JOIN pgqueue_internal.visible n ON n.id = g.namespace_id
 LEFT JOIN pg_catalog.pg_roles a ON a.oid = g.role
@@ -33,8 +33,9 @@ COMMENT ON COLUMN pgqueue.namespace_grant.granted_at IS 'when';
 CREATE FUNCTION pgqueue_internal.shown_namespace(namespace_id integer) RETURNS pgqueue.namespace
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT n.name, pgqueue_internal.role_name(n.owner, n.owner_name), n.weight, n.max_running, n.max_depth, n.paused, n.description, n.created_at,
-        abs(n.max_leases), abs(n.max_groups), abs(n.max_queues), abs(n.max_priorities), abs(n.max_dependencies)
+    SELECT n.name, pgqueue_internal.role_name(n.owner, n.owner_name), n.weight, n.max_running, n.max_depth, n.paused,
+        n.description, n.created_at, abs(n.max_leases), abs(n.max_groups), abs(n.max_queues), abs(n.max_priorities),
+        abs(n.max_dependencies)
     FROM pgqueue_internal.namespace n
     WHERE n.id = shown_namespace.namespace_id;
 END;
@@ -99,9 +100,11 @@ BEGIN
 END
 $$;
 
--- A part of what all share after a change; NULL: the fair part. A member of pgqueue_admin sets any number. Others lower it: to no more than the present
--- number, beside the fair part unless pgqueue_admin has set that number. 42501 for more.
-CREATE FUNCTION pgqueue_internal.changed_share(namespace_name text, setting text, present integer, given integer, was integer) RETURNS integer
+-- A part of what all share after a change; NULL: the fair part. A member of pgqueue_admin sets any
+-- number. Others lower it: to no more than the present number, beside the fair part unless
+-- pgqueue_admin has set that number. 42501 for more.
+CREATE FUNCTION pgqueue_internal.changed_share(namespace_name text, setting text, present integer, given integer,
+    was integer) RETURNS integer
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wished integer := coalesce(given, 0);
@@ -128,7 +131,8 @@ END
 $$;
 
 -- Stores the settings of a namespace that `given` changes; was: as for row_with().
-CREATE FUNCTION pgqueue_internal.change_namespace(target integer, given pgqueue.namespace, was pgqueue.namespace) RETURNS void
+CREATE FUNCTION pgqueue_internal.change_namespace(target integer, given pgqueue.namespace, was pgqueue.namespace)
+    RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present pgqueue_internal.namespace;
@@ -136,11 +140,16 @@ DECLARE
 BEGIN
     SELECT s.* INTO present FROM pgqueue_internal.namespace s WHERE s.id = target FOR NO KEY UPDATE;
     n := pgqueue_internal.row_with(present, given, was);
-    n.max_leases := pgqueue_internal.changed_share(n.name, 'max_leases', present.max_leases, given.max_leases, was.max_leases);
-    n.max_groups := pgqueue_internal.changed_share(n.name, 'max_groups', present.max_groups, given.max_groups, was.max_groups);
-    n.max_queues := pgqueue_internal.changed_share(n.name, 'max_queues', present.max_queues, given.max_queues, was.max_queues);
-    n.max_priorities := pgqueue_internal.changed_share(n.name, 'max_priorities', present.max_priorities, given.max_priorities, was.max_priorities);
-    n.max_dependencies := pgqueue_internal.changed_share(n.name, 'max_dependencies', present.max_dependencies, given.max_dependencies, was.max_dependencies);
+    n.max_leases := pgqueue_internal.changed_share(n.name, 'max_leases', present.max_leases, given.max_leases,
+        was.max_leases);
+    n.max_groups := pgqueue_internal.changed_share(n.name, 'max_groups', present.max_groups, given.max_groups,
+        was.max_groups);
+    n.max_queues := pgqueue_internal.changed_share(n.name, 'max_queues', present.max_queues, given.max_queues,
+        was.max_queues);
+    n.max_priorities := pgqueue_internal.changed_share(n.name, 'max_priorities', present.max_priorities,
+        given.max_priorities, was.max_priorities);
+    n.max_dependencies := pgqueue_internal.changed_share(n.name, 'max_dependencies', present.max_dependencies,
+        given.max_dependencies, was.max_dependencies);
     PERFORM pgqueue_internal.store_row(pgqueue_internal.checked_row('namespace', n));
 END
 $$;

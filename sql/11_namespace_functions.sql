@@ -1,7 +1,7 @@
 -- The functions that manage namespaces, each a body here and its entry in schema pgqueue.
 
--- Keeps a namespace until the end of the transaction, for a row that refers to it. 42704 when another session has deleted it meanwhile. The caller has
--- checked the rights.
+-- Keeps a namespace until the end of the transaction, for a row that refers to it. 42704 when another session has
+-- deleted it meanwhile. The caller has checked the rights.
 CREATE FUNCTION pgqueue_internal.keep_namespace(target integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -23,7 +23,8 @@ BEGIN
     namespace_name := pgqueue_internal.user_namespace(given.namespace);
     PERFORM pgqueue_internal.require(NULL, 'admin');
     LOOP
-        target := coalesce(pgqueue_internal.namespace_id(namespace_name), pgqueue_internal.add_namespace(namespace_name));
+        target := coalesce(pgqueue_internal.namespace_id(namespace_name),
+            pgqueue_internal.add_namespace(namespace_name));
         EXIT WHEN target IS NOT NULL;
     END LOOP;
     PERFORM pgqueue_internal.change_namespace(target, given, NULL);
@@ -96,9 +97,11 @@ BEGIN
     SELECT count(*) INTO queues FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
     SELECT count(*) INTO tickers FROM pgqueue_internal.ticker t WHERE t.namespace_id = target;
     IF queues + tickers > 0 AND force IS NOT TRUE THEN
-        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = format('namespace "%s" is not empty', namespace_name),
+        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = format('namespace "%s" is not empty', namespace_name),
             DETAIL = format('Queues in it: %s, tickers: %s.', queues, tickers),
-            HINT = format('Delete them first, or use SELECT pgqueue.delete_namespace(%L, force => true).', namespace_name);
+            HINT = format('Delete them first, or use SELECT pgqueue.delete_namespace(%L, force => true).',
+                namespace_name);
     END IF;
     PERFORM pgqueue_internal.drop_queue_tasks(q.id, true) FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
     DELETE FROM pgqueue_internal.archive a WHERE a.namespace_id = target;
@@ -117,7 +120,8 @@ COMMENT ON FUNCTION pgqueue.delete_namespace IS
 CREATE FUNCTION pgqueue_internal.get_namespace(namespace text) RETURNS SETOF pgqueue.namespace
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    namespace_name text := pgqueue_internal.normalize_name('namespace', coalesce(namespace, current_setting('pgqueue.namespace', true), 'default'));
+    namespace_name text := pgqueue_internal.normalize_name('namespace',
+        coalesce(namespace, current_setting('pgqueue.namespace', true), 'default'));
 BEGIN
     RETURN QUERY
     SELECT s.* FROM pgqueue_internal.namespace n, pgqueue_internal.shown_namespace(n.id) s
@@ -165,7 +169,8 @@ BEGIN
     words := pgqueue_internal.privilege_list(privileges);
     PERFORM pgqueue_internal.keep_namespace(target);
     INSERT INTO pgqueue_internal.namespace_grant (namespace_id, role, role_name, privilege, grantor, grantor_name)
-    SELECT target, pgqueue_internal.role_oid(grant_namespace.role, true), grant_namespace.role, p, grantor, pgqueue_internal.role_name(grantor, '')
+    SELECT target, pgqueue_internal.role_oid(grant_namespace.role, true), grant_namespace.role, p, grantor,
+        pgqueue_internal.role_name(grantor, '')
     FROM unnest(words) p
     ON CONFLICT DO NOTHING;
 END
@@ -212,7 +217,8 @@ BEGIN
         pgqueue_internal.check_word('privilege', privilege, ARRAY['use', 'work', 'manage', 'read', 'owner']);
     asked := CASE WHEN role IS NULL THEN pgqueue_internal.caller() ELSE pgqueue_internal.role_oid(role, false) END;
     RETURN pg_has_role(asked, 'pgqueue_admin', 'USAGE')
-        OR EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = target AND pgqueue_internal.is_member(asked, n.owner))
+        OR EXISTS (SELECT FROM pgqueue_internal.namespace n
+            WHERE n.id = target AND pgqueue_internal.is_member(asked, n.owner))
         OR EXISTS (SELECT FROM pgqueue_internal.namespace_grant g
                    WHERE g.namespace_id = target AND g.privilege = has_namespace_privilege.privilege
                        AND CASE WHEN g.role = 0 THEN pg_has_role(asked, 'pgqueue_user', 'USAGE')

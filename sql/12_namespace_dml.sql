@@ -14,7 +14,8 @@ BEGIN
     END IF;
     target := pgqueue_internal.add_namespace(namespace_name);
     IF target IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'duplicate_object', MESSAGE = format('namespace "%s" already exists', namespace_name),
+        RAISE EXCEPTION USING ERRCODE = 'duplicate_object',
+            MESSAGE = format('namespace "%s" already exists', namespace_name),
             HINT = 'Change it with UPDATE, or with create_namespace, which creates or updates.';
     END IF;
     PERFORM pgqueue_internal.change_namespace(target, NEW, NULL);
@@ -57,6 +58,9 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.namespace FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_insert');
-CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.namespace FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_update');
-CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.namespace FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_delete');
+CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.namespace
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_insert');
+CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.namespace
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_update');
+CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.namespace
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('namespace_delete');

@@ -7,7 +7,9 @@ DECLARE
     q pgqueue_internal.queue;
     namespace_name text;
 BEGIN
-    SELECT s.* INTO q FROM pgqueue_internal.queue s WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
+    SELECT s.* INTO q
+    FROM pgqueue_internal.queue s
+    WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
@@ -40,7 +42,9 @@ DECLARE
     q pgqueue_internal.queue;
 BEGIN
     LOOP
-        SELECT s.* INTO q FROM pgqueue_internal.queue s WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
+        SELECT s.* INTO q
+        FROM pgqueue_internal.queue s
+        WHERE s.namespace_id = target AND s.name = queue_name FOR NO KEY UPDATE;
         IF FOUND THEN
             RETURN q;
         END IF;
@@ -52,7 +56,8 @@ BEGIN
 END
 $$;
 
--- The namespace of a call that manages queues; the caller needs manage in it. The extension's own is for nobody to change.
+-- The namespace of a call that manages queues; the caller needs manage in it. The
+-- extension's own is for nobody to change.
 CREATE FUNCTION pgqueue_internal.managed_namespace(namespace text) RETURNS integer
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -77,7 +82,8 @@ END
 $$;
 
 -- Pauses a queue, or changes reason and end of a pause that holds.
-CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz) RETURNS pgqueue.queue
+CREATE FUNCTION pgqueue_internal.set_pause(q pgqueue_internal.queue, reason text, until timestamptz)
+    RETURNS pgqueue.queue
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     holds boolean := q.paused AND (q.paused_until IS NULL OR q.paused_until > clock_timestamp());
@@ -99,18 +105,21 @@ BEGIN
     PERFORM pgqueue_internal.check_call('create_queue', true);
     queue_name := pgqueue_internal.normalize_name('queue', given.queue);
     target := pgqueue_internal.managed_namespace(given.namespace);
-    RETURN pgqueue_internal.store_queue(pgqueue_internal.row_with(pgqueue_internal.made_queue(target, queue_name), given, NULL));
+    RETURN pgqueue_internal.store_queue(pgqueue_internal.row_with(pgqueue_internal.made_queue(target, queue_name),
+        given, NULL));
 END
 $$;
 
 CREATE FUNCTION pgqueue.create_queue(
-    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL, ttl interval DEFAULT NULL,
-    retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL, backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL,
-    retry_jitter double precision DEFAULT NULL, lease interval DEFAULT NULL, run_limit interval DEFAULT NULL,
-    max_running integer DEFAULT NULL, max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
-    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
-    group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
-    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL)
+    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL,
+    ttl interval DEFAULT NULL, retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL,
+    backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL, retry_jitter double precision DEFAULT NULL,
+    lease interval DEFAULT NULL, run_limit interval DEFAULT NULL, max_running integer DEFAULT NULL,
+    max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
+    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL,
+    group_rate_limit double precision DEFAULT NULL, group_policy text DEFAULT NULL, aging interval DEFAULT NULL,
+    retention interval DEFAULT NULL, on_finish text DEFAULT NULL, dead_letter text DEFAULT NULL,
+    group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_queue IS
 'Creates a queue with the defaults of the view queue, or changes the given settings of an existing one, and returns '
@@ -141,13 +150,15 @@ END
 $$;
 
 CREATE FUNCTION pgqueue.update_queue(
-    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL, ttl interval DEFAULT NULL,
-    retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL, backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL,
-    retry_jitter double precision DEFAULT NULL, lease interval DEFAULT NULL, run_limit interval DEFAULT NULL,
-    max_running integer DEFAULT NULL, max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
-    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL, group_rate_limit double precision DEFAULT NULL,
-    group_policy text DEFAULT NULL, aging interval DEFAULT NULL, retention interval DEFAULT NULL, on_finish text DEFAULT NULL,
-    dead_letter text DEFAULT NULL, group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, rename_to text DEFAULT NULL,
+    queue text, description text DEFAULT NULL, executor text DEFAULT NULL, priority integer DEFAULT NULL,
+    ttl interval DEFAULT NULL, retries integer DEFAULT NULL, retry_delay interval DEFAULT NULL,
+    backoff text DEFAULT NULL, max_retry_delay interval DEFAULT NULL, retry_jitter double precision DEFAULT NULL,
+    lease interval DEFAULT NULL, run_limit interval DEFAULT NULL, max_running integer DEFAULT NULL,
+    max_depth bigint DEFAULT NULL, rate_limit double precision DEFAULT NULL,
+    rate_burst integer DEFAULT NULL, group_max_running integer DEFAULT NULL,
+    group_rate_limit double precision DEFAULT NULL, group_policy text DEFAULT NULL, aging interval DEFAULT NULL,
+    retention interval DEFAULT NULL, on_finish text DEFAULT NULL, dead_letter text DEFAULT NULL,
+    group_commit integer DEFAULT NULL, forward_to text DEFAULT NULL, rename_to text DEFAULT NULL,
     namespace text DEFAULT NULL)
     RETURNS pgqueue.queue LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_queue IS
@@ -173,7 +184,8 @@ BEGIN
     q := pgqueue_internal.lock_queue(target, queue_name);
     deleted := pgqueue_internal.shown_queue(q.id);
     PERFORM pgqueue_internal.drop_queue_tasks(q.id, force IS TRUE);
-    UPDATE pgqueue_internal.queue s SET dead_letter = NULL WHERE s.namespace_id = q.namespace_id AND s.dead_letter = q.name;
+    UPDATE pgqueue_internal.queue s SET dead_letter = NULL
+    WHERE s.namespace_id = q.namespace_id AND s.dead_letter = q.name;
     DELETE FROM pgqueue_internal.queue s WHERE s.id = q.id;
     RETURN deleted;
 END
@@ -197,7 +209,9 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_seen(target);
     RETURN QUERY
-    SELECT s.* FROM pgqueue_internal.queue q, pgqueue_internal.shown_queue(q.id) s WHERE q.namespace_id = target AND q.name = queue_name;
+    SELECT s.*
+    FROM pgqueue_internal.queue q, pgqueue_internal.shown_queue(q.id) s
+    WHERE q.namespace_id = target AND q.name = queue_name;
 END
 $$;
 

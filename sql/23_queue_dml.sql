@@ -1,4 +1,5 @@
--- INSERT, UPDATE and DELETE on the view of queues. In these statements NULL means none; what cannot be none takes its default.
+-- INSERT, UPDATE and DELETE on the view of queues. In these statements NULL means none;
+-- what cannot be none takes its default.
 
 CREATE FUNCTION pgqueue_internal.queue_insert() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -60,6 +61,9 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_insert');
-CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_update');
-CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_delete');
+CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.queue
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_insert');
+CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.queue
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_update');
+CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.queue
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('queue_delete');

@@ -1,8 +1,9 @@
--- Tasks: the views over the segments. `WHERE id = ...` reaches each segment's primary key; the columns of outcomes cost a look-up only where
--- they are selected. A condemned segment has nothing but garbage and counts as empty.
+-- Tasks: the views over the segments. `WHERE id = ...` reaches each segment's primary key; the columns of outcomes cost
+-- a look-up only where they are selected. A condemned segment has nothing but garbage and counts as empty.
 
--- The condemned segments, looked up once: `slot <> ALL (...)` is a one-time filter of each branch, so that a segment which has only garbage is not read.
--- One that an old snapshot shows as condemned may take rows again, and those of this transaction can be seen: so it has to be condemned now as well.
+-- The condemned segments, looked up once: `slot <> ALL (...)` is a one-time filter of each branch, so that a segment
+-- which has only garbage is not read. One that an old snapshot shows as condemned may take rows again, and those of
+-- this transaction can be seen: so it has to be condemned now as well.
 CREATE VIEW pgqueue_internal.condemned AS
 SELECT r.slot::integer AS slot FROM pgqueue_internal.ring r WHERE r.condemned AND pgqueue_internal.is_condemned(r.slot);
 
@@ -36,9 +37,11 @@ SELECT t.id, n.name AS namespace, q.name AS queue,
     (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[t.status + 1] AS status,
     t.type, t.command,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
-              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt)) THEN t.payload END AS payload,
+              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt))
+        THEN t.payload END AS payload,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
-              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt)) THEN t.headers END AS headers,
+              OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt))
+        THEN t.headers END AS headers,
     t.priority, t.creator AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
     t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,
     CASE WHEN t.status = 2 THEN nullif(t.pid, 0) END AS pid,
@@ -49,7 +52,8 @@ SELECT t.id, n.name AS namespace, q.name AS queue,
     pgqueue_internal.outcome_error(t.slot, t.id) AS error,
     pgqueue_internal.outcome_error_code(t.slot, t.id) AS error_code,
     pgqueue_internal.outcome_error_info(t.slot, t.id) AS error_info,
-    CASE WHEN t.attempt > 0 THEN t.flags & 1 = 0 AND (t.command IS NOT NULL OR q.executor = 'server') END AS transactional,
+    CASE WHEN t.attempt > 0
+        THEN t.flags & 1 = 0 AND (t.command IS NOT NULL OR q.executor = 'server') END AS transactional,
     t.ticker,
     (SELECT f.name FROM pgqueue_internal.queue f WHERE f.id = t.origin_queue_id) AS origin_queue
 FROM pgqueue_internal.segment t
@@ -95,8 +99,8 @@ CREATE VIEW pgqueue.task_archive WITH (security_barrier) AS
 SELECT a.id, n.name AS namespace, a.queue, a.status, a.type, a.command,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.payload END AS payload,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.headers END AS headers,
-    a.priority, pgqueue_internal.role_of(a.role_id) AS role, a.attempt, a.retries, a.group_key, a.dedup_key, a.batch_key, a.depends_on,
-    a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
+    a.priority, pgqueue_internal.role_of(a.role_id) AS role, a.attempt, a.retries, a.group_key, a.dedup_key,
+    a.batch_key, a.depends_on, a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
     NULL::integer AS pid, NULL::bigint AS receipt, NULL::timestamptz AS lease_until,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.result END AS result,
     a.error, a.error_code, a.error_info, a.transactional, a.ticker, a.origin_queue, a.archived_at

@@ -1,4 +1,5 @@
--- Attempts of tasks: those that ended, from the outcomes, and the last one from the task's row when it has no outcome row.
+-- Attempts of tasks: those that ended, from the outcomes, and the last one from the
+-- task's row when it has no outcome row.
 
 CREATE VIEW pgqueue.task_attempt WITH (security_barrier) AS
 SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
@@ -10,8 +11,8 @@ FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
 CROSS JOIN LATERAL (
-    SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until, o.outcome::integer AS outcome,
-        o.error, o.error_code, o.error_info, o.cpu_seconds, o.wal_bytes, o.row_count
+    SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until,
+        o.outcome::integer AS outcome, o.error, o.error_code, o.error_info, o.cpu_seconds, o.wal_bytes, o.row_count
     FROM pgqueue_internal.outcome o
     WHERE o.slot = t.slot AND o.id = t.id AND o.attempt > 0
     UNION ALL
@@ -21,7 +22,8 @@ CROSS JOIN LATERAL (
         CASE t.status WHEN 0 THEN 2 WHEN 1 THEN 3 WHEN 3 THEN 0 WHEN 4 THEN 1 WHEN 5 THEN 5 WHEN 6 THEN 4 END,
         NULL, NULL, NULL, NULL, NULL, NULL
     WHERE t.attempt > 0
-        AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
+        AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o
+                        WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
 ) e
 WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
     OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt));
@@ -37,7 +39,8 @@ COMMENT ON COLUMN pgqueue.task_attempt.pid IS 'server process';
 COMMENT ON COLUMN pgqueue.task_attempt.started_at IS 'start';
 COMMENT ON COLUMN pgqueue.task_attempt.finished_at IS 'end; NULL while live';
 COMMENT ON COLUMN pgqueue.task_attempt.lease_until IS 'end of the lease';
-COMMENT ON COLUMN pgqueue.task_attempt.outcome IS 'released, failed, snoozed, lost, cancelled, expired; NULL while live';
+COMMENT ON COLUMN pgqueue.task_attempt.outcome IS
+'released, failed, snoozed, lost, cancelled, expired; NULL while live';
 COMMENT ON COLUMN pgqueue.task_attempt.error IS 'message';
 COMMENT ON COLUMN pgqueue.task_attempt.error_code IS 'SQLSTATE';
 COMMENT ON COLUMN pgqueue.task_attempt.error_info IS 'detail, hint, context';

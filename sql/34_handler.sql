@@ -1,8 +1,9 @@
--- Handlers: the functions that run typed tasks in the server, each as the role that registered it. A function is looked up by name when a
--- task runs; here its name is made whole, with the search path of the caller (C), and kept.
+-- Handlers: the functions that run typed tasks in the server, each as the role that registered it. A function is looked
+-- up by name when a task runs; here its name is made whole, with the search path of the caller (C), and kept.
 
 CREATE VIEW pgqueue.handler WITH (security_barrier) AS
-SELECT n.name AS namespace, h.type, h.phase, h.function, pgqueue_internal.role_name(h.role, h.role_name) AS role, h.created_at
+SELECT n.name AS namespace, h.type, h.phase, h.function, pgqueue_internal.role_name(h.role, h.role_name) AS role,
+    h.created_at
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.visible n ON n.id = h.namespace_id;
 COMMENT ON VIEW pgqueue.handler IS 'functions that run typed tasks';
@@ -14,15 +15,18 @@ COMMENT ON COLUMN pgqueue.handler.role IS 'role it runs as';
 COMMENT ON COLUMN pgqueue.handler.created_at IS 'registration; order of before and after';
 ALTER VIEW pgqueue.handler ALTER COLUMN phase SET DEFAULT 'handle';
 
--- What keeps a handler from being run: its function is gone, or belongs to somebody else than when it was registered. NULL: nothing.
+-- What keeps a handler from being run: its function is gone, or belongs to somebody else than
+-- when it was registered. NULL: nothing.
 CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role oid, owner oid) RETURNS text
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_handler_trouble';
 
 CREATE VIEW pgqueue_internal.broken_handler AS
 SELECT h.namespace_id,
-    pg_catalog.format('%s of type "%s" cannot run: %s', CASE h.phase WHEN 'handle' THEN 'handler' ELSE 'function ' || h.phase END, h.type, t.trouble) AS message,
+    pg_catalog.format('%s of type "%s" cannot run: %s',
+        CASE h.phase WHEN 'handle' THEN 'handler' ELSE 'function ' || h.phase END, h.type, t.trouble) AS message,
     -- Registered by anybody else it would run as him, with a function that is not his.
-    pg_catalog.format('If it is meant: SET ROLE %I; SELECT pgqueue.create_handler(type, function, phase, namespace) FROM pgqueue.delete_handler(%L, %L, %L, %L); RESET ROLE;',
+    pg_catalog.format('If it is meant: SET ROLE %I; SELECT pgqueue.create_handler(type, function, phase, namespace) '
+        'FROM pgqueue.delete_handler(%L, %L, %L, %L); RESET ROLE;',
         h.role_name, h.type, h.function, h.phase, n.name) AS hint
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id
@@ -33,7 +37,8 @@ WHERE t.trouble IS NOT NULL;
 CREATE FUNCTION pgqueue_internal.shown_handler(h pgqueue_internal.handler) RETURNS pgqueue.handler
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT n.name, (h).type, (h).phase, (h).function, pgqueue_internal.role_name((h).role, (h).role_name), (h).created_at
+    SELECT n.name, (h).type, (h).phase, (h).function, pgqueue_internal.role_name((h).role, (h).role_name),
+        (h).created_at
     FROM pgqueue_internal.namespace n
     WHERE n.id = (h).namespace_id;
 END;
@@ -48,20 +53,23 @@ BEGIN
         pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
     IF phase = 'handle' AND pgqueue_internal.trimmed(type) = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'missing type of the handler',
-            HINT = 'Give a type, or the beginning of one. Only functions of phase before and after can be for all types.';
+            HINT = 'Give a type, or the beginning of one. '
+                'Only functions of phase before and after can be for all types.';
     END IF;
 END
 $$;
 
 -- Raises 42710 when the place in the namespace is taken by another handler than `own` (0: none).
-CREATE FUNCTION pgqueue_internal.check_handler_is_new(namespace_id integer, new_type text, new_phase text, new_function text, own integer) RETURNS void
+CREATE FUNCTION pgqueue_internal.check_handler_is_new(namespace_id integer, new_type text, new_phase text,
+    new_function text, own integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     taken pgqueue_internal.handler;
 BEGIN
     SELECT h.* INTO taken
     FROM pgqueue_internal.handler h
-    WHERE h.namespace_id = check_handler_is_new.namespace_id AND h.type = new_type AND h.phase = new_phase AND h.id <> own
+    WHERE h.namespace_id = check_handler_is_new.namespace_id AND h.type = new_type AND h.phase = new_phase
+        AND h.id <> own
         AND (new_phase = 'handle' OR h.function = new_function)
     LIMIT 1;
     IF FOUND THEN
@@ -73,7 +81,8 @@ BEGIN
 END
 $$;
 
--- Raises 53400 when a namespace has as many handlers as it may: the scheduler, and the workers of its tasks, read them all after a change.
+-- Raises 53400 when a namespace has as many handlers as it may: the scheduler, and the workers of
+-- its tasks, read them all after a change.
 CREATE FUNCTION pgqueue_internal.check_handler_count(target integer) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -81,7 +90,8 @@ DECLARE
 BEGIN
     IF (SELECT count(*) FROM pgqueue_internal.handler h WHERE h.namespace_id = target) >= most THEN
         RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded',
-            MESSAGE = format('namespace "%s" has %s handlers, the most that it may have', (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), most),
+            MESSAGE = format('namespace "%s" has %s handlers, the most that it may have',
+                (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), most),
             HINT = 'Register the beginning of types: a handler serves all types that begin with its type.';
     END IF;
 END
@@ -92,11 +102,14 @@ CREATE FUNCTION pgqueue_internal.function_owner(function text, phase text) RETUR
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT p.proowner FROM pg_catalog.pg_proc p
-    WHERE p.oid = pg_catalog.to_regprocedure(function || CASE phase WHEN 'after' THEN '(jsonb,jsonb)' ELSE '(jsonb)' END);
+    WHERE p.oid = pg_catalog.to_regprocedure(
+        function || CASE phase WHEN 'after' THEN '(jsonb,jsonb)' ELSE '(jsonb)' END);
 END;
 
--- Registers a function, whose name is whole and known to exist, for the calling role. It waits only for a session that registers for the same type.
-CREATE FUNCTION pgqueue_internal.add_handler(target integer, new_type text, new_function text, new_phase text) RETURNS pgqueue.handler
+-- Registers a function, whose name is whole and known to exist, for the calling role. It waits only for a
+-- session that registers for the same type.
+CREATE FUNCTION pgqueue_internal.add_handler(target integer, new_type text, new_function text, new_phase text)
+    RETURNS pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     added pgqueue_internal.handler;
@@ -110,9 +123,12 @@ BEGIN
     PERFORM pgqueue_internal.keep_namespace(target);
     LOOP
         PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
-        INSERT INTO pgqueue_internal.handler AS h (namespace_id, type, phase, function, role, role_name, owner, owner_name)
-        VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''), owner, pgqueue_internal.role_name(owner, ''))
-        -- Another session's, which the next check sees; with one that this transaction's snapshot cannot see the server raises 40001.
+        INSERT INTO pgqueue_internal.handler AS h
+            (namespace_id, type, phase, function, role, role_name, owner, owner_name)
+        VALUES (target, new_type, new_phase, new_function, role, pgqueue_internal.role_name(role, ''),
+            owner, pgqueue_internal.role_name(owner, ''))
+        -- Another session's, which the next check sees; with one that this transaction's snapshot cannot see the server
+        -- raises 40001.
         ON CONFLICT DO NOTHING
         RETURNING h.* INTO added;
         EXIT WHEN FOUND;
@@ -122,15 +138,18 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pgqueue_internal.create_handler(type text, function text, phase text, namespace text) RETURNS pgqueue.handler
+CREATE FUNCTION pgqueue_internal.create_handler(type text, function text, phase text, namespace text)
+    RETURNS pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pgqueue_internal.check_call('create_handler', true);
-    RETURN pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(namespace), type, function, coalesce(phase, 'handle'));
+    RETURN pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(namespace), type, function,
+        coalesce(phase, 'handle'));
 END
 $$;
 
-CREATE FUNCTION pgqueue.create_handler(type text, function text, phase text DEFAULT 'handle', namespace text DEFAULT NULL) RETURNS pgqueue.handler
+CREATE FUNCTION pgqueue.create_handler(type text, function text, phase text DEFAULT 'handle',
+    namespace text DEFAULT NULL) RETURNS pgqueue.handler
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_create_handler';
 COMMENT ON FUNCTION pgqueue.create_handler IS
 'Registers a function that runs typed tasks in the server, as the role of the caller, and returns its row. It '
@@ -140,7 +159,8 @@ COMMENT ON FUNCTION pgqueue.create_handler IS
 'a handler, 42710 when the place is taken, 53400 beyond 1000 handlers of the namespace, 22023 for a wrong type or '
 'phase. Needs the privilege manage, and the right to execute the function (42501).';
 
-CREATE FUNCTION pgqueue_internal.delete_handler(type text, function text, phase text, namespace text) RETURNS SETOF pgqueue.handler
+CREATE FUNCTION pgqueue_internal.delete_handler(type text, function text, phase text, namespace text)
+    RETURNS SETOF pgqueue.handler
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     target integer;
@@ -165,13 +185,15 @@ BEGIN
     IF NOT deleted THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('handler of phase "%s" for type "%s" does not exist', phase, type),
-            HINT = coalesce(pgqueue_internal.perhaps('type', type, ARRAY(SELECT DISTINCT h.type FROM pgqueue_internal.handler h WHERE h.namespace_id = target)),
+            HINT = coalesce(pgqueue_internal.perhaps('type', type,
+                    ARRAY(SELECT DISTINCT h.type FROM pgqueue_internal.handler h WHERE h.namespace_id = target)),
                 'See the view pgqueue.handler.');
     END IF;
 END
 $$;
 
-CREATE FUNCTION pgqueue.delete_handler(type text, function text DEFAULT NULL, phase text DEFAULT 'handle', namespace text DEFAULT NULL)
+CREATE FUNCTION pgqueue.delete_handler(type text, function text DEFAULT NULL, phase text DEFAULT 'handle',
+    namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.handler
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_delete_handler';
 COMMENT ON FUNCTION pgqueue.delete_handler IS
@@ -179,7 +201,8 @@ COMMENT ON FUNCTION pgqueue.delete_handler IS
 'returns their rows. Tasks that wait find another handler, or none. Raises 42704 when there is none, 22023 for an '
 'unknown phase. Needs the privilege manage.';
 
--- INSERT, UPDATE and DELETE on the view. The first trigger makes the name of the function whole as the role that changes the view.
+-- INSERT, UPDATE and DELETE on the view. The first trigger makes the name of the function
+-- whole as the role that changes the view.
 CREATE FUNCTION pgqueue_internal.handler_function() RETURNS trigger
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_handler_function';
 
@@ -192,7 +215,8 @@ BEGIN
     ELSIF NEW.created_at IS NOT NULL THEN
         PERFORM pgqueue_internal.refuse_column('created_at', 'handler');
     END IF;
-    NEW := pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(NEW.namespace), NEW.type, NEW.function, coalesce(NEW.phase, 'handle'));
+    NEW := pgqueue_internal.add_handler(pgqueue_internal.resolve_namespace(NEW.namespace), NEW.type, NEW.function,
+        coalesce(NEW.phase, 'handle'));
     RETURN NEW;
 END
 $$;
@@ -228,7 +252,8 @@ BEGIN
     PERFORM pgqueue_internal.check_handler_is_new(target, NEW.type, NEW.phase, NEW.function, changed.id);
     BEGIN
         UPDATE pgqueue_internal.handler h
-        SET type = NEW.type, phase = NEW.phase, function = NEW.function, role = updater, role_name = pgqueue_internal.role_name(updater, ''),
+        SET type = NEW.type, phase = NEW.phase, function = NEW.function,
+            role = updater, role_name = pgqueue_internal.role_name(updater, ''),
             owner = new_owner, owner_name = pgqueue_internal.role_name(new_owner, '')
         WHERE h.id = changed.id
         RETURNING h.* INTO changed;
@@ -262,8 +287,13 @@ END
 $$;
 
 -- In the order of their names.
-CREATE TRIGGER dml_function_insert INSTEAD OF INSERT ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
-CREATE TRIGGER dml_function_update INSTEAD OF UPDATE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
-CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_insert');
-CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_update');
-CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_delete');
+CREATE TRIGGER dml_function_insert INSTEAD OF INSERT ON pgqueue.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
+CREATE TRIGGER dml_function_update INSTEAD OF UPDATE ON pgqueue.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.handler_function();
+CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_insert');
+CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_update');
+CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('handler_delete');

@@ -1,7 +1,7 @@
 -- What the management of queues does with tasks: redrive, clean, purge.
 
--- A failed task gets a fresh run in the queue that it failed in: 0. NULL: not failed any more, or in somebody's hands; else the id of the unfinished
--- task that has its dedup key.
+-- A failed task gets a fresh run in the queue that it failed in: 0. NULL: not failed any more, or in somebody's hands;
+-- else the id of the unfinished task that has its dedup key.
 CREATE FUNCTION pgqueue_internal.redrive_task(id bigint, delay interval) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_redrive_task';
 
@@ -9,7 +9,8 @@ CREATE FUNCTION pgqueue_internal.redrive_task(id bigint, delay interval) RETURNS
 CREATE FUNCTION pgqueue_internal.purge_tasks(queue_id integer, force boolean) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_internal_purge_tasks';
 
-CREATE FUNCTION pgqueue_internal.redrive(queue text, type text, error text, max_tasks integer, rate double precision, namespace text)
+CREATE FUNCTION pgqueue_internal.redrive(queue text, type text, error text, max_tasks integer, rate double precision,
+    namespace text)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -32,11 +33,13 @@ BEGIN
         WHERE t.queue_id = q.id AND t.status = 4
             AND (redrive.type IS NULL OR starts_with(t.type, redrive.type))
             AND (redrive.error IS NULL OR EXISTS (
-                SELECT FROM pgqueue_internal.outcome o WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt AND o.error LIKE redrive.error))
+                SELECT FROM pgqueue_internal.outcome o
+                WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt AND o.error LIKE redrive.error))
         ORDER BY t.finished_at, t.id
     LOOP
         EXIT WHEN sent >= max_tasks;
-        holder := pgqueue_internal.redrive_task(failed, CASE WHEN rate IS NULL THEN interval '0' ELSE make_interval(secs => sent / rate) END);
+        holder := pgqueue_internal.redrive_task(failed,
+            CASE WHEN rate IS NULL THEN interval '0' ELSE make_interval(secs => sent / rate) END);
         IF holder = 0 THEN
             sent := sent + 1;
         ELSIF holder IS NOT NULL THEN
@@ -46,14 +49,15 @@ BEGIN
     IF kept > 0 THEN
         RAISE NOTICE USING MESSAGE = format('%s in queue "%s": unfinished tasks have the same dedup keys',
                 CASE kept WHEN 1 THEN 'one failed task stays' ELSE kept || ' failed tasks stay' END, queue_name),
-            HINT = format('SELECT id, dedup_key FROM pgqueue.task WHERE namespace = %L AND queue = %L AND status = ''failed'' AND dedup_key IS NOT NULL;',
+            HINT = format('SELECT id, dedup_key FROM pgqueue.task WHERE namespace = %L AND queue = %L '
+                'AND status = ''failed'' AND dedup_key IS NOT NULL;',
                 (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), queue_name);
     END IF;
     RETURN sent;
 END
 $$;
-CREATE FUNCTION pgqueue.redrive(queue text, type text DEFAULT NULL, error text DEFAULT NULL, max_tasks integer DEFAULT NULL,
-    rate double precision DEFAULT NULL, namespace text DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION pgqueue.redrive(queue text, type text DEFAULT NULL, error text DEFAULT NULL,
+    max_tasks integer DEFAULT NULL, rate double precision DEFAULT NULL, namespace text DEFAULT NULL) RETURNS bigint
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.redrive IS
 'Gives failed tasks of a queue fresh retries and a fresh ttl, moves those of a dead-letter queue back to the queue '
@@ -62,7 +66,8 @@ COMMENT ON FUNCTION pgqueue.redrive IS
 'counts the tasks that stay because an unfinished task has their dedup key. Raises 22023 for a value out of range, '
 '42704 for an unknown queue. Needs the privilege manage.';
 
-CREATE FUNCTION pgqueue_internal.clean_queue(queue text, older_than interval, max_tasks integer, namespace text) RETURNS SETOF pgqueue.task
+CREATE FUNCTION pgqueue_internal.clean_queue(queue text, older_than interval, max_tasks integer, namespace text)
+    RETURNS SETOF pgqueue.task
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     queue_name text;
@@ -80,7 +85,8 @@ BEGIN
     SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
     FOR finished IN
         SELECT t.* FROM pgqueue.task t
-        WHERE t.namespace = namespace_name AND t.queue = queue_name AND t.status IN ('released', 'failed', 'expired', 'cancelled')
+        WHERE t.namespace = namespace_name AND t.queue = queue_name
+            AND t.status IN ('released', 'failed', 'expired', 'cancelled')
             AND (older_than IS NULL OR t.finished_at <= clock_timestamp() - older_than)
         ORDER BY t.finished_at, t.id
         LIMIT max_tasks
@@ -91,7 +97,8 @@ BEGIN
     END LOOP;
 END
 $$;
-CREATE FUNCTION pgqueue.clean_queue(queue text, older_than interval DEFAULT NULL, max_tasks integer DEFAULT NULL, namespace text DEFAULT NULL)
+CREATE FUNCTION pgqueue.clean_queue(queue text, older_than interval DEFAULT NULL, max_tasks integer DEFAULT NULL,
+    namespace text DEFAULT NULL)
     RETURNS SETOF pgqueue.task LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.clean_queue IS
 'Removes finished tasks of a queue and returns them: those that ended at least older_than ago (NULL: all), the '

@@ -1,7 +1,10 @@
 -- Why a task does not run.
 
-CREATE TYPE pgqueue.reason AS (id bigint, status text, reason text, message text, hint text, ready_at timestamptz, ahead bigint);
-COMMENT ON TYPE pgqueue.reason IS 'what keeps a task from running: a word, a sentence, what to do, when it will be ready, and how many tasks run before it';
+CREATE TYPE pgqueue.reason AS (id bigint, status text, reason text, message text, hint text, ready_at timestamptz,
+    ahead bigint);
+COMMENT ON TYPE pgqueue.reason IS
+'what keeps a task from running: a word, a sentence, what to do, when it will be ready, '
+'and how many tasks run before it';
 
 -- The reasons of a task that the caller may see; status: what it was when the caller looked.
 CREATE FUNCTION pgqueue_internal.reasons(id bigint, status text) RETURNS SETOF pgqueue.reason

@@ -6,12 +6,14 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('pgqueue.tickers')::boolean IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'cron is disabled',
-            DETAIL = 'The setting pgqueue.tickers is off: no ticker fires.', HINT = 'ALTER SYSTEM SET pgqueue.tickers = on; SELECT pg_reload_conf();';
+            DETAIL = 'The setting pgqueue.tickers is off: no ticker fires.',
+            HINT = 'ALTER SYSTEM SET pgqueue.tickers = on; SELECT pg_reload_conf();';
     END IF;
 END
 $$;
 
--- The namespace of a call that changes or fires a ticker; the caller needs manage in it. In the extension's own the schedule can be changed.
+-- The namespace of a call that changes or fires a ticker; the caller needs manage in it. In the
+-- extension's own the schedule can be changed.
 CREATE FUNCTION pgqueue_internal.ticker_namespace(namespace text) RETURNS integer
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -29,19 +31,23 @@ DECLARE
     t pgqueue_internal.ticker;
     namespace_name text;
 BEGIN
-    SELECT s.* INTO t FROM pgqueue_internal.ticker s WHERE s.namespace_id = target AND s.name = ticker_name FOR NO KEY UPDATE;
+    SELECT s.* INTO t
+    FROM pgqueue_internal.ticker s
+    WHERE s.namespace_id = target AND s.name = ticker_name FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         SELECT n.name INTO namespace_name FROM pgqueue_internal.namespace n WHERE n.id = target;
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('ticker "%s" does not exist in namespace "%s"', ticker_name, namespace_name),
-            HINT = coalesce(pgqueue_internal.perhaps('ticker', ticker_name, ARRAY(SELECT s.name FROM pgqueue_internal.ticker s WHERE s.namespace_id = target)),
+            HINT = coalesce(pgqueue_internal.perhaps('ticker', ticker_name,
+                    ARRAY(SELECT s.name FROM pgqueue_internal.ticker s WHERE s.namespace_id = target)),
                 'See the view pgqueue.ticker.');
     END IF;
     RETURN t;
 END
 $$;
 
--- Makes a ticker with the defaults, disabled; NULL when the name is taken, at the latest when the session that takes it commits.
+-- Makes a ticker with the defaults, disabled; NULL when the name is taken, at the latest
+-- when the session that takes it commits.
 CREATE FUNCTION pgqueue_internal.add_ticker(target integer, ticker_name text) RETURNS pgqueue_internal.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -70,7 +76,9 @@ BEGIN
     ticker_name := pgqueue_internal.normalize_name('ticker', given.ticker);
     target := pgqueue_internal.ticker_namespace(given.namespace);
     LOOP
-        SELECT s.* INTO was FROM pgqueue_internal.ticker s WHERE s.namespace_id = target AND s.name = ticker_name FOR NO KEY UPDATE;
+        SELECT s.* INTO was
+        FROM pgqueue_internal.ticker s
+        WHERE s.namespace_id = target AND s.name = ticker_name FOR NO KEY UPDATE;
         t := was;
         EXIT WHEN FOUND;
         t := pgqueue_internal.add_ticker(target, ticker_name);
@@ -84,11 +92,13 @@ END
 $$;
 
 CREATE FUNCTION pgqueue.create_ticker(
-    ticker text, queue text DEFAULT NULL, period interval DEFAULT NULL, cron text DEFAULT NULL, time_zone text DEFAULT NULL,
-    payload jsonb DEFAULT NULL, type text DEFAULT NULL, command text DEFAULT NULL, priority integer DEFAULT NULL,
-    retries integer DEFAULT NULL, ttl interval DEFAULT NULL, run_limit interval DEFAULT NULL, misfire text DEFAULT NULL,
-    misfire_max integer DEFAULT NULL, overlap text DEFAULT NULL, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
-    ends_at timestamptz DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL, namespace text DEFAULT NULL)
+    ticker text, queue text DEFAULT NULL, period interval DEFAULT NULL, cron text DEFAULT NULL,
+    time_zone text DEFAULT NULL, payload jsonb DEFAULT NULL, type text DEFAULT NULL, command text DEFAULT NULL,
+    priority integer DEFAULT NULL, retries integer DEFAULT NULL, ttl interval DEFAULT NULL,
+    run_limit interval DEFAULT NULL, misfire text DEFAULT NULL, misfire_max integer DEFAULT NULL,
+    overlap text DEFAULT NULL, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
+    ends_at timestamptz DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL,
+    namespace text DEFAULT NULL)
     RETURNS pgqueue.ticker LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.create_ticker IS
 'Creates a ticker, or changes the given settings of an existing one, and returns its row. Its slots come by period '
@@ -121,12 +131,13 @@ END
 $$;
 
 CREATE FUNCTION pgqueue.update_ticker(
-    ticker text, queue text DEFAULT NULL, period interval DEFAULT NULL, cron text DEFAULT NULL, time_zone text DEFAULT NULL,
-    payload jsonb DEFAULT NULL, type text DEFAULT NULL, command text DEFAULT NULL, priority integer DEFAULT NULL,
-    retries integer DEFAULT NULL, ttl interval DEFAULT NULL, run_limit interval DEFAULT NULL, misfire text DEFAULT NULL,
-    misfire_max integer DEFAULT NULL, overlap text DEFAULT NULL, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
-    ends_at timestamptz DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL, rename_to text DEFAULT NULL,
-    namespace text DEFAULT NULL)
+    ticker text, queue text DEFAULT NULL, period interval DEFAULT NULL, cron text DEFAULT NULL,
+    time_zone text DEFAULT NULL, payload jsonb DEFAULT NULL, type text DEFAULT NULL, command text DEFAULT NULL,
+    priority integer DEFAULT NULL, retries integer DEFAULT NULL, ttl interval DEFAULT NULL,
+    run_limit interval DEFAULT NULL, misfire text DEFAULT NULL, misfire_max integer DEFAULT NULL,
+    overlap text DEFAULT NULL, jitter interval DEFAULT NULL, starts_at timestamptz DEFAULT NULL,
+    ends_at timestamptz DEFAULT NULL, paused boolean DEFAULT NULL, description text DEFAULT NULL,
+    rename_to text DEFAULT NULL, namespace text DEFAULT NULL)
     RETURNS pgqueue.ticker LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_ticker IS
 'Changes the given settings of a ticker and returns its row. A new period takes the place of cron and the reverse; '
@@ -150,7 +161,8 @@ BEGIN
     target := pgqueue_internal.ticker_namespace(namespace);
     t := pgqueue_internal.lock_ticker(target, ticker_name);
     IF t.id < 100 THEN
-        RAISE EXCEPTION USING ERRCODE = 'reserved_name', MESSAGE = format('ticker "%s" of namespace "pgqueue" is reserved for system use', t.name),
+        RAISE EXCEPTION USING ERRCODE = 'reserved_name',
+            MESSAGE = format('ticker "%s" of namespace "pgqueue" is reserved for system use', t.name),
             HINT = 'Change its period or cron with pgqueue.update_ticker.';
     END IF;
     deleted := pgqueue_internal.shown_ticker(t.id);
@@ -176,7 +188,9 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_seen(target);
     RETURN QUERY
-    SELECT s.* FROM pgqueue_internal.ticker t, pgqueue_internal.shown_ticker(t.id) s WHERE t.namespace_id = target AND t.name = ticker_name;
+    SELECT s.*
+    FROM pgqueue_internal.ticker t, pgqueue_internal.shown_ticker(t.id) s
+    WHERE t.namespace_id = target AND t.name = ticker_name;
 END
 $$;
 

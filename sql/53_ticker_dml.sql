@@ -1,4 +1,5 @@
--- INSERT, UPDATE and DELETE on the view of tickers. There NULL means none, and what a row leaves out has the default of the view.
+-- INSERT, UPDATE and DELETE on the view of tickers. There NULL means none, and what a row
+-- leaves out has the default of the view.
 
 -- Raises 0A000 when a column that the extension fills differs.
 CREATE FUNCTION pgqueue_internal.check_ticker_columns(given pgqueue.ticker, was pgqueue.ticker) RETURNS void
@@ -59,7 +60,8 @@ BEGIN
     PERFORM pgqueue_internal.check_ticker_columns(NEW, OLD);
     IF NEW.cron IS DISTINCT FROM OLD.cron AND NEW.cron IS NOT NULL AND NEW.period IS NOT DISTINCT FROM OLD.period THEN
         NEW.period := NULL;
-    ELSIF NEW.period IS DISTINCT FROM OLD.period AND NEW.period IS NOT NULL AND NEW.cron IS NOT DISTINCT FROM OLD.cron THEN
+    ELSIF NEW.period IS DISTINCT FROM OLD.period AND NEW.period IS NOT NULL
+            AND NEW.cron IS NOT DISTINCT FROM OLD.cron THEN
         NEW.cron := NULL;
     END IF;
     was := pgqueue_internal.lock_ticker(pgqueue_internal.ticker_namespace(OLD.namespace), OLD.ticker);
@@ -85,6 +87,9 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_insert');
-CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_update');
-CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_delete');
+CREATE TRIGGER dml_insert INSTEAD OF INSERT ON pgqueue.ticker
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_insert');
+CREATE TRIGGER dml_update INSTEAD OF UPDATE ON pgqueue.ticker
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_update');
+CREATE TRIGGER dml_delete INSTEAD OF DELETE ON pgqueue.ticker
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.as_owner('ticker_delete');

@@ -1,7 +1,8 @@
 -- Takes over the jobs of the extension pg_cron. docs/from-pg_cron.md
 
--- The table of pg_cron's jobs. A table of that name that does not belong to the extension is refused: anybody could have written roles into it.
--- So is one whose owner is no superuser: an owner can write any role too, and have a function of its own run by whoever reads the table.
+-- The table of pg_cron's jobs. A table of that name that does not belong to the extension is refused: anybody could
+-- have written roles into it. So is one whose owner is no superuser: an owner can write any role too, and have a
+-- function of its own run by whoever reads the table.
 CREATE FUNCTION pgqueue_internal.pg_cron_table() RETURNS regclass
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -17,17 +18,22 @@ BEGIN
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'cron'
     WHERE e.extname = 'pg_cron';
     IF jobs IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'extension "pg_cron" is not installed in this database',
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'extension "pg_cron" is not installed in this database',
             DETAIL = 'Jobs are read from the table cron.job of that extension.',
-            HINT = CASE WHEN home = current_database() THEN 'There is nothing to import; make tickers with pgqueue.create_ticker.'
-                ELSE format('It keeps its jobs in database "%s" (cron.database_name): import those of that database there.', home) END;
+            HINT = CASE WHEN home = current_database()
+                THEN 'There is nothing to import; make tickers with pgqueue.create_ticker.'
+                ELSE format('It keeps its jobs in database "%s" (cron.database_name): '
+                    'import those of that database there.', home) END;
     END IF;
     SELECT a.rolname INTO owner
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles a ON a.oid = c.relowner
     WHERE c.oid = jobs AND NOT a.rolsuper;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('the owner of %s, "%s", is not a superuser', jobs, owner),
-            DETAIL = 'That role could have put any role into it.', HINT = format('Check its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('the owner of %s, "%s", is not a superuser', jobs, owner),
+            DETAIL = 'That role could have put any role into it.',
+            HINT = format('Check its rows, then ALTER TABLE %s OWNER TO a superuser.', jobs);
     END IF;
     RETURN jobs;
 END
@@ -39,7 +45,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 RETURN coalesce((SELECT s.setting FROM pg_catalog.pg_settings s WHERE s.name = pg_cron_setting.name), otherwise);
 
 -- The numbers that a field of pg_cron names; 22023 for what pg_cron refuses or reads in a way that nobody means.
-CREATE FUNCTION pgqueue_internal.pg_cron_numbers(field text, lowest integer, highest integer, words text[]) RETURNS integer[]
+CREATE FUNCTION pgqueue_internal.pg_cron_numbers(field text, lowest integer, highest integer, words text[])
+    RETURNS integer[]
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     element text;
@@ -52,13 +59,16 @@ BEGIN
     FOREACH element IN ARRAY string_to_array(lower(field COLLATE "C"), ',') LOOP
         part := regexp_match(element, '^(?:(\*)|([0-9]{1,2}|[a-z]{3})(?:-([0-9]{1,2}|[a-z]{3}))?)(?:/([0-9]{1,2}))?$');
         first := CASE WHEN part[1] = '*' THEN lowest ELSE pgqueue_internal.pg_cron_value(part[2], lowest, words) END;
-        last := CASE WHEN part[1] = '*' THEN highest ELSE coalesce(pgqueue_internal.pg_cron_value(part[3], lowest, words), first) END;
+        last := CASE WHEN part[1] = '*' THEN highest
+            ELSE coalesce(pgqueue_internal.pg_cron_value(part[3], lowest, words), first) END;
         step := coalesce(part[4]::integer, 1);
         IF part IS NULL OR first < lowest OR last > highest OR step < 1 OR num_nonnulls(first, last) < 2
             OR (part[4] IS NOT NULL AND num_nulls(part[1], part[3]) = 2) THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('schedule field "%s" is not understood', field);
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('schedule field "%s" is not understood', field);
         ELSIF last < first THEN
-            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('range "%s" runs backwards', element),
+            RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+                MESSAGE = format('range "%s" runs backwards', element),
                 HINT = 'Write it as two ranges, such as 22-23,0-5.';
         END IF;
         numbers := numbers || ARRAY(SELECT g FROM generate_series(first, last, step) g);
@@ -72,7 +82,8 @@ CREATE FUNCTION pgqueue_internal.pg_cron_value(value text, lowest integer, words
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN CASE WHEN value ~ '^[0-9]+$' THEN value::integer ELSE array_position(words, value) - 1 + lowest END;
 
--- Five fields of pg_cron as a cron text of ours. match_both: a day has to match day of month and day of week, also when both are restricted.
+-- Five fields of pg_cron as a cron text of ours. match_both: a day has to match day of month and day
+-- of week, also when both are restricted.
 CREATE FUNCTION pgqueue_internal.pg_cron_fields(fields text[], match_both boolean) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -82,18 +93,22 @@ DECLARE
     month text := fields[4];
     weekday text := fields[5];
     weekdays integer[] := ARRAY(
-        SELECT DISTINCT n % 7 FROM unnest(pgqueue_internal.pg_cron_numbers(weekday, 0, 7, '{sun,mon,tue,wed,thu,fri,sat}')) n ORDER BY 1);
+        SELECT DISTINCT n % 7
+        FROM unnest(pgqueue_internal.pg_cron_numbers(weekday, 0, 7, '{sun,mon,tue,wed,thu,fri,sat}')) n
+        ORDER BY 1);
     all_days boolean := day <> '$'
         AND (SELECT count(DISTINCT n) = 31 FROM unnest(pgqueue_internal.pg_cron_numbers(day, 1, 31, NULL)) n);
     all_weekdays boolean := cardinality(weekdays) = 7;
 BEGIN
     PERFORM pgqueue_internal.pg_cron_numbers(minute, 0, 59, NULL), pgqueue_internal.pg_cron_numbers(hour, 0, 23, NULL),
         pgqueue_internal.pg_cron_numbers(month, 1, 12, '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}');
-    -- There a field that begins with * is met as well as the other one, also */2; here only * itself lets the other one decide.
+    -- There a field that begins with * is met as well as the other one, also */2; here
+    -- only * itself lets the other one decide.
     match_both := match_both OR starts_with(day, '*') OR starts_with(weekday, '*');
     IF match_both AND NOT all_days AND NOT all_weekdays THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('days that match "%s" as day of month and "%s" as day of week at once cannot be named', day, weekday),
+            MESSAGE = format('days that match "%s" as day of month and "%s" as day of week at once cannot be named',
+                day, weekday),
             HINT = 'Give the ticker one of the two, and let the command test the other.';
     END IF;
     IF all_days OR (all_weekdays AND NOT match_both) THEN
@@ -126,7 +141,8 @@ BEGIN
         -- What stands behind the fifth field means nothing to pg_cron.
         cron := pgqueue_internal.pg_cron_fields(fields[1:5], match_both);
     ELSE
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('schedule "%s" is not understood', schedule);
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('schedule "%s" is not understood', schedule);
     END IF;
 END
 $$;
@@ -140,16 +156,20 @@ RETURN substring(description FROM '^pg_cron job ([0-9]+)');
 CREATE FUNCTION pgqueue_internal.pg_cron_ticker_name(target integer, job_id text, job_name text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    plain text := rtrim(regexp_replace(lower(pgqueue_internal.trimmed(job_name) COLLATE "C"), '[^a-z0-9_-]+', '-', 'g'), '-');
+    plain text := rtrim(regexp_replace(
+        lower(pgqueue_internal.trimmed(job_name) COLLATE "C"), '[^a-z0-9_-]+', '-', 'g'), '-');
     suffix text := '-' || job_id;
     long text;
     other record;
 BEGIN
-    plain := left(CASE WHEN plain ~ '^[a-z]' THEN plain WHEN plain ~ '[a-z0-9]' THEN 'cron-' || ltrim(plain, '_-') ELSE 'cron' || suffix END, 64);
+    plain := left(CASE WHEN plain ~ '^[a-z]' THEN plain
+        WHEN plain ~ '[a-z0-9]' THEN 'cron-' || ltrim(plain, '_-')
+        ELSE 'cron' || suffix END, 64);
     long := left(plain, 64 - length(suffix)) || suffix;
     SELECT t.name, pgqueue_internal.pg_cron_job_of(t.description) AS job INTO other
     FROM pgqueue_internal.ticker t
-    WHERE t.namespace_id = target AND (t.name IN (plain, long) OR pgqueue_internal.pg_cron_job_of(t.description) = job_id)
+    WHERE t.namespace_id = target
+        AND (t.name IN (plain, long) OR pgqueue_internal.pg_cron_job_of(t.description) = job_id)
     ORDER BY coalesce(pgqueue_internal.pg_cron_job_of(t.description) = job_id, false) DESC, t.name = plain
     LIMIT 1;
     IF NOT FOUND THEN
@@ -173,12 +193,15 @@ DECLARE
 BEGIN
     IF pgqueue_internal.pg_cron_setting('cron.enable_superuser_jobs', 'on') = 'off'
         AND (SELECT a.rolsuper FROM pg_catalog.pg_roles a WHERE a.oid = role) THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege', MESSAGE = format('role "%s" is a superuser', job ->> 'username'),
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('role "%s" is a superuser', job ->> 'username'),
             HINT = 'cron.enable_superuser_jobs is off, so pg_cron does not run it either.';
     ELSIF pgqueue_internal.pg_cron_setting('cron.use_background_workers', 'off') = 'off'
-        AND (host NOT IN ('', 'localhost', '127.0.0.1', '::1', pgqueue_internal.pg_cron_setting('cron.host', 'localhost')) AND host !~ '^[/@]'
+        AND (host NOT IN ('', 'localhost', '127.0.0.1', '::1',
+                 pgqueue_internal.pg_cron_setting('cron.host', 'localhost')) AND host !~ '^[/@]'
              OR (job ->> 'nodeport')::integer <> current_setting('port')::integer) THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('it runs on another server, %s:%s', host, job ->> 'nodeport'),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('it runs on another server, %s:%s', host, job ->> 'nodeport'),
             HINT = 'Make a ticker there.';
     END IF;
     RETURN role;
@@ -201,11 +224,13 @@ BEGIN
     owner := pgqueue_internal.pg_cron_role(job);
     t := pgqueue_internal.add_ticker(target, ticker_name);
     IF t.id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('another session has made a ticker "%s" meanwhile', ticker_name),
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('another session has made a ticker "%s" meanwhile', ticker_name),
             HINT = 'Run the import again.';
     END IF;
     SELECT s.period, s.cron INTO t.period, t.cron
-    FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule', pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
+    FROM pgqueue_internal.pg_cron_schedule(job ->> 'schedule',
+        pgqueue_internal.pg_cron_setting('cron.match_dom_and_dow', 'off') = 'on') s;
     t.queue := queue_name;
     t.time_zone := pgqueue_internal.pg_cron_setting('cron.timezone', 'GMT');
     t.command := job ->> 'command';
@@ -256,7 +281,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pgqueue_internal.import_pg_cron(queue text, dry_run boolean, namespace text) RETURNS SETOF pgqueue.ticker
+CREATE FUNCTION pgqueue_internal.import_pg_cron(queue text, dry_run boolean, namespace text)
+    RETURNS SETOF pgqueue.ticker
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     queue_name text;
@@ -281,7 +307,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION pgqueue.import_pg_cron(queue text, dry_run boolean DEFAULT false, namespace text DEFAULT NULL) RETURNS SETOF pgqueue.ticker
+CREATE FUNCTION pgqueue.import_pg_cron(queue text, dry_run boolean DEFAULT false, namespace text DEFAULT NULL)
+    RETURNS SETOF pgqueue.ticker
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.import_pg_cron IS
 'Makes a ticker in queue of each job of the extension pg_cron in this database that has none yet, with the role of '

@@ -8,7 +8,8 @@ BEGIN
             EXECUTE pg_catalog.format('ALTER VIEW pgqueue.%I ALTER %I SET DEFAULT %L', s.object, s.name, s.preset);
         END IF;
         EXECUTE pg_catalog.format('COMMENT ON COLUMN pgqueue.%I.%I IS %L', s.object, s.name,
-            CASE WHEN s.comment LIKE '%default%' THEN s.comment ELSE pg_catalog.concat(s.comment, '; default ' || s.preset) END);
+            CASE WHEN s.comment LIKE '%default%' THEN s.comment
+                ELSE pg_catalog.concat(s.comment, '; default ' || s.preset) END);
     END LOOP;
 END
 $make$;

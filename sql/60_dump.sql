@@ -1,5 +1,5 @@
--- pg_dump and restore. A restore runs CREATE EXTENSION and then copies the rows of the dump into the tables: rows that the install
--- script has made already are overwritten, and roles are found again by their names.
+-- pg_dump and restore. A restore runs CREATE EXTENSION and then copies the rows of the dump into the tables: rows that
+-- the install script has made already are overwritten, and roles are found again by their names.
 
 DO $make$
 DECLARE
@@ -15,7 +15,8 @@ BEGIN
 END
 $make$;
 
--- Rows of tasks come by SQL only from a restore: the database holds them until adopt(), whichever table is copied first.
+-- Rows of tasks come by SQL only from a restore: the database holds them until
+-- adopt(), whichever table is copied first.
 CREATE FUNCTION pgqueue_internal.restore_tasks() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -28,7 +29,8 @@ $$;
 DO $make$
 BEGIN
     FOR slot IN 0..5 LOOP
-        EXECUTE format('CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.segment_%s FOR EACH STATEMENT EXECUTE FUNCTION pgqueue_internal.restore_tasks()', slot);
+        EXECUTE format('CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.segment_%s '
+            'FOR EACH STATEMENT EXECUTE FUNCTION pgqueue_internal.restore_tasks()', slot);
     END LOOP;
 END
 $make$;
@@ -43,7 +45,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.identity FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_identity();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.identity
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_identity();
 
 -- By name, as numbers are those of the old server. Rows that say the same become one.
 CREATE FUNCTION pgqueue_internal.restore_role() RETURNS trigger
@@ -57,10 +60,12 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.role FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_role();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.role
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_role();
 
--- Namespaces 1 and 2 are those of the install script, 3 that of extension pg_background_queue. Where the dump has another namespace of the name of
--- one of them, that one goes: nothing can be in it yet. The system namespace keeps its owner, the one of the extension here.
+-- Namespaces 1 and 2 are those of the install script, 3 that of extension pg_background_queue. Where the dump has
+-- another namespace of the name of one of them, that one goes: nothing can be in it yet. The system namespace keeps its
+-- owner, the one of the extension here.
 CREATE FUNCTION pgqueue_internal.restore_namespace() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -82,7 +87,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_namespace();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_namespace();
 
 CREATE FUNCTION pgqueue_internal.restore_grant() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -94,7 +100,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace_grant FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_grant();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.namespace_grant
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_grant();
 
 CREATE FUNCTION pgqueue_internal.restore_handler() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -104,7 +111,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.handler FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_handler();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.handler
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_handler();
 
 CREATE FUNCTION pgqueue_internal.restore_queue() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -115,7 +123,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_queue();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.queue
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_queue();
 
 -- The extension's own tickers are there already: they get the schedule of the dump.
 CREATE FUNCTION pgqueue_internal.restore_ticker() RETURNS trigger
@@ -132,7 +141,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker();
 
 CREATE FUNCTION pgqueue_internal.restore_ticker_state() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -141,7 +151,8 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker_state FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker_state();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ticker_state
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ticker_state();
 
 CREATE FUNCTION pgqueue_internal.restore_ring() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -150,4 +161,5 @@ BEGIN
     RETURN NEW;
 END
 $$;
-CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ring FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ring();
+CREATE TRIGGER restore BEFORE INSERT ON pgqueue_internal.ring
+    FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.restore_ring();

@@ -1,8 +1,9 @@
--- The functions of the original. Each runs its namesake in pgqueue_internal with the rights of the owner of extension pgqueue, while caller()
--- names the role that called; a task's SQL runs as that role.
+-- The functions of the original. Each runs its namesake in pgqueue_internal with the rights of the owner of extension
+-- pgqueue, while caller() names the role that called; a task's SQL runs as that role.
 
 -- The one way to a new task. not_before NULL: at once.
-CREATE FUNCTION pgqueue_internal.background_enqueue(sql text, topic text, priority integer, not_before timestamptz) RETURNS bigint
+CREATE FUNCTION pgqueue_internal.background_enqueue(sql text, topic text, priority integer, not_before timestamptz)
+    RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     t record;
@@ -11,8 +12,8 @@ BEGIN
     PERFORM pgqueue_internal.check_call('enqueue', true);
     t := pgqueue_internal.topic(topic);
     IF NOT t.known THEN
-        PERFORM pgqueue_internal.make_topic_queue(pgqueue_internal.background_namespace(), t.topic, t.queue, t.priority, t.retries,
-            t.max_running, t.delay_in_sec);
+        PERFORM pgqueue_internal.make_topic_queue(pgqueue_internal.background_namespace(), t.topic, t.queue,
+            t.priority, t.retries, t.max_running, t.delay_in_sec);
     END IF;
     IF t.delay_in_sec > 0 THEN
         delay := make_interval(secs => t.delay_in_sec);
@@ -20,8 +21,10 @@ BEGIN
     IF not_before > clock_timestamp() THEN
         delay := coalesce(delay, '0') + (not_before - clock_timestamp());
     END IF;
-    RETURN pgqueue.create_task(queue => t.queue, command => sql, priority => coalesce(background_enqueue.priority, t.priority), delay => delay,
-        headers => CASE WHEN background_enqueue.topic IS NOT NULL THEN jsonb_build_object('topic', background_enqueue.topic) END,
+    RETURN pgqueue.create_task(queue => t.queue, command => sql,
+        priority => coalesce(background_enqueue.priority, t.priority), delay => delay,
+        headers => CASE WHEN background_enqueue.topic IS NOT NULL
+            THEN jsonb_build_object('topic', background_enqueue.topic) END,
         namespace => 'pg_background_queue');
 END
 $$;
@@ -68,7 +71,8 @@ CREATE FUNCTION pgqueue_internal.pg_background_queue_active_workers_count() RETU
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pgqueue_internal.check_call('pg_background_queue_active_workers_count', false);
-    RETURN (SELECT count(DISTINCT w.pid) FROM pgqueue_internal.workers() w JOIN pgqueue_internal.queue q ON q.id = w.queue_id
+    RETURN (SELECT count(DISTINCT w.pid) FROM pgqueue_internal.workers() w
+            JOIN pgqueue_internal.queue q ON q.id = w.queue_id
             WHERE w.task_id IS NOT NULL AND q.namespace_id = pgqueue_internal.background_namespace());
 END
 $$;
@@ -100,8 +104,8 @@ DECLARE
     purged bigint;
     finished bigint;
 BEGIN
-    PERFORM pgqueue_internal.check_call('pg_background_queue_purge', true), pgqueue_internal.check_given('older_than', older_than::text),
-        pgqueue_internal.require(background, 'manage');
+    PERFORM pgqueue_internal.check_call('pg_background_queue_purge', true),
+        pgqueue_internal.check_given('older_than', older_than::text), pgqueue_internal.require(background, 'manage');
     PERFORM pgqueue_internal.check_interval('older_than', older_than, true);
     before := clock_timestamp() - older_than;
     DELETE FROM pgqueue_internal.archive a WHERE a.namespace_id = background AND a.finished_at <= before;

@@ -264,7 +264,8 @@ Datum ideal_loop(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8((GetCurrentTimestamp() - began) / 1e6);
 }
 
-// ideal_wake(rounds integer, pause_ms integer) returns setof double precision: milliseconds from SetLatch to the first line.
+// ideal_wake(rounds integer, pause_ms integer) returns setof double precision:
+// milliseconds from SetLatch to the first line.
 Datum ideal_wake(PG_FUNCTION_ARGS)
 {
 	int rounds = PG_GETARG_INT32(0);

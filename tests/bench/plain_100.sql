@@ -1,1 +1,3 @@
-INSERT INTO plain (queue, payload) SELECT 'bench', unnest(array_fill('{"customer": 1048576, "address": "somebody@example.org", "template": "welcome", "locale": "en_GB"}'::jsonb, ARRAY[100]));
+INSERT INTO plain (queue, payload) SELECT 'bench',
+    unnest(array_fill('{"customer": 1048576, "address": "somebody@example.org", "template": "welcome", '
+        '"locale": "en_GB"}'::jsonb, ARRAY[100]));

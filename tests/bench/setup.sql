@@ -22,7 +22,8 @@ CREATE TABLE ideal_task (
     created_at timestamptz NOT NULL,
     payload text NOT NULL
 ) WITH (fillfactor = 30, autovacuum_enabled = off);
-CREATE FUNCTION ideal_loop(workers integer, task_table regclass, group_size integer, tasks bigint) RETURNS double precision
+CREATE FUNCTION ideal_loop(workers integer, task_table regclass, group_size integer, tasks bigint)
+    RETURNS double precision
     LANGUAGE C STRICT AS 'ideal_loop', 'ideal_loop';
 CREATE FUNCTION ideal_wake(rounds integer, pause_ms integer) RETURNS SETOF double precision
     LANGUAGE C STRICT AS 'ideal_loop', 'ideal_wake';
@@ -54,7 +55,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- The destructive pop, control of the outside workers: a table with the usual index, tasks are deleted as they are taken.
+-- The destructive pop, control of the outside workers: a table with the usual
+-- index, tasks are deleted as they are taken.
 CREATE TABLE ready (
     id bigint PRIMARY KEY DEFAULT nextval('plain_id'),
     queue text NOT NULL DEFAULT 'bench',
@@ -65,4 +67,5 @@ CREATE TABLE ready (
 ) WITH (autovacuum_enabled = off);
 CREATE INDEX ON ready (priority, id);
 CREATE TABLE payload AS SELECT
-    '{"customer": 1048576, "address": "somebody@example.org", "template": "welcome", "locale": "en_GB"}'::jsonb AS payload;
+    '{"customer": 1048576, "address": "somebody@example.org", "template": "welcome", '
+    '"locale": "en_GB"}'::jsonb AS payload;

@@ -1,12 +1,17 @@
 // The outside worker of the benchmarks, a client on libpq; the PG environment variables say where to connect.
-//   worker_loop drain KIND CLIENTS BATCH TASKS [PORTION]   takes TASKS waiting tasks and ends them, prints tasks a second; with PORTION it
-//                                                          makes that many at a time itself, outside the measured time
-//   worker_loop flow KIND CLIENTS BATCH SECONDS            each client makes a batch, takes one, ends it; prints tasks a second
-//   worker_loop wake KIND ROUNDS                           prints median and 99th percentile of the milliseconds from a commit to the task
-//                                                          in the hands of a waiting client
-//   worker_loop wait CLIENTS QUEUE                         clients that wait for tasks of a queue, until it is terminated
-// KIND is `pop` (a table, tasks are deleted as they are taken) or `queue` (pgqueue). Both hand the payload to the client. Each statement is a
-// transaction of its own, and a batch is retained and released by two; a single task is released in the statement that takes the next one.
+//   worker_loop drain KIND CLIENTS BATCH TASKS [PORTION]
+//       takes TASKS waiting tasks and ends them, prints tasks a second; with PORTION it makes that many at a time
+//       itself, outside the measured time
+//   worker_loop flow KIND CLIENTS BATCH SECONDS
+//       each client makes a batch, takes one, ends it; prints tasks a second
+//   worker_loop wake KIND ROUNDS
+//       prints median and 99th percentile of the milliseconds from a commit to the task in the hands of a
+//       waiting client
+//   worker_loop wait CLIENTS QUEUE
+//       clients that wait for tasks of a queue, until it is terminated
+// KIND is `pop` (a table, tasks are deleted as they are taken) or `queue` (pgqueue). Both hand the payload to the
+// client. Each statement is a transaction of its own, and a batch is retained and released by two; a single task is
+// released in the statement that takes the next one.
 #include <libpq-fe.h>
 
 #include <algorithm>
@@ -35,7 +40,9 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // The wall clock, as the server's commit timestamps have it.
-double wall_clock() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+double wall_clock() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 // A connection; an error ends the program.
 class Session {
@@ -50,7 +57,8 @@ public:
     void prepare(const char *name, const char *sql) { checked(PQprepare(connection_, name, sql, 0, nullptr)); }
     // nullptr is NULL.
     Result execute(const char *name, const std::vector<const char *> &values) {
-        return checked(PQexecPrepared(connection_, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0));
+        return checked(
+            PQexecPrepared(connection_, name, static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0));
     }
     // Waits for a notification and takes it.
     void wait_for_notification() {
@@ -79,7 +87,8 @@ public:
     virtual ~Worker() = default;
     // Makes tasks; how many is fixed when the statement is prepared.
     void make() { session_.execute("make", {}); }
-    // Takes up to `most` tasks and ends them, or ends them with the next call (one at a time); returns how many it took.
+    // Takes up to `most` tasks and ends them, or ends them with the next call (one
+    // at a time); returns how many it took.
     virtual int work(int most) = 0;
     // Ends what is left.
     virtual void finish() {}
@@ -92,8 +101,10 @@ protected:
 class Pop : public Worker {
 public:
     explicit Pop(int batch) {
-        session_.prepare("make", ("INSERT INTO ready (payload) SELECT payload FROM payload, generate_series(1, " + std::to_string(batch) + ")").c_str());
-        session_.prepare("pop", "DELETE FROM ready WHERE id IN (SELECT id FROM ready ORDER BY priority, id FOR UPDATE SKIP LOCKED LIMIT $1) "
+        session_.prepare("make", ("INSERT INTO ready (payload) SELECT payload FROM payload, generate_series(1, " +
+                                  std::to_string(batch) + ")").c_str());
+        session_.prepare("pop", "DELETE FROM ready WHERE id IN ("
+                                "SELECT id FROM ready ORDER BY priority, id FOR UPDATE SKIP LOCKED LIMIT $1) "
                                 "RETURNING id, payload");
     }
     int work(int most) override { return PQntuples(session_.execute("pop", {std::to_string(most).c_str()}).get()); }
@@ -102,7 +113,8 @@ public:
 class Batches : public Worker {
 public:
     explicit Batches(int batch) {
-        session_.prepare("make", ("SELECT count(*) FROM pgqueue.create_tasks('bench', payloads => array_fill((SELECT payload FROM payload), ARRAY[" +
+        session_.prepare("make", ("SELECT count(*) FROM pgqueue.create_tasks('bench', "
+                                  "payloads => array_fill((SELECT payload FROM payload), ARRAY[" +
                                   std::to_string(batch) + "]))").c_str());
         session_.prepare("take", "SELECT id, receipt, payload FROM pgqueue.next_tasks('bench', '{bench}', $1)");
         session_.prepare("end", "SELECT status FROM pgqueue.release_tasks($1, $2)");
@@ -126,7 +138,8 @@ class Singles : public Worker {
 public:
     Singles() {
         session_.prepare("take", "SELECT id, receipt, payload FROM pgqueue.next_task('bench', 'bench')");
-        session_.prepare("next", "SELECT last.status, t.id, t.receipt, t.payload FROM (SELECT pgqueue.release_task($1, $2) AS status OFFSET 0) AS last "
+        session_.prepare("next", "SELECT last.status, t.id, t.receipt, t.payload "
+                                 "FROM (SELECT pgqueue.release_task($1, $2) AS status OFFSET 0) AS last "
                                  "LEFT JOIN pgqueue.next_task('bench', 'bench') AS t ON true");
         session_.prepare("end", "SELECT pgqueue.release_task($1, $2)");
     }
@@ -156,7 +169,8 @@ std::unique_ptr<Worker> new_worker(std::string_view kind, int batch) {
     return std::make_unique<Batches>(batch);
 }
 
-// Runs `loop` with each worker in a thread of its own, all from the same moment on; returns the seconds until the last one is ready.
+// Runs `loop` with each worker in a thread of its own, all from the same moment on; returns
+// the seconds until the last one is ready.
 double together(std::vector<std::unique_ptr<Worker>> &workers, const std::function<void(Worker &)> &loop) {
     std::barrier start(static_cast<std::ptrdiff_t>(workers.size()) + 1);
     std::vector<std::thread> threads;
@@ -227,7 +241,8 @@ void flow_mode(std::string_view kind, int clients, int batch, double seconds) {
     std::printf("%.0f\n", static_cast<double>(done) / took);
 }
 
-// One session waits and takes, the other one creates now and then. The commit's own time comes from its WAL record; neither waits for the disk.
+// One session waits and takes, the other one creates now and then. The commit's own time comes from its
+// WAL record; neither waits for the disk.
 void wake_mode(std::string_view kind, int rounds) {
     bool queue = kind == "queue";
     Session maker, waiter;
@@ -236,7 +251,8 @@ void wake_mode(std::string_view kind, int rounds) {
                                 : "WITH made AS (INSERT INTO ready (payload) SELECT payload FROM payload RETURNING id) "
                                   "SELECT pg_notify('ready', ''), pg_current_xact_id()::xid FROM made");
     waiter.prepare("take", queue ? "SELECT id, receipt, payload FROM pgqueue.next_task('bench', 'bench')"
-                                 : "DELETE FROM ready WHERE id IN (SELECT id FROM ready ORDER BY priority, id FOR UPDATE SKIP LOCKED LIMIT 1) "
+                                 : "DELETE FROM ready WHERE id IN ("
+                                   "SELECT id FROM ready ORDER BY priority, id FOR UPDATE SKIP LOCKED LIMIT 1) "
                                    "RETURNING id, payload");
     if (!queue) waiter.run("LISTEN ready");
     std::vector<double> taken;
@@ -255,7 +271,8 @@ void wake_mode(std::string_view kind, int rounds) {
     waiting.join();
     std::vector<double> ms;
     for (int i = 0; i < rounds; i++) {
-        Result at = maker.run("SELECT extract(epoch FROM pg_xact_commit_timestamp('" + xids[static_cast<std::size_t>(i)] + "'))");
+        Result at = maker.run("SELECT extract(epoch FROM pg_xact_commit_timestamp('" +
+                              xids[static_cast<std::size_t>(i)] + "'))");
         ms.push_back((taken[static_cast<std::size_t>(i)] - std::atof(PQgetvalue(at.get(), 0, 0))) * 1000);
     }
     std::sort(ms.begin(), ms.end());
@@ -279,7 +296,8 @@ int main(int argc, char **argv) {
     std::string_view mode = args.empty() ? "" : args[0];
     auto number = [&](std::size_t i) { return std::stol(args[i]); };
     if (mode == "drain" && args.size() >= 5)
-        drain_mode(args[1], static_cast<int>(number(2)), static_cast<int>(number(3)), number(4), args.size() > 5 ? static_cast<int>(number(5)) : 0);
+        drain_mode(args[1], static_cast<int>(number(2)), static_cast<int>(number(3)), number(4),
+                   args.size() > 5 ? static_cast<int>(number(5)) : 0);
     else if (mode == "flow" && args.size() == 5)
         flow_mode(args[1], static_cast<int>(number(2)), static_cast<int>(number(3)), std::stod(args[4]));
     else if (mode == "wake" && args.size() == 3)

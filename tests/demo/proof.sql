@@ -13,7 +13,10 @@ SELECT 'window_report', count(d.bid), count(r.bid), count(*) FILTER (WHERE ROW(r
 FROM direct_window d FULL JOIN window_report r USING (bid, first_account);
 
 \echo 'Maintenance:'
-SELECT left(command, 60) AS command, status, result ->> 'tag' AS result FROM pgqueue.task WHERE queue = 'maintenance' ORDER BY id;
+SELECT left(command, 60) AS command, status, result ->> 'tag' AS result
+FROM pgqueue.task
+WHERE queue = 'maintenance'
+ORDER BY id;
 
 \echo 'Failed once, delivered by a later attempt:'
 SELECT partner, delivered_in_attempt FROM delivery ORDER BY partner;

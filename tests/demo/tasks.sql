@@ -34,10 +34,12 @@ SELECT pgqueue.create_task('partners', command => format($command$
         INSERT INTO delivery VALUES ('%1$s', try);
     END $do$$command$, partner))
 FROM unnest(ARRAY['amber', 'birch', 'coral', 'delta', 'ember']) AS partner \g /dev/null
-SELECT pgqueue.create_task('partners', command => 'INSERT INTO branch_report VALUES (99, 0, 0, 0)', retries => 1) \g /dev/null
+SELECT pgqueue.create_task('partners', command => 'INSERT INTO branch_report VALUES (99, 0, 0, 0)',
+    retries => 1) \g /dev/null
 
 -- At the end: what needs the reports, and an index that must not lock the table.
-SELECT pgqueue.create_task('maintenance', command => 'REFRESH MATERIALIZED VIEW teller_activity', priority => 900) \g /dev/null
+SELECT pgqueue.create_task('maintenance', command => 'REFRESH MATERIALIZED VIEW teller_activity',
+    priority => 900) \g /dev/null
 SELECT pgqueue.create_task('maintenance', priority => 900,
     command => 'CREATE INDEX CONCURRENTLY accounts_by_balance ON pgbench_accounts (abalance)') \g /dev/null
 COMMIT;

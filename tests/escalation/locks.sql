@@ -31,8 +31,12 @@ FROM unnest('{nobody,read,owner,admin}'::text[]) who,
         'WITH w AS (SELECT 1 FROM %s FOR KEY SHARE) SELECT FROM w']) statement;
 
 -- 9. A receipt that is not the task's locks nothing: else anybody could hold up whoever has the task.
-SELECT is(pg_temp.locked_by('esc_' || who, format(call, id)), 'nothing', format('T1: %s: %s of task %s', who, call, what))
+SELECT is(pg_temp.locked_by('esc_' || who, format(call, id)), 'nothing',
+    format('T1: %s: %s of task %s', who, call, what))
 FROM unnest('{read,use,work,owner,admin}'::text[]) who,
-    (VALUES (:held, 'held'), (:waiting, 'waiting'), (:failed, 'failed'), (:elsewhere, 'of another namespace')) t (id, what),
-    unnest(ARRAY['SELECT pgqueue.release_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)', 'SELECT pgqueue.fail_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)',
-        'SELECT pgqueue.extend_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)', 'SELECT pgqueue.snooze_tasks(ARRAY[%s], ARRAY[1], ''1 s'', skip_lost => true)']) call;
+    (VALUES (:held, 'held'), (:waiting, 'waiting'), (:failed, 'failed'), (:elsewhere, 'of another namespace'))
+        t (id, what),
+    unnest(ARRAY['SELECT pgqueue.release_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)',
+        'SELECT pgqueue.fail_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)',
+        'SELECT pgqueue.extend_tasks(ARRAY[%s], ARRAY[1], skip_lost => true)',
+        'SELECT pgqueue.snooze_tasks(ARRAY[%s], ARRAY[1], ''1 s'', skip_lost => true)']) call;

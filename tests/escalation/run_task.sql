@@ -4,7 +4,8 @@ SET ROLE esc_use;
 CREATE FUNCTION esc_evil.fire() RETURNS trigger
     LANGUAGE plpgsql AS $$BEGIN INSERT INTO esc_evil.caught VALUES ('trigger'); RETURN NULL; END$$;
 CREATE TABLE esc_evil.deferred (i integer);
-CREATE CONSTRAINT TRIGGER t AFTER INSERT ON esc_evil.deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION esc_evil.fire();
+CREATE CONSTRAINT TRIGGER t AFTER INSERT ON esc_evil.deferred DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION esc_evil.fire();
 CREATE FUNCTION esc_evil.watch(what text) RETURNS integer
     LANGUAGE plpgsql AS $$BEGIN INSERT INTO esc_evil.caught VALUES ($1); RETURN 1; END$$;
 CREATE TEMP TABLE debug AS SELECT pgqueue.create_task('run', command => command, delay => '1 day',
@@ -12,7 +13,8 @@ CREATE TEMP TABLE debug AS SELECT pgqueue.create_task('run', command => command,
     ('INSERT INTO esc_evil.deferred VALUES (1)'),
     ('DECLARE kept CURSOR WITH HOLD FOR SELECT esc_evil.watch(''cursor'') FROM generate_series(1, 3)'),
     ('CREATE TEMP VIEW accounts AS SELECT esc_evil.watch(''view'') AS id'),
-    ('CREATE FUNCTION pg_temp.lower(text) RETURNS text LANGUAGE sql AS ''SELECT esc_evil.watch(''''temporary function'''')::text'''),
+    ('CREATE FUNCTION pg_temp.lower(text) RETURNS text LANGUAGE sql AS '
+        '''SELECT esc_evil.watch(''''temporary function'''')::text'''),
     ('SET search_path = esc_evil, pg_catalog'),
     ('SET LOCAL search_path = esc_evil, pg_catalog'),
     ('PREPARE kept AS SELECT esc_evil.watch(''prepared'')'),

@@ -8,7 +8,8 @@
 --             {receipt}, {command} a command of his, {archived} an archived one; all of namespace esc
 CREATE TEMP TABLE roles (n integer GENERATED ALWAYS AS IDENTITY, who text, what text);
 INSERT INTO roles (who, what) VALUES
-    ('nobody', 'pgqueue_user without a grant'), ('use', 'use'), ('work', 'work'), ('manage', 'manage'), ('read', 'read'),
+    ('nobody', 'pgqueue_user without a grant'), ('use', 'use'), ('work', 'work'), ('manage', 'manage'),
+    ('read', 'read'),
     ('other', 'owner of another namespace'),
     ('monitor', 'pg_monitor'), ('owner', 'owner of the namespace'), ('admin', 'pgqueue_admin');
 
@@ -104,7 +105,8 @@ INSERT INTO routine_rule VALUES
     ('pg_background_queue_calibrate_workers_count', '- - - + - - - + +',
         $$SELECT {bq}.pg_background_queue_calibrate_workers_count()$$),
     ('pg_background_queue_purge', '- - - + - - - + +', $$SELECT {bq}.pg_background_queue_purge('100 years')$$),
-    ('pg_background_queue_import', '- - - - - - - - -', $$SELECT {bq}.pg_background_queue_import('public.esc_former')$$);
+    ('pg_background_queue_import', '- - - - - - - - -',
+        $$SELECT {bq}.pg_background_queue_import('public.esc_former')$$);
 
 -- Verbs that a view takes. Rows are those of namespace esc and of others in it, never the role's own.
 CREATE TEMP TABLE view_rule (view text, verb text, answers text, statement text);

@@ -35,7 +35,9 @@ FROM unnest('{owner,admin}'::text[]) who, unnest(ARRAY[
     'DROP FUNCTION pgqueue.version()', 'CREATE TABLE pgqueue.t ()', 'CREATE OR REPLACE VIEW pgqueue.task AS SELECT 1',
         'ALTER VIEW pgqueue.task RESET (security_barrier)', 'ALTER VIEW pgqueue.task OWNER TO esc_admin',
         'DROP VIEW pgqueue.task',
-    'CREATE TRIGGER t INSTEAD OF INSERT ON pgqueue.queue FOR EACH ROW EXECUTE FUNCTION pgqueue_internal.config_changed()', 'DROP TRIGGER IF EXISTS t ON pgqueue.queue; CREATE RULE r AS ON INSERT TO pgqueue.queue DO ALSO NOTHING',
+    'CREATE TRIGGER t INSTEAD OF INSERT ON pgqueue.queue FOR EACH ROW EXECUTE FUNCTION '
+    'pgqueue_internal.config_changed()',
+    'DROP TRIGGER IF EXISTS t ON pgqueue.queue; CREATE RULE r AS ON INSERT TO pgqueue.queue DO ALSO NOTHING',
     'CREATE RULE r AS ON INSERT TO pgqueue.queue DO ALSO NOTHING', 'COMMENT ON VIEW pgqueue.task IS ''mine''',
         'ALTER EXTENSION pgqueue DROP VIEW pgqueue.task', 'DROP EXTENSION pgqueue',
         'ALTER EXTENSION pgqueue SET SCHEMA public', 'GRANT USAGE ON SCHEMA pgqueue_internal TO esc_use',
@@ -58,7 +60,10 @@ FROM unnest('{owner,admin}'::text[]) who, unnest(ARRAY[
         'SELECT FROM pg_catalog.pg_authid', 'SET LOCAL session_replication_role = replica',
         'ALTER ROLE esc_admin SUPERUSER', 'SELECT pg_catalog.pg_read_file(''postgresql.conf'')']) statement;
 -- Every function of pgqueue_internal, also those that the views call for everybody.
-SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p WHERE p.pronamespace = 'pgqueue_internal'::regnamespace AND pg_temp.answer('esc_admin', format('SELECT pgqueue_internal.%I(%s)', p.proname,
+SELECT is_empty(
+    $$SELECT p.oid::regprocedure FROM pg_proc p
+        WHERE p.pronamespace = 'pgqueue_internal'::regnamespace
+            AND pg_temp.answer('esc_admin', format('SELECT pgqueue_internal.%I(%s)', p.proname,
     (SELECT string_agg(format('NULL::%s', format_type(t, NULL)), ', ') FROM unnest(p.proargtypes) t))) <> '-'
         AND p.prorettype <> 'trigger'::regtype AND p.prokind = 'f'$$, 'no function of pgqueue_internal can be called');
 
@@ -92,7 +97,8 @@ BEGIN
     END LOOP;
     FOREACH what IN ARRAY '{text,integer,bigint,oid,smallint,timestamptz,interval}'::text[] LOOP
         FOREACH body IN ARRAY '{=,<>,<,<=,>,>=}'::text[] LOOP
-            EXECUTE format('CREATE OPERATOR esc_evil.%1$s (LEFTARG = %2$s, RIGHTARG = %2$s, FUNCTION = esc_evil.same)', body, what);
+            EXECUTE format('CREATE OPERATOR esc_evil.%1$s (LEFTARG = %2$s, RIGHTARG = %2$s, FUNCTION = esc_evil.same)',
+                body, what);
         END LOOP;
     END LOOP;
     FOREACH what IN ARRAY '{~,~~,!~,!~~}'::text[] LOOP
@@ -209,7 +215,8 @@ SELECT pgqueue.create_task('q', command => 'SELECT $$SECRET$$', delay => '1 day'
 SELECT is(pg_temp.seen_by('esc_use', $$SELECT pgqueue.create_task('q', '1', dedup_key => 'esc', namespace => 'esc')$$),
     :'keyed'::text, 'skip gives the id, no more');
 SELECT isnt(pg_temp.answer('esc_use',
-    $$SELECT pgqueue.create_task('q', command => 'SELECT 2', dedup_key => 'esc', on_conflict => 'replace', namespace => 'esc')$$), '+', 'nobody replaces a command of somebody else');
+    $$SELECT pgqueue.create_task('q', command => 'SELECT 2', dedup_key => 'esc', on_conflict => 'replace',
+        namespace => 'esc')$$), '+', 'nobody replaces a command of somebody else');
 SELECT isnt(pg_temp.answer('esc_use',
     format($$SELECT pgqueue.create_task('q', '1', depends_on => ARRAY[%s], namespace => 'esc')$$, :elsewhere)), '+',
     'a task of another namespace cannot be waited for');
@@ -223,7 +230,8 @@ SELECT is(pg_temp.answer('esc_manage', statement), '0A000', statement)
     'UPDATE pgqueue.queue SET namespace = ''esc2'' WHERE queue = ''q''',
     'UPDATE pgqueue.ticker SET role = ''esc_admin''', 'UPDATE pgqueue.handler SET role = ''esc_admin''',
     'INSERT INTO pgqueue.ticker (namespace, ticker, queue, role) VALUES (''esc'', ''r'', ''q'', ''postgres'')',
-        'INSERT INTO pgqueue.handler (namespace, type, function, role) VALUES (''esc'', ''r'', ''pg_catalog.jsonb_pretty'', ''postgres'')']) statement;
+        'INSERT INTO pgqueue.handler (namespace, type, function, role) VALUES (''esc'', ''r'', '
+        '''pg_catalog.jsonb_pretty'', ''postgres'')']) statement;
 SELECT is(pg_temp.seen_by('esc_manage',
     $$SELECT role FROM pgqueue.update_ticker('t', command => 'SELECT current_user', namespace => 'esc')$$),
     'esc_manage', 'who writes the command of a ticker is its role');

@@ -31,10 +31,12 @@ CREATE FUNCTION fuzz.receipt(n integer) RETURNS bigint LANGUAGE sql SECURITY DEF
 CREATE FUNCTION fuzz.recurse(i integer) RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN fuzz.recurse(i + 1); END';
 CREATE TABLE fuzz.scratch (i integer);
 -- A table of pg_background_queue 1.0.
-CREATE TABLE fuzz.former (id bigint, sql_statement text, topic text, joined_at timestamp, started_at timestamp, closed_at timestamp, priority integer,
-    state drop_in.pg_background_queue_task_state, retry_count integer, retry_delay_in_sec integer, errors text);
+CREATE TABLE fuzz.former (id bigint, sql_statement text, topic text, joined_at timestamp,
+    started_at timestamp, closed_at timestamp, priority integer, state drop_in.pg_background_queue_task_state,
+    retry_count integer, retry_delay_in_sec integer, errors text);
 INSERT INTO fuzz.former (id, sql_statement, topic, joined_at, priority, state, retry_count, retry_delay_in_sec)
-    SELECT 1000000000 + g, 'SELECT 1', 'red', now(), 1, CASE WHEN g % 2 = 0 THEN 'pending' ELSE 'failed' END::drop_in.pg_background_queue_task_state, 0, 0
+    SELECT 1000000000 + g, 'SELECT 1', 'red', now(), 1,
+        CASE WHEN g % 2 = 0 THEN 'pending' ELSE 'failed' END::drop_in.pg_background_queue_task_state, 0, 0
     FROM generate_series(1, 50) g;
 CREATE TABLE fuzz.deferred (i integer UNIQUE DEFERRABLE INITIALLY DEFERRED);
 INSERT INTO fuzz.deferred VALUES (2);
@@ -66,7 +68,8 @@ sub make_queues
     {
         my $owner = $ns eq 'a' ? 'fz_owner' : 'fz_other';
         push @sql, "SELECT pgqueue.create_namespace('$ns')",
-            "SELECT pgqueue.update_namespace('$ns', owner => '$owner', paused => false, max_running => 0, max_depth => 0)";
+            "SELECT pgqueue.update_namespace('$ns', owner => '$owner', paused => false, "
+                . "max_running => 0, max_depth => 0)";
         push @sql, map { "SELECT pgqueue.create_queue($_, namespace => '$ns')" } "'dead', $settings", @queues;
         push @sql, map { "SELECT pgqueue.grant_namespace('$ns', '$_', 'fz_$_')" } qw(manage use work read);
     }
@@ -74,18 +77,22 @@ sub make_queues
 }
 
 # Functions, procedures and views of schema pgqueue, and of extension pg_background_queue in its own: what a new one is
-# called and takes is found here, never written down. Those of schema pgqueue are known by their names, others with their schema.
+# called and takes is found here, never written down. Those of schema pgqueue are known by
+# their names, others with their schema.
 sub read_surface
 {
     my ($query) = @_;
     my %surface;
     for (split /\n/, $query->(q{
-        SELECT CASE p.pronamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE p.pronamespace::regnamespace || '.' END || p.proname, p.prokind, p.proretset, a.name, format_type(a.type, NULL),
+        SELECT CASE p.pronamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE p.pronamespace::regnamespace || '.' END
+            || p.proname, p.prokind, p.proretset, a.name, format_type(a.type, NULL),
             a.n <= p.pronargs - p.pronargdefaults
         FROM pg_proc p LEFT JOIN LATERAL (
             SELECT n, p.proargnames[n] AS name, t AS type FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u (t,
                 n)) a ON true
-        WHERE p.pronamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace) AND p.prorettype <> 'trigger'::regtype ORDER BY p.oid, a.n}))
+        WHERE p.pronamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace)
+            AND p.prorettype <> 'trigger'::regtype
+        ORDER BY p.oid, a.n}))
     {
         my ($name, $kind, $set, $argument, $type, $required) = split /\|/;
         my $routine = $surface{routines}{$name} //= { name => $name, procedure => $kind eq 'p', set => $set eq 't',
@@ -94,9 +101,11 @@ sub read_surface
             if $argument;
     }
     for (split /\n/, $query->(q{
-        SELECT CASE c.relnamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE 'drop_in.' END || c.relname, a.attname, format_type(a.atttypid,
-            NULL) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-        WHERE c.relnamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace) AND c.relkind IN ('v', 'f') ORDER BY c.relname, a.attnum}))
+        SELECT CASE c.relnamespace WHEN 'pgqueue'::regnamespace THEN '' ELSE 'drop_in.' END || c.relname, a.attname,
+            format_type(a.atttypid, NULL)
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+        WHERE c.relnamespace IN ('pgqueue'::regnamespace, 'drop_in'::regnamespace) AND c.relkind IN ('v', 'f')
+        ORDER BY c.relname, a.attnum}))
     {
         my ($view, $column, $type) = split /\|/;
         push @{ $surface{views}{$view} }, { name => $column, type => $type };
@@ -125,7 +134,8 @@ sub arguments
     # Without one of them create_task has nothing to do; these exclude each other.
     my %always = map { $_ => 1 } $routine->{name} =~ /^create_tasks?$/
         ? one_of([qw(payload payloads)], [qw(command commands)], [qw(type payload payloads)])->@* : ();
-    my %never = rand() < $s->{edge} ? () : map { $_ => 1 } %always ? grep { !$always{$_} } qw(command commands type delayed_at) : ();
+    my %never = rand() < $s->{edge} ? ()
+        : map { $_ => 1 } %always ? grep { !$always{$_} } qw(command commands type delayed_at) : ();
     $always{receipt} = $always{receipts} = 1 if rand() < 0.8;
     my $positional = rand() < 0.3 ? int(rand(@all + 1)) : 0;
     my @given;
@@ -207,8 +217,10 @@ sub wrapped
     return "PREPARE p AS $sql; EXECUTE p; DEALLOCATE p" if rand() < 0.3 && $sql !~ /^CALL/;
     return "DO \$fuzz\$BEGIN " . ($sql =~ /^SELECT/ ? "PERFORM * FROM ($sql) x" : $sql =~ s/ RETURNING .*$//r)
         . one_of('; ', "; PERFORM 1/0; ") . "EXCEPTION WHEN division_by_zero THEN NULL; END\$fuzz\$" if rand() < 0.5;
-    # Savepoints of psql between its steps: PostgreSQL warns of a snapshot then, with any SQL function that returns a set.
-    return "\\set ON_ERROR_ROLLBACK off\nBEGIN; DECLARE c CURSOR FOR $sql; FETCH 1 FROM c; FETCH ALL FROM c; COMMIT" if $sql =~ /^SELECT/;
+    # Savepoints of psql between its steps: PostgreSQL warns of a snapshot then,
+    # with any SQL function that returns a set.
+    return "\\set ON_ERROR_ROLLBACK off\nBEGIN; DECLARE c CURSOR FOR $sql; FETCH 1 FROM c; FETCH ALL FROM c; COMMIT"
+        if $sql =~ /^SELECT/;
     return $sql;
 }
 
@@ -224,8 +236,11 @@ sub statement
 
 my @odd = (
     sub { my ($s) = @_; 'SET pgqueue.namespace = ' . quoted(one_of(qw(a b default nosuch pgqueue), 'Bad Name', '')) },
-        sub { my ($s) = @_; "SET pgqueue.namespace = '$s->{namespaces}[0]'" }, sub { my ($s) = @_; "RESET pgqueue.namespace; SELECT * FROM pgqueue.get_namespace(); SET pgqueue.namespace = '$s->{namespaces}[0]'" },
-    sub { my ($s) = @_; "DISCARD ALL;\n$s->{begin}" }, sub { 'DISCARD PLANS' }, sub { 'LISTEN pgqueue_a' }, sub { 'UNLISTEN *' },
+        sub { my ($s) = @_; "SET pgqueue.namespace = '$s->{namespaces}[0]'" },
+    sub { my ($s) = @_; "RESET pgqueue.namespace; SELECT * FROM pgqueue.get_namespace(); "
+        . "SET pgqueue.namespace = '$s->{namespaces}[0]'" },
+    sub { my ($s) = @_; "DISCARD ALL;\n$s->{begin}" }, sub { 'DISCARD PLANS' },
+    sub { 'LISTEN pgqueue_a' }, sub { 'UNLISTEN *' },
         sub { "SET client_min_messages = warning" },
     sub { my ($s) = @_; "COPY (SELECT * FROM " . full_name(one_of(sort keys %{ $s->{surface}{views} }))
         . ") TO '/dev/null'" }, sub { "BEGIN; LOCK TABLE pgqueue." . one_of(qw(task queue namespace)) . " IN "
@@ -243,8 +258,8 @@ sub block
 {
     my ($s) = @_;
     # With it psql undoes what fails and goes on.
-    my $sql = '\set ON_ERROR_ROLLBACK ' . one_of('on', 'on', 'on', 'off') . "\nBEGIN" . one_of('', '', '', ' ISOLATION LEVEL REPEATABLE READ', ' ISOLATION LEVEL SERIALIZABLE',
-        ' READ ONLY') . ";\n";
+    my $sql = '\set ON_ERROR_ROLLBACK ' . one_of('on', 'on', 'on', 'off') . "\nBEGIN" . one_of('', '', '',
+        ' ISOLATION LEVEL REPEATABLE READ', ' ISOLATION LEVEL SERIALIZABLE', ' READ ONLY') . ";\n";
     for (1 .. upto(3))
     {
         my $inner = statement($s) . ";\n";
@@ -288,14 +303,17 @@ sub weight
     return 1 if $name =~ /^drop_in\./;
     return 12 if $name =~ /^(release|fail|snooze|extend)_tasks?$/;
     return 1
-        if $name =~ /^(wait_for_\w+|stop_workers|delete_namespace|delete_queue|purge_queue|pause_queue|update_namespace)$/;
+        if $name =~
+            /^(wait_for_\w+|stop_workers|delete_namespace|delete_queue|purge_queue|pause_queue|update_namespace)$/;
     return 4;
 }
 
 # What a role is there for: half of its calls.
 my %own = (
-    fz_use => qr/^(create_task|cancel_task|retry_task|run_task|get_task|why|drop_in)/, fz_work => qr/^(next_|release_|fail_|extend_|snooze_)/,
-    fz_manage => qr/_(queue|ticker|handler)$|^(redrive|retry_task|cancel_task)/, fz_admin => qr/^(create|update|grant|get)_namespace|_workers/,
+    fz_use => qr/^(create_task|cancel_task|retry_task|run_task|get_task|why|drop_in)/,
+    fz_work => qr/^(next_|release_|fail_|extend_|snooze_)/,
+    fz_manage => qr/_(queue|ticker|handler)$|^(redrive|retry_task|cancel_task)/,
+    fz_admin => qr/^(create|update|grant|get)_namespace|_workers/,
     fz_owner => qr/_tasks?$/, fz_other => qr/_tasks?$/, postgres => qr/_tasks?$/);
 
 sub start_fuzz
@@ -312,19 +330,22 @@ sub start_fuzz
             role => $role, number => $number, seed => $o{seed} + 1000 * $number, surface => $o{surface},
             wheel => \@wheel, own => [ grep { $_->{name} =~ ($own{$role} // qr/./) } @wheel ],
             namespaces => $namespaces, keep => 1, turn => $role eq 'postgres' ? \&superuser_turn : \&turn,
-            begin => "SET statement_timeout = '2 s'; SET lock_timeout = '2 s'; SET pgqueue.namespace = '$namespaces->[0]';" };
+            begin => "SET statement_timeout = '2 s'; SET lock_timeout = '2 s'; "
+                . "SET pgqueue.namespace = '$namespaces->[0]';" };
     }
     start_sessions($node, $db, $o{folder}, @sessions);
     return;
 }
 
-# Every error of ours has one of these; those of the fuzzer's own SQL come with them (25P03: run_task of a session's own SET of a time-out).
+# Every error of ours has one of these; those of the fuzzer's own SQL come with them (25P03: run_task
+# of a session's own SET of a time-out).
 my %allowed = map { $_ => 1 } qw(
-    0A000 22003 22004 22007 22008 22023 22P02 23502 25001 25006 25P01 25P02 25P03 2BP01 3B001 40001 40P01 42501 42601 42602 42704
-    42710 42809 42883 42939 42P07 53400 54000 54001 55000 55006 55P02 55P03 57014 57P01
+    0A000 22003 22004 22007 22008 22023 22P02 23502 25001 25006 25P01 25P02 25P03 2BP01 3B001 40001 40P01 42501 42601
+    42602 42704 42710 42809 42883 42939 42P07 53400 54000 54001 55000 55006 55P02 55P03 57014 57P01
     2202E PQ001 PQ002 PQ003 PQ004 22012 26000 34000 42P05);
 # Words that tell a user nothing.
-my $internal = qr/cache\ lookup|could\ not\ find|unrecognized|unexpected|pgqueue_internal|concurrently|no\ relation\ entry|SPI_
+my $internal = qr/cache\ lookup|could\ not\ find|unrecognized|unexpected|pgqueue_internal|concurrently
+    |no\ relation\ entry|SPI_
     |relation\ \d+|plan|\(null\)|invalid\ memory|out\ of\ memory/x;
 
 # What sessions were told and must not be.

@@ -11,8 +11,8 @@ sub one_of { return $_[rand @_]; }
 
 # States that a user may raise. XX000 from a user's function would hide one of ours.
 my @states = qw(
-    P0001 P0002 22012 22023 23505 23514 25006 25P02 40001 40P01 42501 42704 53100 53200 53300 54000 55P03 57014 57P01 57P02
-    58030 PQ000 PQ001 PQ004 PQ103 0A000 02000 01000);
+    P0001 P0002 22012 22023 23505 23514 25006 25P02 40001 40P01 42501 42704 53100 53200 53300 54000 55P03 57014 57P01
+    57P02 58030 PQ000 PQ001 PQ004 PQ103 0A000 02000 01000);
 my $self = '(SELECT id FROM pgqueue.current_task())';
 
 my @tasks = (
@@ -51,11 +51,13 @@ my @tasks = (
     'BEGIN', 'COMMIT', 'ROLLBACK', 'SAVEPOINT s', 'ROLLBACK TO s', "PREPARE TRANSACTION 'fz'",
         'START TRANSACTION; SELECT 1; COMMIT', 'SELECT 1; COMMIT; SELECT 1/0',
         'DO $$BEGIN FOR i IN 1..3 LOOP INSERT INTO fuzz.scratch VALUES (i); COMMIT; END LOOP; END$$',
-    'DO $$BEGIN FOR i IN 1..3 LOOP INSERT INTO fuzz.scratch VALUES (i); COMMIT; END LOOP; RAISE division_by_zero; END$$',
+    'DO $$BEGIN FOR i IN 1..3 LOOP INSERT INTO fuzz.scratch VALUES (i); COMMIT; END LOOP; '
+        . 'RAISE division_by_zero; END$$',
     'DO $$BEGIN ROLLBACK; END$$',
     'CALL fuzz.commits(3)',
     'SELECT 1; CALL fuzz.commits(1)',
-    'DO $$BEGIN FOR i IN 1..100 LOOP BEGIN INSERT INTO fuzz.scratch VALUES (i / (i % 2)); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END$$',
+    'DO $$BEGIN FOR i IN 1..100 LOOP BEGIN INSERT INTO fuzz.scratch VALUES (i / (i % 2)); '
+        . 'EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END$$',
     'INSERT INTO fuzz.deferred VALUES (1)',
     'INSERT INTO fuzz.deferred VALUES (2)',
     'SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO fuzz.deferred VALUES (2)',
@@ -97,8 +99,11 @@ my @tasks = (
         "SELECT pgqueue.create_ticker('t3', 'q', period => '300 ms', command => 'SELECT 1')",
         "SELECT * FROM pgqueue.task FOR UPDATE", "SELECT pgqueue.stop_workers(timeout => '10 ms')",
         'SELECT pgqueue.ensure_workers()',
-    'DO $$BEGIN PERFORM pgqueue.create_task($q$q$q$, to_jsonb(i)) FROM generate_series(1, 20) i; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN PERFORM pgqueue.create_task($q$q$q$, $q$1$q$); END$$',
-    'DO $$DECLARE t record; BEGIN SELECT * INTO t FROM pgqueue.next_task($q$in$q$); PERFORM pgqueue.release_task(t.id, t.receipt); EXCEPTION WHEN OTHERS THEN NULL; END$$',
+    'DO $$BEGIN PERFORM pgqueue.create_task($q$q$q$, to_jsonb(i)) FROM generate_series(1, 20) i; '
+        . 'RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN '
+        . 'PERFORM pgqueue.create_task($q$q$q$, $q$1$q$); END$$',
+    'DO $$DECLARE t record; BEGIN SELECT * INTO t FROM pgqueue.next_task($q$in$q$); '
+        . 'PERFORM pgqueue.release_task(t.id, t.receipt); EXCEPTION WHEN OTHERS THEN NULL; END$$',
 );
 
 sub hostile

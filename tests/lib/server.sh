@@ -35,8 +35,8 @@ server_folder() {
   [ -z "$server_user" ] || chown "$server_user" "$@"
 }
 
-# Chooses the folders of a script: `work` (build/, or a temporary one when the server's user cannot get at the checkout),
-# `area` (clusters and output of this kind of script) and `sock`. `work_is_temporary` tells which.
+# Chooses the folders of a script: `work` (build/, or a temporary one when the server's user cannot get at the
+# checkout), `area` (clusters and output of this kind of script) and `sock`. `work_is_temporary` tells which.
 open_area() {
   mkdir -p "$build/log"
   work=$build area=$build/$1 work_is_temporary=
@@ -102,7 +102,8 @@ start_server() {
   resume_server "$name"
 }
 
-# A server outlives the script: it must not keep what the caller has open, such as a pipe that somebody reads to its end.
+# A server outlives the script: it must not keep what the caller has open, such as
+# a pipe that somebody reads to its end.
 close_descriptors() {
   local fd
   for fd in /proc/self/fd/*; do
@@ -130,7 +131,8 @@ stop_servers() {
     pid=$(head -n 1 "$pidfile" 2>/dev/null) || continue
     # A left-over file may name a process of somebody else: the postmaster's current folder is its data folder.
     [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$data" ] || continue
-    as_server "$bin/pg_ctl" -D "$data" -m "${1:-immediate}" -t 20 -w stop >/dev/null 2>&1 || kill -9 "$pid" 2>/dev/null || true
+    as_server "$bin/pg_ctl" -D "$data" -m "${1:-immediate}" -t 20 -w stop >/dev/null 2>&1 ||
+      kill -9 "$pid" 2>/dev/null || true
   done < <(find "$area" -name postmaster.pid 2>/dev/null)
 }
 

@@ -174,19 +174,25 @@ SELECT is_empty($$SELECT c.relname, v.verb FROM pg_class c
         AND has_table_privilege('pgqueue_user', c.oid, v.verb)
     AND NOT EXISTS (SELECT FROM view_rule r WHERE r.view = c.relname
         AND r.verb = v.verb)$$, 'and each verb that is granted on a view');
-SELECT results_eq($$SELECT name FROM pg_settings WHERE name ~ '^(pgqueue|pg_background_queue)\.' ORDER BY name COLLATE "C"$$,
+SELECT results_eq(
+    $$SELECT name FROM pg_settings WHERE name ~ '^(pgqueue|pg_background_queue)\.' ORDER BY name COLLATE "C"$$,
     $$SELECT setting FROM setting_rule ORDER BY setting COLLATE "C"$$, 'and each setting');
 SELECT is_empty($$SELECT routine FROM routine_rule WHERE routine NOT IN (SELECT p.proname FROM pg_proc p
-        JOIN ours o ON o.classid = 'pg_proc'::regclass AND o.objid = p.oid WHERE p.pronamespace <> 'pgqueue_internal'::regnamespace)
+        JOIN ours o ON o.classid = 'pg_proc'::regclass AND o.objid = p.oid
+        WHERE p.pronamespace <> 'pgqueue_internal'::regnamespace)
     UNION SELECT view FROM view_rule WHERE view NOT IN (SELECT c.relname FROM pg_class c
-        JOIN ours o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid WHERE c.relnamespace <> 'pgqueue_internal'::regnamespace)$$, 'nothing stands there that is gone');
+        JOIN ours o ON o.classid = 'pg_class'::regclass AND o.objid = c.oid
+        WHERE c.relnamespace <> 'pgqueue_internal'::regnamespace)$$, 'nothing stands there that is gone');
 
 -- Who is no pgqueue_user gets nothing at all.
 SELECT is(pg_temp.answer('esc_outsider', r.statement), '-', 'outsider: ' || r.statement)
     FROM (SELECT statement FROM routine_rule UNION SELECT statement FROM view_rule) r WHERE r.statement IS NOT NULL;
 
 -- What no view takes is refused before any row is looked at; TRUNCATE, triggers, rules, references as well.
-SELECT is_empty(format($$SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind = 'v' AND has_table_privilege(%L, c.oid, 'TRUNCATE, REFERENCES, TRIGGER')$$, 'esc_' || who),
+SELECT is_empty(
+    format(
+        $$SELECT c.oid::regclass FROM pg_class c WHERE c.relnamespace = 'pgqueue'::regnamespace AND c.relkind = 'v'
+            AND has_table_privilege(%L, c.oid, 'TRUNCATE, REFERENCES, TRIGGER')$$, 'esc_' || who),
     who || ' may do nothing else to a view') FROM roles;
 
 -- Settings: in the session, for itself, for others, for the database, for the system.

@@ -8,26 +8,40 @@ SELECT pgqueue.create_queue('flow', namespace => 'elsewhere') \g /dev/null
 SELECT pgqueue.create_task('flow', '{}') AS a \gset
 SELECT pgqueue.create_task('flow', '{}', namespace => 'elsewhere') AS foreign_id \gset
 SELECT pgqueue.create_task('flow', '{}', depends_on => ARRAY[:a, :a], batch_key => 'b') AS w \gset
-SELECT results_eq(format('SELECT status, depends_on, batch_key FROM pgqueue.task WHERE id = %s', :w), format($$VALUES ('new', ARRAY[%s, %s]::bigint[], 'b')$$, :a, :a), 'a waiting task is new and shows what it waits for');
+SELECT results_eq(format('SELECT status, depends_on, batch_key FROM pgqueue.task WHERE id = %s', :w),
+    format($$VALUES ('new', ARRAY[%s, %s]::bigint[], 'b')$$, :a, :a),
+    'a waiting task is new and shows what it waits for');
 SELECT is((SELECT count(*) FROM pgqueue_internal.dependency WHERE task_id = :w), 1::bigint, 'an id twice is one edge');
-SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{999999}')$$, '42704', 'task 999999 does not exist', 'an unknown dependency');
-SELECT throws_ok(format($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{%s}')$$, :foreign_id), '42704', NULL, 'a dependency of another namespace');
-SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{NULL}')$$, '22004', NULL, 'a NULL among the dependencies');
-SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{{1},{2}}')$$, '2202E', NULL, 'two dimensions');
+SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{999999}')$$, '42704',
+    'task 999999 does not exist', 'an unknown dependency');
+SELECT throws_ok(format($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{%s}')$$, :foreign_id), '42704', NULL,
+    'a dependency of another namespace');
+SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{NULL}')$$, '22004', NULL,
+    'a NULL among the dependencies');
+SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', depends_on => '{{1},{2}}')$$, '2202E', NULL,
+    'two dimensions');
 SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', batch_key => '')$$, '22023', NULL, 'an empty batch key');
-SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', batch_key => 'b', depends_on_batch => 'b')$$, '22023', NULL, 'a task that waits for its own batch');
-SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', on_failed_dependency => 'maybe')$$, '22023', NULL, 'an unknown policy');
+SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', batch_key => 'b', depends_on_batch => 'b')$$, '22023', NULL,
+    'a task that waits for its own batch');
+SELECT throws_ok($$SELECT pgqueue.create_task('flow', '{}', on_failed_dependency => 'maybe')$$, '22023', NULL,
+    'an unknown policy');
 SELECT pgqueue.create_task('flow', '{}', depends_on => '{}') AS e \gset
-SELECT is((SELECT flags::integer & 2048 FROM pgqueue_internal.segment WHERE id = :e), 0, 'an empty array is nothing to wait for');
+SELECT is((SELECT flags::integer & 2048 FROM pgqueue_internal.segment WHERE id = :e), 0,
+    'an empty array is nothing to wait for');
 SAVEPOINT s;
 SELECT pgqueue.create_task('flow', '{}', depends_on => ARRAY[:a], depends_on_batch => 'b') AS r \gset
 ROLLBACK TO s;
-SELECT is((SELECT count(*) FROM pgqueue_internal.dependency WHERE task_id = :r) + (SELECT count(*) FROM pgqueue_internal.batch_waiter WHERE task_id = :r), 0::bigint, 'ROLLBACK TO takes edges and waits along');
-SELECT is((SELECT count(*) FROM pgqueue.create_tasks('flow', '{"{}","{}","{}"}', depends_on => ARRAY[:a], batch_key => 'many')), 3::bigint, 'create_tasks');
+SELECT is((SELECT count(*) FROM pgqueue_internal.dependency WHERE task_id = :r) + (SELECT count(*)
+    FROM pgqueue_internal.batch_waiter WHERE task_id = :r), 0::bigint, 'ROLLBACK TO takes edges and waits along');
+SELECT is((SELECT count(*)
+    FROM pgqueue.create_tasks('flow', '{"{}","{}","{}"}', depends_on => ARRAY[:a], batch_key => 'many')), 3::bigint,
+    'create_tasks');
 SELECT is((SELECT count(*) FROM pgqueue_internal.dependency WHERE awaited = :a), 4::bigint, 'each of its tasks waits');
-SELECT is((SELECT count(*) FROM pgqueue_internal.batch_member WHERE batch_key = 'many'), 3::bigint, 'and is in the batch');
+SELECT is((SELECT count(*) FROM pgqueue_internal.batch_member WHERE batch_key = 'many'), 3::bigint,
+    'and is in the batch');
 SELECT pgqueue.create_task('flow', '{}', dedup_key => 'k', depends_on => ARRAY[:a]) AS k \gset
 SELECT is(pgqueue.create_task('flow', '{}', dedup_key => 'k', depends_on => ARRAY[:w]), :k::bigint, 'a duplicate');
-SELECT is((SELECT array_agg(awaited) FROM pgqueue_internal.dependency WHERE task_id = :k), ARRAY[:a]::bigint[], 'adds no edges');
+SELECT is((SELECT array_agg(awaited) FROM pgqueue_internal.dependency WHERE task_id = :k), ARRAY[:a]::bigint[],
+    'adds no edges');
 SELECT * FROM finish();
 ROLLBACK;

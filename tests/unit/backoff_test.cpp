@@ -14,7 +14,9 @@ constexpr std::int64_t day = 86400 * second;
 constexpr Backoff kinds[] = {Backoff::Exponential, Backoff::Linear, Backoff::Quadratic, Backoff::Fixed};
 constexpr double nearly_one = 1 - 1e-7;  // far enough from 1 for whole microseconds
 
-std::int64_t plain(Backoff kind, std::int64_t base, std::int64_t n, std::int64_t cap = 0) { return backoff_wait(kind, base, n, cap, 0, 0.5); }
+std::int64_t plain(Backoff kind, std::int64_t base, std::int64_t n, std::int64_t cap = 0) {
+    return backoff_wait(kind, base, n, cap, 0, 0.5);
+}
 
 TEST(Backoff, A13_ExponentialDoubles) {
     EXPECT_EQ(plain(Backoff::Exponential, 2 * second, 1), 2 * second);
@@ -46,7 +48,8 @@ TEST(Backoff, B15_NeverOverflows) {
     const std::int64_t most = std::numeric_limits<std::int64_t>::max();
     for (Backoff kind : kinds)
         for (std::int64_t base : {std::int64_t{1}, second, day, most / 2, most})
-            for (std::int64_t n : {std::int64_t{1}, std::int64_t{2}, std::int64_t{62}, std::int64_t{63}, std::int64_t{64}, std::int64_t{65}, std::int64_t{1} << 31, most})
+            for (std::int64_t n : {std::int64_t{1}, std::int64_t{2}, std::int64_t{62}, std::int64_t{63},
+                                   std::int64_t{64}, std::int64_t{65}, std::int64_t{1} << 31, most})
                 for (double jitter : {0.0, 0.5, 1.0})
                     for (double random : {0.0, 0.5, nearly_one}) {
                         std::int64_t wait = backoff_wait(kind, base, n, 0, jitter, random);
@@ -68,7 +71,8 @@ TEST(Backoff, B14_JitterStaysInItsBounds) {
     EXPECT_GE(backoff_wait(Backoff::Exponential, 2 * second, 3, 0, 0.5, nearly_one), 12 * second - 2);
     double sum = 0;
     constexpr int steps = 1000;
-    for (int i = 0; i < steps; i++) sum += static_cast<double>(backoff_wait(Backoff::Exponential, 2 * second, 3, 0, 0.5, (i + 0.5) / steps));
+    for (int i = 0; i < steps; i++)
+        sum += static_cast<double>(backoff_wait(Backoff::Exponential, 2 * second, 3, 0, 0.5, (i + 0.5) / steps));
     EXPECT_NEAR(sum / steps, 8.0 * second, 2);
     // All of it random: from nothing to twice the wait.
     EXPECT_EQ(backoff_wait(Backoff::Fixed, second, 1, 0, 1, 0.0), 0);

@@ -1,5 +1,6 @@
-// Cron texts against a plain search: another reader, which makes sets of numbers of a text, and a walk through time minute by minute, second by second or
-// day by day (rows B36 to B41). Random texts and zones, from fixed seeds and one that the test prints.
+// Cron texts against a plain search: another reader, which makes sets of numbers of a text, and a walk through time
+// minute by minute, second by second or day by day (rows B36 to B41). Random texts and zones, from fixed seeds and one
+// that the test prints.
 #include "core/cron.hpp"
 #include "lib/cron_zones.hpp"
 
@@ -34,13 +35,16 @@ std::vector<std::string> split(const std::string &text, char at) {
 }
 
 int number_of(const std::string &word) {
-    static const std::map<std::string, int> names = {{"jan", 1}, {"feb", 2}, {"mar", 3}, {"apr", 4},  {"may", 5},  {"jun", 6},  {"jul", 7}, {"aug", 8}, {"sep", 9}, {"oct", 10},
-                                                     {"nov", 11}, {"dec", 12}, {"sun", 0}, {"mon", 1}, {"tue", 2}, {"wed", 3}, {"thu", 4}, {"fri", 5}, {"sat", 6}};
+    static const std::map<std::string, int> names = {{"jan", 1},  {"feb", 2},  {"mar", 3}, {"apr", 4}, {"may", 5},
+                                                     {"jun", 6},  {"jul", 7},  {"aug", 8}, {"sep", 9}, {"oct", 10},
+                                                     {"nov", 11}, {"dec", 12}, {"sun", 0}, {"mon", 1}, {"tue", 2},
+                                                     {"wed", 3},  {"thu", 4},  {"fri", 5}, {"sat", 6}};
     auto name = names.find(word);
     return name != names.end() ? name->second : std::stoi(word);
 }
 
-void expand(const std::string &field, int least, int most, std::set<int> &numbers, std::set<std::string> *special, bool *star) {
+void expand(const std::string &field, int least, int most, std::set<int> &numbers, std::set<std::string> *special,
+            bool *star) {
     for (const std::string &element : split(field, ',')) {
         if (special && element.find_first_of("LW#") != std::string::npos) {
             special->insert(element);
@@ -92,7 +96,8 @@ bool is_workday(int64_t day) {
 bool is_nearest(int64_t day, int64_t target) {
     for (int64_t distance = 0; distance <= 2; distance++)
         for (int64_t candidate : {target - distance, target + distance})
-            if (is_workday(candidate) && same_month(target, static_cast<int>(candidate - target))) return candidate == day;
+            if (is_workday(candidate) && same_month(target, static_cast<int>(candidate - target)))
+                return candidate == day;
     return false;
 }
 
@@ -137,9 +142,11 @@ struct Matcher {
     }
 };
 
-// Walks from `before` seconds before `after`, more than a clock can be set back, in steps of a minute or a second, keeping the latest time that the clock has shown. A text with hours has a slot when the clock
-// shows a matching time that it has not shown or jumped over before; one for every hour, whenever it shows one. None up to `until`: nullopt.
-std::optional<int64_t> search(Matcher matches, int64_t after, int64_t until, int64_t before, const std::function<int64_t(int64_t)> &offset) {
+// Walks from `before` seconds before `after`, more than a clock can be set back, in steps of a minute or a second,
+// keeping the latest time that the clock has shown. A text with hours has a slot when the clock shows a matching time
+// that it has not shown or jumped over before; one for every hour, whenever it shows one. None up to `until`: nullopt.
+std::optional<int64_t> search(Matcher matches, int64_t after, int64_t until, int64_t before,
+                              const std::function<int64_t(int64_t)> &offset) {
     const int64_t step = matches.plain.seconds_given ? 1 : 60;
     const bool every_hour = matches.plain.hour.size() == 24;
     int64_t begin = (after - before) / 60 * 60, shown = begin + offset(begin);
@@ -176,7 +183,8 @@ std::string element_text(Random &random, int least, int most, const char *names)
     }
 }
 
-std::string field_text(Random &random, int least, int most, const char *names, int stars, const std::function<std::string()> &special = nullptr) {
+std::string field_text(Random &random, int least, int most, const char *names, int stars,
+                       const std::function<std::string()> &special = nullptr) {
     if (up_to(random, 9) < stars) return up_to(random, 4) ? "*" : "?";
     std::string text;
     for (int n = 1 + up_to(random, 2); n > 0; n--) {
@@ -198,8 +206,12 @@ std::string days_text(Random &random, int stars) {
             default: return std::to_string(1 + up_to(random, 30)) + "W";
         }
     };
-    auto special_weekday = [&] { return value_text(random, up_to(random, 6), 0, weekdays) + (up_to(random, 1) ? "L" : "#" + std::to_string(1 + up_to(random, 4))); };
-    return field_text(random, 1, 31, nullptr, stars, special_day) + " " + field_text(random, 1, 12, months, stars) + " " + field_text(random, 0, 6, weekdays, stars, special_weekday);
+    auto special_weekday = [&] {
+        return value_text(random, up_to(random, 6), 0, weekdays) +
+               (up_to(random, 1) ? "L" : "#" + std::to_string(1 + up_to(random, 4)));
+    };
+    return field_text(random, 1, 31, nullptr, stars, special_day) + " " + field_text(random, 1, 12, months, stars) +
+           " " + field_text(random, 0, 6, weekdays, stars, special_weekday);
 }
 
 CronSpec parsed(const std::string &text) {
@@ -238,8 +250,10 @@ TEST(CronSearch, Days) {
 }
 
 // A text with dense slots, its slots after an instant and a search's.
-void compare(Random &random, const TableZone &table, const std::function<int64_t(int64_t)> &offset, int64_t after, int64_t before, bool seconds) {
-    std::string text = field_text(random, 0, 59, nullptr, 2) + " " + field_text(random, 0, 23, nullptr, 3) + " " + days_text(random, 8);
+void compare(Random &random, const TableZone &table, const std::function<int64_t(int64_t)> &offset, int64_t after,
+             int64_t before, bool seconds) {
+    std::string text = field_text(random, 0, 59, nullptr, 2) + " " + field_text(random, 0, 23, nullptr, 3) + " " +
+                       days_text(random, 8);
     if (seconds) text = field_text(random, 0, 59, nullptr, 2) + " " + text;
     CronSpec spec = parsed(text);
     Matcher matcher{read_plainly(text)};
@@ -259,19 +273,22 @@ void compare(Random &random, const TableZone &table, const std::function<int64_t
 TEST(CronSearch, ZonesOfTheSystem) {
     const std::vector<std::uint64_t> all_seeds = seeds();
     // Of their years the ones whose offsets are whole minutes.
-    for (const char *name : {"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo", "Asia/Beirut", "Africa/Casablanca", "Asia/Tehran",
+    for (const char *name : {"America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia",
+                             "America/Sao_Paulo", "Asia/Beirut", "Africa/Casablanca", "Asia/Tehran",
                              "Pacific/Kwajalein", "Antarctica/Troll", "Asia/Kathmandu", "America/Caracas"}) {
         const TableZone &table = system_zone(name);
         set_library_zone(name);
         std::vector<int64_t> changes;
         for (const Change &c : table.changes)
-            if (c.from > instant("1960-01-01 00:00+00") && c.from < instant("2110-01-01 00:00+00")) changes.push_back(c.from);
+            if (c.from > instant("1960-01-01 00:00+00") && c.from < instant("2110-01-01 00:00+00"))
+                changes.push_back(c.from);
         for (std::uint64_t seed : all_seeds) {
             SCOPED_TRACE(std::string(name) + ", seed " + std::to_string(seed));
             Random random(seed);
             for (int i = 0; i < 30; i++) {
                 int64_t after = changes[random() % changes.size()] + up_to(random, 40 * 3600) - 36 * 3600;
-                if (up_to(random, 4) == 0) after = instant("1970-01-01 00:00+00") + static_cast<int64_t>(random() % 4000000000u);
+                if (up_to(random, 4) == 0)
+                    after = instant("1970-01-01 00:00+00") + static_cast<int64_t>(random() % 4000000000u);
                 bool seconds = up_to(random, 19) == 0;
                 compare(random, table, library_offset, seconds ? after : after / 60 * 60, 25 * 3600, seconds);
                 if (HasFatalFailure()) return;
@@ -294,7 +311,8 @@ TEST(CronSearch, ZonesMadeUp) {
             }
             bool seconds = up_to(random, 9) == 0;
             int64_t after = begin + up_to(random, 4 * 86400);
-            compare(random, table, [&](int64_t t) { return table.offset(t); }, seconds ? after : after / 60 * 60, 29 * 3600, seconds);
+            compare(random, table, [&](int64_t t) { return table.offset(t); },
+                    seconds ? after : after / 60 * 60, 29 * 3600, seconds);
             if (HasFatalFailure()) return;
         }
     }

@@ -40,7 +40,8 @@ TEST(DueOrder, LowerBucketsHoldEarlierTimes) {
     std::mt19937_64 random(2);
     for (int i = 0; i < 100000; i++) {
         std::int64_t base = static_cast<std::int64_t>(random() >> 8);
-        std::int64_t a = base + static_cast<std::int64_t>(random() >> (8 + random() % 50)), b = base + static_cast<std::int64_t>(random() >> (8 + random() % 50));
+        std::int64_t a = base + static_cast<std::int64_t>(random() >> (8 + random() % 50)),
+                     b = base + static_cast<std::int64_t>(random() >> (8 + random() % 50));
         if (due_bucket(base, a) < due_bucket(base, b)) {
             ASSERT_LT(a, b);
         }

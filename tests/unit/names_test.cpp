@@ -20,7 +20,8 @@ TEST(Names, C07_TrimsAndLowersCase) {
 }
 
 TEST(Names, C07_RefusesWhatIsNoName) {
-    for (const char *bad : {"", " ", "1x", "-x", "_x", "a b", "a.b", "a\"b", "a'b", "é", "aé", "a\tb", "a@", "a[", "a`", "a{", "a/", "a:"})
+    for (const char *bad : {"", " ", "1x", "-x", "_x", "a b", "a.b", "a\"b", "a'b", "é", "aé", "a\tb", "a@", "a[", "a`",
+                            "a{", "a/", "a:"})
         EXPECT_EQ(normalized(bad), "refused") << '"' << bad << '"';
     EXPECT_EQ(normalized(std::string_view("a\0b", 3)), "refused");
 }
@@ -37,7 +38,8 @@ TEST(Names, EveryByteIsJudgedAsTheRuleSays) {
     for (int c = 0; c < 256; c++) {
         char text[2] = {'x', static_cast<char>(c)};
         bool blank = c == ' ' || (c >= '\t' && c <= '\r');
-        bool inside = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        bool inside = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                      c == '-';
         EXPECT_EQ(normalized({text, 2}) != "refused", inside || blank) << c;
         bool first = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         EXPECT_EQ(normalized({text + 1, 1}) != "refused", first) << c;

@@ -12,7 +12,8 @@ namespace {
 using pgqueue::PriorityRange;
 using pgqueue::sort_by_priority;
 
-constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(), most = std::numeric_limits<std::int32_t>::max();
+constexpr std::int32_t least = std::numeric_limits<std::int32_t>::min(),
+                       most = std::numeric_limits<std::int32_t>::max();
 
 TEST(PriorityRange, HasItsEndsAndIsWidened) {
     PriorityRange r{5, 5};
@@ -39,7 +40,8 @@ TEST(PriorityRange, PartsFollowTheNumberOfTasksAndOfPriorities) {
     EXPECT_EQ((PriorityRange{7, 7}).parts(2'000'000, 80, 64), 1);
 }
 
-// Parts are in the order of priorities, each priority is in one of them, and all but one part of a range are smaller than it.
+// Parts are in the order of priorities, each priority is in one of them, and all but one part of a range are smaller
+// than it.
 void parts_are_in_order(PriorityRange r, int parts, const std::vector<std::int32_t> &priorities) {
     int last = 0;
     for (std::int32_t p : priorities) {
@@ -55,10 +57,12 @@ void parts_are_in_order(PriorityRange r, int parts, const std::vector<std::int32
 TEST(PriorityRange, PartsAreInOrder) {
     std::mt19937 random(1);
     for (int i = 0; i < 200; i++) {
-        auto a = static_cast<std::int32_t>(random()), b = i % 2 == 0 ? static_cast<std::int32_t>(random()) : a + static_cast<std::int32_t>(random() % 200);
+        auto a = static_cast<std::int32_t>(random()),
+             b = i % 2 == 0 ? static_cast<std::int32_t>(random()) : a + static_cast<std::int32_t>(random() % 200);
         PriorityRange r{std::min(a, b), std::max(a, b)};
         std::vector<std::int32_t> priorities{r.from, r.to};
-        for (int k = 0; k < 500; k++) priorities.push_back(static_cast<std::int32_t>(r.from + static_cast<std::int64_t>(random()) % r.width()));
+        for (int k = 0; k < 500; k++)
+            priorities.push_back(static_cast<std::int32_t>(r.from + static_cast<std::int64_t>(random()) % r.width()));
         std::sort(priorities.begin(), priorities.end());
         parts_are_in_order(r, r.parts(2 + static_cast<std::int64_t>(random() % 100000), 1, 64), priorities);
     }
@@ -108,7 +112,8 @@ TEST(SortByPriority, KeepsTheOrderInsideAPriority) {
         std::vector<Entry> entries;
         for (int i = 0; i < n; i++) entries.push_back({static_cast<std::int32_t>(random() % 20) - 10, i});
         std::vector<Entry> expected = entries;
-        std::stable_sort(expected.begin(), expected.end(), [](const Entry &a, const Entry &b) { return a.priority < b.priority; });
+        std::stable_sort(expected.begin(), expected.end(),
+                         [](const Entry &a, const Entry &b) { return a.priority < b.priority; });
         sort_by_priority(entries.data(), n);
         for (std::size_t i = 0; i < entries.size(); i++) {
             EXPECT_EQ(entries[i].priority, expected[i].priority);

@@ -29,7 +29,8 @@ struct Less {
     bool operator()(std::int32_t a, std::int32_t b) const { return items.before(a, b); }
 };
 
-// Adds and removes at random; the best one is always that of the sorted set. in_order: how many of ten keys come in order.
+// Adds and removes at random; the best one is always that of the sorted set. in_order: how many of ten keys come in
+// order.
 void compare_with_set(unsigned seed, unsigned in_order) {
     std::mt19937_64 random(seed);
     std::vector<Item> all(2001);
@@ -45,11 +46,14 @@ void compare_with_set(unsigned seed, unsigned in_order) {
         if (add) {
             std::int32_t n = out.back();
             out.pop_back();
-            all[static_cast<std::size_t>(n)].key = random() % 10 < in_order ? ++clock : static_cast<std::int64_t>(random() % 1000);
+            all[static_cast<std::size_t>(n)].key = random() % 10 < in_order
+                                                       ? ++clock
+                                                       : static_cast<std::int64_t>(random() % 1000);
             ops.add(n);
             model.insert(n);
         } else {
-            auto it = random() % 3 == 0 ? std::next(model.begin(), static_cast<long>(random() % model.size())) : model.begin();
+            auto it = random() % 3 == 0 ? std::next(model.begin(), static_cast<long>(random() % model.size()))
+                                        : model.begin();
             std::int32_t n = *it;
             model.erase(it);
             ops.remove(n);

@@ -10,7 +10,9 @@ using pgqueue::Refusals;
 
 constexpr std::int64_t second = 1000000;
 
-Moment at(double seconds) { return {0, 100 * second + static_cast<std::int64_t>(seconds * static_cast<double>(second))}; }
+Moment at(double seconds) {
+    return {0, 100 * second + static_cast<std::int64_t>(seconds * static_cast<double>(second))};
+}
 
 // Lines for a refusal every 10 ms from one second to another; told: how many they speak of.
 int lines(Refusals *r, double from, double to, std::int64_t *told) {
@@ -54,7 +56,8 @@ TEST(Refusals, KindsHaveNothingToDoWithEachOther) {
 TEST(Refusals, OfTooManyKindsTheOldestIsForgotten) {
     Refusals r;
     std::int64_t unsaid = 0;
-    for (std::uint64_t kind = 0; kind < 17; kind++) EXPECT_TRUE(r.is_news(kind, at(0.01 * static_cast<double>(kind)), &unsaid));
+    for (std::uint64_t kind = 0; kind < 17; kind++)
+        EXPECT_TRUE(r.is_news(kind, at(0.01 * static_cast<double>(kind)), &unsaid));
     EXPECT_FALSE(r.is_news(16, at(0.3), &unsaid));
     EXPECT_FALSE(r.is_news(1, at(0.3), &unsaid));
     EXPECT_TRUE(r.is_news(0, at(0.3), &unsaid));

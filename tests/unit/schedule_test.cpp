@@ -1,4 +1,5 @@
-// Slots of tickers: periods with months and days in a zone, bounds, the newest of many, jitter (rows B40, B45, C29 to C33).
+// Slots of tickers: periods with months and days in a zone, bounds, the newest of many, jitter (rows B40, B45, C29 to
+// C33).
 #include "core/schedule.hpp"
 #include "lib/cron_zones.hpp"
 
@@ -15,7 +16,8 @@ constexpr int64_t us = 1000000, minute = 60 * us, hour = 60 * minute, day = 24 *
 // "2026-03-29 01:30" in UTC.
 int64_t at(const char *text) {
     tm t{};
-    if (strptime(text, "%Y-%m-%d %H:%M:%S", &t) == nullptr && strptime(text, "%Y-%m-%d %H:%M", &t) == nullptr) throw std::runtime_error(text);
+    if (strptime(text, "%Y-%m-%d %H:%M:%S", &t) == nullptr && strptime(text, "%Y-%m-%d %H:%M", &t) == nullptr)
+        throw std::runtime_error(text);
     return int64_t(timegm(&t)) * us;
 }
 std::string shown(int64_t instant) {
@@ -28,7 +30,8 @@ std::string shown(int64_t instant) {
 }
 
 Schedule period(const char *anchor, int64_t months, int64_t days, int64_t micros, const char *zone = "UTC") {
-    return {Schedule::Kind::Period, {}, months, days, micros, at(anchor), INT64_MIN, INT64_MAX, system_zone(zone).zone()};
+    return {Schedule::Kind::Period, {}, months, days, micros, at(anchor), INT64_MIN, INT64_MAX,
+            system_zone(zone).zone()};
 }
 Schedule cron(const char *text, const char *anchor, const char *zone = "UTC") {
     Schedule s{Schedule::Kind::Cron, {}, 0, 0, 0, at(anchor), INT64_MIN, INT64_MAX, system_zone(zone).zone()};
@@ -63,26 +66,34 @@ TEST(Period, CountsFromItsAnchorWithoutDrift) {
 
 TEST(Period, AMonthThatIsTooShortHasItsSlotOnTheLastDay) {
     Schedule s = period("2026-01-31 12:00", 1, 0, 0);
-    EXPECT_EQ(slots(s, "2026-01-01 00:00", 5), (Texts{"2026-01-31 12:00:00", "2026-02-28 12:00:00", "2026-03-31 12:00:00", "2026-04-30 12:00:00", "2026-05-31 12:00:00"}));
-    EXPECT_EQ(slots(s, "2031-12-31 12:00", 3), (Texts{"2032-01-31 12:00:00", "2032-02-29 12:00:00", "2032-03-31 12:00:00"}));
-    EXPECT_EQ(slots(period("2024-02-29 00:00", 12, 0, 0), "2026-01-01 00:00", 3), (Texts{"2026-02-28 00:00:00", "2027-02-28 00:00:00", "2028-02-29 00:00:00"}));
+    EXPECT_EQ(slots(s, "2026-01-01 00:00", 5),
+              (Texts{"2026-01-31 12:00:00", "2026-02-28 12:00:00", "2026-03-31 12:00:00", "2026-04-30 12:00:00",
+                     "2026-05-31 12:00:00"}));
+    EXPECT_EQ(slots(s, "2031-12-31 12:00", 3),
+              (Texts{"2032-01-31 12:00:00", "2032-02-29 12:00:00", "2032-03-31 12:00:00"}));
+    EXPECT_EQ(slots(period("2024-02-29 00:00", 12, 0, 0), "2026-01-01 00:00", 3),
+              (Texts{"2026-02-28 00:00:00", "2027-02-28 00:00:00", "2028-02-29 00:00:00"}));
 }
 
 TEST(Period, DaysKeepTheWallClockOfTheZone) {
     Schedule s = period("2026-03-27 01:30", 0, 1, 0, "Europe/Berlin");  // 02:30 there
     // 02:30 of the 29th is jumped over: the end of the gap.
-    EXPECT_EQ(slots(s, "2026-03-27 01:30", 4), (Texts{"2026-03-28 01:30:00", "2026-03-29 01:00:00", "2026-03-30 00:30:00", "2026-03-31 00:30:00"}));
+    EXPECT_EQ(slots(s, "2026-03-27 01:30", 4),
+              (Texts{"2026-03-28 01:30:00", "2026-03-29 01:00:00", "2026-03-30 00:30:00", "2026-03-31 00:30:00"}));
     Schedule autumn = period("2026-10-24 00:30", 0, 1, 0, "Europe/Berlin");  // 02:30, twice on the 25th
-    EXPECT_EQ(slots(autumn, "2026-10-24 00:30", 3), (Texts{"2026-10-25 00:30:00", "2026-10-26 01:30:00", "2026-10-27 01:30:00"}));
+    EXPECT_EQ(slots(autumn, "2026-10-24 00:30", 3),
+              (Texts{"2026-10-25 00:30:00", "2026-10-26 01:30:00", "2026-10-27 01:30:00"}));
     // 24 hours are 24 hours.
-    EXPECT_EQ(slots(period("2026-10-24 00:30", 0, 0, day, "Europe/Berlin"), "2026-10-24 00:30", 2), (Texts{"2026-10-25 00:30:00", "2026-10-26 00:30:00"}));
+    EXPECT_EQ(slots(period("2026-10-24 00:30", 0, 0, day, "Europe/Berlin"), "2026-10-24 00:30", 2),
+              (Texts{"2026-10-25 00:30:00", "2026-10-26 00:30:00"}));
 }
 
 TEST(Bounds, NoSlotBeforeOrAfter) {
     Schedule s = cron("0 * * * *", "2026-01-01 00:00");
     s.starts = at("2026-06-01 10:00");
     s.ends = at("2026-06-01 12:00");
-    EXPECT_EQ(slots(s, "2026-01-01 00:00", 5), (Texts{"2026-06-01 10:00:00", "2026-06-01 11:00:00", "2026-06-01 12:00:00", "none"}));
+    EXPECT_EQ(slots(s, "2026-01-01 00:00", 5),
+              (Texts{"2026-06-01 10:00:00", "2026-06-01 11:00:00", "2026-06-01 12:00:00", "none"}));
     Schedule p = period("2026-06-01 10:00", 0, 0, hour);
     p.ends = at("2026-06-01 10:59");
     EXPECT_EQ(slots(p, "2026-01-01 00:00", 5), (Texts{"2026-06-01 10:00:00", "none"}));
@@ -106,12 +117,14 @@ std::vector<int64_t> walked(const Schedule &s, int64_t first, int64_t until, int
 
 TEST(NewestSlots, AreThoseThatAWalkFinds) {
     std::mt19937_64 random(20261125);
-    const char *texts[] = {"*/5 * * * *", "0 9-17 * * MON-FRI", "30 2 * * *", "0 0 1 * *", "* 0 29 2 *", "*/7 * * * * *", "@every 90s", "0 12 * * 1#1"};
+    const char *texts[] = {"*/5 * * * *", "0 9-17 * * MON-FRI", "30 2 * * *", "0 0 1 * *",
+                           "* 0 29 2 *",  "*/7 * * * * *",      "@every 90s", "0 12 * * 1#1"};
     for (int i = 0; i < 3000; i++) {
         const char *zones[] = {"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"};
         const char *zone = zones[random() % 4];
         Schedule s = random() % 2 == 0 ? cron(texts[random() % 8], "2026-01-01 00:00", zone)
-                                       : period("2026-01-31 02:30", random() % 3, random() % 3, int64_t(random() % 4) * hour + 13 * us, zone);
+                                       : period("2026-01-31 02:30", random() % 3, random() % 3,
+                                                int64_t(random() % 4) * hour + 13 * us, zone);
         if (random() % 4 == 0) s.ends = at("2026-03-01 00:00") + int64_t(random() % 10000) * hour / 4;
         auto first = next_slot(s, at("2026-02-01 00:00") + int64_t(random() % (300 * 24)) * hour);
         if (!first) continue;
@@ -127,7 +140,8 @@ TEST(NewestSlots, OfManyYearsAreFoundAtOnce) {
     Schedule s = cron("* * * * * *", "2000-01-01 00:00");
     std::vector<int64_t> got(3);
     ASSERT_EQ(newest_slots(s, at("2000-01-01 00:00"), at("2026-01-01 00:00"), got.data(), 3), 3);
-    EXPECT_EQ(got, (std::vector<int64_t>{at("2025-12-31 23:59:58"), at("2025-12-31 23:59:59"), at("2026-01-01 00:00:00")}));
+    EXPECT_EQ(got,
+              (std::vector<int64_t>{at("2025-12-31 23:59:58"), at("2025-12-31 23:59:59"), at("2026-01-01 00:00:00")}));
 }
 
 // The first one need not be one of the schedule: fire_ticker gives a ticker without queue a slot before its start.
@@ -155,7 +169,8 @@ TEST(NewestSlots, OfLongPeriodsAreFound) {
 TEST(NextOfPeriod, IsTheFirstThatAWalkFinds) {
     std::mt19937_64 random(7);
     for (int i = 0; i < 300; i++) {
-        Schedule s = period("2025-12-31 02:30", random() % 14, random() % 40, int64_t(random() % 30) * hour + us, random() % 2 ? "Europe/Berlin" : "America/St_Johns");
+        Schedule s = period("2025-12-31 02:30", random() % 14, random() % 40, int64_t(random() % 30) * hour + us,
+                            random() % 2 ? "Europe/Berlin" : "America/St_Johns");
         int64_t slot = s.anchor;
         for (int k = 0; k < 40; k++) {
             auto next = next_slot(s, slot);

@@ -11,7 +11,8 @@ namespace {
 using pgqueue::AttemptEnd;
 using pgqueue::Status;
 
-constexpr Status all[] = {Status::New, Status::Retry, Status::Retained, Status::Released, Status::Failed, Status::Expired, Status::Cancelled};
+constexpr Status all[] = {Status::New,    Status::Retry,   Status::Retained, Status::Released,
+                          Status::Failed, Status::Expired, Status::Cancelled};
 
 TEST(Status, C21_WordsOfTheContract) {
     const char *words[] = {"new", "retry", "retained", "released", "failed", "expired", "cancelled"};

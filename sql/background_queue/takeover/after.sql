@@ -9,7 +9,8 @@ DECLARE
 BEGIN
     FOR granted IN
         SELECT r.rolname AS role,
-            pg_catalog.string_agg(DISTINCT CASE x.privilege_type WHEN 'SELECT' THEN 'read' WHEN 'INSERT' THEN 'use' ELSE 'manage' END, ',') AS privileges
+            pg_catalog.string_agg(DISTINCT CASE x.privilege_type
+                WHEN 'SELECT' THEN 'read' WHEN 'INSERT' THEN 'use' ELSE 'manage' END, ',') AS privileges
         FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) x JOIN pg_catalog.pg_roles r ON r.oid = x.grantee
         WHERE c.oid = '@extschema@.pg_background_tasks_1_0'::pg_catalog.regclass AND x.grantee <> c.relowner
             AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
@@ -22,4 +23,5 @@ END
 $make$;
 
 DROP TABLE @extschema@.pg_background_tasks_1_0;
-COMMENT ON EXTENSION pg_background_queue IS 'queue of SQL statements that the server runs in the background, with topics; made of pgqueue';
+COMMENT ON EXTENSION pg_background_queue IS
+'queue of SQL statements that the server runs in the background, with topics; made of pgqueue';

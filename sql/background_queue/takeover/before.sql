@@ -1,4 +1,5 @@
--- Version 1.0 of the original becomes this one: its table makes room for the relation. The type had another name for a time.
+-- Version 1.0 of the original becomes this one: its table makes room for the relation.
+-- The type had another name for a time.
 
 -- The schema may be one in which others create objects: no operator or function of theirs comes into ours.
 SET LOCAL search_path = pg_catalog, pg_temp;

@@ -11,7 +11,8 @@ clients() {
 # Milliseconds of the fastest of 3 calls by one client.
 one_call() {
   PGHOST=$sock PGOPTIONS='-c synchronous_commit=off' "$bin/psql" -qXAt -U postgres -d bench -c '\timing on' \
-    -f "$here/$1.sql" -f "$here/$1.sql" -f "$here/$1.sql" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | sort -n | head -n 1
+    -f "$here/$1.sql" -f "$here/$1.sql" -f "$here/$1.sql" |
+    sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | sort -n | head -n 1
 }
 times() { awk -v n="$2" -v x="$1" 'BEGIN { printf "%.0f", x * n }'; }
 rate_of_call() { awk -v ms="$1" 'BEGIN { printf "%.0f", 100000 * 1000 / ms }'; }

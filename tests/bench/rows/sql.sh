@@ -25,7 +25,8 @@ CALL wait_until_finished('bench');
 SQL
   [ "$(sql -c "SELECT count FROM pgqueue.queue_status WHERE queue = 'bench' AND status = 'released'")" = "$1" ] ||
     die "not all tasks were released"
-  sql -c "SELECT round($1 / extract(epoch FROM max(finished_at) - min(started_at))) FROM pgqueue.task WHERE queue = 'bench'"
+  sql -c "SELECT round($1 / extract(epoch FROM max(finished_at) - min(started_at)))
+    FROM pgqueue.task WHERE queue = 'bench'"
   drop_queue bench
   drop_queue warm
 }
@@ -40,8 +41,9 @@ reached_sql_async() { asynchronous; sql_tasks $async_tasks; asynchronous on; }
 control_latency() { sql -F ' ' -c "SELECT $quantiles FROM ideal_wake(300, 10) AS ms"; }
 reached_latency() {
   fresh_queue latency
-  sql -c 'SET synchronous_commit = off' -c 'CALL create_for_latency(20, 0.01)' -c "CALL wait_until_finished('latency')" \
-    -c 'TRUNCATE latency_created, latency_ran' -c "CALL create_for_latency($latency_rounds, 0.01)" -c "CALL wait_until_finished('latency')"
+  sql -c 'SET synchronous_commit = off' -c 'CALL create_for_latency(20, 0.01)' \
+    -c "CALL wait_until_finished('latency')" -c 'TRUNCATE latency_created, latency_ran' \
+    -c "CALL create_for_latency($latency_rounds, 0.01)" -c "CALL wait_until_finished('latency')"
   [ "$(sql -c 'SELECT count(DISTINCT n) FROM latency_ran')" = $latency_rounds ] || die "not all tasks ran"
   # The commit's own time, from its WAL record.
   sql -F ' ' -c "SELECT $quantiles FROM (

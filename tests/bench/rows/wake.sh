@@ -6,7 +6,8 @@ row wake_producers "create_task, 4 clients, while 8 others wait (tasks/s)" "nobo
 control_wake() { sql -c 'TRUNCATE ready'; worker_loop wake pop 300; }
 reached_wake() { fresh_queue bench; worker_loop wake queue 300; drop_queue bench; }
 
-# Consumers of a queue that is filled at full speed never wait: the ones that do wait for another queue of the namespace.
+# Consumers of a queue that is filled at full speed never wait: the ones that do
+# wait for another queue of the namespace.
 control_wake_producers() { reached_create_one; }
 reached_wake_producers() {
   fresh_queue other

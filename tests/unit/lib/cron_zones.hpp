@@ -28,12 +28,14 @@ struct TableZone {
     std::vector<Change> changes;
 
     int64_t offset(int64_t instant) const {
-        auto next = std::upper_bound(changes.begin() + 1, changes.end(), instant, [](int64_t t, const Change &c) { return t < c.from; });
+        auto next = std::upper_bound(changes.begin() + 1, changes.end(), instant,
+                                     [](int64_t t, const Change &c) { return t < c.from; });
         return std::prev(next)->offset;
     }
     static ZonePeriod period_at(const void *zone, int64_t instant) {
         const auto &all = static_cast<const TableZone *>(zone)->changes;
-        auto next = std::upper_bound(all.begin() + 1, all.end(), instant, [](int64_t t, const Change &c) { return t < c.from; });
+        auto next = std::upper_bound(all.begin() + 1, all.end(), instant,
+                                     [](int64_t t, const Change &c) { return t < c.from; });
         return {std::prev(next)->offset, next == all.end() ? std::numeric_limits<int64_t>::max() : next->from};
     }
     CronZone zone() const { return {period_at, this}; }
@@ -67,7 +69,8 @@ inline const TableZone &system_zone(const char *name) {
     for (int64_t t = begin; t < end; t += step) {
         if (library_offset(t + step) == changes.back().offset) continue;
         int64_t low = t, high = t + step;
-        while (high - low > 1) (library_offset((low + high) / 2) == changes.back().offset ? low : high) = (low + high) / 2;
+        while (high - low > 1)
+            (library_offset((low + high) / 2) == changes.back().offset ? low : high) = (low + high) / 2;
         changes.push_back({high, library_offset(high)});
     }
     return entry->second;
@@ -78,11 +81,14 @@ inline int64_t instant(const std::string &text) {
     tm t{};
     int used = 0, h = 0, m = 0, s = 0;
     char sign = 0;
-    if (std::sscanf(text.c_str(), "%d-%d-%d %d:%d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &used) < 5) throw std::runtime_error("not a time: " + text);
+    if (std::sscanf(text.c_str(), "%d-%d-%d %d:%d%n",
+                    &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &used) < 5)
+        throw std::runtime_error("not a time: " + text);
     const char *rest = text.c_str() + used;
     int more = 0;
     if (std::sscanf(rest, ":%d%n", &t.tm_sec, &more) == 1) rest += more;
-    if (std::sscanf(rest, "%c%d:%d:%d", &sign, &h, &m, &s) < 2 || (sign != '+' && sign != '-')) throw std::runtime_error("no offset: " + text);
+    if (std::sscanf(rest, "%c%d:%d:%d", &sign, &h, &m, &s) < 2 || (sign != '+' && sign != '-'))
+        throw std::runtime_error("no offset: " + text);
     t.tm_year -= 1900;
     t.tm_mon -= 1;
     int64_t offset = (h * 60 + m) * 60 + s;
