@@ -7,7 +7,7 @@
 namespace pgqueue::dispatch {
 
 // After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a
-// group key that was seen, INT64_MAX none; from it on they are read (scheduler/groups.cpp).
+// group key that was seen, INT64_MAX none; from it on they are read (worker/scheduler/groups.cpp).
 void open_groups(SlotNo db, const int64 *least);
 // Forgets all waiting tasks of groups (rebuild).
 void clear_groups(SlotNo db);

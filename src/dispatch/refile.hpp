@@ -12,9 +12,9 @@ void want_refile(SlotNo queue);
 void refile_held(SlotNo db, bool all);
 
 // Begins with the queues that want it or have strays, and once more with those that a scheduler before has left:
-// empties their lists, and the groups of their namespaces, which are read again (scheduler/groups.cpp). A queue waits
-// while groups of its namespace are read: else they would never be read to the end when somebody changes a queue again
-// and again. Returns whether a pass has begun. The scheduler only.
+// empties their lists, and the groups of their namespaces, which are read again (worker/scheduler/groups.cpp). A queue
+// waits while groups of its namespace are read: else they would never be read to the end when somebody changes a queue
+// again and again. Returns whether a pass has begun. The scheduler only.
 bool begin_refile(SlotNo db);
 // Tasks for outside workers in a queue of the server: a transaction that began before the change has handed them over
 // after it.

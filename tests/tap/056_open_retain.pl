@@ -16,7 +16,10 @@ my $leases = q{SELECT count(*) FROM pgqueue_internal.places() p JOIN pgqueue_int
 sql(q{SELECT pgqueue.create_queue('open', max_running => 3), pgqueue.create_queue('marker')});
 sql(q{SELECT pgqueue.create_tasks('open', '{1,2,3,4}')});
 my $session = session($node, $db);
-my $taken = $session->query(q{BEGIN; SELECT string_agg(id || ',' || receipt, ' ') FROM pgqueue.next_tasks('w', '{open}', 3)});
+my $taken = $session->query(<<~'SQL');
+    BEGIN;
+    SELECT string_agg(id || ',' || receipt, ' ') FROM pgqueue.next_tasks('w', '{open}', 3)
+    SQL
 is(sql($leases), '3', 'an open transaction has three tasks');
 
 # A task that is really forgotten: when it is back, a look has come to its end.
@@ -25,7 +28,8 @@ is(sql(q{SELECT forget_hints('marker')}), '1', 'another task is forgotten');
 ok(wait_for($node, $db, q{SELECT count(*) FROM pgqueue.next_tasks('w', '{marker}', 1)}, '1', 120), 'and found');
 
 is(sql($leases), '3', 'W4: the leases of the open transaction are there');
-is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{open}', 1)}), '0', 'W4: their places under the limit are taken');
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{open}', 1)}), '0',
+    'W4: their places under the limit are taken');
 is(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'repaired'}), '1', 'W4: only the other task was put right');
 $session->query('COMMIT');
 my @released = map { sql("SELECT pgqueue.release_task($_)") } $taken =~ /(\d+,-?\d+)/g;

@@ -55,7 +55,9 @@ is(sql(<<~'SQL'), '1', 'T2: a queue that has the list takes tasks');
     SET ROLE r1;
     SELECT count(pgqueue.create_task('q1', command => 'SELECT 1', delay => '1 day', namespace => 'greedy'))
     SQL
-sql(q{SELECT count(pgqueue.delete_queue('q' || i, force => true, namespace => 'greedy')) FROM generate_series(1, 200) i});
+sql(<<~'SQL');
+    SELECT count(pgqueue.delete_queue('q' || i, force => true, namespace => 'greedy')) FROM generate_series(1, 200) i
+    SQL
 ok(wait_for($node, $db, q{SELECT used < 300 FROM pgqueue.memory WHERE kind = 'lanes'}, 't', 60), 'queues go');
 is(sql(<<~'SQL'), '1', 'T2: and there is room again');
     SET ROLE r4;
