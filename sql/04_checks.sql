@@ -110,7 +110,7 @@ $$;
 -- A text without the white space at its ends.
 CREATE FUNCTION pgqueue_internal.trimmed(value text) RETURNS text
 LANGUAGE sql IMMUTABLE
-RETURN pg_catalog.btrim(value, E' \t\n\r\f\v');
+RETURN pg_catalog.btrim(value, E' \t\n\r\f\x0b');
 
 -- The oid of a role; the word public is 0 where it is allowed. 42704 when there is none.
 CREATE FUNCTION pgqueue_internal.role_oid(role_name text, public_allowed boolean) RETURNS oid

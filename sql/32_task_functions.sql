@@ -19,7 +19,7 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    IF task.namespace <> lower(btrim(namespace, E' \t\n\r\f\v')) THEN
+    IF task.namespace <> lower(btrim(namespace, E' \t\n\r\f\x0b')) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('task %s does not exist in namespace "%s"', id, namespace),
             HINT = 'Leave out the namespace, or give the one of the task.';
@@ -44,7 +44,7 @@ COMMENT ON FUNCTION pgqueue.current_task IS
 CREATE FUNCTION pgqueue.priority_value(name text) RETURNS integer
 LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    value integer := CASE lower(btrim(name, E' \t\n\r\f\v'))
+    value integer := CASE lower(btrim(name, E' \t\n\r\f\x0b'))
         WHEN 'high' THEN 10 WHEN 'default' THEN 100 WHEN 'low' THEN 1000 END;
 BEGIN
     IF name IS NULL THEN
