@@ -231,7 +231,7 @@ SELECT is_empty($$SELECT id FROM pgqueue.task WHERE status = 'done'$$, 'C45: a w
 SELECT namespace FROM pgqueue.create_namespace('vev') \g /dev/null
 SELECT queue FROM pgqueue.create_queue('v', namespace => 'vev') \g /dev/null
 SELECT pgqueue.create_task('v', '1', namespace => 'vev') AS v \gset
-SELECT is((SELECT t.namespace FROM pgqueue.get_task(:v, E' vev\x0b ') t), 'vev', 'get_task: namespace with white space');
+SELECT is((SELECT t.namespace FROM pgqueue.get_task(:v, E' vev\x0b ') t), 'vev', 'get_task: white space in namespace');
 SELECT is(pgqueue.priority_value(E'low\x0b '), 1000, 'priority_value: the same');
 
 SELECT * FROM finish();
