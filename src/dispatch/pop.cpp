@@ -82,11 +82,28 @@ Front best_list(SlotNo no, Candidate *best) {
     return best->lane == no ? Front::Tasks : Front::None;
 }
 
+// A list could not be looked into. Each look makes some progress with lists that have to be taken apart.
+constinit bool waited = false;
+
+// Calls pop() again as long as it gives nothing because of such lists, each time with its locks released meanwhile.
+template <typename F>
+int pop_patiently(F pop) {
+    constexpr int most_tries = 256;
+    for (int tries = 0;; tries++) {
+        waited = false;
+        int n = pop();
+        if (n > 0 || !waited || tries == most_tries) return n;
+    }
+}
+
 // Makes the head of a lane the best one when it is better.
 void consider(SlotNo no, SlotNo db, Candidate *best) {
     Candidate c;
     Front f = best_list(no, &c);
-    if (f == Front::Waits) wake_scheduler(db);
+    if (f == Front::Waits) {
+        waited = true;
+        wake_scheduler(db);
+    }
     if (f == Front::Tasks && c.before(*best)) *best = c;
 }
 
@@ -174,7 +191,7 @@ int pop_best(SlotNo worker, int most) {
 
 int pop_for_worker(SlotNo worker, int most) {
     bool began = begin_use();
-    int n = pop_best(worker, most);
+    int n = pop_patiently([=] { return pop_best(worker, most); });
     if (began) end_use();  // what was popped counts in `running`, which keeps its entries
     return n;
 }
@@ -195,9 +212,7 @@ Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
     return best;
 }
 
-}  // namespace
-
-int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
+int pop_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
     Namespace &ns = map.namespaces[no];
     if (database(ns.db).service.identity_changed.load() != 0) return 0;
     drain_inbox(no);
@@ -227,6 +242,12 @@ int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const S
         reserve(&q, &ns, n);
     }
     return total;
+}
+
+}  // namespace
+
+int pop_for_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotNo> entries) {
+    return pop_patiently([=] { return pop_outside(no, queues, entries); });
 }
 
 bool ready_for_outside(SlotNo no, std::span<const SlotNo> queues) {

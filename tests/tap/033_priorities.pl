@@ -200,5 +200,14 @@ ok(wait_for($node, 'postgres', q{SELECT used FROM pgqueue.memory WHERE kind = 'r
     'T2: one rebuild after a restart');
 is(take_all('many', 100000, 1000), '0', 'T2: after it they come in their order');
 is(used('rebuilds'), '1', 'T2: and it was the only one');
+# With aging the first call gives a task, however many priorities there are.
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('aged', aging => '1 minute', ttl => '0');
+    DO $$ BEGIN
+        FOR i IN 1..2000 LOOP PERFORM pgqueue.create_task('aged', '1', priority => (i * 7919) % 100003); END LOOP;
+    END $$
+    SQL
+is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{aged}', 3)}), '3', 'T7: aging and 2,000 priorities');
+
 $node->stop;
 done_testing();
