@@ -51,8 +51,8 @@ void take_off(const Candidate &c, int n, bool run, F f) {
     if (c.list->list.count == 0) list_is_empty_locked(c.lane);
 }
 
-// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits: a
-// list that cannot be looked into yet may have the best task.
+// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits and
+// Begun: a list that cannot be looked into yet may have the best task.
 Front best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
     int64 now = aging > 0 ? pg::monotonic_now() : 0;
@@ -66,7 +66,8 @@ Front best_list(SlotNo no, Candidate *best) {
             l = map.lanes[no].first;
             continue;
         }
-        if (f == Front::Waits || f == Front::Gone) return Front::Waits;
+        if (f == Front::Gone) return Front::Begun;
+        if (f == Front::Waits || f == Front::Begun) return f;
         l = list.next;
         if (f == Front::None) continue;
         c.rank = ready_priority(*c.front, c.front->head);
@@ -82,17 +83,17 @@ Front best_list(SlotNo no, Candidate *best) {
     return best->lane == no ? Front::Tasks : Front::None;
 }
 
-// A list could not be looked into. Each look makes some progress with lists that have to be taken apart.
-constinit bool waited = false;
+// A list that has to be taken apart could not be looked into: each look goes on with it.
+constinit bool begun = false;
 
-// Calls pop() again as long as it gives nothing because of such lists, each time with its locks released meanwhile.
+// Calls pop() again as long as it gives nothing because of such lists. The locks are released between two calls.
 template <typename F>
 int pop_patiently(F pop) {
     constexpr int most_tries = 256;
     for (int tries = 0;; tries++) {
-        waited = false;
+        begun = false;
         int n = pop();
-        if (n > 0 || !waited || tries == most_tries) return n;
+        if (n > 0 || !begun || tries == most_tries) return n;
     }
 }
 
@@ -100,10 +101,8 @@ int pop_patiently(F pop) {
 void consider(SlotNo no, SlotNo db, Candidate *best) {
     Candidate c;
     Front f = best_list(no, &c);
-    if (f == Front::Waits) {
-        waited = true;
-        wake_scheduler(db);
-    }
+    begun = begun || f == Front::Begun;
+    if (f == Front::Waits || f == Front::Begun) wake_scheduler(db);
     if (f == Front::Tasks && c.before(*best)) *best = c;
 }
 

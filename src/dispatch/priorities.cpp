@@ -311,7 +311,7 @@ Front front_of_locked(SlotNo lane, SlotNo no, Page **out) {
     Front f = take_apart(&map.lanes[lane], link_to(&map.lanes[lane], no), pages_at_once);
     if (f == Front::Gone) return f;
     want_taken_apart(lane);
-    return Front::Waits;
+    return f == Front::Tasks ? Front::Begun : Front::Waits;
 }
 
 int same_priority(const PriorityList &list, const Page &front) {

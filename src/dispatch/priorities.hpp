@@ -24,8 +24,9 @@ int push_page_locked(SlotNo lane, PageNo no);
 // Puts a task before the others of its priority. False: no memory.
 bool push_first_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
 
-// What may be taken from a list now. Gone: it was taken apart, its parts stand in its place.
-enum class Front { Tasks, None, Waits, Gone };
+// What may be taken from a list now. Gone: it was taken apart, its parts stand in its place. Begun: a part of it was
+// taken apart, the next look goes on. Waits: a page has to come from the spill file, or there is no memory.
+enum class Front { Tasks, None, Waits, Begun, Gone };
 // Brings the next tasks of a list to the head of a page.
 Front front_of_locked(SlotNo lane, SlotNo list, Page **out);
 // How many tasks at the head of that page have the same priority.

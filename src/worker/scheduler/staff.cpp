@@ -38,6 +38,8 @@ struct Refusal {
 };
 constinit Refusal refusals[64] = {};
 constinit int started = 0;
+// When a worker was gone last (monotonic). The server gives its process slot back a moment later.
+constinit int64 gone_at = INT64_MIN / 2;
 // The role that is served first: the one after the last that got a worker, so that all get free places in turn.
 constinit SlotNo first_served = 0;
 
@@ -249,6 +251,8 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
         }
         if (s == Started::Limit) return Served::Well;
         *short_of_slots = true;
+        constexpr int64 until_free = 100 * 1000;
+        if (now.monotonic - gone_at < until_free) return Served::Well;
         return d.live == 0 ? Served::NotAtAll : Served::Short;
     }
     return Served::Well;
@@ -265,6 +269,7 @@ void note_starving(bool starving) {
 }  // namespace
 
 void note_worker_gone(SlotNo no) {
+    gone_at = pg::monotonic_now();
     if (handles[no].handle != nullptr) pfree(handles[no].handle);
     handles[no].handle = nullptr;
     WorkerSlot &w = map.shared->workers[no];
