@@ -54,10 +54,11 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
     if (!store::find(id, false, &row)) no_task(id);
     // For a task that runs in the server, only signals its worker, and leaves the row to it.
     memory::SlotNo worker = row.status == Status::Retained ? worker_of(row) : -1;
+    task::QueueRef queue;
     if (worker >= 0) {
         require_access(row, text_arg(fcinfo, 3), Access::ManageOrOwn);
     } else {
-        lock_task(&row, text_arg(fcinfo, 3), Access::ManageOrOwn);
+        queue = lock_task(&row, text_arg(fcinfo, 3), Access::ManageOrOwn);
         if (!is_unfinished(row.status)) PG_RETURN_DATUM(status_text(row.status));
         if (row.status == Status::Retained) worker = worker_of(row);
     }
@@ -66,7 +67,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
         PG_RETURN_DATUM(status_text(row.status));
     }
     if (row.status == Status::Retained) {
-        task::end_held(&row, {task::Ending::What::Cancelled, reason, 0, false, nullptr});
+        task::end_held(queue, &row, {task::Ending::What::Cancelled, reason, 0, false, nullptr});
         PG_RETURN_DATUM(status_text(row.status));
     }
     pg::ErrorReport error;
@@ -74,7 +75,7 @@ PGQ_FUNCTION(pgqueue_cancel_task) {
         error.sqlstate = ERRCODE_QUERY_CANCELED;
         error.message = reason;
     }
-    task::end_waiting(&row, Status::Cancelled, error, GetCurrentTimestamp(), store::Wait::Block);
+    task::end_waiting(queue, &row, Status::Cancelled, error, GetCurrentTimestamp(), store::Wait::Block);
     PG_RETURN_DATUM(status_text(row.status));
 }
 
@@ -84,15 +85,15 @@ PGQ_FUNCTION(pgqueue_retry_task) {
     int64 delay = interval_arg(fcinfo, 1, "delay", 0);
     store::TaskRow row;
     if (!store::find(id, false, &row)) no_task(id);
-    const store::QueueInfo &q = lock_task(&row, text_arg(fcinfo, 2), Access::ManageOrOwn);
-    refuse_system(store::namespace_there(q.ns_id));
+    const task::QueueRef queue = lock_task(&row, text_arg(fcinfo, 2), Access::ManageOrOwn);
+    refuse_system(store::namespace_there(queue.info->ns_id));
     if (row.status == Status::Retained || row.status == Status::Released)
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("task " INT64_FORMAT " is %s and cannot be retried", id, word(row.status).data()),
                 row.status == Status::Retained ? errhint("Cancel it first, or wait for its end.")
                                                : errhint("Create a new task."));
     TimestampTz now = GetCurrentTimestamp();
-    if (int64 holder = task::revive(&row, q, delay > 0 ? pg::later(now, delay) : 0, now); holder != 0)
+    if (int64 holder = task::revive(queue, queue, &row, delay > 0 ? pg::later(now, delay) : 0, now); holder != 0)
         task::raise_key_taken(row, holder);
     PG_RETURN_DATUM(status_text(row.status));
 }
@@ -147,7 +148,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const task::QueueRef from = task::ref_of(lock_task(&row, nullptr, Access::Manage));
+    const task::QueueRef from = lock_task(&row, nullptr, Access::Manage);
     refuse_retained(row);
     refuse_system(store::namespace_there(from.info->ns_id));
     if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) &&
@@ -185,7 +186,7 @@ PGQ_FUNCTION(pgqueue_internal_delete_task) {
     int64 id = id_arg(fcinfo);
     store::TaskRow row;
     if (!store::find(id, false, &row)) PG_RETURN_BOOL(false);
-    const task::QueueRef queue = task::ref_of(lock_task(&row, nullptr, Access::Manage));
+    const task::QueueRef queue = lock_task(&row, nullptr, Access::Manage);
     refuse_retained(row);
     const store::TaskRow before = row;
     store::remove(&row);

@@ -23,7 +23,7 @@ int32 int_column(TriggerData *data, HeapTuple tuple, const char *name) {
 void note_queue(int32 queue_id) {
     const store::QueueInfo *q = store::queue_by_id(queue_id);
     if (q == nullptr) return;
-    memory::SlotNo slot = task::slot_of(*q);
+    memory::SlotNo slot = task::ensure_entry(*q);
     if (slot >= 0) handover::configure_queue_at_commit(slot, *q);
 }
 

@@ -103,8 +103,8 @@ void check_content(const store::NewTask &t) {
 }
 
 // Checks max_depth of queue and namespace.
-void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more) {
-    if (task::Full full = task::no_room_for(ns, q, more, 0); full.kind != nullptr)
+void check_depth(const store::NamespaceInfo &ns, const task::QueueRef &queue, int64 more) {
+    if (task::Full full = task::no_room_for(ns, queue, more, 0); full.kind != nullptr)
         ereport(
             ERROR, errcode(err::queue_full), errmsg("%s \"%s\" is full", full.kind, full.name),
             errdetail("It has %s, max_depth is " INT64_FORMAT ".", tasks_of(full.depth, "unfinished"), full.max_depth),
@@ -113,14 +113,13 @@ void check_depth(const store::NamespaceInfo &ns, const store::QueueInfo &q, int6
 
 // Checks max_priorities of the namespace. All tasks of a call have one priority. Tasks that wait, and tasks of groups,
 // need no list now.
-void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &q, const store::NewTask &t) {
+void check_priority(const store::NamespaceInfo &ns, const task::QueueRef &queue, const store::NewTask &t) {
     if (t.delayed_at == 0 && t.group_key == nullptr && (t.flags & flag_waits) == 0)
-        task::check_priority(ns, q, t.priority);
+        task::check_priority(ns, queue, t.priority);
 }
 
-// The namespace and queue of the call, with rights checked. The references are valid until the catalog cache is used
-// again after an invalidation.
-const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceInfo **ns) {
+// The namespace and queue of the call, with rights checked.
+task::QueueRef target(FunctionCallInfo fcinfo, const store::NamespaceInfo **ns) {
     not_null(fcinfo, a_queue, "queue");
     char *ns_name = text_arg(fcinfo, a_namespace);
     const store::NamespaceInfo &n = find_namespace(ns_name);
@@ -128,7 +127,7 @@ const store::QueueInfo &target(FunctionCallInfo fcinfo, const store::NamespaceIn
     refuse_system(n);
     const store::QueueInfo &q = find_queue(n, text_arg(fcinfo, a_queue));
     *ns = &store::namespace_there(q.ns_id);
-    return q;
+    return task::ref_of(q);
 }
 
 struct Array {
@@ -269,18 +268,18 @@ namespace {
 bool is_still(FunctionCallInfo fcinfo, int32 queue_id) {
     const store::NamespaceInfo *ns;
     AcceptInvalidationMessages();
-    return target(fcinfo, &ns).id == queue_id;
+    return target(fcinfo, &ns).info->id == queue_id;
 }
 
 // Returns false if the queue was purged meanwhile, which gave it another id. Then it is tried once more.
 bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     const store::NamespaceInfo *ns;
-    const store::QueueInfo &q = target(fcinfo, &ns);
+    const task::QueueRef queue = target(fcinfo, &ns);
     check_words(fcinfo);
-    store::NewTask t = common(fcinfo, q);
+    store::NewTask t = common(fcinfo, *queue.info);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
-    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &t);
+    task::Workflow workflow = workflow_args(fcinfo, ns->id, &t);
     if (t.command != nullptr) t.flags |= flag_command;
     if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     t.group_key = key_arg(fcinfo, a_group_key, "group_key");
@@ -291,11 +290,11 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     *id = add(&c, t);
     if (t.dedup_key != nullptr && !is_still(fcinfo, t.queue_id)) return false;
     if (c.pending.count == 0) return true;
-    check_depth(*ns, q, 1);
-    check_priority(*ns, q, room);
-    task::check_lane(*ns, q, room);
+    check_depth(*ns, queue, 1);
+    check_priority(*ns, queue, room);
+    task::check_lane(*ns, queue, room);
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()));
-    task::create(q, {&room, 1});
+    task::create(queue, {&room, 1});
     task::begin_waiting(workflow, {&room, 1});
     return true;
 }
@@ -360,9 +359,9 @@ void *room_for(Size bytes, int count) { return palloc_extended(bytes * static_ca
 // As create_one.
 bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     const store::NamespaceInfo *ns;
-    const store::QueueInfo &q = target(fcinfo, &ns);
-    store::NewTask first = common(fcinfo, q);
-    task::Workflow workflow = workflow_args(fcinfo, q.ns_id, &first);
+    const task::QueueRef queue = target(fcinfo, &ns);
+    store::NewTask first = common(fcinfo, *queue.info);
+    task::Workflow workflow = workflow_args(fcinfo, ns->id, &first);
     Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room_for(sizeof(store::NewTask), g.count)));
     store::next_ids({ids, static_cast<std::size_t>(g.count)});
     for (int i = 0; i < g.count; i++) {
@@ -371,14 +370,14 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
         ids[i] = add(&c, t);
     }
     if (g.keys.given && !is_still(fcinfo, first.queue_id)) return false;
-    check_depth(*ns, q, c.pending.count);
+    check_depth(*ns, queue, c.pending.count);
     if (c.pending.count > 0) {
-        check_priority(*ns, q, c.pending.tasks[0]);
-        task::check_lane(*ns, q, c.pending.tasks[0]);
+        check_priority(*ns, queue, c.pending.tasks[0]);
+        task::check_lane(*ns, queue, c.pending.tasks[0]);
     }
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()) * c.pending.count);
     std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
-    task::create(q, tasks);
+    task::create(queue, tasks);
     task::begin_waiting(workflow, tasks);
     return true;
 }

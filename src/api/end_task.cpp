@@ -28,8 +28,9 @@ int64 receipt_of(const Claim &c) {
     return dispatch::find_lease(c.id, &lease) && is_lease_of_session(lease) ? lease.receipt : 0;
 }
 
-// Locks the row of a task that this caller holds. Otherwise raises an error, or with skip_lost returns false.
-bool hold_for_caller(const Claim &c, store::TaskRow *row) {
+// Locks the row of a task that this caller holds, and returns its queue in *queue. Otherwise raises an error, or with
+// skip_lost returns false.
+bool hold_for_caller(const Claim &c, store::TaskRow *row, task::QueueRef *queue) {
     task::Held held = task::hold(c.id, receipt_of(c), row);
     bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid &&
                     row->started_at >= MyStartTimestamp;
@@ -39,7 +40,10 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row) {
     AcceptInvalidationMessages();
     const store::QueueInfo *q = held != task::Held::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
     if (q != nullptr) require_access(*row, c.ns_name, Access::Work);
-    if (held == task::Held::Yes && q != nullptr) return true;
+    if (held == task::Held::Yes && q != nullptr) {
+        *queue = task::ref_of(*q);
+        return true;
+    }
     if (c.skip_lost) return false;
     if (q == nullptr) no_task(c.id);
     if (held == task::Held::Cancelled)
@@ -63,8 +67,9 @@ bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
         return true;
     }
     store::TaskRow row;
-    if (!hold_for_caller(c, &row)) return false;
-    task::end_held(&row, ending);
+    task::QueueRef queue;
+    if (!hold_for_caller(c, &row, &queue)) return false;
+    task::end_held(queue, &row, ending);
     *status = row.status;
     return true;
 }
@@ -73,7 +78,8 @@ bool end_as(const Claim &c, const task::Ending &ending, Status *status) {
 bool release_at_once(const Claim &c, Jsonb *result, store::TaskRow *row) {
     if (!task::look_at_held(c.id, receipt_of(c), row)) return false;
     const store::QueueInfo *q = seen_queue(*row, c.ns_name);
-    return q != nullptr && has_access(*row, *q, Access::Work) && task::release(row, result, store::Wait::Skip);
+    return q != nullptr && has_access(*row, *q, Access::Work) &&
+           task::release(task::ref_of(*q), row, result, store::Wait::Skip);
 }
 
 Datum status_datum(Status s) {
@@ -129,7 +135,7 @@ struct Batch {
         return {id(i), receipts.given, receipts.given ? DatumGetInt64(receipts.values[receipts.count == 1 ? 0 : i]) : 0,
                 ns, skip_lost};
     }
-    bool hold(int i, store::TaskRow *row) const { return hold_for_caller(claim(i), row); }
+    bool hold(int i, store::TaskRow *row, task::QueueRef *queue) const { return hold_for_caller(claim(i), row, queue); }
     void put(int i, bool isnull, Datum value) const {
         Datum values[2] = {ids.values[i], value};
         bool nulls[2] = {false, isnull};
@@ -172,10 +178,6 @@ Claim claim_of(FunctionCallInfo fcinfo, int ns_arg) {
     return {id_of(fcinfo), !PG_ARGISNULL(1), PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1), text_arg(fcinfo, ns_arg), false};
 }
 
-void hold_one(FunctionCallInfo fcinfo, int ns_arg, store::TaskRow *row) {
-    hold_for_caller(claim_of(fcinfo, ns_arg), row);
-}
-
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_release_task) {
@@ -184,8 +186,9 @@ PGQ_FUNCTION(pgqueue_release_task) {
     Claim claim = claim_of(fcinfo, 3);
     Jsonb *result = PG_ARGISNULL(2) ? nullptr : PG_GETARG_JSONB_P(2);
     if (!release_at_once(claim, result, &row)) {
-        hold_for_caller(claim, &row);
-        task::release(&row, result, store::Wait::Block);
+        task::QueueRef queue;
+        hold_for_caller(claim, &row, &queue);
+        task::release(queue, &row, result, store::Wait::Block);
     }
     PG_RETURN_DATUM(status_datum(row.status));
 }
@@ -197,9 +200,10 @@ PGQ_FUNCTION(pgqueue_release_tasks) {
     same_length(b.ids, results, "results", false);
     for (int i = 0; i < b.ids.count; i++) {
         store::TaskRow row;
+        task::QueueRef queue;
         Jsonb *result = json_item(results, i);
         bool held = release_at_once(b.claim(i), result, &row);
-        if (!held && (held = b.hold(i, &row))) task::release(&row, result, store::Wait::Block);
+        if (!held && (held = b.hold(i, &row, &queue))) task::release(queue, &row, result, store::Wait::Block);
         b.put(i, !held, held ? status_datum(row.status) : Datum(0));
         CHECK_FOR_INTERRUPTS();
     }
@@ -236,8 +240,9 @@ PGQ_FUNCTION(pgqueue_extend_task) {
     check_call("extend_task", true);
     store::TaskRow row;
     int64 lease = lease_of(fcinfo, 2);
-    hold_one(fcinfo, 3, &row);
-    PG_RETURN_TIMESTAMPTZ(task::extend(&row, lease));
+    task::QueueRef queue;
+    hold_for_caller(claim_of(fcinfo, 3), &row, &queue);
+    PG_RETURN_TIMESTAMPTZ(task::extend(queue, &row, lease));
 }
 
 PGQ_FUNCTION(pgqueue_extend_tasks) {
@@ -246,8 +251,9 @@ PGQ_FUNCTION(pgqueue_extend_tasks) {
     Batch b = open_batch(fcinfo, 3, 4);
     for (int i = 0; i < b.ids.count; i++) {
         store::TaskRow row;
-        bool held = b.hold(i, &row);
-        b.put(i, !held, held ? TimestampTzGetDatum(task::extend(&row, lease)) : Datum(0));
+        task::QueueRef queue;
+        bool held = b.hold(i, &row, &queue);
+        b.put(i, !held, held ? TimestampTzGetDatum(task::extend(queue, &row, lease)) : Datum(0));
     }
     return Datum(0);
 }

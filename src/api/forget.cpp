@@ -19,7 +19,7 @@ namespace {
 
 memory::SlotNo queue_arg(FunctionCallInfo fcinfo) {
     const store::NamespaceInfo *ns = store::namespace_by_name("default");
-    return task::slot_of(*store::queue_by_name(ns->id, text_arg(fcinfo, 0)));
+    return task::ensure_entry(*store::queue_by_name(ns->id, text_arg(fcinfo, 0)));
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo 
 void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &ns,
                       const store::QueueInfo &queue) {
     const memory::Queue &q = memory::map.queues[no];
-    dispatch::QueueLook look = dispatch::look_at_queue(no);
+    dispatch::QueueLook look = dispatch::inspect_queue(no);
     if (look.ready == 0 || q.paused || (!look.full && look.next_token == 0)) return;
     TimestampTz since = longest_wait(no, dispatch::every_role);
     if (look.full)
@@ -138,7 +138,7 @@ int64 ready_in(memory::SlotNo ns) {
     int64 n = 0;
     for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
         const memory::Queue &q = memory::map.queues[i];
-        if (q.used && q.ns == ns && !q.paused) n += dispatch::look_at_queue(i).ready;
+        if (q.used && q.ns == ns && !q.paused) n += dispatch::inspect_queue(i).ready;
     }
     return n;
 }

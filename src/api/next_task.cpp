@@ -27,7 +27,7 @@ std::span<const memory::SlotNo> queue_slots(const store::NamespaceInfo &ns, Arra
         if (nulls[i])
             ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                     errmsg("argument \"queues\" must not contain NULL"));
-        slots[i] = task::slot_of(find_queue(store::namespace_there(ns_id), TextDatumGetCString(items[i])));
+        slots[i] = task::ensure_entry(find_queue(store::namespace_there(ns_id), TextDatumGetCString(items[i])));
     }
     return {slots, static_cast<std::size_t>(n)};
 }
@@ -69,7 +69,7 @@ bool will_be_loaded(memory::SlotNo db) {
     memory::Database &d = memory::database(db);
     if (!config::enabled || !config::serves_database(get_database_name(MyDatabaseId))) return false;
     if (d.service.looked.load() && !d.service.wanted.load()) return false;
-    if (d.service.held.load() || d.service.blocked_by.load() != 0 || d.service.starving.load()) return false;
+    if (d.service.held.load() || d.service.blocked_by.load() != 0 || d.service.needs_first_process.load()) return false;
     return store::is_ours();
 }
 
@@ -179,7 +179,7 @@ PGQ_FUNCTION(pgqueue_next_task) {
     t.ns = namespace_slot(ns);
     if (!PG_ARGISNULL(1)) {
         auto *slot = static_cast<memory::SlotNo *>(palloc(sizeof(memory::SlotNo)));
-        *slot = task::slot_of(find_queue(ns, text_arg(fcinfo, 1)));
+        *slot = task::ensure_entry(find_queue(ns, text_arg(fcinfo, 1)));
         t.queues = {slot, 1};
     }
     t.most = 1;

@@ -19,13 +19,14 @@ PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
     store::TaskRow row;
     if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes) PG_RETURN_NULL();
-    task::let_go(row);
+    const task::QueueRef queue = task::queue_of(row);
+    task::let_go(queue, row);
     if (row.status != Status::Failed) PG_RETURN_NULL();
-    const store::QueueInfo *q = row.origin_queue_id != 0 ? store::queue_by_id(row.origin_queue_id) : nullptr;
-    if (q == nullptr) q = store::queue_by_id(row.queue_id);
-    if (q == nullptr) PG_RETURN_NULL();
+    const store::QueueInfo *origin = row.origin_queue_id != 0 ? store::queue_by_id(row.origin_queue_id) : nullptr;
+    const task::QueueRef to = origin != nullptr ? task::ref_of(*origin) : queue;
+    if (to.info == nullptr) PG_RETURN_NULL();
     TimestampTz now = GetCurrentTimestamp();
-    PG_RETURN_INT64(task::revive(&row, *q, delay > 0 ? pg::later(now, delay) : 0, now));
+    PG_RETURN_INT64(task::revive(queue, to, &row, delay > 0 ? pg::later(now, delay) : 0, now));
 }
 
 namespace {
@@ -73,7 +74,7 @@ int64 count_of(memory::SlotNo slot, Status s) {
 PGQ_FUNCTION(pgqueue_internal_drop_queue_tasks) {
     const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(0));
     if (q == nullptr || !memory::loaded()) PG_RETURN_INT64(0);
-    memory::SlotNo slot = task::slot_of(*q);
+    memory::SlotNo slot = task::ensure_entry(*q);
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0;
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
@@ -92,17 +93,17 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     int32 old_id = PG_GETARG_INT32(0);
     bool force = PG_GETARG_BOOL(1);
     const store::QueueInfo *q = store::queue_by_id(old_id);
-    memory::SlotNo slot = q ? task::slot_of(*q) : -1;
+    memory::SlotNo slot = q ? task::ensure_entry(*q) : -1;
     if (slot < 0) PG_RETURN_INT64(0);
     int64 all = 0, kept = 0;
     for (int s = 0; s < status_count; s++) all += count_of(slot, static_cast<Status>(s));
     if (force) handover::cancel_running_at_commit(slot);
     int32 new_id = rename_key(old_id);
-    memory::SlotNo new_slot = task::slot_of(store::queue_there(new_id));
+    memory::SlotNo new_slot = task::ensure_entry(store::queue_there(new_id));
     each_held(slot, [&](int64 id) {
         store::TaskRow row;
         if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;
-        task::let_go(row);
+        task::let_go(task::queue_of(row), row);
         if (row.status != Status::Retained || row.queue_id != old_id) return;
         row.queue_id = new_id;
         store::update(&row, nullptr, store::Wait::Block);

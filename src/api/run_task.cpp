@@ -57,7 +57,7 @@ pg::Outcome run_here(InlineRun *run) {
 }
 
 // Returns how the task ends.
-task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *row) {
+task::End end_of(const InlineRun &run, const pg::Outcome &out, const task::QueueRef &queue, store::TaskRow *row) {
     task::End end{};
     TimestampTz now = GetCurrentTimestamp();
     end.worker = "run_task";
@@ -67,12 +67,12 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, store::TaskRow *r
         end.result = run.result.json;
     }
     if (out.ok || run.own.decided.what == task::Ending::What::Failed) {
-        task::apply(run.own.decided, row, &end, now);
+        task::apply(run.own.decided, queue.info, row, &end, now);
         return end;
     }
     end.outcome = AttemptEnd::Failed;
     end.error = out.error;
-    end.status = task::after_failure(row, store::queue_by_id(row->queue_id), out.error.sqlstate, now);
+    end.status = task::after_failure(queue.info, row, out.error.sqlstate, now);
     return end;
 }
 
@@ -115,24 +115,24 @@ PGQ_FUNCTION(pgqueue_run_task) {
     if (!store::find(id, true, &row)) no_task(id);
     require_access(row, text_arg(fcinfo, 1), Access::Use);
     require_creator(row);
-    const store::QueueInfo &queue = lock_task(&row, text_arg(fcinfo, 1), Access::Use, true);
+    const task::QueueRef queue = lock_task(&row, text_arg(fcinfo, 1), Access::Use, true);
     require_creator(row);
     if (!is_waiting(row.status))
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("task " INT64_FORMAT " is %s and cannot be run", id, word(row.status).data()),
                 errhint("Only a task that waits (new or retry) can be run; retry_task makes one that failed, expired "
                         "or was cancelled wait again."));
-    if (row.command == nullptr && !task::by_handlers(queue, row.flags))
+    if (row.command == nullptr && !task::by_handlers(*queue.info, row.flags))
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("task " INT64_FORMAT " has no command", id),
                 errhint("Outside workers run such tasks."));
     InlineRun run{row.command, store::role_oid_of(row.role_id), row.type, row.payload, {}, {}, CurrentMemoryContext,
                   {}};
     if (row.command == nullptr) {
-        run.route = task::route_of(queue, row.type);
+        run.route = task::route_of(*queue.info, row.type);
         run.role = run.route.found ? run.route.handle.role : InvalidOid;
     }
     require_handler_role(run.route, id);
-    task::retain(&row, "run_task", task::new_receipt(), 0, true, GetCurrentTimestamp());
+    task::retain(queue, &row, "run_task", task::new_receipt(), 0, true, GetCurrentTimestamp());
     run.own.id = id;
     run.own.role = run.role;
     run.own.memory = run.keep;
@@ -145,9 +145,10 @@ PGQ_FUNCTION(pgqueue_run_task) {
                 errhint("The task can only be run by a worker."));
     if (!store::fetch(row.ref, false, &row))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
-    task::End end = end_of(run, out, &row);
-    task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Block);
-    if (!is_waiting(row.status)) task::leave_group(task::queue_of(row.queue_id), row);
+    const task::QueueRef queue_now = task::queue_of(row);
+    task::End end = end_of(run, out, queue_now, &row);
+    task::end_attempt(queue_now, &row, end, GetCurrentTimestamp(), store::Wait::Block);
+    if (!is_waiting(row.status)) task::leave_group(task::queue_of(row), row);
     std::string_view status = word(row.status);
     PG_RETURN_TEXT_P(cstring_to_text_with_len(status.data(), static_cast<int>(status.size())));
 }

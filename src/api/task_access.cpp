@@ -35,16 +35,16 @@ const store::QueueInfo &require_access(const store::TaskRow &row, const char *ns
     return *q;
 }
 
-const store::QueueInfo &lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body) {
+task::QueueRef lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body) {
     const int64 id = row->ref.id;
-    require_access(*row, ns_name, access);
+    const task::QueueRef before = task::ref_of(require_access(*row, ns_name, access));
     // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
     // during the wait.
-    task::touch(*row);
+    task::touch(before, *row);
     if (store::lock_by_id(id, store::Wait::Block, with_body, row) != store::Locked::Yes) no_task(id);
-    task::touch(*row);
+    task::touch(task::queue_of(*row), *row);
     AcceptInvalidationMessages();
-    return require_access(*row, ns_name, access);
+    return task::ref_of(require_access(*row, ns_name, access));
 }
 
 }  // namespace pgqueue::api

@@ -1,7 +1,7 @@
 // Finds the task that a caller means, and checks what the caller may do with it.
 #pragma once
 #include "api/call.hpp"
-#include "store/rows.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::api {
 
@@ -22,6 +22,6 @@ bool has_access(const store::TaskRow &row, const store::QueueInfo &queue, Access
 const store::QueueInfo &require_access(const store::TaskRow &row, const char *ns_name, Access access);
 // Locks a row that was found, waits for the lock, and reads the row anew. Checks the access before, so that no role
 // locks a row of another without it, and after, because queue and rights may have changed. Raises as require_access().
-const store::QueueInfo &lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body = false);
+task::QueueRef lock_task(store::TaskRow *row, const char *ns_name, Access access, bool with_body = false);
 
 }  // namespace pgqueue::api

@@ -102,7 +102,7 @@ enum PutArg {
 };
 
 // Writes the former attempts of a task, as far as they decide when it is retried and show what failed.
-void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const char *error) {
+void put_attempts(const task::QueueRef &queue, int64 id, int32 failures, const char *error) {
     store::TaskRow row;
     if (!store::find(id, false, &row)) return;
     const store::TaskRow before = row;
@@ -110,7 +110,6 @@ void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const cha
     row.status = Status::Retry;
     row.started_at = row.created_at;
     store::update(&row, nullptr, store::Wait::Block);
-    const task::QueueRef queue = task::ref_of(q);
     task::announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
     if (error == nullptr) return;
     store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, -1, -1, -1};
@@ -124,24 +123,21 @@ void put_attempts(const store::QueueInfo &q, int64 id, int32 failures, const cha
 // Creates a waiting task with the id and history that it had elsewhere.
 PGQ_FUNCTION(pgqueue_internal_put_task) {
     check_call("import", true);
-    const store::QueueInfo *q = store::queue_by_id(PG_GETARG_INT32(p_queue_id));
-    if (q == nullptr)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
-                errmsg("queue %d does not exist", PG_GETARG_INT32(p_queue_id)));
+    const task::QueueRef queue = task::ref_of(store::queue_there(PG_GETARG_INT32(p_queue_id)));
     store::NewTask t{};
     t.id = PG_GETARG_INT64(p_id);
-    t.queue_id = q->id;
+    t.queue_id = queue.info->id;
     t.role_id = store::role_id_of(PG_GETARG_OID(p_role));
     t.priority = PG_GETARG_INT32(p_priority);
-    t.retries = q->retries;
+    t.retries = queue.info->retries;
     t.run_limit = -1;
     t.created_at = PG_GETARG_TIMESTAMPTZ(p_created_at);
     t.delayed_at = PG_ARGISNULL(p_delayed_at) ? 0 : PG_GETARG_TIMESTAMPTZ(p_delayed_at);
     t.command = PG_GETARG_TEXT_PP(p_command);
     t.headers = PG_ARGISNULL(p_headers) ? nullptr : PG_GETARG_JSONB_P(p_headers);
     t.flags = flag_command;
-    task::create(*q, {&t, 1});
+    task::create(queue, {&t, 1});
     int32 failures = PG_ARGISNULL(p_failures) ? 0 : PG_GETARG_INT32(p_failures);
-    if (failures > 0) put_attempts(*q, t.id, failures, text_arg(fcinfo, p_error));
+    if (failures > 0) put_attempts(queue, t.id, failures, text_arg(fcinfo, p_error));
     PG_RETURN_VOID();
 }

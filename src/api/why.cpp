@@ -29,7 +29,7 @@ void look(Case *c) {
     if (!c->live) return;
     if (c->in_server) c->role = memory::find_role(c->db, c->runner);
     dispatch::drain_inboxes(c->db);
-    c->look = dispatch::look_at_queue(c->slot);
+    c->look = dispatch::inspect_queue(c->slot);
     // Tasks of groups are in no list.
     if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0))
         c->position = dispatch::find_position(c->slot, c->role, c->row.priority, c->row.ref.id);

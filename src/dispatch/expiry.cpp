@@ -6,7 +6,7 @@
 
 namespace pgqueue::dispatch {
 
-void note_dies(SlotNo db, int64 dies) {
+void lower_min_dies(SlotNo db, int64 dies) {
     Atomic<int64> *least = &database(db).ready.min_dies;
     int64 seen = least->load();
     while (dies < seen && !least->compare_exchange(&seen, dies)) {
@@ -15,7 +15,7 @@ void note_dies(SlotNo db, int64 dies) {
 
 namespace {
 
-constexpr int64 look_again = 1000 * 1000;
+constexpr int64 recheck_after = 1000 * 1000;
 
 // Copies the entries of pages whose time is over; such a page is looked at again a second later, when something is
 // still in it.
@@ -26,7 +26,7 @@ int expired_of_chain(PageNo first, TimestampTz now, TaskRef *out, int most, int6
         if (p->head == p->count) continue;
         if (p->min_dies <= now && n + (p->count - p->head) <= most) {
             for (int i = p->head; i < p->count; i++) out[n++] = ready_ref(*p, i);
-            p->min_dies = now + look_again;
+            p->min_dies = now + recheck_after;
         }
         *least = Min(*least, p->min_dies);
     }
@@ -49,17 +49,17 @@ int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most) {
                     int64 least = INT64_MAX;
                     n += expired_of_chain(list.front, now, out + n, most - n, &least);
                     n += expired_of_chain(list.back, now, out + n, most - n, &least);
-                    if (list.spilled > 0 || list.moving) least = Min(least, now + look_again);
+                    if (list.spilled > 0 || list.moving) least = Min(least, now + recheck_after);
                     list.min_dies = least;
                 }
-                if (list.min_dies != INT64_MAX) note_dies(db, list.min_dies);
+                if (list.min_dies != INT64_MAX) lower_min_dies(db, list.min_dies);
             }
     }
     each_namespace(db, [&](SlotNo ns) {
         pg::LwLockGuard lock(namespace_lock(ns));
         int64 least = INT64_MAX;
         n += expired_in_groups_locked(ns, now, out + n, most - n, &least);
-        if (least != INT64_MAX) note_dies(db, least);
+        if (least != INT64_MAX) lower_min_dies(db, least);
     });
     return n;
 }

@@ -5,7 +5,7 @@
 namespace pgqueue::dispatch {
 
 // Lowers the database's bound.
-void note_dies(SlotNo db, int64 dies);
+void lower_min_dies(SlotNo db, int64 dies);
 
 // Visits lists whose earliest dies_at is over: copies up to `most` refs of them to out. The caller looks at the rows.
 int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most);

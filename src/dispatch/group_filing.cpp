@@ -50,7 +50,7 @@ void fill(int32 no, const Hint &h, const Queue &q) {
     if (h.dies == 0) return;
     Page *p = slab_page<GroupNode>(no);
     p->min_dies = Min(p->min_dies, h.dies);
-    note_dies(q.db, h.dies);
+    lower_min_dies(q.db, h.dies);
 }
 
 // Puts a node into its group: behind the others, or, when it was taken before, in front of those that never were.
@@ -72,7 +72,7 @@ void settle_new_head(GroupNo no, const Hint &h, bool wake) {
     g.timed = false;
     bool waits = h.due != 0 || h.wait != Wait::None;
     if (waits) set_timer(&g, h.due, h.wait);
-    settle_group(no, wake);
+    update_readiness(no, wake);
 }
 
 // The head of the group is this task: it is as the hint says by now.

@@ -15,7 +15,7 @@ void open_groups(SlotNo db, const int64 *least) {
         drain_inbox_locked(no);
         int64 first = Min(least[no], ns.groups_missed);
         ns.groups_upto = first == INT64_MAX ? first : first - 1;
-        each_entry<Group>(ns.groups, [](GroupNo group, Group &) { settle_group(group, true); });
+        each_entry<Group>(ns.groups, [](GroupNo group, Group &) { update_readiness(group, true); });
     });
 }
 
@@ -38,7 +38,7 @@ void clear_groups_of_dropped_locked(SlotNo ns, uint64 until) {
 
 void settle_groups_locked(SlotNo queue) {
     each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
-        if (g.queue == queue) settle_group(no, true);
+        if (g.queue == queue) update_readiness(no, true);
     });
 }
 
@@ -48,7 +48,7 @@ pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now) {
     auto any = [&] { return q.group_token_at != 0 && q.group_token_at <= now.monotonic; };
     while (any()) {
         pg::LwLockGuard lock(namespace_lock(q.ns));
-        for (int i = 0; i < at_once && any(); i++) settle_group(throttled_of(queue).best(), true);
+        for (int i = 0; i < at_once && any(); i++) update_readiness(throttled_of(queue).best(), true);
     }
     return q.group_token_at != 0 ? pg::Deadline{q.group_token_at} : never;
 }

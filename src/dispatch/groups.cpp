@@ -110,7 +110,7 @@ int64 rank_of(const Queue &q, GroupNode *head) {
 
 }  // namespace
 
-void settle_group(GroupNo no, bool wake) {
+void update_readiness(GroupNo no, bool wake) {
     Group &g = group(no);
     auto [lane, token_at] = start_of(&g);
     int64 rank = lane < 0 ? 0 : rank_of(map.queues[g.queue], &node(g.first));
@@ -150,7 +150,7 @@ GroupTask take_head_locked(GroupNo no, bool run) {
         g.running++;
         if (map.queues[g.queue].group_rate_limit > 0) g.bucket.tokens -= 1;
     }
-    settle_group(no, false);
+    update_readiness(no, false);
     return task;
 }
 
@@ -160,7 +160,7 @@ void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
     Group &g = group(no);
     g.running--;
     if (unused && map.queues[queue].group_rate_limit > 0) g.bucket.give_back(map.queues[queue].rate_burst);
-    settle_group(no, true);
+    update_readiness(no, true);
 }
 
 }  // namespace
@@ -176,7 +176,7 @@ void forget_running_locked(SlotNo queue) {
     each_entry<Group>(map.namespaces[map.queues[queue].ns].groups, [queue](GroupNo no, Group &g) {
         if (g.queue != queue || g.running == 0) return;
         g.running = 0;
-        settle_group(no, true);
+        update_readiness(no, true);
     });
 }
 
@@ -203,7 +203,7 @@ void leave_group(SlotNo queue, uint64 key, int64 id) {
         if (g.first == 0 || node(g.first).ref.id != id) return;
         make_unready(no);
         drop_head(&g);
-        settle_group(no, true);
+        update_readiness(no, true);
     };
     if (key != 0) {
         GroupNo no = group_of_locked(queue, key);

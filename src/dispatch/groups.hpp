@@ -31,7 +31,7 @@ GroupNo hold_in_group(SlotNo queue, uint64 key);
 // Takes a group out of the order that it is in.
 void make_unready(GroupNo no);
 // After any change: is the group ready, and where? A group without tasks goes.
-void settle_group(GroupNo no, bool wake);
+void update_readiness(GroupNo no, bool wake);
 // Forgets the waiting tasks of a group.
 void clear_group(GroupNo no);
 // No waiting task and no running one: the group goes, unless its bucket has to be remembered.

@@ -48,9 +48,9 @@ void change_count_locked(SlotNo no, int64 by) {
     q.hinted.fetch_add(by);
     if (lane.active) map.sources[lane.source].ready.fetch_add(by);
     if (lane.count > 0 && !lane.active && !lane.held && may_run(q)) activate_locked(no);
-    if (by > 0 && lane.role < 0 && !q.news.load()) {
-        q.news.store(true);
-        database(q.db).waiters.news.store(true);
+    if (by > 0 && lane.role < 0 && !q.unnotified.load()) {
+        q.unnotified.store(true);
+        database(q.db).waiters.unnotified.store(true);
     }
     if (lane.count == 0) deactivate_locked(no);
 }
@@ -77,7 +77,7 @@ void take_over_ready(SlotNo db, PageNo no) {
         give_page(no);
         return;
     }
-    if (p->min_dies != INT64_MAX) note_dies(db, p->min_dies);
+    if (p->min_dies != INT64_MAX) lower_min_dies(db, p->min_dies);
     int n = p->count - p->head, filed = push_page_locked(lane, no);
     if (filed < n) lose(db);
     if (filed > 0) change_count_locked(lane, filed);
@@ -214,7 +214,7 @@ namespace {
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
     if (!push_task_locked(lane, priority, ref, dies, 0)) return false;
-    if (dies != 0) note_dies(map.queues[map.lanes[lane].queue].db, dies);
+    if (dies != 0) lower_min_dies(map.queues[map.lanes[lane].queue].db, dies);
     change_count_locked(lane, 1);
     return true;
 }
@@ -233,7 +233,7 @@ void return_ready(const Hint &h) {
         lose(db);
         return;
     }
-    if (h.dies != 0) note_dies(db, h.dies);
+    if (h.dies != 0) lower_min_dies(db, h.dies);
     change_count_locked(h.lane, 1);
 }
 
@@ -246,7 +246,7 @@ void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, Time
     wake_scheduler(db);
 }
 
-void file_hint(const Hint &h) {
+void enqueue(const Hint &h) {
     SlotNo db = map.queues[map.lanes[h.lane].queue].db;
     if (h.group != 0) {
         file_grouped(h);

@@ -26,9 +26,9 @@ int take_lists_apart(SlotNo db);
 
 // Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the
 // locks. Without memory the database is marked `lost`.
-void file_hint(const Hint &hint);
+void enqueue(const Hint &hint);
 // A task that was popped and is ready is first in line again, when its place is still free. Without memory as
-// file_hint.
+// enqueue.
 void return_ready(const Hint &hint);
 // The same for a task of outside workers, who are woken.
 void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies);

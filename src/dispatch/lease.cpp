@@ -40,10 +40,10 @@ void lower(Atomic<int64> *least, int64 value) {
 
 }  // namespace
 
-void note_lease_end(SlotNo db, int64 when) { lower(&database(db).leases.min_ends, when); }
+void lower_lease_bound(SlotNo db, int64 when) { lower(&database(db).leases.min_ends, when); }
 
-void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies) {
-    if (time.ends != 0) note_lease_end(db, time.ends);
+void lower_lease_bound_by(SlotNo db, const LeaseTime &time, TimestampTz dies) {
+    if (time.ends != 0) lower_lease_bound(db, time.ends);
     if (dies != 0) lower(&database(db).leases.min_dies, dies);
 }
 
@@ -87,8 +87,8 @@ void add_lease(SlotNo no, const LeaseRequest &r) {
     if (OidIsValid(r.role)) give_to_session(&made, r.role);
     forget_unheld(no);
     publish(no, &made);
-    note_lease_ends(made.db, r.time, r.dies);
-    if (r.owed != Owed::Nothing) note_lease_end(made.db, 1);
+    lower_lease_bound_by(made.db, r.time, r.dies);
+    if (r.owed != Owed::Nothing) lower_lease_bound(made.db, 1);
 }
 
 bool owe(const OwedRow &r) {
@@ -99,7 +99,7 @@ bool owe(const OwedRow &r) {
     made.time = {now, now + r.order, 0};
     publish(no, &made);
     if (r.what == Owed::Charge) database(made.db).leases.charges_owed.fetch_add(1);
-    note_lease_end(made.db, 1);
+    lower_lease_bound(made.db, 1);
     return true;
 }
 
@@ -184,7 +184,7 @@ bool drop_lease(int64 id, int64 receipt) {
     return true;
 }
 
-void move_lease_to(int64 id, SlotNo queue, uint64 key) {
+void transfer_lease(int64 id, SlotNo queue, uint64 key) {
     Place place{queue, key != 0 ? hold_in_group(queue, key) : 0};
     take_places(queue);
     {
@@ -198,13 +198,13 @@ void move_lease_to(int64 id, SlotNo queue, uint64 key) {
     end_running(place.queue, place.group);
 }
 
-void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender) {
+void set_lease_end(int64 id, int64 receipt, const LeaseTime &time, Oid extender) {
     pg::LwLockGuard lock(lease_lock(id));
     Lease *l = find_locked(id, receipt);
     if (l == nullptr || l->time.given > time.given) return;
     l->time = time;
     if (!OidIsValid(l->role) && OidIsValid(extender)) give_to_session(l, extender);
-    note_lease_ends(l->db, time, 0);
+    lower_lease_bound_by(l->db, time, 0);
 }
 
 namespace {

@@ -54,15 +54,15 @@ bool take_lease_out(int64 id, int64 receipt, Place *place);
 bool drop_lease(int64 id, int64 receipt);
 // Its task is of another queue of the namespace now, under whose limits it takes a place instead. key: hash of its
 // group key, 0 none.
-void move_lease_to(int64 id, SlotNo queue, uint64 key);
+void transfer_lease(int64 id, SlotNo queue, uint64 key);
 // Another end for it, unless it was given a newer one: transactions may tell in another order than they had the row in.
 // `extender`: the role that extends it in this session; a lease of which nobody knows who holds it becomes its own.
-void move_lease(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
+void set_lease_end(int64 id, int64 receipt, const LeaseTime &time, Oid extender);
 
 // Leases are to be looked at then (monotonic).
-void note_lease_end(SlotNo db, int64 when);
+void lower_lease_bound(SlotNo db, int64 when);
 // The ends of this one are to be noticed.
-void note_lease_ends(SlotNo db, const LeaseTime &time, TimestampTz dies);
+void lower_lease_bound_by(SlotNo db, const LeaseTime &time, TimestampTz dies);
 void clear_leases(SlotNo db);
 // Ends those of queues that are dropped, and put down up to this drop: their tasks are gone.
 void clear_leases_of_dropped(SlotNo db, uint64 until);

@@ -45,7 +45,7 @@ int collect_ended(SlotNo db, const pg::Moment &now, SlotNo *from, Lease *out, in
         if (is_over(l, now))
             out[n++] = l;
         else
-            note_lease_ends(db, l.time, l.dies);
+            lower_lease_bound_by(db, l.time, l.dies);
     }
     *from = i < map.shared->n_leases ? i : -1;
     return n;

@@ -25,7 +25,7 @@ TimestampTz next_token(const TokenBucket &bucket, double rate) {
 
 }  // namespace
 
-QueueLook look_at_queue(SlotNo no) {
+QueueLook inspect_queue(SlotNo no) {
     begin_use();
     const Queue &q = map.queues[no];
     const Namespace &ns = map.namespaces[q.ns];

@@ -18,7 +18,7 @@ struct QueueLook {
     int64 lease_limit;  // its part of them
     bool no_lease;      // it gets none more
 };
-QueueLook look_at_queue(SlotNo queue);
+QueueLook inspect_queue(SlotNo queue);
 
 // A waiting task in its group.
 struct GroupLook {

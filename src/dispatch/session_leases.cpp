@@ -78,7 +78,7 @@ void end_session_leases() {
         if (l.id != 0 && is_of_session(l)) leave(&l, &db);
     }
     if (db < 0) return;
-    note_lease_end(db, 1);
+    lower_lease_bound(db, 1);
     wake_scheduler(db);
 }
 

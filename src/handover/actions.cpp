@@ -105,7 +105,7 @@ void run_action(SlotNo db, const Action &a) {
         case ActionKind::Settle: post(db, a.id); break;
         case ActionKind::LeftGroup:
         case ActionKind::RunningGone: break;
-        case ActionKind::MoveLease: dispatch::move_lease_to(a.moved.id, a.slot, a.moved.key); break;
+        case ActionKind::MoveLease: dispatch::transfer_lease(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Refile: dispatch::want_refile(a.slot); break;
         case ActionKind::Ticker: signal::post_ticker(db, static_cast<int32>(a.id)); break;
         case ActionKind::Handlers:

@@ -49,7 +49,7 @@ void give_back(const HoldNote &n) {
 void leave(const HoldNote &n) {
     Lease lease;
     if (!dispatch::find_lease(n.ref.id, &lease, n.receipt) || !dispatch::is_over(lease, pg::this_moment())) return;
-    dispatch::note_lease_end(lease.db, 1);
+    dispatch::lower_lease_bound(lease.db, 1);
     wake_scheduler(lease.db);
 }
 
@@ -84,7 +84,7 @@ void commit_holds(SlotNo db) {
     std::size_t n_over = 0;
     for (int i = 0; i < holds.count; i++) {
         const HoldNote &n = holds.items[i];
-        if (n.kind == Kind::Extended) dispatch::move_lease(n.ref.id, n.receipt, n.time, GetUserId());
+        if (n.kind == Kind::Extended) dispatch::set_lease_end(n.ref.id, n.receipt, n.time, GetUserId());
         if (n.time.ends != 0) earliest = Min(earliest, n.time.ends);
         if (n.dies != 0) dies = Min(dies, n.dies);
         if (n.kind == Kind::Over && dispatch::take_lease_out(n.ref.id, n.receipt, &over[n_over])) n_over++;

@@ -114,7 +114,7 @@ void bring_back(SubTransactionId sub) {
          touched.count--) {
         const Hint &t = touched.items[touched.count - 1].hint;
         if (state_of(map.queues[map.lanes[t.lane].queue].db) == DbState::Unserved) continue;
-        dispatch::file_hint(t);
+        dispatch::enqueue(t);
         any = true;
     }
     if (SlotNo db = any ? find_database(MyDatabaseId) : -1; db >= 0) wake_scheduler(db);

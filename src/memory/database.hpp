@@ -45,16 +45,16 @@ enum class Lost : uint32 {
 // worker/scheduler/staff; further writers stand at the field.
 struct Service {
     Atomic<DbState> state;
-    Atomic<bool> wanted;              // the launcher should keep a scheduler; handover/actions too
-    Atomic<bool> looked;              // the launcher has started its probe of this database
-    Atomic<bool> no_extension;        // the probe found no extension here; handover/actions too
-    Atomic<bool> held;                // not adopted
-    Atomic<uint32> identity_changed;  // commits since the scheduler last checked whose data this is; nothing
-                                      // starts before that; handover/actions
-    Atomic<pid_t> blocked_by;         // the session whose DROP/ALTER DATABASE keeps our processes out, 0 none;
-                                      // worker/utility_databases
-    Atomic<bool> stopped;             // stop_workers: no worker starts until ensure_workers; api/control
-    Atomic<bool> starving;            // work waits, and no process slot was free for a first process
+    Atomic<bool> wanted;               // the launcher should keep a scheduler; handover/actions too
+    Atomic<bool> looked;               // the launcher has started its probe of this database
+    Atomic<bool> no_extension;         // the probe found no extension here; handover/actions too
+    Atomic<bool> held;                 // not adopted
+    Atomic<uint32> identity_changed;   // commits since the scheduler last checked whose data this is; nothing
+                                       // starts before that; handover/actions
+    Atomic<pid_t> blocked_by;          // the session whose DROP/ALTER DATABASE keeps our processes out, 0 none;
+                                       // worker/utility_databases
+    Atomic<bool> stopped;              // stop_workers: no worker starts until ensure_workers; api/control
+    Atomic<bool> needs_first_process;  // work waits, and no process slot was free for a first process
     Atomic<int64> no_slot_since;  // since when a worker could not start for lack of a process slot (monotonic), 0 none
 };
 
@@ -109,11 +109,11 @@ struct Leases {
 
 // Waiting sessions, and what they have to be notified of.
 struct Waiters {
-    Atomic<uint32> tasks;    // sessions that wait for a task; dispatch/waiters
-    Atomic<uint32> results;  // sessions that wait for a result; api/wait
-    Atomic<bool> news;       // a queue's `news` was set; dispatch/lanes; worker/scheduler/leases clears it
-    Atomic<bool> listened;   // a session has used LISTEN for one of our channels since the server started;
-                             // worker/utility_hook
+    Atomic<uint32> tasks;     // sessions that wait for a task; dispatch/waiters
+    Atomic<uint32> results;   // sessions that wait for a result; api/wait
+    Atomic<bool> unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/leases clears it
+    Atomic<bool> listened;    // a session has used LISTEN for one of our channels since the server started;
+                              // worker/utility_hook
 };
 
 // Workers of the database. worker/worker, worker/claim; memory/wake decrements `idle`.

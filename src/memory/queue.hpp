@@ -92,7 +92,7 @@ struct Queue : QueueSettings {
     Atomic<int32> running;              // retained by server workers
     Atomic<bool> blocked;               // lanes were removed from their sources because of a limit
     Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait without a hint
-    Atomic<bool> news;         // ready tasks for outside workers for which LISTEN clients have not been notified
+    Atomic<bool> unnotified;   // ready tasks for outside workers for which LISTEN clients have not been notified
     Atomic<int64> hinted;      // entries in ready lists and due heap
     Atomic<int64> full_since;  // since when max_depth has refused all tasks (monotonic), 0 it has not
     // dispatch/refile.hpp

@@ -10,7 +10,7 @@ IncidentList &list_of(SlotNo db, Incident kind) { return database(db).found.inci
 
 }  // namespace
 
-void note_incident(SlotNo db, Incident kind, int64 id) {
+void record_incident(SlotNo db, Incident kind, int64 id) {
     IncidentList &list = list_of(db, kind);
     for (const Atomic<int64> &place : list.ids)
         if (place.load() == id) return;
@@ -29,7 +29,7 @@ int read_incidents(SlotNo db, Incident kind, int64 *out) {
     return n;
 }
 
-void note_death(Deaths *d) {
+void record_death(Deaths *d) {
     int64 now = pg::monotonic_now();
     if (d->count.load() == 0 || now - d->last.load() > loop_pause) {
         d->count.store(0);

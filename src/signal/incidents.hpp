@@ -8,16 +8,18 @@
 namespace pgqueue::signal {
 
 // Counts a repair of shared memory. The counters stay 0 unless there is a bug.
-inline void note_repair(SlotNo db, Repaired kind) { database(db).found.repaired[static_cast<int>(kind)].fetch_add(1); }
+inline void record_repair(SlotNo db, Repaired kind) {
+    database(db).found.repaired[static_cast<int>(kind)].fetch_add(1);
+}
 
 // Adds the task to the list unless it is there already. Takes no lock and raises nothing.
-void note_incident(SlotNo db, Incident kind, int64 id);
+void record_incident(SlotNo db, Incident kind, int64 id);
 // Copies the listed ids to `out`, each once, and returns how many. `out` must have room for incident_places.
 int read_incidents(SlotNo db, Incident kind, int64 *out);
 
 // Records that a process of this role, or the scheduler, ended without need. Several deaths in a short time are a crash
 // loop.
-void note_death(Deaths *deaths);
+void record_death(Deaths *deaths);
 // Returns the number of deaths of a crash loop that still lasts: at least 3, with no pause of more than 5 minutes,
 // counted from the last death too. Otherwise 0.
 uint32 in_loop(const Deaths &deaths, const pg::Moment &now);

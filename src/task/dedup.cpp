@@ -16,7 +16,7 @@ bool is_held(const store::KeyHolder &holder, const Pending &pending) {
 bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, store::TaskRow *row) {
     // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
     // during the wait.
-    if (store::find(holder.task_id, false, row)) touch(*row);
+    if (store::find(holder.task_id, false, row)) touch(queue_of(*row), *row);
     store::Locked locked = store::lock_by_id(holder.task_id, store::Wait::Block, true, row);
     if (locked != store::Locked::Yes || !is_unfinished(row->status)) {
         if (holder.until > GetCurrentTimestamp())
@@ -25,8 +25,9 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
     }
     // During the wait its queue may have been purged, and the task with it.
     AcceptInvalidationMessages();
-    if (store::queue_by_id(row->queue_id) == nullptr) return false;
-    touch(*row);
+    const QueueRef queue = queue_of(*row);
+    if (queue.info == nullptr) return false;
+    touch(queue, *row);
     if (row->status == Status::Retained) raise_duplicate(by, holder.task_id, "is retained and cannot be replaced");
     if (!store::same_role(row->role_id, by.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -86,7 +87,7 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     body.type = by.type;
     body.command = by.command;
     store::update_body(&row, body);
-    const QueueRef queue = queue_of(row.queue_id);
+    const QueueRef queue = queue_of(row);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
     hint_again(queue, row, memory::Comes::Changed);
     return true;

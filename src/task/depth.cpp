@@ -3,7 +3,6 @@
 #include "dispatch/look.hpp"
 #include "handover/counts.hpp"
 #include "pg/clock.hpp"
-#include "task/where.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -17,9 +16,10 @@ bool is_full(pg::Atomic<int64> *since, int64 depth, int64 max_depth) {
 
 }  // namespace
 
-Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &q, int64 more, int64 elsewhere) {
-    SlotNo slot = q.max_depth > 0 || ns.max_depth > 0 ? slot_of(q) : -1;
-    if (slot < 0) return {};
+Full no_room_for(const store::NamespaceInfo &ns, const QueueRef &queue, int64 more, int64 elsewhere) {
+    const store::QueueInfo &q = *queue.info;
+    const SlotNo slot = queue.slot;
+    if (slot < 0 || (q.max_depth <= 0 && ns.max_depth <= 0)) return {};
     int64 depth = handover::unfinished(slot);
     if (is_full(&memory::map.queues[slot].full_since, depth + more, q.max_depth))
         return {"queue", q.name, depth, q.max_depth};

@@ -1,6 +1,6 @@
 // max_depth: how many unfinished tasks a queue and a namespace may have.
 #pragma once
-#include "store/catalog.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::task {
 
@@ -12,6 +12,6 @@ struct Full {
 };
 // Checks max_depth of the queue and of its namespace for `more` tasks of this queue plus `elsewhere` tasks of the
 // namespace's other queues. Records in shared memory since when tasks have been refused, for health.
-Full no_room_for(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int64 more, int64 elsewhere);
+Full no_room_for(const store::NamespaceInfo &ns, const QueueRef &queue, int64 more, int64 elsewhere);
 
 }  // namespace pgqueue::task

@@ -45,7 +45,7 @@ void on_xact(XactEvent event, void *) {
 
 }  // namespace
 
-void apply(const Ending &ending, store::TaskRow *row, End *end, TimestampTz now) {
+void apply(const Ending &ending, const store::QueueInfo *queue, store::TaskRow *row, End *end, TimestampTz now) {
     switch (ending.what) {
         case Ending::What::None: break;
         case Ending::What::Failed:
@@ -53,9 +53,7 @@ void apply(const Ending &ending, store::TaskRow *row, End *end, TimestampTz now)
             end->error.sqlstate = ERRCODE_RAISE_EXCEPTION;
             end->error.message = text_of(ending);
             end->result = ending.result;
-            end->status = ending.final
-                              ? Status::Failed
-                              : after_failure(row, store::queue_by_id(row->queue_id), ERRCODE_RAISE_EXCEPTION, now);
+            end->status = ending.final ? Status::Failed : after_failure(queue, row, ERRCODE_RAISE_EXCEPTION, now);
             if (end->status == Status::Retry && ending.delay >= 0) row->delayed_at = pg::later(now, ending.delay);
             break;
         case Ending::What::Snoozed:
@@ -94,7 +92,7 @@ Status ask(OwnRun *run, const Ending &ending) {
     End end{};
     if (!store::find(run->id, false, &row))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", run->id));
-    apply(ending, &row, &end, GetCurrentTimestamp());
+    apply(ending, store::queue_by_id(row.queue_id), &row, &end, GetCurrentTimestamp());
     pg::MemoryScope scope(run->memory);
     auto *wish = static_cast<Wish *>(palloc(sizeof(Wish)));
     *wish = {GetCurrentSubTransactionId(), ending, run->wishes};

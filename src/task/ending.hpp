@@ -14,8 +14,9 @@ struct Ending {
     Jsonb *result;     // Failed
 };
 
-// Writes the requested end to the row and to the record of its attempt, for end_attempt(). now: the wall clock.
-void apply(const Ending &ending, store::TaskRow *row, End *end, TimestampTz now);
+// Writes the requested end to the row and to the record of its attempt, for end_attempt(). queue nullptr: it was
+// deleted. now: the wall clock.
+void apply(const Ending &ending, const store::QueueInfo *queue, store::TaskRow *row, End *end, TimestampTz now);
 
 // A task that runs in this process: in a worker, or in run_task of a session. It lives on the stack of the function
 // that runs it.

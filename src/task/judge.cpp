@@ -15,21 +15,20 @@ Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, Timestamp
     return Verdict::Run;
 }
 
-void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *row, TimestampTz now) {
+void turn_away(Verdict verdict, const QueueRef &queue, store::TaskRow *row, TimestampTz now) {
     if (verdict == Verdict::Expired) {
-        touch(*row);
-        end_waiting(row, Status::Expired, {}, now, store::Wait::Skip);
-    } else if (memory::Hint hint;
-               verdict == Verdict::Early && hint_of(ref_of(queue), *row, memory::Comes::Again, &hint)) {
-        dispatch::file_hint(hint);
+        touch(queue, *row);
+        end_waiting(queue, row, Status::Expired, {}, now, store::Wait::Skip);
+    } else if (memory::Hint hint; verdict == Verdict::Early && hint_of(queue, *row, memory::Comes::Again, &hint)) {
+        dispatch::enqueue(hint);
         memory::wake_scheduler(memory::map.queues[memory::map.lanes[hint.lane].queue].db);
     }
 }
 
-void put_off(const store::TaskRow &row, memory::Wait wait) {
-    Place place = place_of(queue_of(row.queue_id), row);
+void put_off(const QueueRef &queue, const store::TaskRow &row, memory::Wait wait) {
+    Place place = place_of(queue, row);
     place.hint.wait = wait;
-    if (place.known) dispatch::file_hint(place.hint);
+    if (place.known) dispatch::enqueue(place.hint);
 }
 
 }  // namespace pgqueue::task

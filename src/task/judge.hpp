@@ -15,8 +15,8 @@ enum class Verdict {
 Verdict judge(const store::TaskRow &row, int32 queue_id, uint64 group, TimestampTz now);
 // Handles a task that may not run. Ends an expired task, unless another transaction holds its row. Files a task that
 // came too early, due at its time.
-void turn_away(Verdict verdict, const store::QueueInfo &queue, store::TaskRow *row, TimestampTz now);
+void turn_away(Verdict verdict, const QueueRef &queue, store::TaskRow *row, TimestampTz now);
 // Files a task that cannot run now, for a later try. Takes effect at once, not at commit.
-void put_off(const store::TaskRow &row, memory::Wait wait);
+void put_off(const QueueRef &queue, const store::TaskRow &row, memory::Wait wait);
 
 }  // namespace pgqueue::task

@@ -2,23 +2,21 @@
 
 #include "task/route.hpp"
 #include "task/share.hpp"
-#include "task/where.hpp"
 
 namespace pgqueue::task {
 
-void check_lane(const store::NamespaceInfo &ns, const store::QueueInfo &queue, const store::NewTask &task) {
-    const SlotNo slot = slot_of(queue);
-    if (slot < 0) return;
-    const memory::Queue &q = memory::map.queues[slot];
+void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const store::NewTask &task) {
+    if (queue.slot < 0) return;
+    const memory::Queue &q = memory::map.queues[queue.slot];
     SlotNo role = -1;
-    if (runs_in_server(queue, task.flags)) {
+    if (runs_in_server(*queue.info, task.flags)) {
         const std::string_view type =
             task.type == nullptr
                 ? std::string_view{}
                 : std::string_view{VARDATA_ANY(task.type), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(task.type))};
-        role = memory::ensure_role(q.db, runner_of(queue, {task.role_id, task.flags, type}));
+        role = memory::ensure_role(q.db, runner_of(*queue.info, {task.role_id, task.flags, type}));
     }
-    if (memory::has_lane(slot, role)) return;
+    if (memory::has_lane(queue.slot, role)) return;
     const memory::LaneShare share = memory::lane_share(q.ns);
     if (share.used < share_limit(0, share.used, share.free) || share.free == 0) return;
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -29,25 +29,25 @@ End lost_end(const store::TaskRow &row, AttemptEnd outcome, Status status) {
 }
 
 // Ends the task at its dies_at, whichever process holds it.
-bool expire(store::TaskRow *row, const char *message, TimestampTz now) {
+bool expire(const QueueRef &queue, store::TaskRow *row, const char *message, TimestampTz now) {
     End end = lost_end(*row, AttemptEnd::Expired, Status::Expired);
     end.error = {err::expired_while_running, message, nullptr, nullptr, nullptr};
-    return end_attempt(row, end, now, store::Wait::Skip);
+    return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
 // Ends an attempt whose holder has lost the task. The task is ready at once, because the wait before a retry is for
 // failures.
-bool lose(store::TaskRow *row, bool session_gone, TimestampTz now) {
+bool lose(const QueueRef &queue, store::TaskRow *row, bool session_gone, TimestampTz now) {
     End end = lost_end(*row, AttemptEnd::Lost, Status::Retry);
     end.error.sqlstate = session_gone ? err::worker_ended : err::lease_ended;
     end.error.message = session_gone ? "the session of its worker ended" : "its lease ended";
-    end.status = after_failure(row, store::queue_by_id(row->queue_id), end.error.sqlstate, now);
+    end.status = after_failure(queue.info, row, end.error.sqlstate, now);
     if (end.status == Status::Retry) row->delayed_at = 0;
-    return end_attempt(row, end, now, store::Wait::Skip);
+    return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
 // Ends a lease of an outside worker by its time, its session or the end of its task.
-LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::Moment &now) {
+LeaseEnd end_outside(const QueueRef &queue, store::TaskRow *row, const memory::Lease &seen, const pg::Moment &now) {
     memory::Lease lease;
     if (!dispatch::find_lease(seen.id, &lease, seen.receipt)) return {true, {}};
     bool expired = row->dies_at != 0 && row->dies_at <= now.wall;
@@ -55,12 +55,12 @@ LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::M
         // A transaction that has just ended has extended the lease, and will update shared memory in a moment.
         if (lease.time.until != row->lease_until) return {};
         if (!dispatch::is_over(lease, now)) {
-            dispatch::note_lease_ends(lease.db, lease.time, lease.dies);
+            dispatch::lower_lease_bound_by(lease.db, lease.time, lease.dies);
             return {true, {}};
         }
     }
-    bool written =
-        expired ? expire(row, "the task expired while a worker held it", now.wall) : lose(row, lease.ended, now.wall);
+    bool written = expired ? expire(queue, row, "the task expired while a worker held it", now.wall)
+                           : lose(queue, row, lease.ended, now.wall);
     if (written) handover::end_lease_at_commit(seen.id, seen.receipt);
     return {written, {}};
 }
@@ -68,40 +68,40 @@ LeaseEnd end_outside(store::TaskRow *row, const memory::Lease &seen, const pg::M
 // Checks a lease that was restored from its row. It may have been extended or ended between the scan and the creation
 // of the entry.
 LeaseEnd check(const store::TaskRow &row, const memory::Lease &lease) {
-    dispatch::move_lease(lease.id, lease.receipt, restored_time(row), InvalidOid);
+    dispatch::set_lease_end(lease.id, lease.receipt, restored_time(row), InvalidOid);
     dispatch::forget_owed(lease.id, lease.receipt);
     return {true, {}};
 }
 
-LeaseEnd put_back(const store::TaskRow &row, const memory::Lease &lease) {
+LeaseEnd put_back(const QueueRef &queue, const store::TaskRow &row, const memory::Lease &lease) {
     handover::end_lease_at_commit(lease.id, lease.receipt);
-    return {true, place_of(queue_of(row.queue_id), row)};
+    return {true, place_of(queue, row)};
 }
 
 // Ends an attempt whose process is gone.
-LeaseEnd end_owed(store::TaskRow *row, const memory::Lease &lease, TimestampTz now) {
+LeaseEnd end_owed(const QueueRef &queue, store::TaskRow *row, const memory::Lease &lease, TimestampTz now) {
     LeaseEnd end{};
     bool this_life = row->epoch == memory::map.shared->boot_epoch;
     switch (lease.owed) {
         case Owed::Crash: {
             const char *why =
                 this_life ? "the worker process ended while the task ran" : "the server crashed while the task ran";
-            end.looked = charge_crash(row, err::worker_ended, why, now);
+            end.looked = charge_crash(queue, row, err::worker_ended, why, now);
             break;
         }
-        case Owed::Terminated: end.looked = charge_terminated(row, now); break;
+        case Owed::Terminated: end.looked = charge_terminated(queue, row, now); break;
         case Owed::TimedOut:
-            end.looked =
-                fail_stopped(row, err::transaction_timeout, "terminating connection due to transaction timeout", now);
+            end.looked = fail_stopped(queue, row, err::transaction_timeout,
+                                      "terminating connection due to transaction timeout", now);
             break;
         case Owed::RunLimit:
-            end.looked = fail_stopped(row, err::run_limit,
+            end.looked = fail_stopped(queue, row, err::run_limit,
                                       "the task ran longer than its run limit, and its worker was terminated", now);
             break;
         case Owed::Expired:
-            end.looked = expire(row, "the task expired while it ran, and its worker was terminated", now);
+            end.looked = expire(queue, row, "the task expired while it ran, and its worker was terminated", now);
             break;
-        default: end.looked = give_back(row, &end.place);
+        default: end.looked = give_back(queue, row, &end.place);
     }
     if (end.looked) handover::end_lease_at_commit(lease.id, lease.receipt);
     return end;
@@ -131,29 +131,31 @@ LeaseEnd end_lease(const memory::Lease &seen, const pg::Moment &now) {
     store::Locked locked = store::lock(seen.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) return {};
     if (locked == store::Locked::Gone) return drop(seen);
-    if (seen.owed == Owed::PutBack && is_waiting(row.status)) return put_back(row, seen);
+    const QueueRef queue = queue_of(row);
+    if (seen.owed == Owed::PutBack && is_waiting(row.status)) return put_back(queue, row, seen);
     if (!is_of(row, seen)) {
-        let_go(row);
+        let_go(queue, row);
         return drop(seen);
     }
-    if (seen.owed == Owed::Nothing) return end_outside(&row, seen, now);
-    return seen.owed == Owed::Check ? check(row, seen) : end_owed(&row, seen, now.wall);
+    if (seen.owed == Owed::Nothing) return end_outside(queue, &row, seen, now);
+    return seen.owed == Owed::Check ? check(row, seen) : end_owed(queue, &row, seen, now.wall);
 }
 
 bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, &row);
     if (locked != store::Locked::Yes) return locked == store::Locked::Gone;
+    const QueueRef queue = queue_of(row);
     if (is_waiting(row.status) && row.attempt < attempt) {
         row.uncounted += attempt - row.attempt - 1;
         row.attempt = attempt;
         row.started_at = now;
     } else if (row.status != Status::Retained || row.attempt != attempt ||
                row.epoch == memory::map.shared->boot_epoch) {
-        let_go(row);
+        let_go(queue, row);
         return true;
     }
-    return charge_crash(&row, err::worker_ended, "the server crashed while the task ran", now);
+    return charge_crash(queue, &row, err::worker_ended, "the server crashed while the task ran", now);
 }
 
 }  // namespace pgqueue::task

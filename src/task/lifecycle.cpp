@@ -20,15 +20,14 @@ std::string_view view_of(const text *t) {
 
 // Returns whether other tasks wait for this one, so that its row has to stay.
 bool is_awaited(int64 id) {
-    SlotNo db = database_slot();
+    SlotNo db = ensure_my_database();
     return db >= 0 && signal::may_be_awaited(db, id);
 }
 
 }  // namespace
 
-void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks) {
+void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
     if (tasks.empty()) return;
-    const QueueRef queue = ref_of(info);
     SlotNo lanes[2] = {-1, -1};  // outside, server
     TaskRef one;
     const text *type = nullptr;  // of the server's lane
@@ -40,10 +39,10 @@ void create(const store::QueueInfo &info, std::span<const store::NewTask> tasks)
     int32 without_hint = 0;
     for (std::size_t i = 0; i < tasks.size(); i++) {
         const store::NewTask &t = tasks[i];
-        bool server = runs_in_server(info, t.flags);
+        bool server = runs_in_server(*queue.info, t.flags);
         if (lanes[server] < 0 || (server && t.type != type)) {
-            lanes[server] =
-                lane_of(queue, server ? runner_of(info, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
+            lanes[server] = ensure_lane_for(
+                queue, server ? runner_of(*queue.info, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
             type = t.type;
         }
         TimestampTz due;
@@ -71,7 +70,7 @@ QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
 }
 
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
-    if (end.only_if_told && end.result == nullptr && end.error.message == nullptr) return;
+    if (end.only_if_any && end.result == nullptr && end.error.message == nullptr) return;
     store::append_outcome(
         row, {end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count},
         now);
@@ -80,9 +79,8 @@ void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
 
 }  // namespace
 
-bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
+bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait) {
     const store::TaskRow before = *row;
-    const QueueRef queue = queue_of(row->queue_id);
     row->status = end.status;
     row->lease_until = 0;
     bool finished = !is_unfinished(end.status);
@@ -102,8 +100,8 @@ bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wa
     return true;
 }
 
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound,
-            TimestampTz now) {
+bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until,
+            bool bound, TimestampTz now) {
     const store::TaskRow before = *row;
     row->status = Status::Retained;
     row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
@@ -116,24 +114,22 @@ bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz 
     row->finished_at = 0;
     row->lease_until = lease_until;
     if (!store::update(row, worker, store::Wait::Skip)) return false;
-    const QueueRef queue = queue_of(row->queue_id);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row, .popped = true});
     return true;
 }
 
-bool give_back(store::TaskRow *row, Place *place) {
+bool give_back(const QueueRef &queue, store::TaskRow *row, Place *place) {
     const store::TaskRow before = *row;
     row->attempt--;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->lease_until = 0;
     if (!store::update(row, nullptr, store::Wait::Skip)) return false;
-    const QueueRef queue = queue_of(row->queue_id);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
     *place = place_of(queue, *row);
     return true;
 }
 
-bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
+bool charge_crash(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
     row->crashes++;
     row->uncounted++;
     row->flags |= flag_suspect;
@@ -143,28 +139,29 @@ bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, Timest
     End end{.outcome = quarantine ? AttemptEnd::Failed : AttemptEnd::Lost,
             .status = quarantine ? Status::Failed : Status::Retry,
             .error = {quarantine ? err::quarantined : sqlstate, text, nullptr, nullptr, nullptr}};
-    return end_attempt(row, end, now, store::Wait::Skip);
+    return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
-bool charge_terminated(store::TaskRow *row, TimestampTz now) {
+bool charge_terminated(const QueueRef &queue, store::TaskRow *row, TimestampTz now) {
     const char *message = "the worker process was terminated by administrator command";
-    if (row->uncounted >= uncounted_most) return charge_crash(row, ERRCODE_ADMIN_SHUTDOWN, message, now);
+    if (row->uncounted >= max_uncounted) return charge_crash(queue, row, ERRCODE_ADMIN_SHUTDOWN, message, now);
     row->uncounted++;
     row->delayed_at = now;
     End end{.outcome = AttemptEnd::Lost,
             .status = Status::Retry,
             .error = {ERRCODE_ADMIN_SHUTDOWN, message, nullptr, nullptr, nullptr}};
-    return end_attempt(row, end, now, store::Wait::Skip);
+    return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
-bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
+bool fail_stopped(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
     End end{.outcome = AttemptEnd::Failed,
-            .status = after_failure(row, store::queue_by_id(row->queue_id), sqlstate, now),
+            .status = after_failure(queue.info, row, sqlstate, now),
             .error = {sqlstate, message, nullptr, nullptr, nullptr}};
-    return end_attempt(row, end, now, store::Wait::Skip);
+    return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
-bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait) {
+bool end_waiting(const QueueRef &queue, store::TaskRow *row, Status status, const pg::ErrorReport &error,
+                 TimestampTz now, store::Wait wait) {
     const store::TaskRow before = *row;
     row->status = status;
     row->finished_at = now;
@@ -188,17 +185,16 @@ bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &erro
                               -1};
         store::append_outcome(*row, out, now);
     }
-    const QueueRef queue = queue_of(row->queue_id);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
     return true;
 }
 
-int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now) {
+int64 revive(const QueueRef &queue, const QueueRef &to, store::TaskRow *row, TimestampTz due, TimestampTz now) {
     const store::TaskRow before = *row;
     bool finished = !is_unfinished(row->status);
-    row->queue_id = queue.id;
+    row->queue_id = to.info->id;
     if (int64 holder = finished && (row->flags & flag_keyed) != 0 ? take_key_back(*row) : 0; holder != 0) return holder;
-    if (before.queue_id != queue.id) row->origin_queue_id = 0;
+    if (before.queue_id != row->queue_id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
     if ((row->flags & (flag_depends | flag_batch)) != 0) wait_again(row);
@@ -207,14 +203,10 @@ int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due
         row->crashes = 0;
         row->flags &= static_cast<int16>(~flag_suspect);
         row->finished_at = 0;
-        row->dies_at = queue.ttl > 0 ? pg::later(due != 0 ? due : now, queue.ttl) : 0;
+        row->dies_at = to.info->ttl > 0 ? pg::later(due != 0 ? due : now, to.info->ttl) : 0;
     }
     store::update(row, nullptr, store::Wait::Block);
-    const QueueRef to = ref_of(queue);
-    announce({.from_queue = before.queue_id == queue.id ? to : queue_of(before.queue_id),
-              .to_queue = to,
-              .from = &before,
-              .to = row});
+    announce({.from_queue = queue, .to_queue = to, .from = &before, .to = row});
     hint_again(to, *row, finished ? memory::Comes::New : memory::Comes::Changed);
     return 0;
 }

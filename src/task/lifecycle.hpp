@@ -1,5 +1,6 @@
 // A task's life: each transition changes the row (store) and announces itself for the commit (task/transition.hpp).
-// All functions run in the caller's transaction. State machine: docs/internals/tasks.md.
+// All functions run in the caller's transaction. `queue` is the queue of the row, as the row says. State machine:
+// docs/internals/tasks.md.
 #pragma once
 #include "store/roles.hpp"
 #include "task/transition.hpp"
@@ -8,41 +9,42 @@
 namespace pgqueue::task {
 
 // Inserts tasks of one queue and hands their hints to the commit.
-void create(const store::QueueInfo &queue, std::span<const store::NewTask> tasks);
+void create(const QueueRef &queue, std::span<const store::NewTask> tasks);
 
 // Ends the attempt of a retained task: writes its row, its new status and its outcome. Returns false, with nothing
 // written, if another transaction has changed or holds the row (Wait::Skip only).
-bool end_attempt(store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
+bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
 // Makes a waiting task retained by this process. Returns false if another transaction was faster. bound: the lease ends
 // with this process. lease_until 0: it ends only then.
-bool retain(store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until, bool bound,
-            TimestampTz now);
+bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until,
+            bool bound, TimestampTz now);
 
 // Gives a retained task back as if it had never been taken: its attempt is not counted. *place is where the caller
 // files the task after the commit. Returns false if another transaction was faster, as do the next three functions.
-bool give_back(store::TaskRow *row, Place *place);
+bool give_back(const QueueRef &queue, store::TaskRow *row, Place *place);
 
 // Charges a crash to a retained task whose process ended while it ran. The attempt does not count as a try. After
 // pgqueue.max_crashes crashes the task fails as quarantined.
-bool charge_crash(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
+bool charge_crash(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
 // Retries a retained task whose process was terminated by an administrator. The attempt does not count as a try. After
-// uncounted_most attempts that did not count, it counts as a crash.
-bool charge_terminated(store::TaskRow *row, TimestampTz now);
+// max_uncounted attempts that did not count, it counts as a crash.
+bool charge_terminated(const QueueRef &queue, store::TaskRow *row, TimestampTz now);
 
 // Fails the attempt of a retained task whose process ended at a limit of the task or of its transaction. This counts as
 // an ordinary failure.
-bool fail_stopped(store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
+bool fail_stopped(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
 // Ends a waiting task without an attempt: cancelled, expired, or failed because its role is gone. An error with a
 // message also gets an outcome. Returns false if another transaction has changed or holds the row (Wait::Skip only).
-bool end_waiting(store::TaskRow *row, Status status, const pg::ErrorReport &error, TimestampTz now, store::Wait wait);
+bool end_waiting(const QueueRef &queue, store::TaskRow *row, Status status, const pg::ErrorReport &error,
+                 TimestampTz now, store::Wait wait);
 
 // Makes a finished task unfinished, with fresh retries and ttl, or makes a waiting task due. due: 0 at once. The status
-// becomes retry, or new if the task has never begun. The task continues in `queue`, which is another queue than before
+// becomes retry, or new if the task has never begun. The task continues in `to`, which is another queue than `queue`
 // if it returns from a dead-letter queue. Returns 0, or the id of the unfinished task that holds its dedup key: then
 // the row is not written. The caller has locked the row.
-int64 revive(store::TaskRow *row, const store::QueueInfo &queue, TimestampTz due, TimestampTz now);
+int64 revive(const QueueRef &queue, const QueueRef &to, store::TaskRow *row, TimestampTz due, TimestampTz now);
 
 }  // namespace pgqueue::task

@@ -32,19 +32,20 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
     TimestampTz now = at.wall;
     if (!store::fetch_to_change(p.ref, true, row)) return false;
     const Verdict verdict = judge(*row, memory::map.queues[p.queue].queue_id, dispatch::key_of_group(p.group), now);
-    const store::QueueInfo *q = verdict != Verdict::Stale ? store::queue_by_id(row->queue_id) : nullptr;
+    const QueueRef queue = verdict != Verdict::Stale ? queue_of(*row) : QueueRef{};
+    const store::QueueInfo *q = queue.info;
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
-        hint_again(ref_of(*q), *row, memory::Comes::Again);  // the queue's executor has changed
+        hint_again(queue, *row, memory::Comes::Again);  // the queue's executor has changed
         return false;
     }
     if (verdict != Verdict::Run) {
-        turn_away(verdict, *q, row, now);
+        turn_away(verdict, queue, row, now);
         return false;
     }
     memory::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
-    if (!retain(row, r.worker, r.receipt, time.until, r.session_bound, now)) {
-        if (row->group != 0 && !q->group_pass) put_off(*row, memory::Wait::Locked);
+    if (!retain(queue, row, r.worker, r.receipt, time.until, r.session_bound, now)) {
+        if (row->group != 0 && !q->group_pass) put_off(queue, *row, memory::Wait::Locked);
         return false;
     }
     handover::hold_lease(entry,
@@ -97,7 +98,7 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row)
                                  : store::lock_by_id(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
-    let_go(*row);
+    let_go(queue_of(*row), *row);
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
     if (row->status == Status::Retained) return Held::Yes;
     return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;
@@ -111,36 +112,32 @@ bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {
 
 namespace {
 
-// Ends the lease, and frees its place under the limits, at commit.
-void over(const store::TaskRow &row) { handover::end_lease_at_commit(row.ref.id, row.receipt); }
-
-// told: an outcome row will be written.
-End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool told = true) {
-    return {.outcome = outcome, .status = status, .worker = told ? store::worker_name(row) : nullptr};
+// with_outcome: an outcome row will be written.
+End plain_end(const store::TaskRow &row, AttemptEnd outcome, Status status, bool with_outcome = true) {
+    return {.outcome = outcome, .status = status, .worker = with_outcome ? store::worker_name(row) : nullptr};
 }
 
 }  // namespace
 
-bool release(store::TaskRow *row, Jsonb *result, store::Wait wait) {
+bool release(const QueueRef &queue, store::TaskRow *row, Jsonb *result, store::Wait wait) {
     End end = plain_end(*row, AttemptEnd::Released, Status::Released, result != nullptr);
     end.result = result;
-    end.only_if_told = true;
-    if (!end_attempt(row, end, GetCurrentTimestamp(), wait)) return false;
-    over(*row);
+    end.only_if_any = true;
+    if (!end_attempt(queue, row, end, GetCurrentTimestamp(), wait)) return false;
+    handover::end_lease_at_commit(row->ref.id, row->receipt);
     return true;
 }
 
-void end_held(store::TaskRow *row, const Ending &ending) {
-    over(*row);
+void end_held(const QueueRef &queue, store::TaskRow *row, const Ending &ending) {
+    handover::end_lease_at_commit(row->ref.id, row->receipt);
     TimestampTz now = GetCurrentTimestamp();
     End end = plain_end(*row, AttemptEnd::Failed, Status::Failed);
-    apply(ending, row, &end, now);
-    end_attempt(row, end, now, store::Wait::Block);
+    apply(ending, queue.info, row, &end, now);
+    end_attempt(queue, row, end, now, store::Wait::Block);
 }
 
-TimestampTz extend(store::TaskRow *row, int64 lease) {
-    const store::QueueInfo *q = store::queue_by_id(row->queue_id);
-    memory::LeaseTime time = lease_time(*row, lease > 0 ? lease : q ? q->lease : 0, pg::this_moment());
+TimestampTz extend(const QueueRef &queue, store::TaskRow *row, int64 lease) {
+    memory::LeaseTime time = lease_time(*row, lease > 0 ? lease : queue.info->lease, pg::this_moment());
     row->lease_until = time.until;
     store::update(row, nullptr, store::Wait::Block);
     handover::extend_lease_at_commit(row->ref.id, row->receipt, time);

@@ -26,11 +26,11 @@ bool look_at_held(int64 id, int64 receipt, store::TaskRow *row);
 
 // Releases a task. The row comes from hold(), or with Wait::Skip from look_at_held(). Returns false, with nothing
 // changed, if another transaction holds the row. The lease ends at commit.
-bool release(store::TaskRow *row, Jsonb *result, store::Wait wait);
+bool release(const QueueRef &queue, store::TaskRow *row, Jsonb *result, store::Wait wait);
 // Ends an attempt as requested. The row comes from hold(). The lease ends at commit.
-void end_held(store::TaskRow *row, const Ending &ending);
+void end_held(const QueueRef &queue, store::TaskRow *row, const Ending &ending);
 // Extends the lease by `lease` microseconds from now (0 or below: by the queue's lease), but not beyond dies_at.
 // Returns when it ends, 0: with its session.
-TimestampTz extend(store::TaskRow *row, int64 lease);
+TimestampTz extend(const QueueRef &queue, store::TaskRow *row, int64 lease);
 
 }  // namespace pgqueue::task

@@ -44,9 +44,9 @@ void add(SlotNo queue, int32 priority) {
 
 }  // namespace
 
-void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int32 priority) {
-    SlotNo slot = ns.shares.priorities != 0 ? slot_of(queue) : -1;
-    if (slot < 0 || is_added(slot, priority)) return;
+void check_priority(const store::NamespaceInfo &ns, const QueueRef &queue, int32 priority) {
+    const SlotNo slot = queue.slot;
+    if (slot < 0 || ns.shares.priorities == 0 || is_added(slot, priority)) return;
     dispatch::PrioritiesLook look = dispatch::look_at_priorities(slot, priority);
     if (look.has) return;
     int64 used = look.used + added.count;

@@ -2,12 +2,12 @@
 // priority. Further priorities then share lists, and no task is refused. With a number, a task of a further priority is
 // refused.
 #pragma once
-#include "store/catalog.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::task {
 
 // Raises 53400 if a task of this priority, ready at once, would be one priority too many for the namespace of its
 // queue.
-void check_priority(const store::NamespaceInfo &ns, const store::QueueInfo &queue, int32 priority);
+void check_priority(const store::NamespaceInfo &ns, const QueueRef &queue, int32 priority);
 
 }  // namespace pgqueue::task

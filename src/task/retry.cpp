@@ -16,9 +16,9 @@ bool retries_follow(const store::QueueInfo &queue) {
 
 }  // namespace
 
-Status after_failure(store::TaskRow *row, const store::QueueInfo *queue, int sqlstate, TimestampTz now) {
+Status after_failure(const store::QueueInfo *queue, store::TaskRow *row, int sqlstate, TimestampTz now) {
     bool collision = sqlstate == ERRCODE_T_R_SERIALIZATION_FAILURE || sqlstate == ERRCODE_T_R_DEADLOCK_DETECTED;
-    if (collision && row->uncounted < uncounted_most) {
+    if (collision && row->uncounted < max_uncounted) {
         row->uncounted++;
         row->delayed_at = now + static_cast<int64>(collision_wait * (1 + random_fraction()));
         return Status::Retry;

@@ -48,9 +48,8 @@ int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row) {
     return runner_of(queue, {row.role_id, row.flags, type != nullptr ? std::string_view(type) : std::string_view()});
 }
 
-bool has_role(const store::TaskRow &row) {
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    return q == nullptr || OidIsValid(store::role_oid_of(runner_of(*q, row)));
+bool has_role(const store::QueueInfo &queue, const store::TaskRow &row) {
+    return OidIsValid(store::role_oid_of(runner_of(queue, row)));
 }
 
 Route route_of(const store::QueueInfo &queue, const char *type) {

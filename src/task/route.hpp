@@ -25,8 +25,8 @@ int32 runner_of(const store::QueueInfo &queue, const Routed &task);
 // Returns the same for a row. Reads the type if the row was read without its body.
 int32 runner_of(const store::QueueInfo &queue, const store::TaskRow &row);
 
-// Returns whether the role exists that a task of the server runs as. Also true if its queue is gone.
-bool has_role(const store::TaskRow &row);
+// Returns whether the role exists that a task of the server runs as.
+bool has_role(const store::QueueInfo &queue, const store::TaskRow &row);
 
 // The handler of a type and the functions around it, in the order in which they run.
 struct Route {

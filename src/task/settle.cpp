@@ -16,7 +16,7 @@ void make_ready(store::TaskRow *row) {
     row->flags &= static_cast<int16>(~flag_waits);
     store::stop_waiting_for_batch(row->ref.id);
     if (!store::update(row, nullptr, store::Wait::Skip)) return;
-    const QueueRef queue = queue_of(row->queue_id);
+    const QueueRef queue = queue_of(*row);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
     hint_again(queue, *row, memory::Comes::New);
 }
@@ -26,7 +26,7 @@ void make_ready(store::TaskRow *row) {
 bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
     *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
-    if (locked == store::Locked::Yes && !*waits) let_go(*row);
+    if (locked == store::Locked::Yes && !*waits) let_go(queue_of(*row), *row);
     return locked != store::Locked::Held;
 }
 
@@ -40,7 +40,7 @@ bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz
     pg::ErrorReport error{};
     error.sqlstate = err::dependency_failed;
     error.message = psprintf("task " INT64_FORMAT ", which it depends on, did not succeed", awaited);
-    end_waiting(row, Status::Cancelled, error, now, store::Wait::Skip);
+    end_waiting(queue_of(*row), row, Status::Cancelled, error, now, store::Wait::Skip);
     return false;
 }
 
@@ -165,7 +165,7 @@ bool has_ended(Settling *s, int16 flag) {
     if (!store::find(s->id, false, &row) || live_queue(row.queue_id) == nullptr) return true;
     if ((row.flags & flag) == 0) return false;
     store::Locked locked = store::lock_by_id(s->id, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Yes) let_go(row);
+    if (locked == store::Locked::Yes) let_go(queue_of(row), row);
     if (locked != store::Locked::Yes || is_unfinished(row.status)) {
         rest(s, Stage::Look);
         return false;
@@ -176,7 +176,7 @@ bool has_ended(Settling *s, int16 flag) {
 int forget(Settling *s) {
     int removed = 0;
     if (has_ended(s, flag_depends)) {
-        removed = store::remove_edges(s->id, note_removed);
+        removed = store::remove_edges(s->id, edge_removed);
         store::stop_waiting_for_batch(s->id);
     }
     if (!s->rest && removed < store::some_rows) go_to(s, Stage::Leave);

@@ -20,7 +20,7 @@ using store::Ticker;
 // session that changes a ticker waits for it.
 constexpr int64 batch_bytes = 4 * 1024 * 1024;
 // How many missed slots are written to the history at once.
-constexpr int missed_told = 100;
+constexpr int missed_recorded = 100;
 // A ticker whose zone or cron text is not valid any more is checked again after this time.
 constexpr int64 invalid_wait = int64(SECS_PER_HOUR) * USECS_PER_SEC;
 
@@ -97,12 +97,13 @@ struct Work {
     int64 room = batch_bytes;
 };
 
-void tell(Work *w, Ticker *t, TimestampTz slot, RunOutcome outcome, int64 task_id, const char *error) {
+void record_run(Work *w, Ticker *t, TimestampTz slot, RunOutcome outcome, int64 task_id, const char *error) {
     *w->runs.add() = {t->id, t->runs++, slot, w->now, outcome, task_id, error};
 }
 
-void tell_missed(Work *w, Ticker *t, const Slots &slots, int count) {
-    for (int i = Max(0, count - missed_told); i < count; i++) tell(w, t, slots.at[i], RunOutcome::Missed, 0, nullptr);
+void record_missed(Work *w, Ticker *t, const Slots &slots, int count) {
+    for (int i = Max(0, count - missed_recorded); i < count; i++)
+        record_run(w, t, slots.at[i], RunOutcome::Missed, 0, nullptr);
 }
 
 // Checks max_depth, including the tasks that are created here and have no rows yet.
@@ -113,7 +114,7 @@ Full no_room(const Work &w, const store::NamespaceInfo &ns, const store::QueueIn
         here += other.id == q.id;
         elsewhere += other.id != q.id && other.ns_id == q.ns_id;
     }
-    return no_room_for(ns, q, here + 1, elsewhere);
+    return no_room_for(ns, ref_of(q), here + 1, elsewhere);
 }
 
 Obstacle obstacle_of(const Work &w, const Ticker &t, const store::QueueInfo *q) {
@@ -174,15 +175,15 @@ void fire_slot(Work *w, Ticker *t, TimestampTz slot) {
     t->last_at = slot;
     const store::QueueInfo *q = store::queue_by_name(t->ns_id, t->queue);
     if (Obstacle o = obstacle_of(*w, *t, q); o.message != nullptr) {
-        tell(w, t, slot, RunOutcome::Error, 0, o.message);
+        record_run(w, t, slot, RunOutcome::Error, 0, o.message);
         return;
     }
     bool running = t->overlap != store::Overlap::Allow && is_unfinished(*w, *t, t->last_task);
     if (running && (t->overlap == store::Overlap::Skip || is_unfinished(*w, *t, t->prior_task))) {
-        tell(w, t, slot, RunOutcome::Skipped, 0, nullptr);
+        record_run(w, t, slot, RunOutcome::Skipped, 0, nullptr);
         return;
     }
-    tell(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
+    record_run(w, t, slot, RunOutcome::Fired, add_task(w, t, *q, running ? t->last_task : 0), nullptr);
 }
 
 // Fires at least one slot. Returns false if the others have to wait; next_at is then the first of these.
@@ -206,12 +207,12 @@ int due_before(const Ticker &t, const Slots &slots, TimestampTz instant) {
 
 // Handles the slots that were due before `bound` by the misfire policy, and all later slots that are due.
 void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound) {
-    int most = Max(t->misfire_max, missed_told);
+    int most = Max(t->misfire_max, missed_recorded);
     Slots early = t->next_at < bound ? newest(s, t->next_at, Min(bound - 1, w->now), most) : Slots{nullptr, 0};
     Slots missed{early.at, due_before(*t, early, bound)};
     int made_up = t->misfire == store::Misfire::Skip ? 0 : t->misfire == store::Misfire::One ? 1 : t->misfire_max;
     made_up = Min(made_up, missed.count);
-    tell_missed(w, t, missed, missed.count - made_up);
+    record_missed(w, t, missed, missed.count - made_up);
     Slots made{missed.at + (missed.count - made_up), made_up};
     if (!fire_slots(w, t, made)) return;
     TimestampTz first = missed.count < early.count ? early.at[missed.count]
@@ -219,14 +220,14 @@ void handle_slots(Work *w, Ticker *t, const core::Schedule &s, TimestampTz bound
                                                    : t->next_at;
     Slots late = newest(s, first, w->now, most);
     int due = due_before(*t, late, w->now + 1), left_out = Max(0, due - t->misfire_max);
-    tell_missed(w, t, late, left_out);
+    record_missed(w, t, late, left_out);
     if (!fire_slots(w, t, {late.at + left_out, due - left_out})) return;
     t->next_at = due < late.count ? late.at[due] : following(s, w->now);
 }
 
 // Postpones a ticker whose slots cannot be computed.
 void put_off(Work *w, Ticker *t, const Obstacle &o) {
-    tell(w, t, t->next_at, RunOutcome::Error, 0, o.message);
+    record_run(w, t, t->next_at, RunOutcome::Error, 0, o.message);
     t->next_at = w->now + invalid_wait;
 }
 
@@ -255,7 +256,7 @@ void write(Work *w, std::span<Ticker> tickers) {
     if (tasks.size() > 1) qsort(tasks.data(), tasks.size(), sizeof(store::NewTask), by_queue);
     for (std::size_t from = 0, to; from < tasks.size(); from = to) {
         for (to = from; to < tasks.size() && tasks[to].queue_id == tasks[from].queue_id;) to++;
-        create(store::queue_there(tasks[from].queue_id), tasks.subspan(from, to - from));
+        create(ref_of(store::queue_there(tasks[from].queue_id)), tasks.subspan(from, to - from));
     }
     for (const store::NewTask &n : tasks) {
         if (n.depends_on == nullptr) continue;
@@ -297,14 +298,14 @@ bool hand_out(Ticker *t, TimestampTz now, TimestampTz since) {
         write(&w, {t, 1});
         return false;
     }
-    Slots slots = newest(s, t->next_at, now, Max(t->misfire_max, missed_told));
+    Slots slots = newest(s, t->next_at, now, Max(t->misfire_max, missed_recorded));
     int keep = t->misfire == store::Misfire::All ? Min(slots.count, t->misfire_max) : 1;
     TimestampTz slot = slots.at[slots.count - keep];
     bool given = t->misfire != store::Misfire::Skip || slot >= Max(since, t->resumed_at);
-    tell_missed(&w, t, slots, given ? slots.count - keep : slots.count);
+    record_missed(&w, t, slots, given ? slots.count - keep : slots.count);
     if (given) {
         t->last_at = slot;
-        tell(&w, t, slot, RunOutcome::Fired, 0, nullptr);
+        record_run(&w, t, slot, RunOutcome::Fired, 0, nullptr);
     }
     t->next_at = following(s, slot);
     write(&w, {t, 1});
@@ -332,7 +333,7 @@ int64 fire(Ticker *t, TimestampTz slot, TimestampTz now) {
     }
     t->last_at = slot != no_slot ? slot : now;
     task_id = add_task(&w, t, *q, 0);
-    tell(&w, t, t->last_at, RunOutcome::Fired, task_id, nullptr);
+    record_run(&w, t, t->last_at, RunOutcome::Fired, task_id, nullptr);
     write(&w, {t, 1});
     handover::read_ticker_at_commit(t->id);
     return task_id;

@@ -37,16 +37,16 @@ bool leaves_group(const Transition &t) {
 }
 
 // Announces the end of a task to sessions and tasks that wait for it.
-void tell_of_end(const store::TaskRow &row) {
+void announce_end(const store::TaskRow &row) {
     handover::finish_at_commit(row.ref.id);
     if ((row.flags & (flag_depends | flag_batch)) != 0) handover::settle_at_commit(row.ref.id);
 }
 
 // Records an incident for view health.
-void note_trouble(int64 id, int sqlstate) {
+void record_trouble(int64 id, int sqlstate) {
     if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
-    if (SlotNo db = database_slot(); db >= 0)
-        signal::note_incident(
+    if (SlotNo db = ensure_my_database(); db >= 0)
+        signal::record_incident(
             db, sqlstate == err::quarantined ? memory::Incident::Quarantined : memory::Incident::NoHandler, id);
 }
 
@@ -57,8 +57,8 @@ void announce(const Transition &t) {
     count_unhinted(t);
     if (leaves_group(t)) leave_group(t.from_queue, *t.from);
     bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
-    if (ends) tell_of_end(*t.from);
-    if (t.end != nullptr) note_trouble(t.from->ref.id, t.end->error.sqlstate);
+    if (ends) announce_end(*t.from);
+    if (t.end != nullptr) record_trouble(t.from->ref.id, t.end->error.sqlstate);
 }
 
 void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
@@ -67,8 +67,8 @@ void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
     if (unhinted > 0) handover::count_at_commit(queue.slot, nowhere, memory::unhinted, unhinted);
 }
 
-void announce_removed(const store::TaskRow &row) {
-    count(queue_of(row.queue_id), static_cast<int>(row.status), nowhere);
+void announce_removed(const QueueRef &queue, const store::TaskRow &row) {
+    count(queue, static_cast<int>(row.status), nowhere);
 }
 
 void leave_group(const QueueRef &queue, const store::TaskRow &row) {

@@ -16,7 +16,7 @@ struct End {
     const char *worker = nullptr, *role = nullptr;
     double cpu_seconds = -1;
     int64 wal_bytes = -1, row_count = -1;
-    bool only_if_told = false;  // write no outcome row without result or error: the task's row says all
+    bool only_if_any = false;  // write no outcome row without result or error: the task's row says all
 };
 
 struct Transition {
@@ -31,7 +31,7 @@ void announce(const Transition &t);
 // Hands the counts of inserted tasks to the commit: `count` tasks of a queue, of which `unhinted` wait without a hint.
 void announce_created(const QueueRef &queue, int32 count, int32 unhinted);
 // Hands the count of a row to the commit that was archived, or removed after its retention.
-void announce_removed(const store::TaskRow &row);
+void announce_removed(const QueueRef &queue, const store::TaskRow &row);
 
 // Removes a waiting task that was not popped from its group at commit. Does nothing without a group.
 void leave_group(const QueueRef &queue, const store::TaskRow &row);

@@ -13,7 +13,7 @@ constexpr SlotNo none = -1;
 
 }  // namespace
 
-SlotNo database_slot() {
+SlotNo ensure_my_database() {
     static constinit bool told_store = false;
     if (!memory::loaded()) return none;
     SlotNo db = memory::ensure_database(MyDatabaseId);
@@ -24,8 +24,8 @@ SlotNo database_slot() {
     return db;
 }
 
-SlotNo slot_of(const store::QueueInfo &queue) {
-    SlotNo db = database_slot();
+SlotNo ensure_entry(const store::QueueInfo &queue) {
+    SlotNo db = ensure_my_database();
     if (db < 0) return none;
     SlotNo slot = memory::ensure_queue(db, queue.ns_id, queue.id);
     if (!memory::map.queues[slot].configured) {
@@ -36,27 +36,27 @@ SlotNo slot_of(const store::QueueInfo &queue) {
     return slot;
 }
 
-QueueRef ref_of(const store::QueueInfo &queue) { return {&queue, slot_of(queue)}; }
+QueueRef ref_of(const store::QueueInfo &queue) { return {&queue, ensure_entry(queue)}; }
 
-QueueRef queue_of(int32 queue_id) {
-    const store::QueueInfo *q = store::queue_by_id(queue_id);
+QueueRef queue_of(const store::TaskRow &row) {
+    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     return q != nullptr ? ref_of(*q) : QueueRef{};
 }
 
-SlotNo lane_of(const QueueRef &queue, int32 role_id, bool in_server) {
+SlotNo ensure_lane_for(const QueueRef &queue, int32 role_id, bool in_server) {
     if (queue.slot < 0) return none;
     SlotNo role = in_server ? memory::ensure_role(memory::map.queues[queue.slot].db, role_id) : none;
     return memory::ensure_lane(queue.slot, role);
 }
 
-SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row) {
-    return lane_of(queue, runner_of(*queue.info, row), runs_in_server(*queue.info, row.flags));
+SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row) {
+    return ensure_lane_for(queue, runner_of(*queue.info, row), runs_in_server(*queue.info, row.flags));
 }
 
 bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
 
 bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint) {
-    SlotNo lane = queue.info != nullptr ? lane_of_row(queue, row) : none;
+    SlotNo lane = queue.info != nullptr ? ensure_lane_of(queue, row) : none;
     TimestampTz due;
     if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
     // A task that waits for others is not in its group yet.
@@ -69,15 +69,14 @@ void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes 
     if (hint_of(queue, row, comes, &hint)) handover::hint_at_commit(hint);
 }
 
-void touch(const store::TaskRow &row) {
+void touch(const QueueRef &queue, const store::TaskRow &row) {
     memory::Hint hint;
-    if (is_waiting(row.status) && hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint))
-        handover::hint_at_abort(hint);
+    if (is_waiting(row.status) && hint_of(queue, row, memory::Comes::Changed, &hint)) handover::hint_at_abort(hint);
 }
 
-void let_go(const store::TaskRow &row) {
+void let_go(const QueueRef &queue, const store::TaskRow &row) {
     memory::Hint hint;
-    if (!is_waiting(row.status) || !hint_of(queue_of(row.queue_id), row, memory::Comes::Changed, &hint)) return;
+    if (!is_waiting(row.status) || !hint_of(queue, row, memory::Comes::Changed, &hint)) return;
     handover::hint_at_abort(hint);
     handover::hint_at_commit(hint);
 }

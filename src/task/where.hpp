@@ -11,9 +11,9 @@ namespace pgqueue::task {
 using memory::SlotNo;
 
 // Returns this database's entry. -1: the library is not preloaded, or the table of databases is full.
-SlotNo database_slot();
+SlotNo ensure_my_database();
 // Returns the entry of a queue in this database, configured if it is new. -1 as above. Raises 53200 if a table is full.
-SlotNo slot_of(const store::QueueInfo &queue);
+SlotNo ensure_entry(const store::QueueInfo &queue);
 
 // A queue that was looked up: its settings and its entry. Valid until the transaction ends.
 struct QueueRef {
@@ -22,14 +22,14 @@ struct QueueRef {
 };
 // Returns the queue with its entry.
 QueueRef ref_of(const store::QueueInfo &queue);
-// Looks up a queue by its id.
-QueueRef queue_of(int32 queue_id);
+// Looks up the queue of a row.
+QueueRef queue_of(const store::TaskRow &row);
 
 // Returns the lane for tasks of a queue: the lane of the role if the server runs them, else that of outside workers. -1
 // if the queue has no entry. Raises 53200 if a table is full.
-SlotNo lane_of(const QueueRef &queue, int32 role_id, bool in_server);
+SlotNo ensure_lane_for(const QueueRef &queue, int32 role_id, bool in_server);
 // Returns the lane for a row. In the server, this is the lane of the role whose workers run the task (task/route.hpp).
-SlotNo lane_of_row(const QueueRef &queue, const store::TaskRow &row);
+SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row);
 
 // Returns whether the server runs a task with these flags: its queue has executor server, or the task is a command.
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
@@ -40,16 +40,13 @@ bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes com
 // Files the task in the ready lists or the due heap at commit. Its row has status new or retry already. comes: how it
 // comes to its group.
 void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
-inline void hint_again(const store::TaskRow &row, memory::Comes comes) {
-    hint_again(queue_of(row.queue_id), row, comes);
-}
 
 // For a row that this transaction locks: hints a waiting task again if the transaction aborts.
-void touch(const store::TaskRow &row);
+void touch(const QueueRef &queue, const store::TaskRow &row);
 
 // For a row that this transaction has locked and leaves unchanged. A process that met the lock has dropped the hint, so
 // a waiting task is hinted again, at commit or abort.
-void let_go(const store::TaskRow &row);
+void let_go(const QueueRef &queue, const store::TaskRow &row);
 
 // The place that a task was taken from: the front of its list or of its group. Compute it inside a transaction, and use
 // it after the commit.
@@ -60,7 +57,7 @@ struct Place {
 // Returns the place of a row.
 Place place_of(const QueueRef &queue, const store::TaskRow &row);
 // Files the task at its place, at once.
-inline void take_place(const Place &place) {
+inline void return_to_front(const Place &place) {
     if (place.known) dispatch::return_ready(place.hint);
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int64 edges_at_most = 1000 * 1000;
 
 // The deltas of edges are of the namespace's place in memory; one that was deleted has none.
-void note_edges_of(int32 namespace_id, int64 count) {
+void count_edges_of(int32 namespace_id, int64 count) {
     SlotNo db = memory::find_database(MyDatabaseId);
     SlotNo ns = db >= 0 ? memory::find_namespace(db, namespace_id) : -1;
     if (ns >= 0) handover::count_edges_at_commit(ns, static_cast<int32>(count));
@@ -34,13 +34,13 @@ bool is_free(int64 id) {
     return batch.key == nullptr || store::batch_is_over(batch);
 }
 
-void note_removed(int64 awaited, int32 namespace_id) {
+void edge_removed(int64 awaited, int32 namespace_id) {
     handover::add_awaited_at_commit(awaited, -1);
-    note_edges_of(namespace_id, -1);
+    count_edges_of(namespace_id, -1);
 }
 
 void remove_edge(int64 awaited, int64 task) {
-    if (int32 ns = store::remove_edge(awaited, task); ns != 0) note_removed(awaited, ns);
+    if (int32 ns = store::remove_edge(awaited, task); ns != 0) edge_removed(awaited, ns);
 }
 
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
@@ -92,7 +92,7 @@ void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
     std::span<const int64> all{ids, tasks.size()};
     if (w.batch_key != nullptr) store::join_batch(all, {w.namespace_id, w.batch_key});
     if (w.awaits_batch != nullptr) store::wait_for_batch(all, {w.namespace_id, w.awaits_batch});
-    if (!w.awaited.empty()) note_edges_of(w.namespace_id, store::add_edges(all, w.awaited, w.namespace_id));
+    if (!w.awaited.empty()) count_edges_of(w.namespace_id, store::add_edges(all, w.awaited, w.namespace_id));
     for (int64 id : w.awaited) handover::add_awaited_at_commit(id, static_cast<int32>(tasks.size()));
     if (w.awaits_batch != nullptr || !w.awaited.empty()) note_waiting(w, all);
 }
@@ -121,7 +121,7 @@ void wait_again(store::TaskRow *row) {
         ask_for_edges(store::namespace_there(q->ns_id), 1);
         if (store::add_edges({&id, 1}, {&awaited, 1}, q->ns_id) == 0) continue;
         handover::add_awaited_at_commit(awaited, 1);
-        note_edges_of(q->ns_id, 1);
+        count_edges_of(q->ns_id, 1);
     }
     if (is_free(id)) {
         row->flags &= static_cast<int16>(~flag_waits);

@@ -45,7 +45,7 @@ bool is_free(int64 id);
 // Removes an edge, and its counts at commit. Does nothing if there is no such edge.
 void remove_edge(int64 awaited, int64 task);
 // Changes the counts for a removed edge at commit.
-void note_removed(int64 awaited, int32 namespace_id);
+void edge_removed(int64 awaited, int32 namespace_id);
 
 // Returns when a task must be checked that is not ready before delayed_at: earlier if it expires before.
 inline TimestampTz look_at(TimestampTz delayed_at, TimestampTz dies_at) {

@@ -34,11 +34,11 @@ bool take_suspect_turn() {
 
 // Returns whether this worker's role runs the task. If another role's handler, or outside workers, should run it now,
 // hints it there.
-bool is_for_my_role(const store::QueueInfo &q, const store::TaskRow &row) {
+bool is_for_my_role(const task::QueueRef &queue, const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
-    if (q.server && store::same_role(task::runner_of(q, row), mine)) return true;
-    task::hint_again(row, memory::Comes::Again);
+    if (queue.info->server && store::same_role(task::runner_of(*queue.info, row), mine)) return true;
+    task::hint_again(queue, row, memory::Comes::Again);
     return false;
 }
 
@@ -48,35 +48,31 @@ bool is_to_be_charged(const store::TaskRow &row) {
 }
 
 // Makes the task of a popped entry retained. Returns false if it cannot be taken.
-bool claim_one(const Hold &h, store::TaskRow *row, TimestampTz now) {
+bool claim_one(const Hold &h, Claimed *c, TimestampTz now) {
+    store::TaskRow *row = &c->row;
     if (!store::fetch_to_change(h.ref, true, row)) return false;
     const task::Verdict verdict = task::judge(*row, map.queues[h.queue].queue_id, dispatch::key_of_group(h.group), now);
-    const store::QueueInfo *q = verdict != task::Verdict::Stale ? store::queue_by_id(row->queue_id) : nullptr;
-    if (q == nullptr || !is_for_my_role(*q, *row)) return false;
+    if (verdict == task::Verdict::Stale) return false;
+    const task::QueueRef queue = task::queue_of(*row);
+    if (queue.info == nullptr || !is_for_my_role(queue, *row)) return false;
     if (verdict != task::Verdict::Run) {
-        task::turn_away(verdict, *q, row, now);
+        task::turn_away(verdict, queue, row, now);
         return false;
     }
     if (is_to_be_charged(*row)) {
-        task::put_off(*row, memory::Wait::Locked);
+        task::put_off(queue, *row, memory::Wait::Locked);
         return false;
     }
     if ((row->flags & flag_suspect) != 0 && !take_suspect_turn()) {
-        task::put_off(*row, memory::Wait::Suspect);
+        task::put_off(queue, *row, memory::Wait::Suspect);
         return false;
     }
-    if (task::retain(row, self.name, h.receipt, 0, true, now)) return true;
+    // Read here, because the task's own transaction must begin without a snapshot.
+    c->run_limit = row->run_limit >= 0 ? row->run_limit : queue.info->run_limit;
+    if (task::retain(queue, row, self.name, h.receipt, 0, true, now)) return true;
     // The transaction that holds the row hints the task again, but its group does not continue without it.
-    if (row->group != 0 && !q->group_pass) task::put_off(*row, memory::Wait::Locked);
+    if (row->group != 0 && !queue.info->group_pass) task::put_off(queue, *row, memory::Wait::Locked);
     return false;
-}
-
-// Returns the task's run limit in microseconds, 0 none. Read here, because the task's own transaction must begin
-// without a snapshot.
-int64 run_limit_of(const store::TaskRow &row) {
-    if (row.run_limit >= 0) return row.run_limit;
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    return q ? q->run_limit : 0;
 }
 
 // Returns the bytes of those parts of a task that can be large.
@@ -88,7 +84,7 @@ Size bytes_of(const store::TaskRow &row) {
 // Files a task that was popped but not claimed for a moment later. Its row was perhaps not read.
 void file_again(const Hold &h, memory::Wait wait) {
     SlotNo lane = memory::ensure_lane(h.queue, my_slot().role);
-    dispatch::file_hint({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, wait});
+    dispatch::enqueue({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, wait});
     memory::wake_scheduler(my_slot().db);
 }
 
@@ -116,9 +112,8 @@ int claim(Claimed *out) {
                 out[i] = Claimed{};
                 out[i].hold = i;
                 w.holds[i].receipt = receipt;
-                claimed[i] = claim_one(w.holds[i], &out[i].row, now);
+                claimed[i] = claim_one(w.holds[i], &out[i], now);
                 w.holds[i].attempt = out[i].row.attempt;
-                if (claimed[i]) out[i].run_limit = run_limit_of(out[i].row);
                 bytes += bytes_of(out[i].row);
             }
             PGQUEUE_TESTPOINT("worker-claiming");

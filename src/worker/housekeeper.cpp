@@ -41,18 +41,18 @@ store::QueueEnd queue_end(void *, int32 queue_id) {
     return {true, 0, false};
 }
 
-void on_removed(void *, const store::TaskRow &row) { task::announce_removed(row); }
+void on_removed(void *, const store::TaskRow &row) { task::announce_removed(task::queue_of(row), row); }
 
 // A hint in memory still leads to the task, by its id. But a process that popped it while we held the row has skipped
 // it. So the task is hinted again, whether this commits or not; a double hint does no harm. That is noted first,
 // because anything after it may fail.
-void on_moving(void *, const store::TaskRow &row) { task::touch(row); }
+void on_moving(void *, const store::TaskRow &row) { task::touch(task::queue_of(row), row); }
 
 void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     if (!is_waiting(row.status)) return;
     store::TaskRow moved = row;
     moved.ref = now_at;
-    task::hint_again(moved, memory::Comes::Changed);
+    task::hint_again(task::queue_of(moved), moved, memory::Comes::Changed);
 }
 
 void on_current(void *, int slot) { memory::database(my_db).current_segment.store(slot); }
@@ -66,7 +66,7 @@ void remove_keys(TimestampTz at) {
 }
 
 // Records for health whether a segment waits, since when, and for which process. kept: what else is known to be held.
-void tell_held_back(const store::CleanReport &report, uint32 kept) {
+void record_held_back(const store::CleanReport &report, uint32 kept) {
     memory::Database &d = memory::database(my_db);
     bool before = d.housekeeper.held_back.load() != 0;
     uint32 held = kept;
@@ -84,7 +84,7 @@ void truncate_held_back() {
     if ((held & memory::truncation_held) == 0) return;
     store::CleanReport report = store::truncate();
     if (report.failure != nullptr) ereport(LOG, errmsg("pgqueue housekeeper failed %s", report.failure));
-    if (report.failure == nullptr && !report.skipped) tell_held_back(report, held & memory::condemning_held);
+    if (report.failure == nullptr && !report.skipped) record_held_back(report, held & memory::condemning_held);
 }
 
 int64 usual_limit() { return int64(config::segment_size) * 1024; }
@@ -94,7 +94,7 @@ void run_pass(int64 limit, TimestampTz at) {
     store::CleanSink sink{nullptr, on_removed, on_moving, on_moved, on_current};
     memory::database(my_db).cleaning.owed.store(false);
     store::CleanReport report = store::clean(limit, at, queue_end, nullptr, sink);
-    tell_held_back(report, 0);
+    record_held_back(report, 0);
     // A full segment that found no free slot is rotated in the next pass, once this one has made a segment free or is
     // about to.
     bool rotates = report.stuck && (report.truncated > 0 || report.truncation_held);
@@ -116,7 +116,7 @@ Held take_task() {
     pg::Outcome out = pg::run_limited(
         [&held] {
             const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
-            memory::SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+            memory::SlotNo queue = q != nullptr ? task::ensure_entry(*q) : -1;
             if (queue < 0) return;
             store::TaskRow row;
             int64 receipt = task::new_receipt();
@@ -136,10 +136,11 @@ void end_task(const Held &held, const pg::Outcome &pass) {
             // Another transaction holds it. It ends with the lease of this session, and is taken again.
             if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
             if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
+            const task::QueueRef queue = task::queue_of(row);
             if (pass.ok)
-                task::release(&row, nullptr, store::Wait::Skip);
+                task::release(queue, &row, nullptr, store::Wait::Skip);
             else
-                task::end_held(&row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
+                task::end_held(queue, &row, {task::Ending::What::Failed, pass.error.message, -1, false, nullptr});
         },
         TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not end its task", out.error);

@@ -122,7 +122,7 @@ bool read_databases() {
 
 // There is no process slot for a scheduler. Makes idle schedulers leave, or else a worker.
 void make_room(SlotNo for_db, const pg::Moment &now) {
-    database(for_db).service.starving.store(true);
+    database(for_db).service.needs_first_process.store(true);
     for (SlotNo db = 0; db < memory::max_databases; db++)
         if (database(db).used && database(db).scheduler.pid.load() != 0) memory::wake_scheduler(db);
     retire_worker(-1, true, now);
@@ -174,7 +174,7 @@ pg::Deadline keep_scheduler(SlotNo db, const pg::Moment &now) {
         pfree(s.handle);
         s.handle = nullptr;
         bool left = d.scheduler.left.exchange(false);
-        if (!left) signal::note_death(&d.scheduler.deaths);
+        if (!left) signal::record_death(&d.scheduler.deaths);
         s.failures = !left && !s.at.after(healthy_after).passed(now) ? s.failures + 1 : 0;
         s.at = now.in(s.failures > 1 ? wait_after(s.failures) : 0);
     }

@@ -35,17 +35,17 @@ struct Record {
     task::OwnRun own;
 };
 
-// Reads the row of our claim as it is now, with or without its lock. Raises PQ001 if it was taken from us, or if its
-// queue was removed with its tasks.
-void fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
+// Reads the row of our claim as it is now, with or without its lock, and returns its queue. Raises PQ001 if it was
+// taken from us, or if its queue was removed with its tasks.
+task::QueueRef fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
     bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes
                       : store::fetch(c.row.ref, false, row);
-    bool ours = there && row->status == Status::Retained && row->receipt == c.row.receipt &&
-                store::queue_by_id(row->queue_id) != nullptr;
-    if (there && lock && !ours) task::let_go(*row);
-    if (!ours)
-        ereport(ERROR, errcode(err::receipt_not_valid),
-                errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
+    const task::QueueRef queue = there ? task::queue_of(*row) : task::QueueRef{};
+    if (queue.info != nullptr && row->status == Status::Retained && row->receipt == c.row.receipt) return queue;
+    if (there && lock) task::let_go(queue, *row);
+    ereport(ERROR, errcode(err::receipt_not_valid),
+            errmsg("task " INT64_FORMAT " is not held by this worker any more", c.row.ref.id));
+    pg_unreachable();
 }
 
 task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
@@ -70,10 +70,10 @@ bool run_content(Claimed *c, Record *record) {
 
 void give_back(const Claimed &c, Record *record) {
     store::TaskRow row;
-    fetch_ours(c, true, &row);
+    const task::QueueRef queue = fetch_ours(c, true, &row);
     record->given_back = true;
     task::Place unused;  // it is in another role's list
-    if (task::give_back(&row, &unused)) task::hint_again(row, memory::Comes::Again);
+    if (task::give_back(queue, &row, &unused)) task::hint_again(queue, row, memory::Comes::Again);
 }
 
 // Releases the task, or ends it as the task itself has requested.
@@ -86,10 +86,10 @@ void release(const Claimed &c, const Record &record) {
     // lock.
     store::TaskRow row;
     for (bool lock : {false, true}) {
-        fetch_ours(c, lock, &row);
+        const task::QueueRef queue = fetch_ours(c, lock, &row);
         if (record.ran_outside) row.flags |= flag_top_level;
-        task::apply(record.own.decided, &row, &end, now);
-        if (task::end_attempt(&row, end, now, lock ? store::Wait::Block : store::Wait::Skip)) break;
+        task::apply(record.own.decided, queue.info, &row, &end, now);
+        if (task::end_attempt(queue, &row, end, now, lock ? store::Wait::Block : store::Wait::Skip)) break;
     }
 }
 
@@ -115,7 +115,7 @@ struct Failure {
 
 void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     store::TaskRow row;
-    fetch_ours(c, true, &row);
+    const task::QueueRef queue = fetch_ours(c, true, &row);
     TimestampTz now = GetCurrentTimestamp();
     task::End end = end_of(AttemptEnd::Failed, Status::Failed, record);
     end.error = f.error;
@@ -135,21 +135,20 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
         case Stop::RunLimit:
             end.error.sqlstate = err::run_limit;
             end.error.message = "the task ran longer than its run limit";
-            end.status = task::after_failure(&row, store::queue_by_id(row.queue_id), err::run_limit, now);
+            end.status = task::after_failure(queue.info, &row, err::run_limit, now);
             break;
         case Stop::None:
             if (record.own.decided.what == task::Ending::What::Failed) {
-                task::apply(record.own.decided, &row, &end, now);
+                task::apply(record.own.decided, queue.info, &row, &end, now);
                 break;
             }
             // If its role was dropped while it ran, it is held from now on.
-            end.status = task::has_role(row)
-                             ? task::after_failure(&row, store::queue_by_id(row.queue_id), f.error.sqlstate, now)
-                             : task::uncounted(&row);
+            end.status = task::has_role(*queue.info, row) ? task::after_failure(queue.info, &row, f.error.sqlstate, now)
+                                                          : task::uncounted(&row);
             break;
     }
     if (record.ran_outside) row.flags |= flag_top_level;
-    task::end_attempt(&row, end, now, store::Wait::Block);
+    task::end_attempt(queue, &row, end, now, store::Wait::Block);
     PGQUEUE_TESTPOINT("worker-recording");
 }
 

@@ -72,7 +72,7 @@ bool load_configuration() {
     auto load = [] {
         store::forget_catalog();
         for (const store::QueueInfo &q : store::read_queues()) {
-            SlotNo slot = task::slot_of(q);
+            SlotNo slot = task::ensure_entry(q);
             dispatch::configure_queue(slot, q);
         }
         for (const store::NamespaceInfo &n : store::all_namespaces()) {

@@ -17,7 +17,7 @@ constexpr int rows_in_turn = 256, rows_in_step = 64, jobs_in_step = 64;
 constexpr int looks_in_turn = 1024;  // at what is new
 constexpr int walk_below = 256;      // of those, and of all jobs the half of:
 constexpr int most_jobs = 64 * 1024;
-constexpr int64 look_again = 20 * 1000;
+constexpr int64 recheck_after = 20 * 1000;
 constexpr int64 look_after_failure = USECS_PER_SEC;
 constexpr int patient_after = 100;  // checks of a task whose row another transaction holds
 constexpr int32 new_jobs = -1;
@@ -59,7 +59,7 @@ struct Walk {
 constinit HTAB *jobs = nullptr;
 constinit HTAB *lines = nullptr;
 constinit dlist_head ring{};
-constinit dlist_head resting[2] = {};  // for look_again and for look_after_failure, each in order
+constinit dlist_head resting[2] = {};  // for recheck_after and for look_after_failure, each in order
 constinit Walk walk{};
 constinit int64 walk_spent = 0;
 constinit pg::Deadline next_walk{};
@@ -90,7 +90,7 @@ Line *line_of(int32 namespace_id) {
     return line;
 }
 
-void enqueue(Job *job, bool first) {
+void line_up(Job *job, bool first) {
     Line *line = line_of(job->s.stage == Stage::Look ? new_jobs : job->s.namespace_id);
     if (line->count++ == 0 && line->namespace_id != new_jobs) dlist_push_tail(&ring, &line->link);
     first ? dlist_push_head(&line->jobs, &job->link) : dlist_push_tail(&line->jobs, &job->link);
@@ -114,14 +114,14 @@ bool add_job(int64 id, bool all_are_seen) {
     job->posted = job->alone = false;
     job->rests = 0;
     begin_anew(job, all_are_seen);
-    enqueue(job, false);
+    line_up(job, false);
     return true;
 }
 
 void have_rest(Job *job, const pg::Moment &now, bool failed) {
     job->s.rest = false;
     failed = failed || ++job->rests > patient_after;
-    job->until = now.in(failed ? look_after_failure : look_again);
+    job->until = now.in(failed ? look_after_failure : recheck_after);
     dlist_push_tail(&resting[failed], &job->link);
 }
 
@@ -140,7 +140,7 @@ void put_back(Job *job, const pg::Moment &now) {
     else if (job->s.rest)
         have_rest(job, now, false);
     else
-        enqueue(job, false);
+        line_up(job, false);
 }
 
 struct Step {
@@ -194,7 +194,7 @@ void take_back(Step *step, const pg::Moment &now) {
         if (alone)
             have_rest(job, now, true);
         else
-            enqueue(job, false);
+            line_up(job, false);
     }
 }
 
@@ -208,7 +208,7 @@ int step_of(Line *line, const pg::Moment &now) {
         take_back(&step, now);
         return rows_in_step;
     }
-    for (int i = step.count; i-- > step.done;) enqueue(step.jobs[i], true);
+    for (int i = step.count; i-- > step.done;) line_up(step.jobs[i], true);
     for (int i = 0; i < step.done; i++) {
         step.jobs[i]->alone = false;
         put_back(step.jobs[i], now);
@@ -222,7 +222,7 @@ void wake_rested(const pg::Moment &now) {
             auto *job = first_of<Job>(&list);
             if (!job->until.passed(now)) break;
             dlist_delete(&job->link);
-            enqueue(job, false);
+            line_up(job, false);
         }
 }
 

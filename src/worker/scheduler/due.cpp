@@ -18,9 +18,8 @@ constexpr int expire_batch = 2048;
 
 // Files a task with a group key for another check, at its expiry or after a while. The entry of its group forgets the
 // expiry once it is reported.
-void look_again(const store::TaskRow &row, memory::Wait wait) {
-    const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
-    SlotNo queue = q != nullptr ? task::slot_of(*q) : -1;
+void recheck(const store::TaskRow &row, memory::Wait wait) {
+    const SlotNo queue = row.group != 0 ? task::queue_of(row).slot : -1;
     if (queue < 0) return;
     memory::DueEntry entry{row.dies_at, row.dies_at, row.ref, memory::grouped_due(queue), row.priority};
     bool timed = wait == memory::Wait::None;
@@ -32,16 +31,16 @@ void expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
     // Usually the row need not be locked to see that the task has not expired.
     if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
-        look_again(row, memory::Wait::None);
+        recheck(row, memory::Wait::None);
         return;
     }
     store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) look_again(row, memory::Wait::Failed);
+    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) recheck(row, memory::Wait::Failed);
     if (locked != store::Locked::Yes || !is_waiting(row.status)) return;
     if (row.dies_at == 0 || row.dies_at > now)
-        task::let_go(row);
+        task::let_go(task::queue_of(row), row);
     else
-        task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+        task::end_waiting(task::queue_of(row), &row, Status::Expired, {}, now, store::Wait::Skip);
 }
 
 // Handles a task that expires before it is due. Its row decides. A task with a new dies_at has another hint, too.
@@ -51,9 +50,9 @@ void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     if (locked == store::Locked::Held) {
         if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) my_db().reading.lost.store(memory::Lost::Full);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
-        task::end_waiting(&row, Status::Expired, {}, now, store::Wait::Skip);
+        task::end_waiting(task::queue_of(row), &row, Status::Expired, {}, now, store::Wait::Skip);
     } else if (locked == store::Locked::Yes) {
-        task::let_go(row);
+        task::let_go(task::queue_of(row), row);
     }
 }
 
@@ -70,8 +69,8 @@ void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
         return;
     }
     if (for_end && !is_waiting(row.status)) return;
-    const store::QueueInfo *q = store::queue_by_id(row.queue_id);
-    if (q == nullptr || !is_waiting(row.status) || task::slot_of(*q) != queue) {
+    const task::QueueRef q = task::queue_of(row);
+    if (q.info == nullptr || !is_waiting(row.status) || q.slot != queue) {
         dispatch::leave_group(queue, row.group, e.ref.id);
         return;
     }
@@ -80,10 +79,9 @@ void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
         return;
     }
     memory::Hint hint;
-    if (!task::hint_of(task::ref_of(*q), row, q->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint))
-        return;
+    if (!task::hint_of(q, row, q.info->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint)) return;
     if (hint.due <= now) hint.due = 0;
-    dispatch::file_hint(hint);
+    dispatch::enqueue(hint);
 }
 
 // Handles a task whose queue's executor has changed since it was filed. Its row decides where it belongs.
@@ -91,9 +89,9 @@ void look_at_moved(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     memory::Hint hint;
     if (!store::fetch(e.ref, false, &row) || !is_waiting(row.status)) return;
-    if (!task::hint_of(task::queue_of(row.queue_id), row, memory::Comes::New, &hint)) return;
+    if (!task::hint_of(task::queue_of(row), row, memory::Comes::New, &hint)) return;
     if (hint.due <= now) hint.due = 0;
-    dispatch::file_hint(hint);
+    dispatch::enqueue(hint);
 }
 
 // Returns whether the row of a due task has to be read.
@@ -111,7 +109,7 @@ void look_at_due(const memory::DueEntry &e, TimestampTz now) {
 }
 
 void move_to_lane(const memory::DueEntry &e) {
-    dispatch::file_hint({e.ref, e.lane, e.priority, 0, e.dies, 0, memory::Comes::New});
+    dispatch::enqueue({e.ref, e.lane, e.priority, 0, e.dies, 0, memory::Comes::New});
     SlotNo role = memory::map.lanes[e.lane].role;
     if (role >= 0)
         memory::wake_idle_workers(self.db, role, 1);

@@ -38,12 +38,11 @@ int64 begin(Reading *reading) {
 
 bool on_row(void *arg, const store::TaskRow &row) {
     auto *reading = static_cast<Reading *>(arg);
-    const store::QueueInfo *q =
-        row.group != 0 && (row.flags & flag_waits) == 0 ? store::queue_by_id(row.queue_id) : nullptr;
-    SlotNo slot = q != nullptr ? task::slot_of(*q) : -1;
-    if (slot < 0 || row.ref.id <= reading->after[map.queues[slot].ns]) return true;
+    if (row.group == 0 || (row.flags & flag_waits) != 0) return true;
+    const task::QueueRef queue = task::queue_of(row);
+    if (queue.slot < 0 || row.ref.id <= reading->after[map.queues[queue.slot].ns]) return true;
     Hint *hint = &reading->hints[reading->count];
-    if (!task::hint_of(task::ref_of(*q), row, memory::Comes::New, hint)) return true;
+    if (!task::hint_of(queue, row, memory::Comes::New, hint)) return true;
     if (hint->due <= reading->now) hint->due = 0;
     reading->count++;
     return true;

@@ -122,7 +122,7 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     pg::Deadline next = think(now);
     follow_held_back(now);
     SlotNo queue = system_queue();
-    bool task = queue >= 0 && dispatch::look_at_queue(queue).ready > 0;
+    bool task = queue >= 0 && dispatch::inspect_queue(queue).ready > 0;
     // A housekeeper that could not take its task leaves at once.
     if (task && !next_start.passed(now)) {
         task = false;

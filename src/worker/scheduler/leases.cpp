@@ -19,8 +19,8 @@ using memory::map;
 constexpr int most = 2048, at_once = 256;
 // How long a row that another transaction holds is left alone: a commit or a rollback reports the change in a moment,
 // other transactions take some time.
-constexpr int64 look_again = 20 * 1000, look_again_late = 1000 * 1000;
-constinit int64 patience = look_again;
+constexpr int64 recheck_after = 20 * 1000, recheck_late_after = 1000 * 1000;
+constinit int64 patience = recheck_after;
 
 // Sorts by the end of the lease: what ends first is first in line again. Entries with something owed come before, in
 // reverse order, because each of them is put in front of the others.
@@ -35,7 +35,7 @@ int by_end(const void *a, const void *b) {
 
 // Completes the end of a lease after its commit. Returns false if another transaction holds its row.
 bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
-    task::take_place(end.place);
+    task::return_to_front(end.place);
     bool charged = end.looked && (ended.owed == memory::Owed::Crash || ended.owed == memory::Owed::Charge);
     if (charged) signal::forget_executed(MyDatabaseId, ended.id);
     return end.looked;
@@ -80,10 +80,10 @@ pg::Deadline end_leases(const pg::Moment &now) {
         for (std::size_t i = 0; i < n && failures < most_failures; i += at_once)
             all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
     }
-    if (from >= 0 && all) dispatch::note_lease_end(self.db, now.monotonic);
+    if (from >= 0 && all) dispatch::lower_lease_bound(self.db, now.monotonic);
     // Another transaction holds the row, and may release or extend the lease.
-    if (!all) dispatch::note_lease_end(self.db, now.monotonic + patience);
-    patience = all ? look_again : Min(patience * 2, look_again_late);
+    if (!all) dispatch::lower_lease_bound(self.db, now.monotonic + patience);
+    patience = all ? recheck_after : Min(patience * 2, recheck_late_after);
     return dispatch::next_lease_end(self.db, now);
 }
 
@@ -112,17 +112,17 @@ void notify_of(const memory::Queue &queue) {
 // Sends one NOTIFY for each queue that got ready tasks for outside workers since the last time. Returns false if that
 // failed.
 bool notify_queues() {
-    auto *told = static_cast<SlotNo *>(
+    auto *notified = static_cast<SlotNo *>(
         MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
     int n = 0;
-    bool ok = transact("notify listeners", [told, &n] {
-        memory::each_queue(self.db, [told, &n](SlotNo q) {
-            if (!map.queues[q].news.exchange(false)) return;
-            told[n++] = q;
+    bool ok = transact("notify listeners", [notified, &n] {
+        memory::each_queue(self.db, [notified, &n](SlotNo q) {
+            if (!map.queues[q].unnotified.exchange(false)) return;
+            notified[n++] = q;
             notify_of(map.queues[q]);
         });
     });
-    for (int i = 0; i < n && !ok; i++) map.queues[told[i]].news.store(true);
+    for (int i = 0; i < n && !ok; i++) map.queues[notified[i]].unnotified.store(true);
     return ok;
 }
 
@@ -130,14 +130,14 @@ bool notify_queues() {
 
 pg::Deadline notify_listeners(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (config::notify_interval < 0 || !d.waiters.listened.load() || !d.waiters.news.load()) return never;
+    if (config::notify_interval < 0 || !d.waiters.listened.load() || !d.waiters.unnotified.load()) return never;
     pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
     if (!next.passed(now)) return next;
     notified = now.in(0);
-    d.waiters.news.store(false);
+    d.waiters.unnotified.store(false);
     pg_memory_barrier();
     if (notify_queues()) return never;
-    d.waiters.news.store(true);
+    d.waiters.unnotified.store(true);
     notified = now.in(USECS_PER_SEC);
     return notified;
 }

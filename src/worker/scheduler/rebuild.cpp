@@ -103,7 +103,7 @@ bool place(const store::TaskRow &row) {
     if (scan.last_queue_id != row.queue_id) {
         q = store::queue_by_id(row.queue_id);
         scan.last_queue_id = row.queue_id;
-        scan.last_queue = q ? task::slot_of(*q) : -1;
+        scan.last_queue = q ? task::ensure_entry(*q) : -1;
         scan.last_role_id = -1;
     }
     if (scan.last_queue < 0) return false;
@@ -113,13 +113,13 @@ bool place(const store::TaskRow &row) {
     if (task::by_handlers(*q, row.flags)) {
         pg::TempContext scratch;
         scan.last_role_id = -1;
-        scan.last_lane = task::lane_of_row(task::ref_of(*q), row);
+        scan.last_lane = task::ensure_lane_of(task::ref_of(*q), row);
         return true;
     }
     if (scan.last_role_id != row.role_id || scan.last_server != server) {
         scan.last_role_id = row.role_id;
         scan.last_server = server;
-        scan.last_lane = task::lane_of(task::ref_of(*q), row.role_id, server);
+        scan.last_lane = task::ensure_lane_for(task::ref_of(*q), row.role_id, server);
     }
     return true;
 }
@@ -144,11 +144,11 @@ bool on_row(void *, const store::TaskRow &row) {
         // Those of groups are read afterwards, in their order; only their end is noted now.
         int64 *least = &scan.groups[map.queues[scan.last_queue].ns];
         if (group != 0) *least = Min(*least, row.ref.id);
-        dispatch::file_hint({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Comes::New});
+        dispatch::enqueue({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Comes::New});
     } else if (row.status == Status::Retained) {
         if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
-        signal::note_incident(self.db, memory::Incident::Quarantined, row.ref.id);
+        signal::record_incident(self.db, memory::Incident::Quarantined, row.ref.id);
     }
     return true;
 }

@@ -135,8 +135,8 @@ bool has_queue(const store::TaskRow &row) {
 
 // Returns whether the scheduler reads this task of a group when there is room (groups.cpp).
 bool is_left_out(const store::TaskRow &row) {
-    const store::QueueInfo *q = row.group != 0 ? store::queue_by_id(row.queue_id) : nullptr;
-    return q != nullptr && dispatch::is_left_out(task::slot_of(*q), row.ref.id);
+    const SlotNo queue = row.group != 0 ? task::queue_of(row).slot : -1;
+    return queue >= 0 && dispatch::is_left_out(queue, row.ref.id);
 }
 
 bool on_row(void *, const store::TaskRow &row) {
@@ -194,7 +194,7 @@ void return_left() {
     int left = dispatch::take_over_left(self.db);
     if (left == 0) return;
     dispatch::return_unheld();
-    for (int i = 0; i < left; i++) signal::note_repair(self.db, Repaired::Lease);
+    for (int i = 0; i < left; i++) signal::record_repair(self.db, Repaired::Lease);
     say_repaired(left, 0);
     look.unfinished = true;
 }
@@ -203,7 +203,7 @@ void return_left() {
 void recount() {
     int wrong = dispatch::recount_lists(self.db);
     if (wrong == 0) return;
-    for (int i = 0; i < wrong; i++) signal::note_repair(self.db, Repaired::List);
+    for (int i = 0; i < wrong; i++) signal::record_repair(self.db, Repaired::List);
     say_repaired(wrong, 0);
 }
 
@@ -251,23 +251,23 @@ bool repair_row(const Suspect &s) {
     store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) look.unfinished = true;
     if (locked != store::Locked::Yes) return false;
-    const store::QueueInfo *q = row.xmin == s.xmin ? store::queue_by_id(row.queue_id) : nullptr;
-    if (q == nullptr) {
-        task::let_go(row);
+    const task::QueueRef queue = task::queue_of(row);
+    if (row.xmin != s.xmin || queue.info == nullptr) {
+        task::let_go(queue, row);
         return false;
     }
     if (s.kind == Repaired::Held) {
         bool lost = is_row_of(row, s.receipt) && !dispatch::is_held_by_anybody(self.db, row.ref.id, s.receipt);
-        if (!lost || !watch_retained(row, task::slot_of(*q), 0)) return false;
-        signal::note_repair(self.db, Repaired::Held);
+        if (!lost || !watch_retained(row, queue.slot, 0)) return false;
+        signal::record_repair(self.db, Repaired::Held);
         return true;
     }
     if (!is_waiting(row.status)) return false;
     if (is_left_out(row)) return false;
-    task::let_go(row);
-    signal::note_repair(self.db, Repaired::Hint);
+    task::let_go(queue, row);
+    signal::record_repair(self.db, Repaired::Hint);
     // In its group it has lost its place, because only the rows have the order.
-    if (row.group != 0) dispatch::leave_out_all(map.queues[task::slot_of(*q)].ns);
+    if (row.group != 0) dispatch::leave_out_all(map.queues[queue.slot].ns);
     return true;
 }
 
@@ -277,10 +277,10 @@ bool repair_lease(const Suspect &s) {
     store::TaskRow row;
     const store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) look.unfinished = true;
-    if (locked == store::Locked::Yes) task::let_go(row);
+    if (locked == store::Locked::Yes) task::let_go(task::queue_of(row), row);
     if (locked == store::Locked::Held || (locked == store::Locked::Yes && is_row_of(row, s.receipt))) return false;
     if (!dispatch::drop_lease(s.ref.id, s.receipt)) return false;
-    signal::note_repair(self.db, Repaired::Lease);
+    signal::record_repair(self.db, Repaired::Lease);
     return true;
 }
 
@@ -298,7 +298,7 @@ int repair_places() {
         if (held[was.no] != 0 || changes_of(was.no) != was.changes || dispatch::look_at_places(was.no) != was.places)
             continue;
         if (!dispatch::forget_places(was.no, was.places)) continue;
-        signal::note_repair(self.db, Repaired::Place);
+        signal::record_repair(self.db, Repaired::Place);
         repaired++;
     }
     return repaired;

@@ -52,7 +52,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
         looked = locked != store::Locked::Held;
         if (locked != store::Locked::Yes) return;
         if (row.status != Status::Retained || row.receipt != h.receipt) {
-            task::let_go(row);
+            task::let_go(task::queue_of(row), row);
             return;
         }
         const char *reason = signal::cancel_reason(w, h.ref.id, h.attempt);
@@ -60,7 +60,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
         task::End end{.outcome = AttemptEnd::Cancelled,
                       .status = Status::Cancelled,
                       .error = {ERRCODE_QUERY_CANCELED, text, nullptr, nullptr, nullptr}};
-        task::end_attempt(&row, end, GetCurrentTimestamp(), store::Wait::Skip);
+        task::end_attempt(task::queue_of(row), &row, end, GetCurrentTimestamp(), store::Wait::Skip);
     });
     return ok && looked;
 }
@@ -77,7 +77,7 @@ bool recover_hold(SlotNo no, Hold *h, int64 order) {
         return false;
     h->state.store(HoldState::None);
     if (cancelled) dispatch::end_running(h->queue, h->group);
-    if (what == Owed::Crash && !cancelled) signal::note_death(&map.roles[w.role].deaths);
+    if (what == Owed::Crash && !cancelled) signal::record_death(&map.roles[w.role].deaths);
     return true;
 }
 
@@ -99,12 +99,12 @@ void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     // While we hold the row of a retained task, it cannot end. So its hold is not reused for another task.
     if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
     if (row.status != Status::Retained || row.receipt != copy.receipt) {
-        task::let_go(row);
+        task::let_go(task::queue_of(row), row);
         return;
     }
     *taken = h->state.replace(HoldState::Claimed, HoldState::Taken);
     PGQUEUE_TESTPOINT("scheduler-taking-back");
-    if (*taken) task::give_back(&row, place);
+    if (*taken) task::give_back(task::queue_of(row), &row, place);
 }
 
 // Returns whether another worker could run what this one gives back: its role has one, or a place for one. If not, its
@@ -129,7 +129,7 @@ void take_back(WorkerSlot *w) {
                                   Owed::GiveBack, 0}))
             continue;
         if (ok)
-            task::take_place(place);
+            task::return_to_front(place);
         else
             my_db().leases.unwatched.fetch_add(1);
         dispatch::end_running(copy.queue, copy.group);
@@ -163,9 +163,7 @@ void owe_charges() {
             if (!store::find(t.id, false, &row)) return;
             retained =
                 row.status == Status::Retained && row.attempt == t.attempt && row.epoch != map.shared->boot_epoch;
-            const store::QueueInfo *q =
-                is_waiting(row.status) && row.attempt < t.attempt ? store::queue_by_id(row.queue_id) : nullptr;
-            if (q != nullptr) queue = task::slot_of(*q);
+            if (is_waiting(row.status) && row.attempt < t.attempt) queue = task::queue_of(row).slot;
         });
         if (queue >= 0 && dispatch::owe({queue, 0, {t.id, InvalidBlockNumber, 0, 0}, 0, 0, t.attempt, Owed::Charge, 0}))
             dispatch::take_places(queue);
@@ -175,13 +173,13 @@ void owe_charges() {
 }
 
 pg::Deadline recover_workers(const pg::Moment &now) {
-    constexpr int64 look_again = 20 * 1000;
+    constexpr int64 recheck_after = 20 * 1000;
     pg::Deadline next = never;
     for (SlotNo i = 0; i < memory::max_workers; i++) {
         WorkerSlot &w = map.shared->workers[i];
         if (w.db != self.db) continue;
         WorkerState state = w.state.load();
-        if (state == WorkerState::Ended && !recover_ended(i)) next = now.in(look_again);
+        if (state == WorkerState::Ended && !recover_ended(i)) next = now.in(recheck_after);
         if (state == WorkerState::Busy && w.giving_back.load() && could_share(w)) {
             w.giving_back.store(false);
             take_back(&w);

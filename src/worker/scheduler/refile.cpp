@@ -19,7 +19,7 @@ namespace {
 using memory::map;
 
 constexpr int blocks_in_turn = 64;
-constexpr int64 look_again = 10 * 1000;  // us; for a queue that waits
+constexpr int64 recheck_after = 10 * 1000;  // us; for a queue that waits
 
 struct Pass {
     bool running;
@@ -37,7 +37,7 @@ bool wants(const store::TaskRow &row) {
         return false;
     if (pass.queue_id != row.queue_id) {
         pass.queue_id = row.queue_id;
-        pass.queue = task::queue_of(row.queue_id);
+        pass.queue = task::queue_of(row);
     }
     if (pass.queue.slot < 0 || !dispatch::is_refiled(map.queues[pass.queue.slot])) return false;
     if (pass.queue.info->server == map.queues[pass.queue.slot].server) return true;
@@ -50,7 +50,7 @@ bool on_row(void *, const store::TaskRow &row) {
     memory::Hint hint;
     if (!wants(row) || !task::hint_of(pass.queue, row, memory::Comes::New, &hint)) return true;
     if (hint.due <= pass.now) hint.due = 0;
-    dispatch::file_hint(hint);
+    dispatch::enqueue(hint);
     if (map.lanes[hint.lane].role < 0) dispatch::wake_task_waiters(pass.queue.slot, 1);
     return true;
 }
@@ -91,7 +91,7 @@ pg::Deadline refile(const pg::Moment &now) {
         pass.running = dispatch::begin_refile(self.db);
         pass.rebuilds = d.reading.rebuilds;
     }
-    if (!pass.running) return is_refiling() ? now.in(look_again) : never;
+    if (!pass.running) return is_refiling() ? now.in(recheck_after) : never;
     if (pass.rebuilds != d.reading.rebuilds) return end_pass(now);
     if (!again.passed(now)) return again;
     bool last = false;

@@ -98,7 +98,7 @@ Found probe() {
     return found;
 }
 
-constexpr int64 deaf_for = 10 * 1000;
+constexpr int64 ignore_new_work_for = 10 * 1000;
 constexpr int64 park_after = 60 * int64(USECS_PER_SEC);
 
 // From now on other processes find this one.
@@ -146,7 +146,7 @@ void check_identity() {
     d.service.held.store(found == Found::Foreign);
     if (found == Found::Ours) return;
     d.service.wanted.store(false);
-    d.service.starving.store(false);
+    d.service.needs_first_process.store(false);
     d.service.state.store(DbState::Unserved);
     pg_memory_barrier();
     // The extension was created during the check: the next scheduler finds it.
@@ -162,7 +162,7 @@ void take_over() {
     memory::Database &d = my_db();
     d.scheduler.parked.store(false);
     // The former scheduler may have ended with leases that it was about to end.
-    dispatch::note_lease_end(self.db, 1);
+    dispatch::lower_lease_bound(self.db, 1);
     bool changed = d.service.identity_changed.exchange(0) != 0;
     check_identity();
     transact("read which segment is current", [&d] { d.current_segment.store(store::ring_current()); });
@@ -279,25 +279,25 @@ pg::Deadline turn() {
     next = Min(next, reconcile(now));
     // Before the workers, because it is short, and gets its turn when a slot becomes free.
     next = Min(next, housekeeping(now));
-    return Min(next, staff(now));
+    return Min(next, manage_workers(now));
 }
 
-// Sleeps until `next`. deaf: the last wake-up could not start a worker, so wake-ups for new work are ignored until
-// `next`, which is soon then. Returns whether new work woke it.
-bool sleep_until(pg::Deadline next, bool deaf) {
+// Sleeps until `next`. ignore_new_work: the last wake-up could not start a worker, so wake-ups for new work are ignored
+// until `next`, which is soon then. Returns whether new work woke it.
+bool sleep_until(pg::Deadline next, bool ignore_new_work) {
     memory::Database &d = my_db();
     d.scheduler.wake_at.store(next.at);
-    d.scheduler.sleeping.store(!deaf);
+    d.scheduler.sleeping.store(!ignore_new_work);
     pg_memory_barrier();
     // New work that came before the flag was set has woken no process.
-    bool work = !deaf && is_called();
+    bool work = !ignore_new_work && is_called();
     int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == never && !work ? 0 : WL_TIMEOUT);
     long ms = work ? 0 : pg::ms_until(next);
     pgstat_report_activity(STATE_IDLE, nullptr);
     pgstat_report_stat(true);
     (void)WaitLatch(MyLatch, events, ms, pg::wait_event("PgqueueScheduler"));
     ResetLatch(MyLatch);
-    return !d.scheduler.sleeping.exchange(false) && !deaf;
+    return !d.scheduler.sleeping.exchange(false) && !ignore_new_work;
 }
 
 }  // namespace
@@ -325,9 +325,9 @@ bool sleep_until(pg::Deadline next, bool deaf) {
             park(parks ? next : now.in(USECS_PER_SEC));
             continue;
         }
-        bool deaf = new_work && !started_workers();
+        bool ignore_new_work = new_work && !started_workers();
         next = Min(next, park_at);
-        new_work = sleep_until(deaf ? Min(next, now.in(deaf_for)) : next, deaf);
+        new_work = sleep_until(ignore_new_work ? Min(next, now.in(ignore_new_work_for)) : next, ignore_new_work);
     }
     my_db().service.state.store(DbState::Unserved);
     leave();

@@ -125,11 +125,11 @@ void charge_executed();  // before the rebuild: tasks that were executing when t
 void owe_charges();      // after the rebuild: those that could not be charged yet
 
 // staff.cpp: starts and retires workers.
-pg::Deadline staff(const pg::Moment &now);
+pg::Deadline manage_workers(const pg::Moment &now);
 // Returns whether this scheduler leaves because schedulers hold all process slots and none is left for a worker.
 bool should_yield(const pg::Moment &now);
 bool is_needed_elsewhere();  // another database has no process slot at all
-bool started_workers();      // in the last call of staff()
+bool started_workers();      // in the last call of manage_workers()
 void dismiss_workers();      // asks all to leave after their tasks
 // Returns the number of this database's workers, including those that are starting or have just ended.
 int live_workers();

@@ -20,7 +20,7 @@ using memory::Role;
 using memory::WorkerSlot;
 using memory::WorkerState;
 
-constexpr int64 look_again = int64(USECS_PER_SEC);
+constexpr int64 recheck_after = int64(USECS_PER_SEC);
 constexpr int64 start_backoff = 250 * 1000;
 
 struct Handle {
@@ -159,7 +159,7 @@ void reap_unborn(const pg::Moment &now) {
 
 // If a worker did not start, its role waits a while before the next try.
 void note_unborn(SlotNo role) {
-    signal::note_death(&map.roles[role].deaths);
+    signal::record_death(&map.roles[role].deaths);
     if (Refusal *r = refusal_of(role, true)) r->until = pg::this_moment().in(start_backoff << Min(r->failures++, 7));
 }
 
@@ -185,15 +185,14 @@ Demand demand_of(SlotNo role) {
 void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
-    const store::QueueInfo *q = waits ? store::queue_by_id(row.queue_id) : nullptr;
     memory::Hint hint;
-    bool known = q != nullptr && task::hint_of(task::ref_of(*q), row, memory::Comes::Again, &hint);
+    bool known = waits && task::hint_of(task::queue_of(row), row, memory::Comes::Again, &hint);
     bool moved = !known || map.lanes[hint.lane].queue != ready.queue || hint.group != ready.group;
     if (ready.group != 0 && moved) dispatch::leave_group(ready.queue, ready.group, ready.ref.id);
     if (!known) return;
     if (map.lanes[hint.lane].role == role) hint.lane = memory::ensure_lane(map.lanes[hint.lane].queue, role, true);
     if (hint.due <= GetCurrentTimestamp()) hint.due = 0;
-    dispatch::file_hint(hint);
+    dispatch::enqueue(hint);
 }
 
 // Holds the tasks of a role that does not exist: its remaining workers leave, and ready tasks are filed in the held
@@ -220,7 +219,8 @@ bool hold_tasks(SlotNo role) {
 // Returns whether another database cannot have its first process. Places that become free are for it.
 bool others_starve() {
     for (SlotNo db = 0; db < memory::max_databases; db++)
-        if (db != self.db && memory::database(db).used && memory::database(db).service.starving.load()) return true;
+        if (db != self.db && memory::database(db).used && memory::database(db).service.needs_first_process.load())
+            return true;
     return false;
 }
 
@@ -259,9 +259,9 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
 }
 
 // Records whether this database has no process for its work. If so, schedulers of other databases make room.
-void note_starving(bool starving) {
-    my_db().service.starving.store(starving);
-    for (SlotNo db = 0; starving && db < memory::max_databases; db++)
+void note_starving(bool needs_first_process) {
+    my_db().service.needs_first_process.store(needs_first_process);
+    for (SlotNo db = 0; needs_first_process && db < memory::max_databases; db++)
         if (const memory::Database &d = memory::database(db); db != self.db && d.used && d.scheduler.pid.load() != 0)
             memory::wake_scheduler(db);
 }
@@ -303,23 +303,23 @@ bool is_needed_elsewhere() { return others_starve(); }
 // Schedulers hold all process slots, and none is left for a worker. The first scheduler stays, the others yield.
 bool should_yield(const pg::Moment &now) {
     memory::Database &d = my_db();
-    if (!d.service.starving.load() || d.service.no_slot_since.load() == 0) return false;
-    if (now.monotonic - d.service.no_slot_since.load() < look_again) return false;
+    if (!d.service.needs_first_process.load() || d.service.no_slot_since.load() == 0) return false;
+    if (now.monotonic - d.service.no_slot_since.load() < recheck_after) return false;
     for (SlotNo db = 0; db < self.db; db++) {
         memory::Database &other = memory::database(db);
-        if (other.used && other.service.starving.load() && other.scheduler.pid.load() != 0) return true;
+        if (other.used && other.service.needs_first_process.load() && other.scheduler.pid.load() != 0) return true;
     }
     return false;
 }
 
 bool started_workers() { return started > 0; }
 
-pg::Deadline staff(const pg::Moment &now) {
+pg::Deadline manage_workers(const pg::Moment &now) {
     started = 0;
     reap_unborn(now);
     retire_surplus();
     memory::Database &d = my_db();
-    bool short_of_slots = housekeeper_waits(), starving = short_of_slots, again = false;
+    bool short_of_slots = housekeeper_waits(), needs_first_process = short_of_slots, again = false;
     bool workers_wanted = !d.service.stopped.load() && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
@@ -330,9 +330,9 @@ pg::Deadline staff(const pg::Moment &now) {
         if (started > before) first_served = r + 1;
         if (served == Served::Short || served == Served::NotAtAll) retire_worker(r, served == Served::NotAtAll, now);
         again = again || served == Served::Again;
-        starving = starving || served == Served::NotAtAll;
+        needs_first_process = needs_first_process || served == Served::NotAtAll;
     }
-    note_starving(starving && live_workers() == 0);
+    note_starving(needs_first_process && live_workers() == 0);
     if (!short_of_slots)
         d.service.no_slot_since.store(0);
     else if (d.service.no_slot_since.load() == 0)

@@ -122,7 +122,7 @@ void file(const store::TickerDue &t) {
 }
 
 // Files a ticker that was taken for another try.
-void look_again(int32 id, pg::Deadline when) { file_in(Again, find(id), when.at); }
+void recheck(int32 id, pg::Deadline when) { file_in(Again, find(id), when.at); }
 
 void read_rows() {
     static constinit int32 ids[memory::ticker_posts];
@@ -154,11 +154,11 @@ bool handle(std::span<const int32> ids, const pg::Moment &now, TimestampTz since
         PGQUEUE_TESTPOINT("ticker-fired");
     });
     if (!ok) return false;
-    for (int32 id : ids) look_again(id, now.in(held_wait));
+    for (int32 id : ids) recheck(id, now.in(held_wait));
     for (int i = 0; i < n; i++) {
         const store::Ticker &t = rows[i];
         if (i < handled && t.due_at != 0 && t.due_at <= now.wall)
-            look_again(t.id, now.in(0));
+            recheck(t.id, now.in(0));
         else
             file({t.id, t.ns_id, t.due_at});
     }
@@ -226,7 +226,7 @@ void fire_batch(std::span<const int32> ids, const pg::Moment &now, TimestampTz s
     bool one = ids.size() == 1;
     for (int32 id : ids) {
         if (failures < most_failures && handle({&id, 1}, now, since)) continue;
-        look_again(id, now.in(failures < most_failures || one ? wait_after_failure(failed_wait) : held_wait));
+        recheck(id, now.in(failures < most_failures || one ? wait_after_failure(failed_wait) : held_wait));
         failures++;
     }
 }
