@@ -131,6 +131,7 @@ void clear_due(SlotNo db) {
     for (PageList &list : d.due_heap.buckets) clear_list(&list);
     for (PageList &list : d.due_heap.put_off) clear_list(&list);
     init_due_lists(&d);
+    each_namespace(db, [](SlotNo ns) { clear_list(&map.namespaces[ns].arrived); });
     each_queue(db, [](SlotNo q) {
         for (SlotNo lane : lanes_of(map.queues[q])) map.lanes[lane].due = 0;
     });
@@ -146,6 +147,7 @@ void purge_due(SlotNo db) {
     purged_in_memory = put_down_until();
     for (PageList &list : database(db).due_heap.buckets) purge_list(db, &list);
     for (PageList &list : database(db).due_heap.put_off) purge_list(db, &list);
+    each_namespace(db, [db](SlotNo ns) { purge_list(db, &map.namespaces[ns].arrived); });
 }
 
 namespace {
@@ -219,14 +221,33 @@ bool put_off(SlotNo db, Wait wait, DueEntry entry) {
     return true;
 }
 
-int take_due(SlotNo db, const pg::Moment &now, DueEntry *out, int most) {
+int arrive(SlotNo db, const pg::Moment &now, int most, DueEntry *out, int *unsorted) {
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
     int n = 0;
     for (int k = 0; k < wait_kinds; k++)
         n += take_from_list(&d.due_heap.put_off[k], &d.due_heap.put_off_until[k], now.monotonic, out + n, most - n);
     n += take_from_heap(d, now.wall, out + n, most - n);
-    for (int i = 0; i < n; i++) count_hint(out[i], -1);
+    *unsorted = 0;
+    for (int i = 0; i < n; i++) {
+        if (push_due(&map.namespaces[queue_of(out[i]).ns].arrived, out[i])) continue;
+        count_hint(out[i], -1);
+        out[(*unsorted)++] = out[i];
+    }
+    return n;
+}
+
+bool has_arrived(SlotNo ns) { return map.namespaces[ns].arrived.count > 0; }
+
+int take_arrived(SlotNo ns, DueEntry *out, int most) {
+    PageList *list = &map.namespaces[ns].arrived;
+    pg::LwLockGuard lock(due_lock(map.namespaces[ns].db));
+    int n = 0;
+    for (Page *front; n < most && front_page(list, &front) == Take::Got; n++) {
+        out[n] = front->due[front->head++];
+        list->count--;
+        count_hint(out[n], -1);
+    }
     return n;
 }
 
@@ -235,6 +256,7 @@ pg::Deadline next_due(SlotNo db, const pg::Moment &now) {
     int b = first_bucket(d);
     pg::Deadline next = b < 0 ? never : now.until(d.due_heap.least[b]);
     for (int64 until : d.due_heap.put_off_until) next = Min(next, pg::Deadline{until});
+    each_namespace(db, [&](SlotNo ns) { next = has_arrived(ns) ? now.in(0) : next; });
     return next;
 }
 

@@ -2,6 +2,7 @@
 // are not empty.
 #pragma once
 #include "memory/page_list.hpp"
+#include "memory/registry.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::dispatch {
@@ -42,6 +43,8 @@ void each_list(SlotNo db, F f) {
         if (!f(ListAt{&list, due_lock(db), false})) return;
     for (PageList &list : database(db).due_heap.put_off)
         if (!f(ListAt{&list, due_lock(db), false})) return;
+    bool more = true;
+    each_namespace(db, [&](SlotNo ns) { more = more && f(ListAt{&map.namespaces[ns].arrived, due_lock(db), false}); });
 }
 
 }  // namespace pgqueue::dispatch

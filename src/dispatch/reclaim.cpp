@@ -5,6 +5,7 @@
 #include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
+#include "memory/page_list.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
@@ -113,6 +114,11 @@ bool reclaim_namespace(SlotNo no) {
         pg::LwLockGuard lock(namespace_lock(no));
         drain_inbox_locked(no);
         if (ns.groups.first != 0 || ns.group_nodes.first != 0) return false;
+    }
+    {
+        pg::LwLockGuard lock(due_lock(ns.db));
+        if (ns.arrived.count != 0) return false;
+        clear_list(&ns.arrived);
     }
     free_namespace(no);
     return true;

@@ -101,6 +101,7 @@ int recount_lists(SlotNo db) {
     Database &d = database(db);
     pg::LwLockGuard lock(due_lock(db));
     DueHeap &heap = d.due_heap;
+    each_namespace(db, [&wrong](SlotNo ns) { wrong += recount(&map.namespaces[ns].arrived); });
     return wrong + recount_due(heap.buckets, heap.least) + recount_due(heap.put_off, heap.put_off_until);
 }
 

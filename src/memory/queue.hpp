@@ -124,6 +124,7 @@ struct Namespace {
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // reserved by open transactions
     uint64 pass;                // virtual time of fair share: grows by share_unit / weight for each task
+    PageList arrived;           // waiting tasks whose time has come; dispatch/due [due lock of its database]
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
     int32 lists;                 // priority lists in its lanes

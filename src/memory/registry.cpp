@@ -159,6 +159,7 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     // While the rows are being read, the order in groups is unknown.
     e.groups_upto = state_of(db) == DbState::Loading ? 0 : INT64_MAX;
     e.groups_missed = INT64_MAX;
+    init_list(&e.arrived);
     e.used = true;
     pg_write_barrier();
     d.ns[place] = made;

@@ -117,33 +117,80 @@ void move_to_lane(const memory::DueEntry &e) {
         dispatch::wake_task_waiters(memory::map.lanes[e.lane].queue, 1);
 }
 
-}  // namespace
+// A turn, and what it has done. Other duties must not wait longer than its limits.
+struct Turn {
+    const pg::Moment &now;
+    const int64 began = pg::monotonic_now();
+    int tasks = 0, rows = 0, failures = 0;  // rows: tasks whose row had to be read
 
-// The limits of a turn: tasks, and tasks whose row has to be read. Other duties must not wait longer than that.
-pg::Deadline move_due(const pg::Moment &now) {
-    constexpr int most_failures = 8, most_tasks = 16384, most_rows = 1024;
-    memory::DueEntry batch[due_batch];
-    int n, failures = 0, all_tasks = 0, all_rows = 0;
+    bool is_over() const {
+        constexpr int most_tasks = 16384, most_rows = 1024;
+        constexpr int64 longest = 50 * 1000;
+        return tasks >= most_tasks || rows >= most_rows || pg::monotonic_now() - began > longest;
+    }
+};
+
+bool is_of_dropped(const memory::DueEntry &e) {
+    SlotNo queue = memory::is_grouped(e) ? memory::queue_of_grouped(e) : memory::map.lanes[e.lane].queue;
+    return memory::is_dropped(memory::map.queues[queue]);
+}
+
+// Files tasks whose time has come. Tasks that need no row go first.
+void handle(Turn *turn, memory::DueEntry *batch, int n) {
+    constexpr int most_failures = 8;
     auto again = [&](int i) {
         if (!dispatch::put_off(self.db, memory::Wait::Failed, batch[i])) my_db().reading.lost.store(memory::Lost::Full);
     };
-    while (all_tasks < most_tasks && all_rows < most_rows &&
-           (n = dispatch::take_due(self.db, now, batch, due_batch)) > 0) {
-        all_tasks += n;
-        int rows = 0;  // rows that have to be read
-        for (int i = 0; i < n; i++) {
-            if (needs_row(batch[i], now.wall))
-                batch[rows++] = batch[i];
-            else
-                move_to_lane(batch[i]);
-        }
-        all_rows += rows;
-        // After some failures the others are left for later. Tasks that need no row continue.
-        for (int i = 0; failures >= most_failures && i < rows; i++) again(i);
-        if (failures >= most_failures) continue;
-        failures += transact_each(
-            "look at tasks whose time has come", rows, [&](int i) { look_at_due(batch[i], now.wall); }, again);
+    int rows = 0;
+    for (int i = 0; i < n; i++) {
+        if (is_of_dropped(batch[i])) continue;
+        if (needs_row(batch[i], turn->now.wall))
+            batch[rows++] = batch[i];
+        else
+            move_to_lane(batch[i]);
     }
+    turn->tasks += n;
+    turn->rows += rows;
+    // After some failures the others are left for later. Tasks that need no row continue.
+    if (turn->failures < most_failures)
+        turn->failures += transact_each(
+            "look at tasks whose time has come", rows, [&](int i) { look_at_due(batch[i], turn->now.wall); }, again);
+    else
+        for (int i = 0; i < rows; i++) again(i);
+}
+
+// Handles what has arrived, of each namespace in turn. Each call begins with another one.
+void handle_arrived(Turn *turn) {
+    static constinit uint32 calls = 0;
+    auto *waiting = static_cast<SlotNo *>(
+        MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(memory::map.shared->n_namespaces)));
+    int n = 0;
+    memory::each_namespace(self.db, [&](SlotNo ns) {
+        if (dispatch::has_arrived(ns)) waiting[n++] = ns;
+    });
+    if (n == 0) return;
+    memory::DueEntry batch[due_batch];
+    const int each = Max(due_batch / n, 16);
+    int next = static_cast<int>(calls++ % static_cast<uint32>(n));
+    for (int idle = 0; idle < n && !turn->is_over(); next = (next + 1) % n) {
+        int taken = dispatch::take_arrived(waiting[next], batch, each);
+        idle = taken == 0 ? idle + 1 : 0;
+        handle(turn, batch, taken);
+    }
+}
+
+}  // namespace
+
+pg::Deadline move_due(const pg::Moment &now) {
+    constexpr int most_moved = 128 * 1024;
+    Turn turn{now};
+    memory::DueEntry batch[due_batch];
+    for (int moved = 0, n, unsorted; moved < most_moved; moved += n) {
+        n = dispatch::arrive(self.db, now, due_batch, batch, &unsorted);
+        if (n == 0) break;
+        handle(&turn, batch, unsorted);
+    }
+    handle_arrived(&turn);
     return dispatch::next_due(self.db, now);
 }
 
