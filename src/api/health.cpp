@@ -204,6 +204,12 @@ void put_role(ReturnSetInfo *info, memory::SlotNo no, const pg::Moment &now) {
                    .message = psprintf("%s: role \"%s\" may not connect to this database", waiting(look.ready), name),
                    .hint = grant_connect(name),
                    .since = longest_wait_of(no)});
+    else if (role.refused.load() && look.ready > 0)
+        put(info, {.severity = "warning",
+                   .word = "no_worker_slot",
+                   .message = psprintf("%s: workers of role \"%s\" end before they begin", waiting(look.ready), name),
+                   .hint = "See the log of the server for the reason.",
+                   .since = longest_wait_of(no)});
     if (look.full && look.ready > 0)
         put(info, {.severity = "warning",
                    .word = "limit",

@@ -18,7 +18,7 @@ PGQ_FUNCTION(pgqueue_internal_redrive_task) {
     int64 id = PG_GETARG_INT64(0);
     int64 delay = micros_of(PG_GETARG_INTERVAL_P(1));
     store::TaskRow row;
-    if (store::lock_by_id(id, store::Wait::Skip, false, &row) != store::Locked::Yes) PG_RETURN_NULL();
+    if (task::lock_row(id, store::Wait::Skip, false, &row) != store::Locked::Yes) PG_RETURN_NULL();
     const task::QueueRef queue = task::queue_of(row);
     task::let_go(queue, row);
     if (row.status != Status::Failed) PG_RETURN_NULL();
@@ -102,7 +102,7 @@ PGQ_FUNCTION(pgqueue_internal_purge_tasks) {
     memory::SlotNo new_slot = task::ensure_entry(store::queue_there(new_id));
     each_held(slot, [&](int64 id) {
         store::TaskRow row;
-        if (force || store::lock_by_id(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;
+        if (force || task::lock_row(id, store::Wait::Block, false, &row) != store::Locked::Yes) return;
         task::let_go(task::queue_of(row), row);
         if (row.status != Status::Retained || row.queue_id != old_id) return;
         row.queue_id = new_id;

@@ -76,6 +76,15 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, const task::Queue
     return end;
 }
 
+// Returns whether the command cannot run in the caller's transaction, or the caller was cancelled. A command may raise
+// errors with the same codes itself.
+bool is_of_caller(const pg::ErrorReport &error) {
+    if (error.raised_by == nullptr) return false;
+    return (error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION &&
+            strcmp(error.raised_by, "PreventInTransactionBlock") == 0) ||
+           (error.sqlstate == ERRCODE_QUERY_CANCELED && strcmp(error.raised_by, "ProcessInterrupts") == 0);
+}
+
 // Checks the caller's right to the handler's role. A handler works in this session with the rights of its role, and its
 // effects may depend on what the caller has locked or set.
 void require_handler_role(const task::Route &route, int64 id) {
@@ -137,12 +146,11 @@ PGQ_FUNCTION(pgqueue_run_task) {
     run.own.role = run.role;
     run.own.memory = run.keep;
     pg::Outcome out = run_here(&run);
-    // If it cannot run here, that is an error of the caller, not of the task.
-    if (!out.ok &&
-        (out.error.sqlstate == ERRCODE_ACTIVE_SQL_TRANSACTION || out.error.sqlstate == ERRCODE_QUERY_CANCELED))
+    // That is an error of the caller, not of the task.
+    if (!out.ok && is_of_caller(out.error))
         ereport(ERROR, errcode(out.error.sqlstate), errmsg("%s", out.error.message),
                 out.error.detail ? errdetail_internal("%s", out.error.detail) : 0,
-                errhint("The task can only be run by a worker."));
+                out.error.sqlstate == ERRCODE_QUERY_CANCELED ? 0 : errhint("The task can only be run by a worker."));
     if (!store::fetch(row.ref, false, &row))
         ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " has removed itself", id));
     const task::QueueRef queue_now = task::queue_of(row);

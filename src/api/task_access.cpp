@@ -1,5 +1,6 @@
 #include "api/task_access.hpp"
 
+#include "pg/testpoint.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::api {
@@ -41,7 +42,8 @@ task::QueueRef lock_task(store::TaskRow *row, const char *ns_name, Access access
     // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
     // during the wait.
     task::touch(before, *row);
-    if (store::lock_by_id(id, store::Wait::Block, with_body, row) != store::Locked::Yes) no_task(id);
+    if (task::lock_row(id, store::Wait::Block, with_body, row) != store::Locked::Yes) no_task(id);
+    PGQUEUE_TESTPOINT("task-locked");
     task::touch(task::queue_of(*row), *row);
     AcceptInvalidationMessages();
     return task::ref_of(require_access(*row, ns_name, access));

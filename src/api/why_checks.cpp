@@ -275,6 +275,9 @@ void add_no_worker(const Case &c, Reasons *reasons) {
     if (is_shut_out(store::role_oid_of(c.runner)))
         return reasons->add(
             {"no_worker_slot", psprintf("Role \"%s\" may not connect to this database.", role), grant_connect(role)});
+    if (memory::map.roles[c.role].refused.load())
+        return reasons->add({"no_worker_slot", psprintf("Workers of role \"%s\" end before they begin.", role),
+                             "See the log of the server for the reason."});
     if (l.full)
         return reasons->add({"role_limit",
                              psprintf("All %d workers of role \"%s\" are busy, pgqueue.max_workers_per_role is %d.",

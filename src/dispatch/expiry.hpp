@@ -1,4 +1,5 @@
-// ttl of ready tasks: every page, list and database knows a lower bound of the dies_at of what it holds.
+// The ttl of ready tasks. Each page, list and database has a lower bound of the dies_at of its tasks. The scheduler
+// collects tasks that may have expired, reads their rows, and removes those that have ended from the lists.
 #pragma once
 #include "memory/shared.hpp"
 
@@ -7,8 +8,22 @@ namespace pgqueue::dispatch {
 // Lowers the database's bound.
 void lower_min_dies(SlotNo db, int64 dies);
 
-// Visits lists whose earliest dies_at is over: copies up to `most` refs of them to out. The caller looks at the rows.
-int collect_expired(SlotNo db, TimestampTz now, TaskRef *out, int most);
+// A task that may have expired.
+struct MayBeExpired {
+    TaskRef ref;
+    PageNo page;  // of a list of this queue, as it was when the task was collected; 0 none
+    SlotNo queue;
+    int64 dies;  // set by the caller: when it expires by its row (INT64_MAX never), 0: it does not wait any more
+};
+// The dies_at of a task whose row could not be read. It is collected again after a while.
+constexpr int64 dies_unknown = -1;
+
+// Collects up to `most` tasks from pages whose bound is over, and from groups. A page is collected whole, and again
+// after a second. Namespaces share the room. Returns how many.
+int collect_expired(SlotNo db, TimestampTz now, MayBeExpired *out, int most);
+// Removes those tasks of the last collection that do not wait any more from its pages, and updates the bounds of the
+// pages. Takes the locks of the namespaces.
+void remove_ended(const MayBeExpired *tasks, int n);
 // Earliest dies_at of anything ready in the database, INT64_MAX none.
 int64 next_expiry(SlotNo db);
 

@@ -91,6 +91,16 @@ void run_apart_raw(pg::Call fn, void *arg, MemoryContext keep) {
         });
 }
 
+namespace {
+
+// Returns the utility statement in an analyzed query, or the statement itself.
+Node *executed_by(Node *statement) {
+    const bool wrapped = IsA(statement, Query) && castNode(Query, statement)->utilityStmt != nullptr;
+    return wrapped ? castNode(Query, statement)->utilityStmt : statement;
+}
+
+}  // namespace
+
 void check_function_apart(Oid function) {
     if (!apart || !is_of_session(function)) return;
     ereport(
@@ -100,7 +110,12 @@ void check_function_apart(Oid function) {
 }
 
 void check_statement_apart(Node *statement) {
-    if (!apart || !IsA(statement, ExecuteStmt)) return;
+    if (!apart) return;
+    // The others have it inside: EXPLAIN EXECUTE, CREATE TABLE AS EXECUTE, and both together.
+    if (IsA(statement, ExplainStmt)) return check_statement_apart(executed_by(castNode(ExplainStmt, statement)->query));
+    if (IsA(statement, CreateTableAsStmt))
+        return check_statement_apart(executed_by(castNode(CreateTableAsStmt, statement)->query));
+    if (!IsA(statement, ExecuteStmt)) return;
     ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
             errmsg("cannot execute a prepared statement in the session of another role"));
 }

@@ -11,6 +11,7 @@
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
+#include "signal/awaited.hpp"
 
 namespace pgqueue::handover {
 namespace {
@@ -20,9 +21,16 @@ constinit Notes<TaskNote> tasks{};
 // skipped them.
 constinit Notes<TaskNote> touched{};
 constinit Packed packed{};
+// The task whose row is being locked, 0 none.
+struct Locking {
+    int64 id;
+    SubTransactionId sub;
+};
+constinit Locking locking{};
 
 bool anything() {
-    return tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() || any_asked();
+    return locking.id != 0 || tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() ||
+           any_asked();
 }
 // Also true if everything was rolled back to a savepoint.
 bool was_used() {
@@ -120,7 +128,16 @@ void bring_back(SubTransactionId sub) {
     if (SlotNo db = any ? find_database(MyDatabaseId) : -1; db >= 0) wake_scheduler(db);
 }
 
+// The transaction failed while it locked a row. A process that popped the task's hint meanwhile has skipped it.
+void check_locked(SubTransactionId sub) {
+    if (locking.id == 0 || (sub != InvalidSubTransactionId && locking.sub != sub)) return;
+    SlotNo db = find_database(MyDatabaseId);
+    if (db >= 0 && !signal::post_settle(db, locking.id)) database(db).reading.lost.store(Lost::Full);
+    locking.id = 0;
+}
+
 void forget_all() {
+    locking.id = 0;
     end_asked(InvalidSubTransactionId);
     forget_holds();
     touched.reset();
@@ -187,6 +204,7 @@ void on_xact(XactEvent event, void *) {
             if (packed.tasks != 0 || packed.deltas != 0) give_reserved();
             abort_holds(InvalidSubTransactionId);
             bring_back(InvalidSubTransactionId);
+            check_locked(InvalidSubTransactionId);
             note_rolled_back();
             forget_all();
             break;
@@ -209,12 +227,14 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
         abort_holds(mine);
         end_asked(mine);
         bring_back(mine);
+        check_locked(mine);
         tasks.forget(mine);
         forget_counts(mine);
         forget_actions(mine);
     } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
         hand_up_holds(mine, parent);
         hand_up_asked(mine, parent);
+        if (locking.sub == mine) locking.sub = parent;
         touched.hand_up(mine, parent);
         tasks.hand_up(mine, parent);
         hand_up_counts(mine, parent);
@@ -233,6 +253,8 @@ bool let_drops_pass() { return !was_used() && use_anew(); }
 
 void hint_at_commit(const Hint &hint) { tasks.add()->hint = hint; }
 void hint_at_abort(const Hint &hint) { touched.add()->hint = hint; }
+void begin_lock(int64 id) { locking = {id, GetCurrentSubTransactionId()}; }
+void end_lock() { locking.id = 0; }
 
 void register_xact_callbacks() {
     RegisterXactCallback(on_xact, nullptr);

@@ -94,6 +94,11 @@ inline void put_ready(Page *p, int i, const TaskRef &ref, int32 priority) {
         p->ready[i] = ref;
 }
 
+// Moves an entry of a page of ready tasks to an earlier place.
+inline void move_ready(Page *p, int to, int from) {
+    put_ready(p, to, TaskRef(ready_ref(*p, from)), ready_priority(*p, from));
+}
+
 // Appends a ready task. kind: of a page that is begun. dies: its dies_at, 0 never. since: when it became ready
 // (monotonic), 0 now. Returns false if there is no memory.
 inline bool push_ready(PageList *list, PageKind kind, const TaskRef &ref, int32 priority, int64 dies, int64 since) {

@@ -70,6 +70,7 @@ struct Role {
     AtomicSlot first_source;  // published after the source is complete
     Atomic<int32> workers;    // live or starting workers [atomic]
     Deaths deaths;            // workers that ended by themselves
+    Atomic<bool> refused;     // its last workers ended before they began, so the next one waits; worker/scheduler/staff
 };
 
 enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp

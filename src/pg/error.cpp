@@ -16,6 +16,7 @@ ErrorReport take_error(MemoryContext keep) {
     r.detail = copy_text(keep, e->detail);
     r.hint = copy_text(keep, e->hint);
     r.context = copy_text(keep, e->context);
+    r.raised_by = copy_text(keep, e->funcname);
     FreeErrorData(e);
     return r;
 }

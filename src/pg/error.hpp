@@ -11,6 +11,7 @@ struct ErrorReport {
     const char *detail = nullptr;
     const char *hint = nullptr;
     const char *context = nullptr;
+    const char *raised_by = nullptr;  // the C function that raised it; only of a caught error
 };
 
 // Whether a call succeeded, and if not, its error.

@@ -17,7 +17,7 @@ bool may_be_awaited(SlotNo db, int64 id) { return cell_of(db, id)->load() != 0; 
 
 void add_awaited(SlotNo db, int64 id, int32 count) { cell_of(db, id)->fetch_add(count); }
 
-void post_settle(SlotNo db, int64 id, Wake wake) {
+bool post_settle(SlotNo db, int64 id, Wake wake) {
     Database &d = database(db);
     // Any free place will do. Few tries keep the search short.
     uint32 at = static_cast<uint32>(id);
@@ -29,6 +29,7 @@ void post_settle(SlotNo db, int64 id, Wake wake) {
     pg_memory_barrier();
     d.posts.any.store(true);
     if (wake == Wake::Yes) wake_scheduler(db);
+    return placed;
 }
 
 void post_settle_all(SlotNo db, Wake wake) {

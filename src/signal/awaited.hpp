@@ -15,9 +15,10 @@ void add_awaited(SlotNo db, int64 id, int32 count);
 
 // Whether a post wakes the scheduler. The scheduler itself posts with Quiet, as it reads its posts later anyway.
 enum class Wake { Yes, Quiet };
-// Asks the scheduler to check one task, which has ended or waits for others, or (_all) every task that waits for
-// others. Takes no lock.
-void post_settle(SlotNo db, int64 id, Wake wake = Wake::Yes);
+// Asks the scheduler to check one task, which has ended, waits for others, or may have lost its hint, or (_all) every
+// task that waits for others. Takes no lock.
+// Returns false if the task found no place, so that all are checked.
+bool post_settle(SlotNo db, int64 id, Wake wake = Wake::Yes);
 void post_settle_all(SlotNo db, Wake wake = Wake::Yes);
 // Removes all posted ids and copies them to `ids`, which must have room for settle_posts. Returns how many. Only the
 // scheduler calls it.

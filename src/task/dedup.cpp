@@ -17,7 +17,7 @@ bool lock_waiting(const store::KeyHolder &holder, const store::NewTask &by, stor
     // Noted before the lock, because the next steps may fail, and again after it, because the row may have changed
     // during the wait.
     if (store::find(holder.task_id, false, row)) touch(queue_of(*row), *row);
-    store::Locked locked = store::lock_by_id(holder.task_id, store::Wait::Block, true, row);
+    store::Locked locked = lock_row(holder.task_id, store::Wait::Block, true, row);
     if (locked != store::Locked::Yes || !is_unfinished(row->status)) {
         if (holder.until > GetCurrentTimestamp())
             raise_duplicate(by, holder.task_id, "is finished, its key is kept for the time of dedup_for");

@@ -128,7 +128,7 @@ LeaseEnd end_lease(const memory::Lease &seen, const pg::Moment &now) {
         return {true, {}};
     }
     store::TaskRow row;
-    store::Locked locked = store::lock(seen.ref, store::Wait::Skip, false, &row);
+    store::Locked locked = lock_row(seen.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) return {};
     if (locked == store::Locked::Gone) return drop(seen);
     const QueueRef queue = queue_of(row);
@@ -143,7 +143,7 @@ LeaseEnd end_lease(const memory::Lease &seen, const pg::Moment &now) {
 
 bool charge_executed(int64 id, int32 attempt, TimestampTz now) {
     store::TaskRow row;
-    store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, &row);
+    store::Locked locked = lock_row(id, store::Wait::Skip, false, &row);
     if (locked != store::Locked::Yes) return locked == store::Locked::Gone;
     const QueueRef queue = queue_of(row);
     if (is_waiting(row.status) && row.attempt < attempt) {

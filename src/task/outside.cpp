@@ -95,8 +95,8 @@ Held hold(int64 id, int64 receipt, store::TaskRow *row) {
     // A caller without the receipt must not lock the row. A receipt that a row has lost never comes back.
     if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
     if (row->receipt != receipt || receipt == 0) return Held::Lost;
-    store::Locked locked = known ? store::lock(lease.ref, store::Wait::Block, false, row)
-                                 : store::lock_by_id(id, store::Wait::Block, false, row);
+    store::Locked locked =
+        known ? lock_row(lease.ref, store::Wait::Block, false, row) : lock_row(id, store::Wait::Block, false, row);
     if (locked != store::Locked::Yes) return Held::Unknown;
     let_go(queue_of(*row), *row);
     if (row->receipt != receipt || receipt == 0) return Held::Lost;

@@ -24,7 +24,7 @@ void make_ready(store::TaskRow *row) {
 // Locks a task that may wait. *waits: it does, by its newest version. Returns false if another transaction holds the
 // row.
 bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
-    store::Locked locked = store::lock_by_id(id, store::Wait::Skip, false, row);
+    store::Locked locked = lock_row(id, store::Wait::Skip, false, row);
     *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
     if (locked == store::Locked::Yes && !*waits) let_go(queue_of(*row), *row);
     return locked != store::Locked::Held;
@@ -94,9 +94,12 @@ int look(Settling *s) {
     if (q != nullptr) s->namespace_id = q->ns_id;
     if (q == nullptr || !is_unfinished(row.status))
         go_to(s, Stage::Dependents);
-    else if ((row.flags & flag_waits) == 0)
+    else if ((row.flags & flag_waits) == 0) {
+        // It may have lost its hint: a process that popped it has met a transaction that failed while it locked the
+        // row.
+        if (is_waiting(row.status)) hint_again(ref_of(*q), row, memory::Comes::Changed);
         go_to(s, Stage::Done);
-    else
+    } else
         go_to(s, s->all_are_seen ? Stage::Free : Stage::Awaited);
     return 1;
 }
@@ -164,7 +167,7 @@ bool has_ended(Settling *s, int16 flag) {
     store::TaskRow row;
     if (!store::find(s->id, false, &row) || live_queue(row.queue_id) == nullptr) return true;
     if ((row.flags & flag) == 0) return false;
-    store::Locked locked = store::lock_by_id(s->id, store::Wait::Skip, false, &row);
+    store::Locked locked = lock_row(s->id, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Yes) let_go(queue_of(row), row);
     if (locked != store::Locked::Yes || is_unfinished(row.status)) {
         rest(s, Stage::Look);

@@ -8,7 +8,7 @@ namespace pgqueue::task {
 // A task that is being settled. It begins with its id and zeros.
 struct Settling {
     enum class Stage : uint8 {
-        Look,        // does it wait, or has it ended?
+        Look,        // does it wait for others, or has it ended? A task that waits for nothing is hinted again.
         Awaited,     // waits: take the ends of tasks that it waits for -> Free
         Free,        // if it waits for nothing any more, it becomes ready -> Batch
         Dependents,  // has ended: settle its dependents -> Forget

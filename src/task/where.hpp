@@ -41,6 +41,11 @@ bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes com
 // comes to its group.
 void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
 
+// Locks the row of a task and reads it, as store::lock() and store::lock_by_id(). If the transaction fails before
+// touch() or let_go(), the scheduler checks whether the task has lost its hint.
+store::Locked lock_row(const TaskRef &ref, store::Wait wait, bool with_body, store::TaskRow *row);
+store::Locked lock_row(int64 id, store::Wait wait, bool with_body, store::TaskRow *row);
+
 // For a row that this transaction locks: hints a waiting task again if the transaction aborts.
 void touch(const QueueRef &queue, const store::TaskRow &row);
 

@@ -134,7 +134,7 @@ void end_task(const Held &held, const pg::Outcome &pass) {
         [&] {
             store::TaskRow row;
             // Another transaction holds it. It ends with the lease of this session, and is taken again.
-            if (store::lock_by_id(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+            if (task::lock_row(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
             if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
             const task::QueueRef queue = task::queue_of(row);
             if (pass.ok)

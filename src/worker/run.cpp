@@ -38,7 +38,7 @@ struct Record {
 // Reads the row of our claim as it is now, with or without its lock, and returns its queue. Raises PQ001 if it was
 // taken from us, or if its queue was removed with its tasks.
 task::QueueRef fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
-    bool there = lock ? store::lock(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes
+    bool there = lock ? task::lock_row(c.row.ref, store::Wait::Block, false, row) == store::Locked::Yes
                       : store::fetch(c.row.ref, false, row);
     const task::QueueRef queue = there ? task::queue_of(*row) : task::QueueRef{};
     if (queue.info != nullptr && row->status == Status::Retained && row->receipt == c.row.receipt) return queue;

@@ -96,6 +96,10 @@ SELECT is(pgqueue.run_task(:id), 'failed', 'without retries it has failed');
 SELECT pgqueue.create_task('emails', command => 'VACUUM') AS vacuum_id \gset
 SELECT throws_ok(format('SELECT pgqueue.run_task(%s)', :vacuum_id), '25001', NULL,
     'a command that cannot run in a transaction block');
+SELECT is(pgqueue.run_task(pgqueue.create_task('strict',
+        command => format('DO $$BEGIN RAISE EXCEPTION ''x'' USING errcode = %L; END$$', code))), 'failed',
+    'a command that raises ' || code || ' itself has failed')
+FROM unnest(ARRAY['25001', '57014']) code;
 SELECT throws_ok('SELECT pgqueue.run_task(-1)', '42704', NULL, 'an unknown task');
 SELECT throws_ok('SELECT pgqueue.run_task(NULL)', '22004', NULL, 'no id');
 SELECT pgqueue.create_task('emails', command => 'SELECT id, attempt FROM pgqueue.current_task()') AS id \gset

@@ -247,6 +247,21 @@ like($warned, qr/WARNING:  the handler runs as role "postgres", and its function
     'R5: INSERT into the view warns, too');
 sql(q{DELETE FROM pgqueue.handler WHERE type = 'view'});
 
+# A command of another role does not run what the session has prepared, in any form.
+my $executes = join('', map { sql(<<~"SQL") . "\n" }
+    BEGIN;
+    SET SESSION AUTHORIZATION bob;
+    SELECT pgqueue.create_task('q', command => '$_', retries => 0) AS id \\gset
+    RESET SESSION AUTHORIZATION;
+    PREPARE p AS SELECT 1;
+    SELECT pgqueue.run_task(:id) AS status \\gset
+    SELECT :'status' || ' ' || error_code FROM pgqueue.task WHERE id = :id;
+    COMMIT
+    SQL
+    'EXECUTE p', 'EXPLAIN EXECUTE p', 'EXPLAIN ANALYZE EXECUTE p', 'CREATE TABLE app.taken AS EXECUTE p',
+    'EXPLAIN ANALYZE CREATE TABLE app.taken AS EXECUTE p');
+is($executes, "failed 42501\n" x 5, 'R1: EXECUTE inside of EXPLAIN and of CREATE TABLE AS is refused, too');
+
 # A dump knows whose functions they were, by name; a restored copy has roles of other numbers.
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/dump.sql';
 made_by('team');

@@ -69,6 +69,16 @@ is(sql(<<~"SQL"), 't', 'E5: since when the task waits');
     SQL
 sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 soon(why($theirs), 'finished', 'and now it may');
+sql(q{ALTER ROLE stranger SET local_preload_libraries = 'no_such_library'});
+# Those workers that it has go on.
+soon(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'stranger'}, 0, 'it has no worker');
+my $unborn = sql(q{SET ROLE stranger; SELECT pgqueue.create_task('s', command => 'SELECT 1')});
+soon(why($unborn, 'reason, message'), 'no_worker_slot|Workers of role "stranger" end before they begin.',
+    'no_worker_slot: the workers of a role do not start');
+is(sql(q{SELECT DISTINCT message FROM pgqueue.health WHERE problem = 'no_worker_slot'}),
+    '1 ready task waits: workers of role "stranger" end before they begin', 'health names the role, and says no more');
+sql('ALTER ROLE stranger RESET local_preload_libraries');
+soon(why($unborn), 'finished', 'they start again');
 sql("SELECT pgqueue.cancel_task(id) FROM unnest(ARRAY[$one, $two, $three]) id");
 soon(q{SELECT count(*) FROM pgqueue.task WHERE status = 'retained'}, 0, 'none runs');
 sql(q{SELECT pgqueue.create_queue('both', ttl => '0')});

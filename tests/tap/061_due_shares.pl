@@ -1,4 +1,5 @@
-# Tasks of many namespaces whose time has come: those of one namespace do not hold up the others (T1).
+# Tasks whose time has come, to start or to expire: those of one namespace do not hold up the others (T1). Expired tasks
+# leave the lists.
 use strict;
 use warnings;
 use FindBin;
@@ -37,10 +38,10 @@ for my $margin (4, 12, 40)
     last if sql("SELECT '$at'::timestamptz - interval '1 s' > clock_timestamp()") eq 't' && sql($count) == $many + 2;
     sql("SELECT pgqueue.purge_queue('dying', namespace => 'many'), pgqueue.purge_queue('q', namespace => 'few')");
 }
-my $scheduler = pid_of($node, 'pgqueue scheduler', $db);
-kill 'STOP', $scheduler;
+my $pid = pid_of($node, 'pgqueue scheduler', $db);
+kill 'STOP', $pid;
 ok(wait_for($node, $db, "SELECT clock_timestamp() > '$at'::timestamptz + interval '100 ms'", 't'), 'all of them are due');
-kill 'CONT', $scheduler;
+kill 'CONT', $pid;
 my $ended = "SELECT count(*) FROM pgqueue.task WHERE queue = 'q' AND status = 'released'";
 ok(wait_for($node, $db, $ended, '2'), 'two tasks of another namespace run');
 ok(wait_for($node, $db, "SELECT count(*) FROM pgqueue.task WHERE queue = 'dying' AND status = 'expired'", $many),
@@ -52,6 +53,38 @@ my $before = sql(<<~'SQL');
     WHERE t.queue = 'q'
     SQL
 cmp_ok($before, '<', $many / 4, "T1: the two do not wait until the others have expired ($before of $many have)");
+sql("SELECT pgqueue.purge_queue('dying', namespace => 'many'), pgqueue.purge_queue('q', namespace => 'few')");
+
+# Ready tasks expire, while others between them do not.
+my $pages = "SELECT used FROM pgqueue.memory WHERE kind = 'pages' AND namespace IS NULL";
+sql("SELECT pgqueue.create_queue('short', namespace => 'few')");
+my $empty = sql($pages);
+$pid = pid_of($node, 'pgqueue scheduler', $db);
+sql(<<~"SQL");
+    SELECT pgqueue.create_task('dying', to_jsonb(n), ttl => CASE WHEN n % 100 = 0 THEN '1 hour'::interval ELSE '1 s' END,
+                               namespace => 'many')
+    FROM generate_series(1, $many) n;
+    SELECT count(*)
+    FROM pgqueue.create_tasks('short', array_fill('{}'::jsonb, ARRAY[500]), ttl => '1 s', namespace => 'few');
+    SQL
+kill 'STOP', $pid;
+ok(wait_for($node, $db, "SELECT max(dies_at) < clock_timestamp() FROM pgqueue.task WHERE queue = 'short'", 't'),
+    'they have expired');
+kill 'CONT', $pid;
+my $expired = "SELECT count(*) FROM pgqueue.task WHERE status = 'expired' AND queue =";
+ok(wait_for($node, $db, "$expired 'short'", 500), 'those of one namespace end');
+ok(wait_for($node, $db, "$expired 'dying'", $many * 99 / 100), 'those of the other end');
+$before = sql(<<~'SQL');
+    SELECT count(*)
+    FROM pgqueue.task
+    WHERE queue = 'dying' AND finished_at < (SELECT max(finished_at) FROM pgqueue.task WHERE queue = 'short')
+    SQL
+cmp_ok($before, '<', $many / 2, "they did not wait for these ($before of $many had ended)");
+ok(wait_until(sub { sql($pages) - $empty < 20 }, 30), 'expired tasks leave the lists') or diag(sql($pages) . " and $empty");
+is(sql(<<~'SQL'), '400|t', 'the tasks between them stay, in their order');
+    SELECT count(*), array_agg(payload::int ORDER BY ordinality) = array_agg(payload::int ORDER BY payload::int)
+    FROM pgqueue.next_tasks('w', ARRAY['dying'], 1000, namespace => 'many') WITH ORDINALITY
+    SQL
 check_invariants($node, $db, 'afterwards');
 $node->stop;
 done_testing();

@@ -14,7 +14,7 @@ namespace pgqueue::worker::scheduler {
 namespace {
 
 constexpr int due_batch = 256;
-constexpr int expire_batch = 2048;
+constexpr int expire_batch = 1024;
 
 // Files a task with a group key for another check, at its expiry or after a while. The entry of its group forgets the
 // expiry once it is reported.
@@ -27,26 +27,32 @@ void recheck(const store::TaskRow &row, memory::Wait wait) {
     if (!ok) my_db().reading.lost.store(memory::Lost::Full);
 }
 
-void expire_one(const TaskRef &ref, TimestampTz now) {
+// Ends a task if it has expired. Returns when it expires by its row (INT64_MAX never), 0: it does not wait any more, or
+// dies_unknown.
+int64 expire_one(const TaskRef &ref, TimestampTz now) {
     store::TaskRow row;
     // Usually the row need not be locked to see that the task has not expired.
     if (store::fetch(ref, false, &row) && is_waiting(row.status) && row.dies_at > now) {
         recheck(row, memory::Wait::None);
-        return;
+        return row.dies_at;
     }
-    store::Locked locked = store::lock(ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held && store::fetch(ref, false, &row)) recheck(row, memory::Wait::Failed);
-    if (locked != store::Locked::Yes || !is_waiting(row.status)) return;
-    if (row.dies_at == 0 || row.dies_at > now)
-        task::let_go(task::queue_of(row), row);
-    else
-        task::end_waiting(task::queue_of(row), &row, Status::Expired, {}, now, store::Wait::Skip);
+    store::Locked locked = task::lock_row(ref, store::Wait::Skip, false, &row);
+    if (locked == store::Locked::Held) {
+        if (store::fetch(ref, false, &row)) recheck(row, memory::Wait::Failed);
+        return dispatch::dies_unknown;
+    }
+    if (locked == store::Locked::Gone || !is_waiting(row.status)) return 0;
+    const task::QueueRef queue = task::queue_of(row);
+    if (row.dies_at != 0 && row.dies_at <= now)
+        return task::end_waiting(queue, &row, Status::Expired, {}, now, store::Wait::Skip) ? 0 : dispatch::dies_unknown;
+    task::let_go(queue, row);
+    return row.dies_at != 0 ? row.dies_at : INT64_MAX;
 }
 
 // Handles a task that expires before it is due. Its row decides. A task with a new dies_at has another hint, too.
 void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
-    store::Locked locked = store::lock(e.ref, store::Wait::Skip, false, &row);
+    store::Locked locked = task::lock_row(e.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) {
         if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) my_db().reading.lost.store(memory::Lost::Full);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
@@ -196,23 +202,29 @@ pg::Deadline move_due(const pg::Moment &now) {
 
 namespace {
 
-// Ready tasks that have expired: the lists report each once, and they stay here until they are ended. If the process
-// ends before, all rows are read again.
+// Ready tasks that may have expired. The groups report each once, so they stay here until their rows are read. If the
+// process ends before, all rows are read again.
 struct Expired {
-    TaskRef refs[expire_batch];
+    dispatch::MayBeExpired tasks[expire_batch];
     int n;
     pg::Deadline again;  // after a failure
 };
 constinit Expired expired{};
 
-// Ends expired tasks. Those that fail come last the next time.
+// Ends expired tasks, and removes them from the lists. Those that fail come last the next time.
 void end_expired(const pg::Moment &now) {
-    auto *failed = static_cast<TaskRef *>(MemoryContextAlloc(self.scratch, sizeof(TaskRef) * expire_batch));
+    auto *failed = static_cast<dispatch::MayBeExpired *>(
+        MemoryContextAlloc(self.scratch, sizeof(dispatch::MayBeExpired) * expire_batch));
     int n = 0;
     transact_each(
-        "expire tasks", expired.n, [&](int i) { expire_one(expired.refs[i], now.wall); },
-        [&](int i) { failed[n++] = expired.refs[i]; });
-    for (int i = 0; i < n; i++) expired.refs[i] = failed[i];
+        "expire tasks", expired.n, [&](int i) { expired.tasks[i].dies = expire_one(expired.tasks[i].ref, now.wall); },
+        [&](int i) {
+            expired.tasks[i].dies = dispatch::dies_unknown;
+            failed[n] = expired.tasks[i];
+            failed[n++].page = 0;
+        });
+    dispatch::remove_ended(expired.tasks, expired.n);
+    for (int i = 0; i < n; i++) expired.tasks[i] = failed[i];
     expired.n = n;
     if (n > 0) expired.again = now.in(dispatch::length_of(memory::Wait::Failed));
 }
@@ -222,17 +234,17 @@ void end_expired(const pg::Moment &now) {
 bool owes_expiry() { return expired.n > 0; }
 
 pg::Deadline expire(const pg::Moment &now) {
+    int collected = 0;
     if (expired.again.passed(now) && (expired.n > 0 || dispatch::next_expiry(self.db) <= now.wall)) {
         if (int room = expire_batch - expired.n; room > 0)
-            expired.n += dispatch::collect_expired(self.db, now.wall, expired.refs + expired.n, room);
-        bool more = expired.n >= expire_batch / 2;
+            collected = dispatch::collect_expired(self.db, now.wall, expired.tasks + expired.n, room);
+        expired.n += collected;
         end_expired(now);
-        // The others follow in the next turn.
-        if (more && expired.n == 0) return now.in(0);
     }
     if (expired.n > 0) return expired.again;
+    // If the room was not enough, the others follow in the next turn.
     pg::Deadline next = now.until(dispatch::next_expiry(self.db));
-    return next.passed(now) ? now.in(USECS_PER_SEC) : next;
+    return next.passed(now) ? now.in(collected > 0 ? 0 : USECS_PER_SEC) : next;
 }
 
 }  // namespace pgqueue::worker::scheduler

@@ -248,7 +248,7 @@ bool scan_some() {
 // Repairs a suspect that has not changed. Its row is locked, so no other transaction changes it meanwhile.
 bool repair_row(const Suspect &s) {
     store::TaskRow row;
-    store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
+    store::Locked locked = task::lock_row(s.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) look.unfinished = true;
     if (locked != store::Locked::Yes) return false;
     const task::QueueRef queue = task::queue_of(row);
@@ -275,7 +275,7 @@ bool repair_row(const Suspect &s) {
 // the task holds the row while it is open.
 bool repair_lease(const Suspect &s) {
     store::TaskRow row;
-    const store::Locked locked = store::lock(s.ref, store::Wait::Skip, false, &row);
+    const store::Locked locked = task::lock_row(s.ref, store::Wait::Skip, false, &row);
     if (locked == store::Locked::Held) look.unfinished = true;
     if (locked == store::Locked::Yes) task::let_go(task::queue_of(row), row);
     if (locked == store::Locked::Held || (locked == store::Locked::Yes && is_row_of(row, s.receipt))) return false;

@@ -48,7 +48,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
     bool looked = false;
     bool ok = transact("end a cancelled task of an ended worker", [&] {
         store::TaskRow row;
-        store::Locked locked = store::lock_by_id(h.ref.id, store::Wait::Skip, false, &row);
+        store::Locked locked = task::lock_row(h.ref.id, store::Wait::Skip, false, &row);
         looked = locked != store::Locked::Held;
         if (locked != store::Locked::Yes) return;
         if (row.status != Status::Retained || row.receipt != h.receipt) {
@@ -97,7 +97,7 @@ bool recover_ended(SlotNo no) {
 void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
     store::TaskRow row;
     // While we hold the row of a retained task, it cannot end. So its hold is not reused for another task.
-    if (store::lock(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
+    if (task::lock_row(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
     if (row.status != Status::Retained || row.receipt != copy.receipt) {
         task::let_go(task::queue_of(row), row);
         return;

@@ -224,8 +224,8 @@ bool others_starve() {
     return false;
 }
 
-// How a role was served. Again: there is more to do at once.
-enum class Served { Well, Again, Short, NotAtAll };
+// How a role was served. Again: there is more to do at once. Refused: its next worker must wait.
+enum class Served { Well, Again, Refused, Short, NotAtAll };
 
 // Starts what one role needs.
 Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
@@ -239,10 +239,10 @@ Served staff_role(SlotNo no, const pg::Moment &now, bool *short_of_slots) {
     // Tasks that became ready without a commit (by resume, or a higher limit) have not woken a worker yet.
     if (d.idle > 0) memory::wake_idle_workers(self.db, no, static_cast<int>(Min(d.ready, static_cast<int64>(d.idle))));
     Refusal *refusal = refusal_of(no, false);
-    if (refusal != nullptr && !refusal->until.passed(now)) {
-        *short_of_slots = true;
-        return Served::Well;
-    }
+    const bool refused = refusal != nullptr && !refusal->until.passed(now);
+    if (map.roles[no].refused.load() != refused && (refused || refusal == nullptr))
+        map.roles[no].refused.store(refused);
+    if (refused) return Served::Refused;
     for (int64 want = d.ready - d.idle; want > 0; want--) {
         Started s = d.live > 0 && others_starve() ? Started::NoSlot : start_one(no, login);
         if (s == Started::Yes) {
@@ -319,7 +319,7 @@ pg::Deadline manage_workers(const pg::Moment &now) {
     reap_unborn(now);
     retire_surplus();
     memory::Database &d = my_db();
-    bool short_of_slots = housekeeper_waits(), needs_first_process = short_of_slots, again = false;
+    bool short_of_slots = housekeeper_waits(), needs_first_process = short_of_slots, again = false, refused = false;
     bool workers_wanted = !d.service.stopped.load() && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
@@ -330,6 +330,7 @@ pg::Deadline manage_workers(const pg::Moment &now) {
         if (started > before) first_served = r + 1;
         if (served == Served::Short || served == Served::NotAtAll) retire_worker(r, served == Served::NotAtAll, now);
         again = again || served == Served::Again;
+        refused = refused || served == Served::Refused;
         needs_first_process = needs_first_process || served == Served::NotAtAll;
     }
     note_starving(needs_first_process && live_workers() == 0);
@@ -337,7 +338,7 @@ pg::Deadline manage_workers(const pg::Moment &now) {
         d.service.no_slot_since.store(0);
     else if (d.service.no_slot_since.load() == 0)
         d.service.no_slot_since.store(now.monotonic);
-    return again ? now.in(0) : short_of_slots ? now.in(turn_length) : never;
+    return again ? now.in(0) : short_of_slots || refused ? now.in(turn_length) : never;
 }
 
 }  // namespace pgqueue::worker::scheduler
