@@ -71,7 +71,8 @@ sql(q{GRANT CONNECT ON DATABASE postgres TO PUBLIC});
 soon(why($theirs), 'finished', 'and now it may');
 sql(q{ALTER ROLE stranger SET local_preload_libraries = 'no_such_library'});
 # Those workers that it has go on.
-soon(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'stranger'}, 0, 'it has no worker');
+soon(q{SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'stranger'}, 0,
+    'it has no worker');
 my $unborn = sql(q{SET ROLE stranger; SELECT pgqueue.create_task('s', command => 'SELECT 1')});
 soon(why($unborn, 'reason, message'), 'no_worker_slot|Workers of role "stranger" end before they begin.',
     'no_worker_slot: the workers of a role do not start');

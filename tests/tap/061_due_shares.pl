@@ -40,7 +40,7 @@ for my $margin (4, 12, 40)
 }
 my $pid = pid_of($node, 'pgqueue scheduler', $db);
 kill 'STOP', $pid;
-ok(wait_for($node, $db, "SELECT clock_timestamp() > '$at'::timestamptz + interval '100 ms'", 't'), 'all of them are due');
+ok(wait_for($node, $db, "SELECT clock_timestamp() > '$at'::timestamptz + interval '100 ms'", 't'), 'all are due');
 kill 'CONT', $pid;
 my $ended = "SELECT count(*) FROM pgqueue.task WHERE queue = 'q' AND status = 'released'";
 ok(wait_for($node, $db, $ended, '2'), 'two tasks of another namespace run');
@@ -61,8 +61,8 @@ sql("SELECT pgqueue.create_queue('short', namespace => 'few')");
 my $empty = sql($pages);
 $pid = pid_of($node, 'pgqueue scheduler', $db);
 sql(<<~"SQL");
-    SELECT pgqueue.create_task('dying', to_jsonb(n), ttl => CASE WHEN n % 100 = 0 THEN '1 hour'::interval ELSE '1 s' END,
-                               namespace => 'many')
+    SELECT pgqueue.create_task('dying', to_jsonb(n), namespace => 'many',
+                               ttl => CASE WHEN n % 100 = 0 THEN '1 hour'::interval ELSE '1 s' END)
     FROM generate_series(1, $many) n;
     SELECT count(*)
     FROM pgqueue.create_tasks('short', array_fill('{}'::jsonb, ARRAY[500]), ttl => '1 s', namespace => 'few');
@@ -80,7 +80,8 @@ $before = sql(<<~'SQL');
     WHERE queue = 'dying' AND finished_at < (SELECT max(finished_at) FROM pgqueue.task WHERE queue = 'short')
     SQL
 cmp_ok($before, '<', $many / 2, "they did not wait for these ($before of $many had ended)");
-ok(wait_until(sub { sql($pages) - $empty < 20 }, 30), 'expired tasks leave the lists') or diag(sql($pages) . " and $empty");
+ok(wait_until(sub { sql($pages) - $empty < 20 }, 30), 'expired tasks leave the lists')
+    or diag(sql($pages) . " and $empty");
 is(sql(<<~'SQL'), '400|t', 'the tasks between them stay, in their order');
     SELECT count(*), array_agg(payload::int ORDER BY ordinality) = array_agg(payload::int ORDER BY payload::int)
     FROM pgqueue.next_tasks('w', ARRAY['dying'], 1000, namespace => 'many') WITH ORDINALITY
