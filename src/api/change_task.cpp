@@ -177,7 +177,7 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     if (body.set_payload || body.set_headers || body.set_group_key) store::update_body(&row, body);
     task::announce({.from_queue = from, .to_queue = to, .from = &before, .to = &row});
     bool moved = row.queue_id != before.queue_id || row.group != before.group;
-    if (is_waiting(row.status)) task::hint_again(to, row, moved ? memory::Comes::New : memory::Comes::Changed);
+    if (is_waiting(row.status)) task::hint_again(to, row, moved ? memory::Arrival::Behind : memory::Arrival::InPlace);
     PG_RETURN_BOOL(true);
 }
 

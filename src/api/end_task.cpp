@@ -31,22 +31,22 @@ int64 receipt_of(const Claim &c) {
 // Locks the row of a task that this caller holds, and returns its queue in *queue. Otherwise raises an error, or with
 // skip_lost returns false.
 bool hold_for_caller(const Claim &c, store::TaskRow *row, task::QueueRef *queue) {
-    task::Held held = task::hold(c.id, receipt_of(c), row);
-    bool was_mine = !c.receipt_given && held == task::Held::Lost && row->receipt != 0 && row->pid == MyProcPid &&
+    task::LeaseCheck held = task::hold(c.id, receipt_of(c), row);
+    bool was_mine = !c.receipt_given && held == task::LeaseCheck::Lost && row->receipt != 0 && row->pid == MyProcPid &&
                     row->started_at >= MyStartTimestamp;
-    if (was_mine && row->status == Status::Cancelled) held = task::Held::Cancelled;
+    if (was_mine && row->status == Status::Cancelled) held = task::LeaseCheck::Cancelled;
     // While we waited for the row, its queue may have been purged, which gives it a new id, and our rights may have
     // changed.
     AcceptInvalidationMessages();
-    const store::QueueInfo *q = held != task::Held::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
+    const store::QueueInfo *q = held != task::LeaseCheck::Unknown ? seen_queue(*row, c.ns_name) : nullptr;
     if (q != nullptr) require_access(*row, c.ns_name, Access::Work);
-    if (held == task::Held::Yes && q != nullptr) {
+    if (held == task::LeaseCheck::Yes && q != nullptr) {
         *queue = task::ref_of(*q);
         return true;
     }
     if (c.skip_lost) return false;
     if (q == nullptr) no_task(c.id);
-    if (held == task::Held::Cancelled)
+    if (held == task::LeaseCheck::Cancelled)
         ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id),
                 errhint("Stop working on it."));
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),

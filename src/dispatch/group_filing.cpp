@@ -109,10 +109,10 @@ bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     GroupNo no = group_of_locked(queue, h.group);
     if (no != 0 && refresh_head(no, h, wake)) return true;
     // It keeps its place; only a new end of its time has to be known.
-    if (h.comes == Comes::Changed && !q.group_pass)
+    if (h.arrival == Arrival::InPlace && !q.group_pass)
         return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
     Namespace &ns = map.namespaces[q.ns];
-    bool held = h.comes == Comes::Again;  // it was in the group: it finds a place, for the order
+    bool held = h.arrival == Arrival::InFront;  // it was in the group: it finds a place, for the order
     if (!held && h.ref.id > ns.groups_upto) return leave_out(h, queue);
     if (waits_outside(h, q)) return look_at(queue, {h.due, h.dies, h.ref, grouped_due(queue), h.priority}, h.wait);
     if (no == 0) no = make_group(queue, h.group, held);
@@ -125,7 +125,7 @@ bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     Group &g = group(no);
     GroupNode &n = node(made);
     fill(made, h, q);
-    n.again = h.comes == Comes::Again;
+    n.again = h.arrival == Arrival::InFront;
     link_node(&g, made);
     if (g.first == made) settle_new_head(no, h, wake);
     return true;
@@ -146,7 +146,7 @@ void file_grouped(const Hint &hint) {
     SlotNo ns = map.queues[map.lanes[hint.lane].queue].ns;
     pg::LwLockGuard lock(namespace_lock(ns));
     // What was handed over before comes before it, but for one that was taken before them.
-    if (hint.comes != Comes::Again) drain_inbox_locked(ns);
+    if (hint.arrival != Arrival::InFront) drain_inbox_locked(ns);
     file_in_group(hint, true);
 }
 

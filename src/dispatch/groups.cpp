@@ -180,7 +180,7 @@ void forget_running_locked(SlotNo queue) {
     });
 }
 
-void end_groups(std::span<const Place> places) {
+void end_groups(std::span<const LimitPlace> places) {
     for (std::size_t i = 0; i < places.size();) {
         if (places[i].group == 0) {
             i++;

@@ -18,7 +18,7 @@ GroupTask take_head_locked(GroupNo no, bool run);
 // inbox has first.
 void end_group(SlotNo queue, GroupNo no, bool unused);
 // The same for many that were started, with the lock of their namespace taken once.
-void end_groups(std::span<const Place> places);
+void end_groups(std::span<const LimitPlace> places);
 // Nobody has a task of the groups of this queue.
 void forget_running_locked(SlotNo queue);
 // A waiting task has left its group without having been taken from it.

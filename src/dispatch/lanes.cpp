@@ -241,7 +241,7 @@ void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, Time
     SlotNo db = map.queues[queue].db;
     SlotNo lane = outside_lane(queue);
     if (lane < 0 || state_of(db) == DbState::Unserved) return;
-    return_ready({ref, lane, priority, 0, dies, key, Comes::Again});
+    return_ready({ref, lane, priority, 0, dies, key, Arrival::InFront});
     wake_task_waiters(queue, 1);
     wake_scheduler(db);
 }

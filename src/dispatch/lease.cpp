@@ -151,7 +151,7 @@ bool read_lease(SlotNo no, SlotNo db, Lease *out) {
 
 namespace {
 
-bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
+bool take_out(SlotNo db, int64 id, int64 receipt, LimitPlace *place) {
     SlotNo gone = -1;
     {
         pg::LwLockGuard lock(lease_lock(id));
@@ -175,17 +175,17 @@ bool take_out(SlotNo db, int64 id, int64 receipt, Place *place) {
 
 }  // namespace
 
-bool take_lease_out(int64 id, int64 receipt, Place *place) { return take_out(my_database(), id, receipt, place); }
+bool take_lease_out(int64 id, int64 receipt, LimitPlace *place) { return take_out(my_database(), id, receipt, place); }
 
 bool drop_lease(int64 id, int64 receipt) {
-    Place place;
+    LimitPlace place;
     if (!take_lease_out(id, receipt, &place)) return false;
     end_running(place.queue, place.group);
     return true;
 }
 
 void transfer_lease(int64 id, SlotNo queue, uint64 key) {
-    Place place{queue, key != 0 ? hold_in_group(queue, key) : 0};
+    LimitPlace place{queue, key != 0 ? hold_in_group(queue, key) : 0};
     take_places(queue);
     {
         pg::LwLockGuard lock(lease_lock(id));
@@ -215,7 +215,7 @@ void clear(SlotNo db, F is_meant) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {
         Lease l;
         if (!read_lease(i, db, &l) || !is_meant(l)) continue;
-        Place place;
+        LimitPlace place;
         if (take_out(db, l.id, l.receipt, &place)) end_running(place.queue, place.group);
     }
 }

@@ -49,7 +49,7 @@ bool find_lease(int64 id, Lease *out, int64 receipt = 0);
 bool read_lease(SlotNo no, SlotNo db, Lease *out);
 // Ends it in memory; false: not there, or with another receipt. The place under the limits is still taken
 // (end_running).
-bool take_lease_out(int64 id, int64 receipt, Place *place);
+bool take_lease_out(int64 id, int64 receipt, LimitPlace *place);
 // The same, and gives the place back.
 bool drop_lease(int64 id, int64 receipt);
 // Its task is of another queue of the namespace now, under whose limits it takes a place instead. key: hash of its

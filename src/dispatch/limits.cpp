@@ -80,9 +80,9 @@ void end_running(SlotNo queue, GroupNo group) {
     if (look) wake_scheduler(q.db);
 }
 
-void end_running_all(std::span<const Place> places) {
+void end_running_all(std::span<const LimitPlace> places) {
     end_groups(places);
-    for (const Place &p : places) end_running(p.queue, 0);
+    for (const LimitPlace &p : places) end_running(p.queue, 0);
 }
 
 PlacesLook look_at_places(SlotNo no) {

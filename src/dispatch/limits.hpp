@@ -19,7 +19,7 @@ struct PlacesLook {
 PlacesLook look_at_places(SlotNo queue);
 // Gives those back that were seen and that nobody has. False: there are others by now.
 bool forget_places(SlotNo queue, const PlacesLook &seen);
-void end_running_all(std::span<const Place> places);
+void end_running_all(std::span<const LimitPlace> places);
 // The same for one that was popped and not started: its tokens go back too.
 void unreserve(SlotNo queue, GroupNo group);
 // Queues and groups whose token bucket has filled again may run; returns when the next one will. The scheduler only.

@@ -38,7 +38,7 @@ HoldNote *add_note(Kind kind, int64 receipt, const TaskRef &ref) {
 // Gives the task back as if it had never been taken. It is first in line again if its place is still free.
 void give_back(const HoldNote &n) {
     // The scheduler may have ended the lease between the abort and now. The hint is missing then as well.
-    Place place;
+    LimitPlace place;
     bool held = dispatch::take_lease_out(n.ref.id, n.receipt, &place);
     // Its group continues once the task is back.
     dispatch::put_back(n.queue, n.priority, n.ref, n.key, n.dies);
@@ -80,7 +80,7 @@ void hand_up_holds(SubTransactionId sub, SubTransactionId parent) { holds.hand_u
 void commit_holds(SlotNo db) {
     constexpr int at_once = 128;
     int64 earliest = INT64_MAX, dies = INT64_MAX;
-    Place over[at_once];
+    LimitPlace over[at_once];
     std::size_t n_over = 0;
     for (int i = 0; i < holds.count; i++) {
         const HoldNote &n = holds.items[i];

@@ -14,7 +14,7 @@ enum class EndedBy : uint32 { Itself, Shutdown, Order, Timeout, Unborn, RunLimit
 enum class HoldState : uint32 { None, Popped, Claimed, Running, Taken };
 
 // What a held task takes of the limits: a place in its queue and namespace, and in its group (0: it has none).
-struct Place {
+struct LimitPlace {
     SlotNo queue;
     GroupNo group;
 };

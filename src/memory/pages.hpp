@@ -30,10 +30,10 @@ inline bool is_grouped(const DueEntry &e) { return e.lane < -1; }
 inline SlotNo queue_of_grouped(const DueEntry &e) { return -2 - e.lane; }
 
 // How a task with a group key joins its group (docs/internals/groups.md).
-enum class Comes : uint8 {
-    New,     // behind the others
-    Again,   // it was taken before: in front of the others
-    Changed  // it may be in the group already
+enum class Arrival : uint8 {
+    Behind,   // behind the others
+    InFront,  // it was taken before: in front of the others
+    InPlace   // it may be in the group already, and keeps its place
 };
 
 // Why a task that cannot be taken now is put off for a while. dispatch/due.hpp says for how long.
@@ -54,7 +54,7 @@ struct Hint {
     TimestampTz due;   // 0 at once
     TimestampTz dies;  // 0 never
     uint64 group;      // hash of its group key, 0 none
-    Comes comes;
+    Arrival arrival;
     Wait wait = Wait::None;  // if not None, due is 0
 };
 

@@ -118,21 +118,21 @@ void each_queue(SlotNo db, F f) {
 class lanes_of {
 public:
     explicit lanes_of(const Queue &queue) : q(queue) {}
-    class Place {
+    class Iterator {
     public:
-        explicit Place(SlotNo lane) : l(lane) {}
+        explicit Iterator(SlotNo lane) : l(lane) {}
         SlotNo operator*() const { return l; }
-        Place &operator++() {
+        Iterator &operator++() {
             l = map.lanes[l].next_of_queue.load();
             return *this;
         }
-        bool operator!=(const Place &other) const { return l != other.l; }
+        bool operator!=(const Iterator &other) const { return l != other.l; }
 
     private:
         SlotNo l;  // -1 end
     };
-    Place begin() const { return Place(q.first_lane.load()); }
-    Place end() const { return Place(-1); }
+    Iterator begin() const { return Iterator(q.first_lane.load()); }
+    Iterator end() const { return Iterator(-1); }
 
 private:
     const Queue &q;

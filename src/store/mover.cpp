@@ -39,7 +39,7 @@ void close_side(const Side &side) {
 
 // Moves one row, if it is still to be kept and no other transaction holds it. A toasted payload is fetched and stored
 // again, still compressed.
-enum class Moved { Yes, NotThere, Held };
+enum class Moved { Yes, NotThere, ByOther };
 Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref) {
     ItemPointerData root;
     ItemPointerSet(&root, ref.block, ref.offset);
@@ -51,7 +51,7 @@ Moved move_row(Pass *pass, const Side &from, const Side &to, const TaskRef &ref)
     if (row.ref.id == ref.id && fate_of(*pass, row) == Fate::Keep) {
         pg::TempContext scratch;
         HeapTuple copy = heap_copytuple(&found.tuple);
-        result = Moved::Held;
+        result = Moved::ByOther;
         if (pass->sink->moving != nullptr) pass->sink->moving(pass->sink->arg, row);
         if (delete_version(found, false) == TM_Ok) {
             PGQUEUE_TESTPOINT("housekeeper-taking");
@@ -82,7 +82,7 @@ bool move_part(Pass *pass, int slot, std::span<const TaskRef> refs, MoveCount *c
         CHECK_FOR_INTERRUPTS();
         Moved m = move_row(pass, from, to, ref);
         if (m == Moved::Yes) count->moved++;
-        if (m == Moved::Held) count->held++;
+        if (m == Moved::ByOther) count->held++;
     }
     PGQUEUE_TESTPOINT("housekeeper-moving");
     PopActiveSnapshot();

@@ -97,9 +97,9 @@ void next_ids(std::span<int64> ids);
 enum class Wait { Skip, Block };  // skip a row that another transaction holds, or wait for it
 enum class Locked {
     Yes,
-    Held,
+    ByOther,
     Gone
-};  // Held: another transaction holds it (Skip only); Gone: not there (any more) under a fresh snapshot
+};  // ByOther: another transaction holds it (Skip only); Gone: not there (any more) under a fresh snapshot
 
 // Reads the newest committed (or own) version by ref, or else by the primary keys of all segments. Takes no row lock.
 // Returns false if there is no such row.

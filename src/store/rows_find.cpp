@@ -69,7 +69,7 @@ Locked lock_found(const TaskRef &ref, Wait wait, bool with_body, TaskRow *row, b
         table_tuple_lock(found.rel, &tid, SnapshotAny, slot, GetCurrentCommandId(true), LockTupleExclusive,
                          wait == Wait::Skip ? LockWaitSkip : LockWaitBlock,
                          TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-    Locked result = Locked::Held;
+    Locked result = Locked::ByOther;
     if (r == TM_Ok) {
         bool copied;
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &copied);

@@ -89,7 +89,7 @@ bool replace(const store::KeyHolder &holder, const store::NewTask &by) {
     store::update_body(&row, body);
     const QueueRef queue = queue_of(row);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
-    hint_again(queue, row, memory::Comes::Changed);
+    hint_again(queue, row, memory::Arrival::InPlace);
     return true;
 }
 

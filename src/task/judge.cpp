@@ -19,14 +19,14 @@ void turn_away(Verdict verdict, const QueueRef &queue, store::TaskRow *row, Time
     if (verdict == Verdict::Expired) {
         touch(queue, *row);
         end_waiting(queue, row, Status::Expired, {}, now, store::Wait::Skip);
-    } else if (memory::Hint hint; verdict == Verdict::Early && hint_of(queue, *row, memory::Comes::Again, &hint)) {
+    } else if (memory::Hint hint; verdict == Verdict::Early && hint_of(queue, *row, memory::Arrival::InFront, &hint)) {
         dispatch::enqueue(hint);
         memory::wake_scheduler(memory::map.queues[memory::map.lanes[hint.lane].queue].db);
     }
 }
 
 void put_off(const QueueRef &queue, const store::TaskRow &row, memory::Wait wait) {
-    Place place = place_of(queue, row);
+    Origin place = origin_of(queue, row);
     place.hint.wait = wait;
     if (place.known) dispatch::enqueue(place.hint);
 }

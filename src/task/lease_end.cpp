@@ -75,7 +75,7 @@ LeaseEnd check(const store::TaskRow &row, const memory::Lease &lease) {
 
 LeaseEnd put_back(const QueueRef &queue, const store::TaskRow &row, const memory::Lease &lease) {
     handover::end_lease_at_commit(lease.id, lease.receipt);
-    return {true, place_of(queue, row)};
+    return {true, origin_of(queue, row)};
 }
 
 // Ends an attempt whose process is gone.
@@ -129,7 +129,7 @@ LeaseEnd end_lease(const memory::Lease &seen, const pg::Moment &now) {
     }
     store::TaskRow row;
     store::Locked locked = lock_row(seen.ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) return {};
+    if (locked == store::Locked::ByOther) return {};
     if (locked == store::Locked::Gone) return drop(seen);
     const QueueRef queue = queue_of(row);
     if (seen.owed == Owed::PutBack && is_waiting(row.status)) return put_back(queue, row, seen);

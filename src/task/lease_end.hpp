@@ -7,7 +7,7 @@ namespace pgqueue::task {
 
 struct LeaseEnd {
     bool looked = false;  // false: another transaction holds the row, try again
-    Place place{};        // of a task that is put back: use it after the commit
+    Origin place{};       // of a task that is put back: use it after the commit
 };
 // Makes the change that the row of a lease entry needs. Called by the scheduler inside a transaction. Frees the entry,
 // at the latest at commit, unless the lease still holds.

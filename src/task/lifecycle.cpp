@@ -51,7 +51,7 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
             continue;
         }
         uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
-        handover::hint_at_commit({refs[i], lanes[server], t.priority, due, t.dies_at, group, memory::Comes::New});
+        handover::hint_at_commit({refs[i], lanes[server], t.priority, due, t.dies_at, group, memory::Arrival::Behind});
     }
     announce_created(queue, static_cast<int32>(tasks.size()), without_hint);
 }
@@ -96,7 +96,7 @@ bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, Tim
     else
         write_outcome(*row, end, now);
     announce({.from_queue = queue, .to_queue = to, .from = &before, .to = drop ? nullptr : row, .end = &end});
-    if (!finished) hint_again(to, *row, memory::Comes::Again);
+    if (!finished) hint_again(to, *row, memory::Arrival::InFront);
     return true;
 }
 
@@ -118,14 +118,14 @@ bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int6
     return true;
 }
 
-bool give_back(const QueueRef &queue, store::TaskRow *row, Place *place) {
+bool give_back(const QueueRef &queue, store::TaskRow *row, Origin *place) {
     const store::TaskRow before = *row;
     row->attempt--;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->lease_until = 0;
     if (!store::update(row, nullptr, store::Wait::Skip)) return false;
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
-    *place = place_of(queue, *row);
+    *place = origin_of(queue, *row);
     return true;
 }
 
@@ -207,7 +207,7 @@ int64 revive(const QueueRef &queue, const QueueRef &to, store::TaskRow *row, Tim
     }
     store::update(row, nullptr, store::Wait::Block);
     announce({.from_queue = queue, .to_queue = to, .from = &before, .to = row});
-    hint_again(to, *row, finished ? memory::Comes::New : memory::Comes::Changed);
+    hint_again(to, *row, finished ? memory::Arrival::Behind : memory::Arrival::InPlace);
     return 0;
 }
 

@@ -22,7 +22,7 @@ bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int6
 
 // Gives a retained task back as if it had never been taken: its attempt is not counted. *place is where the caller
 // files the task after the commit. Returns false if another transaction was faster, as do the next three functions.
-bool give_back(const QueueRef &queue, store::TaskRow *row, Place *place);
+bool give_back(const QueueRef &queue, store::TaskRow *row, Origin *place);
 
 // Charges a crash to a retained task whose process ended while it ran. The attempt does not count as a try. After
 // pgqueue.max_crashes crashes the task fails as quarantined.

@@ -36,7 +36,7 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
     const store::QueueInfo *q = queue.info;
     if (q == nullptr) return false;
     if (runs_in_server(*q, row->flags)) {
-        hint_again(queue, *row, memory::Comes::Again);  // the queue's executor has changed
+        hint_again(queue, *row, memory::Arrival::InFront);  // the queue's executor has changed
         return false;
     }
     if (verdict != Verdict::Run) {
@@ -61,7 +61,7 @@ void leave(SlotNo entry) {
     const memory::Lease &p = dispatch::lease(entry);
     if (p.group != 0)
         handover::hint_at_abort({p.ref, dispatch::outside_lane(p.queue), p.priority, 0, 0,
-                                 dispatch::key_of_group(p.group), memory::Comes::Again});
+                                 dispatch::key_of_group(p.group), memory::Arrival::InFront});
     dispatch::drop_popped(entry);
 }
 
@@ -89,19 +89,19 @@ int take(const TakeRequest &r, store::TaskRow *out, int most) {
     return taken;
 }
 
-Held hold(int64 id, int64 receipt, store::TaskRow *row) {
+LeaseCheck hold(int64 id, int64 receipt, store::TaskRow *row) {
     memory::Lease lease;
     bool known = dispatch::find_lease(id, &lease);
     // A caller without the receipt must not lock the row. A receipt that a row has lost never comes back.
-    if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return Held::Unknown;
-    if (row->receipt != receipt || receipt == 0) return Held::Lost;
+    if (!(known ? store::fetch(lease.ref, false, row) : store::find(id, false, row))) return LeaseCheck::Unknown;
+    if (row->receipt != receipt || receipt == 0) return LeaseCheck::Lost;
     store::Locked locked =
         known ? lock_row(lease.ref, store::Wait::Block, false, row) : lock_row(id, store::Wait::Block, false, row);
-    if (locked != store::Locked::Yes) return Held::Unknown;
+    if (locked != store::Locked::Yes) return LeaseCheck::Unknown;
     let_go(queue_of(*row), *row);
-    if (row->receipt != receipt || receipt == 0) return Held::Lost;
-    if (row->status == Status::Retained) return Held::Yes;
-    return row->status == Status::Cancelled ? Held::Cancelled : Held::Lost;
+    if (row->receipt != receipt || receipt == 0) return LeaseCheck::Lost;
+    if (row->status == Status::Retained) return LeaseCheck::Yes;
+    return row->status == Status::Cancelled ? LeaseCheck::Cancelled : LeaseCheck::Lost;
 }
 
 bool look_at_held(int64 id, int64 receipt, store::TaskRow *row) {

@@ -19,8 +19,8 @@ int take(const TakeRequest &request, store::TaskRow *out, int most);
 
 // Locks the row of a task that the receipt holds; waits for the lock. Otherwise says why the receipt does not hold it:
 // Lost, Cancelled, or Unknown (no such row). A row with another receipt is read, but not locked.
-enum class Held { Yes, Lost, Cancelled, Unknown };
-Held hold(int64 id, int64 receipt, store::TaskRow *row);
+enum class LeaseCheck { Yes, Lost, Cancelled, Unknown };
+LeaseCheck hold(int64 id, int64 receipt, store::TaskRow *row);
 // Reads the row of a task that the receipt holds, without locking it. False means "not known", not "not held".
 bool look_at_held(int64 id, int64 receipt, store::TaskRow *row);
 

@@ -18,7 +18,7 @@ void make_ready(store::TaskRow *row) {
     if (!store::update(row, nullptr, store::Wait::Skip)) return;
     const QueueRef queue = queue_of(*row);
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
-    hint_again(queue, *row, memory::Comes::New);
+    hint_again(queue, *row, memory::Arrival::Behind);
 }
 
 // Locks a task that may wait. *waits: it does, by its newest version. Returns false if another transaction holds the
@@ -27,7 +27,7 @@ bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     store::Locked locked = lock_row(id, store::Wait::Skip, false, row);
     *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
     if (locked == store::Locked::Yes && !*waits) let_go(queue_of(*row), *row);
-    return locked != store::Locked::Held;
+    return locked != store::Locked::ByOther;
 }
 
 // Takes the end of a task that a locked task has waited for. Returns whether that one still waits.
@@ -97,7 +97,7 @@ int look(Settling *s) {
     else if ((row.flags & flag_waits) == 0) {
         // It may have lost its hint: a process that popped it has met a transaction that failed while it locked the
         // row.
-        if (is_waiting(row.status)) hint_again(ref_of(*q), row, memory::Comes::Changed);
+        if (is_waiting(row.status)) hint_again(ref_of(*q), row, memory::Arrival::InPlace);
         go_to(s, Stage::Done);
     } else
         go_to(s, s->all_are_seen ? Stage::Free : Stage::Awaited);

@@ -55,18 +55,18 @@ SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row) {
 
 bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
 
-bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint) {
+bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Arrival arrival, memory::Hint *hint) {
     SlotNo lane = queue.info != nullptr ? ensure_lane_of(queue, row) : none;
     TimestampTz due;
     if (lane < 0 || !hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return false;
     // A task that waits for others is not in its group yet.
-    *hint = {row.ref, lane, row.priority, due, row.dies_at, (row.flags & flag_waits) != 0 ? 0 : row.group, comes};
+    *hint = {row.ref, lane, row.priority, due, row.dies_at, (row.flags & flag_waits) != 0 ? 0 : row.group, arrival};
     return true;
 }
 
-void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes) {
+void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Arrival arrival) {
     memory::Hint hint;
-    if (hint_of(queue, row, comes, &hint)) handover::hint_at_commit(hint);
+    if (hint_of(queue, row, arrival, &hint)) handover::hint_at_commit(hint);
 }
 
 store::Locked lock_row(const TaskRef &ref, store::Wait wait, bool with_body, store::TaskRow *row) {
@@ -85,22 +85,22 @@ store::Locked lock_row(int64 id, store::Wait wait, bool with_body, store::TaskRo
 
 void touch(const QueueRef &queue, const store::TaskRow &row) {
     memory::Hint hint;
-    if (is_waiting(row.status) && hint_of(queue, row, memory::Comes::Changed, &hint)) handover::hint_at_abort(hint);
+    if (is_waiting(row.status) && hint_of(queue, row, memory::Arrival::InPlace, &hint)) handover::hint_at_abort(hint);
     handover::end_lock();
 }
 
 void let_go(const QueueRef &queue, const store::TaskRow &row) {
     memory::Hint hint;
-    if (is_waiting(row.status) && hint_of(queue, row, memory::Comes::Changed, &hint)) {
+    if (is_waiting(row.status) && hint_of(queue, row, memory::Arrival::InPlace, &hint)) {
         handover::hint_at_abort(hint);
         handover::hint_at_commit(hint);
     }
     handover::end_lock();
 }
 
-Place place_of(const QueueRef &queue, const store::TaskRow &row) {
-    Place place;
-    place.known = hint_of(queue, row, memory::Comes::Again, &place.hint);
+Origin origin_of(const QueueRef &queue, const store::TaskRow &row) {
+    Origin place;
+    place.known = hint_of(queue, row, memory::Arrival::InFront, &place.hint);
     place.hint.due = 0;
     return place;
 }

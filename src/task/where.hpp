@@ -35,11 +35,11 @@ SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row);
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
 // Builds the hint of a waiting task of the queue. Returns false if there is nowhere to file it.
-bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes, memory::Hint *hint);
+bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Arrival arrival, memory::Hint *hint);
 
-// Files the task in the ready lists or the due heap at commit. Its row has status new or retry already. comes: how it
+// Files the task in the ready lists or the due heap at commit. Its row has status new or retry already. arrival: how it
 // comes to its group.
-void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Comes comes);
+void hint_again(const QueueRef &queue, const store::TaskRow &row, memory::Arrival arrival);
 
 // Locks the row of a task and reads it, as store::lock() and store::lock_by_id(). If the transaction fails before
 // touch() or let_go(), the scheduler checks whether the task has lost its hint.
@@ -55,14 +55,14 @@ void let_go(const QueueRef &queue, const store::TaskRow &row);
 
 // The place that a task was taken from: the front of its list or of its group. Compute it inside a transaction, and use
 // it after the commit.
-struct Place {
+struct Origin {
     bool known = false;
     memory::Hint hint{};
 };
 // Returns the place of a row.
-Place place_of(const QueueRef &queue, const store::TaskRow &row);
+Origin origin_of(const QueueRef &queue, const store::TaskRow &row);
 // Files the task at its place, at once.
-inline void return_to_front(const Place &place) {
+inline void return_to_front(const Origin &place) {
     if (place.known) dispatch::return_ready(place.hint);
 }
 

@@ -38,7 +38,7 @@ bool is_for_my_role(const task::QueueRef &queue, const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
     if ((row.flags & flag_command) != 0) return row.role_id == mine;
     if (queue.info->server && store::same_role(task::runner_of(*queue.info, row), mine)) return true;
-    task::hint_again(queue, row, memory::Comes::Again);
+    task::hint_again(queue, row, memory::Arrival::InFront);
     return false;
 }
 
@@ -84,7 +84,7 @@ Size bytes_of(const store::TaskRow &row) {
 // Files a task that was popped but not claimed for a moment later. Its row was perhaps not read.
 void file_again(const Hold &h, memory::Wait wait) {
     SlotNo lane = memory::ensure_lane(h.queue, my_slot().role);
-    dispatch::enqueue({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Comes::Again, wait});
+    dispatch::enqueue({h.ref, lane, h.priority, 0, 0, dispatch::key_of_group(h.group), memory::Arrival::InFront, wait});
     memory::wake_scheduler(my_slot().db);
 }
 

@@ -52,7 +52,7 @@ void on_moved(void *, const store::TaskRow &row, const TaskRef &now_at) {
     if (!is_waiting(row.status)) return;
     store::TaskRow moved = row;
     moved.ref = now_at;
-    task::hint_again(task::queue_of(moved), moved, memory::Comes::Changed);
+    task::hint_again(task::queue_of(moved), moved, memory::Arrival::InPlace);
 }
 
 void on_current(void *, int slot) { memory::database(my_db).current_segment.store(slot); }
@@ -107,12 +107,12 @@ void run_pass(int64 limit, TimestampTz at) {
 }
 
 // Returns the next task of the system queue, held by this session; 0: none.
-struct Held {
+struct HeldTask {
     int64 id = 0, receipt = 0;
 };
 
-Held take_task() {
-    Held held;
+HeldTask take_task() {
+    HeldTask held;
     pg::Outcome out = pg::run_limited(
         [&held] {
             const store::QueueInfo *q = store::queue_by_id(store::housekeeping_queue);
@@ -129,13 +129,13 @@ Held take_task() {
     return held;
 }
 
-void end_task(const Held &held, const pg::Outcome &pass) {
+void end_task(const HeldTask &held, const pg::Outcome &pass) {
     pg::Outcome out = pg::run_limited(
         [&] {
             store::TaskRow row;
             // Another transaction holds it. It ends with the lease of this session, and is taken again.
             if (task::lock_row(held.id, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
-            if (task::hold(held.id, held.receipt, &row) != task::Held::Yes) return;
+            if (task::hold(held.id, held.receipt, &row) != task::LeaseCheck::Yes) return;
             const task::QueueRef queue = task::queue_of(row);
             if (pass.ok)
                 task::release(queue, &row, nullptr, store::Wait::Skip);
@@ -165,7 +165,7 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
         return;
     }
     truncate_held_back();
-    for (Held held = take_task(); held.id != 0; held = take_task()) {
+    for (HeldTask held = take_task(); held.id != 0; held = take_task()) {
         pg::Outcome pass =
             pg::run_then_abort_on_error([] { run_pass(usual_limit(), GetCurrentTimestamp()); }, TopMemoryContext);
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));

@@ -72,8 +72,8 @@ void give_back(const Claimed &c, Record *record) {
     store::TaskRow row;
     const task::QueueRef queue = fetch_ours(c, true, &row);
     record->given_back = true;
-    task::Place unused;  // it is in another role's list
-    if (task::give_back(queue, &row, &unused)) task::hint_again(queue, row, memory::Comes::Again);
+    task::Origin unused;  // it is in another role's list
+    if (task::give_back(queue, &row, &unused)) task::hint_again(queue, row, memory::Arrival::InFront);
 }
 
 // Releases the task, or ends it as the task itself has requested.

@@ -37,7 +37,7 @@ int64 expire_one(const TaskRef &ref, TimestampTz now) {
         return row.dies_at;
     }
     store::Locked locked = task::lock_row(ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) {
+    if (locked == store::Locked::ByOther) {
         if (store::fetch(ref, false, &row)) recheck(row, memory::Wait::Failed);
         return dispatch::dies_unknown;
     }
@@ -53,7 +53,7 @@ int64 expire_one(const TaskRef &ref, TimestampTz now) {
 void look_at_end(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     store::Locked locked = task::lock_row(e.ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) {
+    if (locked == store::Locked::ByOther) {
         if (!dispatch::put_off(self.db, memory::Wait::Failed, e)) my_db().reading.lost.store(memory::Lost::Full);
     } else if (locked == store::Locked::Yes && is_waiting(row.status) && row.dies_at != 0 && row.dies_at <= now) {
         task::end_waiting(task::queue_of(row), &row, Status::Expired, {}, now, store::Wait::Skip);
@@ -85,7 +85,7 @@ void look_at_grouped(const memory::DueEntry &e, TimestampTz now) {
         return;
     }
     memory::Hint hint;
-    if (!task::hint_of(q, row, q.info->group_pass ? memory::Comes::New : memory::Comes::Changed, &hint)) return;
+    if (!task::hint_of(q, row, q.info->group_pass ? memory::Arrival::Behind : memory::Arrival::InPlace, &hint)) return;
     if (hint.due <= now) hint.due = 0;
     dispatch::enqueue(hint);
 }
@@ -95,7 +95,7 @@ void look_at_moved(const memory::DueEntry &e, TimestampTz now) {
     store::TaskRow row;
     memory::Hint hint;
     if (!store::fetch(e.ref, false, &row) || !is_waiting(row.status)) return;
-    if (!task::hint_of(task::queue_of(row), row, memory::Comes::New, &hint)) return;
+    if (!task::hint_of(task::queue_of(row), row, memory::Arrival::Behind, &hint)) return;
     if (hint.due <= now) hint.due = 0;
     dispatch::enqueue(hint);
 }
@@ -115,7 +115,7 @@ void look_at_due(const memory::DueEntry &e, TimestampTz now) {
 }
 
 void move_to_lane(const memory::DueEntry &e) {
-    dispatch::enqueue({e.ref, e.lane, e.priority, 0, e.dies, 0, memory::Comes::New});
+    dispatch::enqueue({e.ref, e.lane, e.priority, 0, e.dies, 0, memory::Arrival::Behind});
     SlotNo role = memory::map.lanes[e.lane].role;
     if (role >= 0)
         memory::wake_idle_workers(self.db, role, 1);

@@ -42,7 +42,7 @@ bool on_row(void *arg, const store::TaskRow &row) {
     const task::QueueRef queue = task::queue_of(row);
     if (queue.slot < 0 || row.ref.id <= reading->after[map.queues[queue.slot].ns]) return true;
     Hint *hint = &reading->hints[reading->count];
-    if (!task::hint_of(queue, row, memory::Comes::New, hint)) return true;
+    if (!task::hint_of(queue, row, memory::Arrival::Behind, hint)) return true;
     if (hint->due <= reading->now) hint->due = 0;
     reading->count++;
     return true;

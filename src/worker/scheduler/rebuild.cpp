@@ -144,7 +144,7 @@ bool on_row(void *, const store::TaskRow &row) {
         // Those of groups are read afterwards, in their order; only their end is noted now.
         int64 *least = &scan.groups[map.queues[scan.last_queue].ns];
         if (group != 0) *least = Min(*least, row.ref.id);
-        dispatch::enqueue({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Comes::New});
+        dispatch::enqueue({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Arrival::Behind});
     } else if (row.status == Status::Retained) {
         if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {

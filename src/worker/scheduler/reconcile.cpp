@@ -249,7 +249,7 @@ bool scan_some() {
 bool repair_row(const Suspect &s) {
     store::TaskRow row;
     store::Locked locked = task::lock_row(s.ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) look.unfinished = true;
+    if (locked == store::Locked::ByOther) look.unfinished = true;
     if (locked != store::Locked::Yes) return false;
     const task::QueueRef queue = task::queue_of(row);
     if (row.xmin != s.xmin || queue.info == nullptr) {
@@ -276,9 +276,9 @@ bool repair_row(const Suspect &s) {
 bool repair_lease(const Suspect &s) {
     store::TaskRow row;
     const store::Locked locked = task::lock_row(s.ref, store::Wait::Skip, false, &row);
-    if (locked == store::Locked::Held) look.unfinished = true;
+    if (locked == store::Locked::ByOther) look.unfinished = true;
     if (locked == store::Locked::Yes) task::let_go(task::queue_of(row), row);
-    if (locked == store::Locked::Held || (locked == store::Locked::Yes && is_row_of(row, s.receipt))) return false;
+    if (locked == store::Locked::ByOther || (locked == store::Locked::Yes && is_row_of(row, s.receipt))) return false;
     if (!dispatch::drop_lease(s.ref.id, s.receipt)) return false;
     signal::record_repair(self.db, Repaired::Lease);
     return true;

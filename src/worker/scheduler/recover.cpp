@@ -49,7 +49,7 @@ bool write_cancelled(const WorkerSlot &w, const Hold &h) {
     bool ok = transact("end a cancelled task of an ended worker", [&] {
         store::TaskRow row;
         store::Locked locked = task::lock_row(h.ref.id, store::Wait::Skip, false, &row);
-        looked = locked != store::Locked::Held;
+        looked = locked != store::Locked::ByOther;
         if (locked != store::Locked::Yes) return;
         if (row.status != Status::Retained || row.receipt != h.receipt) {
             task::let_go(task::queue_of(row), row);
@@ -94,7 +94,7 @@ bool recover_ended(SlotNo no) {
 
 // Takes back one task that the worker has claimed but not begun. A task whose row another transaction holds, or that
 // the worker has begun by now, stays with the worker.
-void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Place *place) {
+void take_back_one(const Hold &copy, Hold *h, bool *taken, task::Origin *place) {
     store::TaskRow row;
     // While we hold the row of a retained task, it cannot end. So its hold is not reused for another task.
     if (task::lock_row(copy.ref, store::Wait::Skip, false, &row) != store::Locked::Yes) return;
@@ -122,7 +122,7 @@ void take_back(WorkerSlot *w) {
         if (h.state.load() != HoldState::Claimed) continue;
         const Hold copy = h;  // once taken, the worker may go on and reuse its holds
         bool taken = false;
-        task::Place place;
+        task::Origin place;
         bool ok = transact("take back a task that has not begun", [&] { take_back_one(copy, &h, &taken, &place); });
         if (!taken) continue;
         if (!ok && dispatch::owe({copy.queue, copy.group, copy.ref, copy.receipt, copy.priority, copy.attempt,

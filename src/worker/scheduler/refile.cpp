@@ -48,7 +48,7 @@ bool wants(const store::TaskRow &row) {
 
 bool on_row(void *, const store::TaskRow &row) {
     memory::Hint hint;
-    if (!wants(row) || !task::hint_of(pass.queue, row, memory::Comes::New, &hint)) return true;
+    if (!wants(row) || !task::hint_of(pass.queue, row, memory::Arrival::Behind, &hint)) return true;
     if (hint.due <= pass.now) hint.due = 0;
     dispatch::enqueue(hint);
     if (map.lanes[hint.lane].role < 0) dispatch::wake_task_waiters(pass.queue.slot, 1);

@@ -186,7 +186,7 @@ void hold_one(const dispatch::Ready &ready, SlotNo role) {
     store::TaskRow row;
     bool waits = store::fetch(ready.ref, false, &row) && is_waiting(row.status);
     memory::Hint hint;
-    bool known = waits && task::hint_of(task::queue_of(row), row, memory::Comes::Again, &hint);
+    bool known = waits && task::hint_of(task::queue_of(row), row, memory::Arrival::InFront, &hint);
     bool moved = !known || map.lanes[hint.lane].queue != ready.queue || hint.group != ready.group;
     if (ready.group != 0 && moved) dispatch::leave_group(ready.queue, ready.group, ready.ref.id);
     if (!known) return;
