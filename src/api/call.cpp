@@ -4,6 +4,7 @@
 #include "config/settings.hpp"
 #include "memory/registry.hpp"
 #include "pg/error.hpp"
+#include "store/queues.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::api {

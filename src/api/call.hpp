@@ -5,6 +5,7 @@
 #include "core/names.hpp"
 #include "pg/backend.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 #include "store/roles.hpp"
 
 namespace pgqueue::api {

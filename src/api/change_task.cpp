@@ -2,11 +2,13 @@
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
-
 #include "dispatch/lease.hpp"
 #include "handover/actions.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
 #include "task/dedup.hpp"
 #include "task/outside.hpp"
 

@@ -5,6 +5,7 @@
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "store/identity.hpp"
+#include "store/queues.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;

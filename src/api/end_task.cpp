@@ -2,9 +2,10 @@
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "api/task_access.hpp"
-
 #include "dispatch/lease.hpp"
 #include "pg/errcodes.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
 #include "task/outside.hpp"
 
 using namespace pgqueue;

@@ -10,6 +10,7 @@
 #include "dispatch/recount.hpp"
 #include "dispatch/session_leases.hpp"
 #include "dispatch/unheld.hpp"
+#include "store/queues.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;

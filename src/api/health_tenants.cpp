@@ -12,7 +12,9 @@
 #include "memory/registry.hpp"
 #include "pg/clock.hpp"
 #include "store/holders.hpp"
+#include "store/queues.hpp"
 #include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::api {

@@ -2,6 +2,7 @@
 
 #include "core/status.hpp"
 #include "store/rows.hpp"
+#include "store/rows_find.hpp"
 
 using namespace pgqueue;
 

@@ -1,11 +1,13 @@
 // next_task and next_tasks: work for an outside worker.
 #include "api/call.hpp"
 #include "api/outside.hpp"
-
 #include "config/settings.hpp"
 #include "dispatch/session_leases.hpp"
 #include "pg/clock.hpp"
 #include "store/identity.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/outside.hpp"
 #include "task/receipt.hpp"
 

@@ -2,12 +2,12 @@
 // holds it.
 #include "api/call.hpp"
 #include "api/outside.hpp"
-
 #include "dispatch/lease.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"
 #include "store/rows.hpp"
+#include "store/rows_find.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

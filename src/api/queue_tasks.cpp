@@ -7,6 +7,9 @@
 #include "handover/counts.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;

@@ -2,10 +2,13 @@
 // registered its handler. For tests and debugging.
 #include "api/task_access.hpp"
 
-#include "executor/executor.hpp"
 #include "executor/guest.hpp"
 #include "executor/handler.hpp"
+#include "executor/parse.hpp"
+#include "executor/run.hpp"
 #include "pg/error.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 #include "task/receipt.hpp"

@@ -6,6 +6,7 @@
 #include "memory/full_table.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
+#include "store/queues.hpp"
 #include "task/share.hpp"
 
 using namespace pgqueue;

@@ -1,6 +1,8 @@
 #include "api/task_access.hpp"
 
 #include "pg/testpoint.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::api {

@@ -1,6 +1,8 @@
 // Finds the task that a caller means, and checks what the caller may do with it.
 #pragma once
 #include "api/call.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
 #include "task/where.hpp"
 
 namespace pgqueue::api {

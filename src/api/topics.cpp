@@ -6,6 +6,11 @@
 #include "core/topic_name.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
+#include "store/outcomes.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
 
 using namespace pgqueue;

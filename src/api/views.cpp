@@ -6,6 +6,8 @@
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "signal/progress.hpp"
+#include "store/rows.hpp"
+#include "store/scan.hpp"
 #include "store/segments.hpp"
 
 using namespace pgqueue;

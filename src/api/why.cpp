@@ -6,6 +6,8 @@
 #include "dispatch/lease.hpp"
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"
+#include "store/queues.hpp"
+#include "store/rows_find.hpp"
 #include "task/lifecycle.hpp"
 #include "task/route.hpp"
 

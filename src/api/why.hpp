@@ -4,6 +4,7 @@
 #include "api/call.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/position.hpp"
+#include "store/queues.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::api::why {

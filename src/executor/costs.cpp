@@ -1,6 +1,6 @@
 // The costs of a run: CPU time and WAL of this process.
-#include "executor/executor.hpp"
 
+#include "executor/costs.hpp"
 namespace pgqueue::executor {
 namespace {
 

@@ -1,6 +1,6 @@
 // Parses the text of a command into statements, and finds the mode in which they have to run.
-#include "executor/executor.hpp"
 
+#include "executor/parse.hpp"
 namespace pgqueue::executor {
 namespace {
 

@@ -1,6 +1,6 @@
 // The result of a command: its tag, its row count and its first row as jsonb.
 #pragma once
-#include "executor/executor.hpp"
+#include "executor/run.hpp"
 
 namespace pgqueue::executor {
 

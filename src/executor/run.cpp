@@ -1,7 +1,10 @@
 // Runs the statements of a command one after the other, as the simple query protocol does.
-#include "executor/executor.hpp"
+#include "executor/run.hpp"
+
+#include "executor/parse.hpp"
 #include "executor/result.hpp"
 #include "executor/statement.hpp"
+#include "pg/error.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::executor {

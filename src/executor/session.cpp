@@ -1,6 +1,6 @@
 // The session of a worker: connects as the role of its tasks, and returns to that state after each task.
-#include "executor/executor.hpp"
 
+#include "executor/session.hpp"
 namespace pgqueue::executor {
 namespace {
 

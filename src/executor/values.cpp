@@ -1,6 +1,8 @@
 // A single value as jsonb: the usual types by hand, all others through to_jsonb().
 #include "executor/result.hpp"
 
+#include "pg/error.hpp"
+
 namespace pgqueue::executor {
 namespace {
 

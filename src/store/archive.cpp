@@ -2,6 +2,9 @@
 #include "pg/guards.hpp"
 #include "store/collector.hpp"
 #include "store/relations.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
+#include "store/segments.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::store {

@@ -1,7 +1,12 @@
 // Reads waiting rows in the order of their ids, from one id on, across all segments.
+#include "store/by_id.hpp"
+
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
+#include "store/scan.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -1,17 +1,11 @@
-// Namespaces, queues and grants as this process sees them. Pointers stay valid until the transaction ends. Namespaces
-// and grants are few: a cache reads their tables as a whole, and again when one of them changes. Queues are many, and a
-// process needs few of them: each is read when needed (store/queues.cpp). The trigger config_changed announces changes
+// Namespaces and grants as this process sees them. Pointers stay valid until the transaction ends. They are few: a
+// cache reads their tables as a whole, and again when one of them changes. The trigger config_changed announces changes
 // by relcache invalidations.
 #pragma once
-#include "core/backoff.hpp"
-#include "core/queue_settings.hpp"
 #include "core/share.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {
-
-using pgqueue::Backoff;
-enum class OnFinish { Keep, Archive, Delete };
 
 struct NamespaceInfo {
     int32 id;
@@ -22,24 +16,6 @@ struct NamespaceInfo {
     int64 max_depth;    // 0 none
     bool paused;
     Shares shares;
-};
-
-// Intervals in microseconds; a month counts 30 days.
-struct QueueInfo : QueueSettings {
-    int32 id, ns_id;
-    const char *name;
-    int32 priority;
-    int64 ttl;  // -1 never expires
-    int32 retries;
-    int64 retry_delay, max_retry_delay;
-    Backoff backoff;
-    double retry_jitter;
-    int64 lease;
-    int64 run_limit;          // 0 none
-    const char *dead_letter;  // nullptr none
-    int64 max_depth;          // 0 none
-    int64 retention;          // -1 for ever
-    OnFinish on_finish;
 };
 
 enum Privilege : unsigned {
@@ -63,16 +39,13 @@ constexpr int32 cleanup_ticker = 1;
 // Reads the tables if they have changed. Raises 55000 unless library and SQL objects have the same version.
 void refresh_catalog();
 
-// Return nullptr if there is no such namespace or queue. The search by id, and for queues by name too, reads the table
-// if the cache may be behind. A namespace by name is only looked up in the cache.
+// Return nullptr if there is no such namespace. The search by id reads the table if the cache may be behind; the search
+// by name uses the cache only.
 const NamespaceInfo *namespace_by_name(const char *name);
 const NamespaceInfo *namespace_by_id(int32 id);
-const QueueInfo *queue_by_name(int32 ns_id, const char *name);
-const QueueInfo *queue_by_id(int32 id);
 
-// The same for objects that existed a moment ago. Raise 42704 if the object has been deleted since.
+// Returns a namespace that existed a moment ago. Raises 42704 if it has been deleted since.
 const NamespaceInfo &namespace_there(int32 id);
-const QueueInfo &queue_there(int32 id);
 
 // Returns what a role may do in a namespace, including memberships and pgqueue_admin: bits of Privilege. 0: no such
 // namespace.
@@ -80,10 +53,6 @@ unsigned privileges_of(Oid role, int32 ns_id);
 
 // Returns all namespaces from the cache, in ascending order of ids.
 std::span<const NamespaceInfo> all_namespaces();
-// Return all queues that the table has now, in the current memory context, and the number of queues in a namespace.
-// They read the table, so they are for rare use.
-std::span<const QueueInfo> read_queues();
-int64 count_queues(int32 ns_id);
 
 // Makes the next look-up read the tables again. For a commit that is announced before its invalidation is sent.
 void forget_catalog();

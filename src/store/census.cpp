@@ -1,9 +1,12 @@
 // Counts the contents of a segment, and processes the lists of its rows.
 #include "pg/guards.hpp"
+#include "store/cleaning.hpp"
 #include "store/collector.hpp"
 #include "store/find.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -4,7 +4,9 @@
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
+#include "store/cleaning.hpp"
 #include "store/relations.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

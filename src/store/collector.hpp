@@ -1,7 +1,9 @@
 // The steps of a housekeeping pass. Each step runs in a transaction. Inside store/ only. The states of a segment are in
 // docs/internals/storage.md.
 #pragma once
+#include "store/cleaning.hpp"
 #include "store/ring.hpp"
+#include "store/rows.hpp"
 #include "store/segments.hpp"
 
 namespace pgqueue::store {

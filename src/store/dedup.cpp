@@ -2,6 +2,8 @@
 
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
+#include "store/rows_find.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::store {

@@ -1,6 +1,7 @@
 // Finds the newest version of a row, with its buffer pinned. Inside store/ only.
 #pragma once
 #include "store/layout.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 

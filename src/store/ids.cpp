@@ -1,4 +1,6 @@
 // Takes ids for new tasks from the sequence.
+#include "store/ids.hpp"
+
 #include "store/relations.hpp"
 #include "store/rows.hpp"
 

@@ -1,6 +1,8 @@
 #include "store/layout.hpp"
 
 #include "pg/guards.hpp"
+#include "store/rows.hpp"
+#include "store/rows_write.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -3,6 +3,7 @@
 // are NULL.
 #pragma once
 #include "store/rows.hpp"
+#include "store/rows_write.hpp"
 
 namespace pgqueue::store {
 

@@ -5,6 +5,8 @@
 #include "store/find.hpp"
 #include "store/outcomes.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

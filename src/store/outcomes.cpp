@@ -3,6 +3,7 @@
 
 #include "pg/guards.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 namespace {

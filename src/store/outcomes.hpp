@@ -1,9 +1,16 @@
-// Moving a task's outcomes with its row. Inside store/ only.
+// The ends of attempts, in the outcome table of the row's segment.
 #pragma once
-#include "store/segments.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 
+// Appends the end of the row's current attempt, and its time, to the outcome table of the row's segment. Raises 40001
+// if the segment was condemned.
+void append_outcome(const TaskRow &row, const OutcomeRow &outcome, TimestampTz end);
+// Deletes the task's oldest ended attempts beyond `keep`. Leaves those that another transaction holds.
+void trim_outcomes(const TaskRow &row, int keep);
+
+// Inside store/ only: moving them with their row.
 struct OutcomePlace {
     Relation heap;
     Relation key;

@@ -1,5 +1,7 @@
 #include "store/pages.hpp"
 
+#include "store/rows.hpp"
+
 namespace pgqueue::store {
 namespace {
 

@@ -1,6 +1,7 @@
 // Reads a segment page by page. The visibility of a page's rows is decided under one buffer lock. Inside store/ only.
 #pragma once
 #include "store/layout.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 

@@ -2,6 +2,7 @@
 
 #include "pg/guards.hpp"
 #include "store/relations.hpp"
+#include "store/segments.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::store {

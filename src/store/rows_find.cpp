@@ -1,9 +1,13 @@
 // Reads rows. Visibility is decided by SnapshotSelf, the newest committed or own version, under the buffer's lock: a
 // HOT chain always has exactly one such version, and a SERIALIZABLE caller takes no predicate lock. A row that moves
 // meanwhile is found by the second search of the keys.
+#include "store/rows_find.hpp"
+
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 ItemPointerData root_of(Buffer buffer, HeapTuple version) {

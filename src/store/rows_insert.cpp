@@ -1,9 +1,12 @@
 // Inserts tasks into the current segment.
+#include "store/rows_insert.hpp"
+
 #include "pg/guards.hpp"
 #include "store/layout.hpp"
 #include "store/relations.hpp"
 #include "store/reserve.hpp"
 #include "store/ring.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -1,7 +1,10 @@
 // Changes and deletes rows.
+#include "store/rows_write.hpp"
+
 #include "pg/guards.hpp"
 #include "store/find.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -1,8 +1,12 @@
 // Reads all rows to rebuild shared memory.
+#include "store/scan.hpp"
+
 #include "pg/guards.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
 #include "store/ring.hpp"
+#include "store/rows.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -3,6 +3,8 @@
 #include "store/collector.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
+#include "store/rows.hpp"
+#include "store/segments.hpp"
 
 namespace pgqueue::store {
 namespace {

@@ -2,6 +2,9 @@
 
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {

@@ -2,6 +2,7 @@
 #pragma once
 #include "store/catalog.hpp"
 #include "store/dedup.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::task {
 

@@ -3,6 +3,7 @@
 #include "dispatch/look.hpp"
 #include "handover/counts.hpp"
 #include "pg/clock.hpp"
+#include "store/queues.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -2,6 +2,9 @@
 
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/retry.hpp"
 
 namespace pgqueue::task {

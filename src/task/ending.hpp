@@ -1,6 +1,8 @@
 // Ends of an attempt on request: failed, put off, cancelled. The request comes from the worker that holds the task, or
 // from the task itself while it runs.
 #pragma once
+#include "store/queues.hpp"
+#include "store/rows.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {

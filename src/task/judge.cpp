@@ -2,6 +2,7 @@
 
 #include "dispatch/lanes.hpp"
 #include "memory/wake.hpp"
+#include "store/rows.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {

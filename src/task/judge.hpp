@@ -1,5 +1,6 @@
 // Decides whether a task that was popped may run, for workers and outside sessions alike.
 #pragma once
+#include "store/rows.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {

@@ -1,5 +1,6 @@
 // The part of the lanes that a namespace may have: at most as many as are free for all namespaces.
 #pragma once
+#include "store/rows.hpp"
 #include "task/where.hpp"
 
 namespace pgqueue::task {

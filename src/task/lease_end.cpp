@@ -7,6 +7,9 @@
 #include "signal/incidents.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/retry.hpp"
 
 namespace pgqueue::task {

@@ -1,6 +1,7 @@
 // Handles a task whose lease has ended, or a task whose row the scheduler owes a change because its holder is gone.
 #pragma once
 #include "memory/shared.hpp"
+#include "store/rows.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::task {

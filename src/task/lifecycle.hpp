@@ -3,6 +3,7 @@
 // docs/internals/tasks.md.
 #pragma once
 #include "store/roles.hpp"
+#include "store/rows.hpp"
 #include "task/transition.hpp"
 #include "task/where.hpp"
 

@@ -12,6 +12,10 @@
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
 #include "task/judge.hpp"
 
 namespace pgqueue::task {

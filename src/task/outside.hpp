@@ -1,5 +1,6 @@
 // Tasks that outside workers hold: taken with a lease, ended by a call with the receipt.
 #pragma once
+#include "store/rows.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 

@@ -1,5 +1,8 @@
 #include "task/retry.hpp"
 
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+
 namespace pgqueue::task {
 namespace {
 

@@ -1,6 +1,7 @@
 // Decides what follows an attempt that did not succeed.
 #pragma once
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {

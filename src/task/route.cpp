@@ -3,7 +3,10 @@
 #include "core/route.hpp"
 #include "pg/errcodes.hpp"
 #include "store/handlers.hpp"
+#include "store/queues.hpp"
 #include "store/roles.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 #include "core/handler_step.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {

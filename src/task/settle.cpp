@@ -2,6 +2,10 @@
 
 #include "pg/errcodes.hpp"
 #include "signal/awaited.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
+#include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
 #include "task/workflow.hpp"
 

@@ -4,6 +4,7 @@
 #include "handover/counts.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/incidents.hpp"
+#include "store/rows.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {

@@ -3,6 +3,7 @@
 // incidents for health. The caller hints a waiting task (task/where.hpp), because it knows where in its group the task
 // belongs.
 #pragma once
+#include "store/rows.hpp"
 #include "task/where.hpp"
 
 namespace pgqueue::task {

@@ -2,6 +2,9 @@
 
 #include "dispatch/apply.hpp"
 #include "handover/transaction.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "store/segments.hpp"
 #include "task/route.hpp"
 #include "task/workflow.hpp"

@@ -4,6 +4,7 @@
 #include "dispatch/lanes.hpp"
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 #include "store/rows.hpp"
 
 namespace pgqueue::task {

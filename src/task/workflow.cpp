@@ -4,6 +4,9 @@
 #include "handover/edges.hpp"
 #include "memory/registry.hpp"
 #include "pg/errcodes.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/lifecycle.hpp"
 #include "task/share.hpp"
 

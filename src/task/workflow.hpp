@@ -5,6 +5,8 @@
 #include "memory/shared.hpp"
 #include "store/catalog.hpp"
 #include "store/dependencies.hpp"
+#include "store/queues.hpp"
+#include "store/rows.hpp"
 
 namespace pgqueue::task {
 

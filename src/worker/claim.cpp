@@ -1,5 +1,5 @@
 // Turns popped hints into rows that this worker has retained.
-#include "worker/runner.hpp"
+#include "worker/claim.hpp"
 
 #include "dispatch/group_entries.hpp"
 #include "dispatch/lanes.hpp"
@@ -12,11 +12,15 @@
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/judge.hpp"
 #include "task/lifecycle.hpp"
 #include "task/receipt.hpp"
 #include "task/route.hpp"
 #include "task/workflow.hpp"
+#include "worker/own_statements.hpp"
+#include "worker/runner.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

@@ -3,9 +3,10 @@
 // own timeouts follow the wall clock: if the clock is set back by a day, a timeout comes a day later. So this process
 // has a timer of the system, on the monotonic clock. It sends the same signal as cancel_task, and the handler then
 // checks all reasons.
-#include "worker/runner.hpp"
+#include "worker/interrupts.hpp"
 
 #include "memory/wake.hpp"
+#include "worker/runner.hpp"
 
 #include <signal.h>
 #include <time.h>

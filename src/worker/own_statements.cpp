@@ -1,5 +1,7 @@
 // Statements of the worker itself, which run in the session of a role, between and within the transactions of its
 // tasks.
+#include "worker/own_statements.hpp"
+
 #include "worker/runner.hpp"
 
 namespace pgqueue::worker::runner {

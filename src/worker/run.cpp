@@ -1,9 +1,12 @@
 // Runs one claimed task and writes its end: released in the task's own transaction, anything else in a second one.
-#include "worker/runner.hpp"
+#include "worker/run.hpp"
 
 #include "config/settings.hpp"
 #include "dispatch/limits.hpp"
-#include "executor/executor.hpp"
+#include "executor/costs.hpp"
+#include "executor/parse.hpp"
+#include "executor/run.hpp"
+#include "executor/session.hpp"
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
@@ -14,10 +17,16 @@
 #include "signal/progress.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/ending.hpp"
 #include "task/lifecycle.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
+#include "worker/interrupts.hpp"
+#include "worker/own_statements.hpp"
+#include "worker/runner.hpp"
+#include "worker/typed.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

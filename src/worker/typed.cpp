@@ -1,9 +1,12 @@
 // Runs tasks without a command in this worker: the handler of their type, and the functions around it.
-#include "worker/runner.hpp"
+#include "worker/typed.hpp"
 
 #include "executor/handler.hpp"
+#include "store/queues.hpp"
 #include "store/roles.hpp"
+#include "store/rows.hpp"
 #include "task/route.hpp"
+#include "worker/runner.hpp"
 
 namespace pgqueue::worker::runner {
 

@@ -3,12 +3,15 @@
 #include "config/settings.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/pop.hpp"
-#include "executor/executor.hpp"
+#include "executor/session.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"
 #include "store/segments.hpp"
+#include "worker/claim.hpp"
+#include "worker/interrupts.hpp"
+#include "worker/run.hpp"
 
 namespace pgqueue::worker::runner {
 

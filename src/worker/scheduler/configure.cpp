@@ -9,6 +9,7 @@
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
+#include "store/queues.hpp"
 #include "store/roles.hpp"
 #include "store/statement.hpp"
 #include "task/lifecycle.hpp"

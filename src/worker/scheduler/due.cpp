@@ -8,6 +8,8 @@
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::worker::scheduler {

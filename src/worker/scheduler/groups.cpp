@@ -5,7 +5,9 @@
 
 #include "dispatch/group_filing.hpp"
 #include "pg/testpoint.hpp"
+#include "store/by_id.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
 

@@ -9,6 +9,7 @@
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {

@@ -9,6 +9,7 @@
 #include "memory/users.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
+#include "store/queues.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

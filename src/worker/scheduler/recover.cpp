@@ -12,6 +12,8 @@
 #include "signal/incidents.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {

@@ -9,6 +9,8 @@
 #include "memory/registry.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/scan.hpp"
 #include "store/segments.hpp"
 #include "task/where.hpp"
 #include "task/workflow.hpp"

@@ -7,6 +7,7 @@
 #include "dispatch/limits.hpp"
 #include "dispatch/unheld.hpp"
 #include "signal/running_file.hpp"
+#include "store/rows.hpp"
 #include "task/lease_end.hpp"
 
 namespace pgqueue::worker::scheduler {

@@ -10,6 +10,8 @@
 #include "pg/guards.hpp"
 #include "signal/incidents.hpp"
 #include "store/catalog.hpp"
+#include "store/rows.hpp"
+#include "store/rows_find.hpp"
 #include "task/lifecycle.hpp"
 
 namespace pgqueue::worker::scheduler {

@@ -1,0 +1,10 @@
+// Inserts rows of tasks.
+#pragma once
+#include "store/rows.hpp"
+
+namespace pgqueue::store {
+
+// Inserts tasks into the current segment, in bulk if they are many. Fills refs[i] for tasks[i].
+void insert(std::span<const NewTask> tasks, TaskRef *refs);
+
+}  // namespace pgqueue::store
