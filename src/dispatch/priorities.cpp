@@ -22,11 +22,12 @@ bool is_unused(const PriorityList &p) {
 
 PageKind kind_for(const PriorityList &p) { return p.range.one() ? PageKind::Ready : PageKind::Mixed; }
 
+// Each list has a page at least, so a namespace has its part of the pages that lists may have, too.
 bool has_room(const Lane &lane) {
     const Namespace &ns = map.namespaces[map.queues[lane.queue].ns];
-    int64 used = map.shared->n_priorities - free_priorities();
-    if (used * 4 > map.shared->pages * int64(lane.lists < few_lists ? 3 : 1)) return false;
-    return ns.lists < share_of_lists(ns);
+    const int64 most = map.shared->pages / (lane.lists < few_lists ? 2 : 4);
+    const int64 used = map.shared->n_priorities - free_priorities();
+    return ns.lists < Min(share_of_lists(ns), share_limit(0, ns.lists, Max(most - used, 0)));
 }
 
 // Makes a list and links it. -1: no entry is free.
@@ -197,8 +198,28 @@ void keep_short(SlotNo no, PriorityList *p) {
 
 }  // namespace
 
+namespace {
+
+// Makes the only page of a list, which has tasks of one priority, a page for several. So the next priority needs no
+// second page.
+void mix_only_page(PageList *list) {
+    const bool only = list->front != 0 && list->front == list->front_last && list->spilled == 0 && !list->moving;
+    Page *p = only ? page(list->front) : nullptr;
+    if (p == nullptr || p->kind != PageKind::Ready || p->count - p->head >= mixed_per_page) return;
+    TaskRef refs[mixed_per_page];
+    const int n = p->count - p->head;
+    for (int i = 0; i < n; i++) refs[i] = p->ready[p->head + i];
+    p->kind = PageKind::Mixed;
+    p->head = 0;
+    p->count = static_cast<uint16>(n);
+    for (int i = 0; i < n; i++) put_ready(p, i, refs[i], p->priority);
+}
+
+}  // namespace
+
 bool push_task_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies, int64 since) {
     PriorityList *p = list_for_locked(lane, priority);
+    if (p != nullptr && kind_for(*p) == PageKind::Mixed) mix_only_page(&p->list);
     if (p == nullptr || !push_ready(&p->list, kind_for(*p), ref, priority, dies, since)) return false;
     keep_short(lane, p);
     return true;

@@ -366,7 +366,11 @@ SlotNo ensure_role(SlotNo db, int32 role_id) {
     return found;
 }
 
-LaneShare lane_share(SlotNo ns) { return {map.namespaces[ns].lanes.load(), free_lanes()}; }
+LaneShare lane_share(SlotNo ns) {
+    // A lane with tasks has a page at least. A quarter of the pages is for other uses.
+    const int64 free = free_lanes(), used = map.shared->n_lanes - free;
+    return {map.namespaces[ns].lanes.load(), Max(Min(free, int64{map.shared->pages} * 3 / 4 - used), 0)};
+}
 
 bool has_lane(SlotNo queue, SlotNo role) {
     begin_use();
