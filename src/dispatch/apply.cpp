@@ -24,7 +24,7 @@ void configure_namespace(SlotNo db, const NamespaceConfig &config) {
 void configure_queue(SlotNo queue, const QueueSettings &settings) {
     Queue &q = map.queues[queue];
     pg::LwLockGuard lock(namespace_lock(q.ns));
-    // A new bucket is full, a changed one keeps what fits.
+    // A new bucket is full. A changed one keeps the tokens that fit.
     if (!q.configured || q.rate_limit <= 0) q.bucket = {static_cast<double>(settings.rate_burst), pg::monotonic_now()};
     const bool regroup = q.configured && !q.same_groups(settings);
     static_cast<QueueSettings &>(q) = settings;
@@ -37,8 +37,8 @@ void configure_queue(SlotNo queue, const QueueSettings &settings) {
 
 namespace {
 
-// Those of its lists in which nothing is count for the namespace no longer; the others until the place of the queue is
-// free.
+// Frees the empty lists of a queue, so that they no longer count for its namespace. The other lists count until
+// dispatch/reclaim.cpp frees them.
 void free_empty_lists_of_queue_locked(const Queue &q) {
     for (SlotNo lane : lanes_of(q)) free_empty_lists_locked(lane);
 }
@@ -48,7 +48,7 @@ void free_empty_lists_of_queue_locked(const Queue &q) {
 void drop_queue(SlotNo queue) {
     Queue &q = map.queues[queue];
     if (is_dropped(q)) return;
-    q.drop = UINT64_MAX;  // until the drop is counted nothing of it is put down
+    q.drop = UINT64_MAX;  // it is not put down before the drop is counted
     pg_memory_barrier();
     hide_queue(queue);
     q.drop = count_drop();
@@ -62,7 +62,7 @@ void drop_queue(SlotNo queue) {
     }
     database(q.db).cleaning.owed.store(true);
     database(q.db).cleaning.timer.store(true);
-    // Those who wait for its tasks look again by its name.
+    // Sessions that wait for its tasks look the queue up by its name again.
     wake_task_waiters(queue, max_task_waiters);
 }
 

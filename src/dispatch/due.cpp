@@ -17,7 +17,7 @@ bool add_locked(Database &d, const DueEntry &entry) {
     return true;
 }
 
-// The bucket with the earliest lower bound. -1: all are empty.
+// Returns the bucket with the earliest lower bound; -1: all are empty.
 int first_bucket(const Database &d) {
     int best = -1;
     for (int b = 0; b < due_buckets; b++)
@@ -25,8 +25,9 @@ int first_bucket(const Database &d) {
     return best;
 }
 
-// Hands the entries of a bucket down to lower ones, after making its earliest due time the base. What is in the spill
-// file stays, with the same lower bound, until the scheduler brings it. False: nothing could be moved.
+// Makes the lower bound of a bucket the base, and moves its entries to lower buckets. Entries in the spill file stay in
+// the bucket, with the same lower bound, until the scheduler brings them to memory. Returns false if the bucket has no
+// page in memory, or if memory runs out.
 bool refine(Database &d, int b) {
     PageList &bucket = d.due_heap.buckets[b];
     PageNo no = bucket.front;
@@ -39,7 +40,7 @@ bool refine(Database &d, int b) {
     while (no != 0) {
         Page *p = page(no);
         PageNo next = p->next;
-        // The page is emptied through a copy, so that its own memory serves the lower buckets.
+        // The entries are copied first, so that the freed page can serve the lower buckets.
         DueEntry copy[due_per_page];
         int n = p->count - p->head;
         memcpy(copy, p->due + p->head, sizeof(DueEntry) * static_cast<Size>(n));
@@ -59,7 +60,7 @@ void count_hint(const DueEntry &e, int by) {
     if (!is_grouped(e)) map.lanes[e.lane].due += by;
 }
 
-// Takes the entries of dropped queues out of a page; returns how many. Due lock held.
+// Removes the entries of dropped queues from a page. Returns how many. Due lock held.
 int purge_page(Page *p) {
     int kept = p->head;
     for (int i = p->head; i < p->count; i++) {
@@ -73,7 +74,8 @@ int purge_page(Page *p) {
     return gone;
 }
 
-// Pages are taken out of a list by the scheduler only: between two of them the lock may go.
+// Purges all pages of a list in memory. Only the scheduler removes pages from these lists, so the lock may be free
+// between two pages.
 void purge_list(SlotNo db, PageList *list) {
     for (PageNo first : {list->front, list->back})
         for (PageNo no = first; no != 0;) {
@@ -83,7 +85,7 @@ void purge_list(SlotNo db, PageList *list) {
         }
 }
 
-// Takes what is due at a time of the calendar out of the heap; lock held.
+// Takes entries off the heap whose time of the calendar has come. Returns how many. Due lock held.
 int take_from_heap(Database &d, TimestampTz now, DueEntry *out, int most) {
     int n = 0;
     while (n < most) {
@@ -107,7 +109,7 @@ int take_from_heap(Database &d, TimestampTz now, DueEntry *out, int most) {
     return n;
 }
 
-// Takes those that have waited long enough off the front of a list; lock held.
+// Takes entries off the front of a list that have waited long enough. Returns how many. Due lock held.
 int take_from_list(PageList *list, int64 *until, int64 now, DueEntry *out, int most) {
     int n = 0;
     while (n < most && *until <= now) {
@@ -139,7 +141,7 @@ void clear_due(SlotNo db) {
 
 namespace {
 
-constinit uint64 purged_in_memory = 0;  // the last drop whose entries were taken out there
+constinit uint64 purged_in_memory = 0;  // the last drop whose entries were removed from memory
 
 }  // namespace
 
@@ -152,7 +154,7 @@ void purge_due(SlotNo db) {
 
 namespace {
 
-// The last drop of a queue that has entries, of those that are in no page in memory any more; 0 none.
+// Returns the newest drop of a queue that still has hints although its entries in memory were removed; 0: none.
 uint64 newest_purge(SlotNo db) {
     uint64 newest = 0;
     each_queue(db, [&newest](SlotNo no) {
@@ -162,12 +164,12 @@ uint64 newest_purge(SlotNo db) {
     return newest;
 }
 
-// The walk over the pages in the file.
+// The state of purge_spilled_due(), which walks over the pages in the file.
 struct FilePurge {
     bool running;
-    uint64 until;  // the last drop whose entries it takes out, or has taken out
+    uint64 until;  // the last drop whose entries it removes, or has removed
     int bucket;
-    uint32 left;  // pages of the bucket
+    uint32 left;  // pages of the bucket that it has not read
 };
 constinit FilePurge file_purge{};
 
@@ -186,7 +188,7 @@ bool purge_spilled_due(SlotNo db) {
         uint32 n = sift_spilled(db, &d.due_heap.buckets[p.bucket], due_lock(db), wanted, purge_page);
         budget -= n;
         p.left -= n;
-        if (n < wanted && d.due_heap.buckets[p.bucket].spilled > 0) break;  // no memory for it now
+        if (n < wanted && d.due_heap.buckets[p.bucket].spilled > 0) break;  // no memory for a page now
         if (p.left > 0 && n == wanted) continue;
         p.bucket++;
         p.left = p.bucket < due_buckets ? d.due_heap.buckets[p.bucket].spilled : 0;

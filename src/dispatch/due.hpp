@@ -1,33 +1,38 @@
-// Tasks that wait. The due heap of a database is for those that wait for a time of the calendar (delays, retries): a
-// radix heap, bucket k holds entries whose due time differs from the last taken one first in bit k-1. Due times below
-// the last taken one count as that one, so the order never breaks. Those that are only put off for a while are in
-// lists: each reason has its length, so what is added to a list is in order. When its time has come, a task goes to the
-// list of its namespace, from which the scheduler takes it.
+// Tasks that wait for their time. The due heap of a database has tasks that wait for a time of the calendar (delays,
+// retries). It is a radix heap (core/due_order.hpp): bucket k holds entries for which bit k-1 is the highest bit that
+// differs between their due time and the base. Due times before the base count as the base, so the order never breaks.
+// Tasks that are only put off for a while are in lists, one for each reason. Each reason has a fixed length of time, so
+// an entry that is appended to a list keeps the list in order. When its time has come, a task moves to the list
+// `arrived` of its namespace. The scheduler takes it from there.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
+// Empties the due heap of a database, its lists of put-off tasks and the lists `arrived`. Takes the due lock.
 void clear_due(SlotNo db);
-// Takes the entries of dropped queues out, as far as they are in memory. The scheduler only.
+// Removes the entries of dropped queues from pages in memory. Takes the due lock for each page. The scheduler only.
 void purge_due(SlotNo db);
-// Goes on with those in the spill file, some pages in a step. True: nothing is left to do.
+// Removes such entries of the due heap from the spill file, up to 128 pages in a step. Returns true if nothing is left
+// to do. Takes the due lock, and releases it for file I/O. The scheduler only.
 bool purge_spilled_due(SlotNo db);
-// Adds an entry; takes the due lock. False: no memory.
+// Adds an entry to the due heap. Takes the due lock. Returns false if there is no memory.
 bool add_due(SlotNo db, const DueEntry &entry);
-// The same for one that is put off from now on; the scheduler is woken in time.
+// Adds an entry that is put off from now on; its `due` is ignored. Wakes the scheduler in time. Takes the due lock.
+// Returns false if there is no memory.
 bool put_off(SlotNo db, Wait wait, DueEntry entry);
-int64 length_of(Wait wait);  // in microseconds
-// Moves up to `most` entries that are due, or were put off long enough, to the lists of their namespaces. So a
-// namespace with many of them does not hold up the others. Returns how many it took. Those for which there is no memory
-// are in out; *unsorted is their number.
+// Returns for how long a task is put off for this reason, in microseconds.
+int64 length_of(Wait wait);
+// Moves up to `most` entries whose time has come to the lists `arrived` of their namespaces. So a namespace with many
+// of them does not delay the others. Returns how many entries it took. Entries for which there is no memory are copied
+// to `out`, which has room for `most`; *unsorted is their number. Takes the due lock. The scheduler only.
 int arrive(SlotNo db, const pg::Moment &now, int most, DueEntry *out, int *unsorted);
-// Returns whether a namespace has entries whose time has come. No lock.
+// Returns whether a namespace has entries whose time has come. Takes no lock.
 bool has_arrived(SlotNo ns);
-// Takes up to `most` of them into out. Returns how many.
+// Moves up to `most` of these entries to `out`. Returns how many. Takes the due lock.
 int take_arrived(SlotNo ns, DueEntry *out, int most);
-// Returns when there is something to take. No lock: a hint for sleeping.
+// Returns when the next entry is due. Takes no lock, so the result is only a hint for how long to sleep.
 pg::Deadline next_due(SlotNo db, const pg::Moment &now);
 
 }  // namespace pgqueue::dispatch

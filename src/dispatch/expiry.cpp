@@ -26,7 +26,7 @@ struct Collection {
     TimestampTz now;
     MayBeExpired *out;
     int n, most;
-    TaskRef *refs;  // of groups
+    TaskRef *refs;  // room for tasks of groups
 };
 
 void collect_page(Collection *c, SlotNo queue, PageNo no) {
@@ -106,10 +106,10 @@ struct CollectedPage {
     PageNo no;
     int64 last_id;  // of its last task
     int64 dies;     // bound for the tasks that still wait
-    bool any;       // some have ended
+    bool any;       // some tasks have ended
 };
 
-// What remove_ended() looks for.
+// The pages and tasks that remove_ended() searches for.
 struct Ended {
     CollectedPage *pages;  // by number
     int n_pages;
@@ -152,7 +152,7 @@ Ended ended_of(const MayBeExpired *tasks, int n) {
     return e;
 }
 
-// Returns the end of the collected entries of a page; 0: it has changed, or is another page by now.
+// Returns the end of the collected entries of a page; 0: the page has changed, or is another page now.
 int end_of_collected(const Page &p, const CollectedPage &c) {
     if (p.min_dies != mark) return 0;
     for (int i = p.count; i > p.head; i--)
@@ -164,7 +164,7 @@ int end_of_collected(const Page &p, const CollectedPage &c) {
 int compact(Page *p, const CollectedPage &c, const Ended &e) {
     const int end = end_of_collected(*p, c);
     if (end == 0) return 0;
-    // Entries behind the end have come since; their dies_at is not before the mark.
+    // Entries behind the end were added since. None of them expires before the mark, which stays the bound then.
     if (end == p->count) p->min_dies = c.dies;
     if (!c.any) return 0;
     int kept = p->head;
@@ -175,8 +175,8 @@ int compact(Page *p, const CollectedPage &c, const Ended &e) {
     return removed;
 }
 
-// Moves the entries of a page to the end of the page before, if there is room. Not for pages of several priorities, of
-// which the first may be sorted.
+// Moves the entries of a page to the end of the page before it, if there is room. Leaves pages of several priorities
+// alone, because the first of these may be sorted.
 void fold(Page *into, Page *p) {
     const bool same = into->kind == PageKind::Ready && p->kind == PageKind::Ready && into->priority == p->priority;
     const int n = p->count - p->head;
@@ -186,8 +186,8 @@ void fold(Page *into, Page *p) {
     p->head = p->count;
 }
 
-// Compacts the pages of a chain and frees those that become empty, but the last one. Returns how many entries it has
-// removed.
+// Compacts the collected pages of a chain, and frees pages that become empty, except the last one. Returns how many
+// entries it removed.
 int compact_chain(PageNo *first, PageNo last, const Ended &e) {
     int removed = 0;
     Page *before = nullptr;

@@ -12,11 +12,11 @@ GroupNo *chain_of(uint64 key) {
     return &map.group_hash[(key / group_locks) % chains * group_locks + static_cast<uint64>(part_of(key))];
 }
 
-// Pages of the pool that groups leave to the rest.
+// Returns how many free pages groups may take. They leave an eighth of the pool to everything else.
 int64 pages_for_groups() { return int64(free_pages()) - map.shared->pages / 8; }
 
-// The fair part is one of pages, a number is one of groups; the owner's number holds beside the fair part, that of
-// pgqueue_admin instead of it.
+// Returns how many more pages the groups of a namespace may take. The fair part is a number of pages, max_groups is a
+// number of groups. A max_groups of the owner applies in addition to the fair part. One of pgqueue_admin replaces it.
 int64 pages_to_take(const Namespace &ns) {
     int64 used = ns.groups.pages + ns.group_nodes.pages;
     return ns.shares.groups > 0 ? pages_for_groups() : share_room(0, used, pages_for_groups());
@@ -26,7 +26,7 @@ bool may_take_page(const Namespace &ns) { return pages_to_take(ns) > 0; }
 
 bool within_number(const Namespace &ns) { return ns.shares.groups == 0 || ns.groups.used < abs(ns.shares.groups); }
 
-// The scheduler goes on with the tasks that were left out.
+// Wakes the scheduler if tasks that were left out waited for room and now have it.
 void look_for_room(SlotNo queue) {
     Namespace &ns = map.namespaces[map.queues[queue].ns];
     if (!ns.groups_blocked || !has_group_room(ns)) return;

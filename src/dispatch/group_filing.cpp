@@ -12,7 +12,8 @@ namespace pgqueue::dispatch {
 
 namespace {
 
-// Has the scheduler look at a task of a group at a time of the calendar, or after a wait. False: no memory.
+// Makes the scheduler read the row of a task of a group, at a time of the calendar or after a wait. Returns false if
+// there is no memory.
 bool look_at(SlotNo queue, const DueEntry &entry, Wait wait) {
     SlotNo db = map.queues[queue].db;
     bool ok = wait != Wait::None ? put_off(db, wait, entry) : add_due(db, entry);
@@ -38,7 +39,7 @@ int64 since_of(const Hint &h, const Queue &q) {
     return q.aging > 0 ? pg::monotonic_now() : 0;
 }
 
-// What a hint says of a task that waits in its group.
+// Copies a hint to the node of its task, counts the task in its lane, and lowers the bounds of dies_at.
 void fill(int32 no, const Hint &h, const Queue &q) {
     GroupNode *n = &node(no);
     n->ref = h.ref;
@@ -53,7 +54,8 @@ void fill(int32 no, const Hint &h, const Queue &q) {
     lower_min_dies(q.db, h.dies);
 }
 
-// Puts a node into its group: behind the others, or, when it was taken before, in front of those that never were.
+// Links a node into its group. A task that was never taken goes behind the others. A task that was taken before goes in
+// front of these; tasks that were taken before are in the order of their ids.
 void link_node(Group *g, int32 no) {
     GroupNode &n = node(no);
     int32 *link = &g->first;
@@ -66,7 +68,7 @@ void link_node(Group *g, int32 no) {
     if (n.next == 0) g->last = no;
 }
 
-// The head has come with this hint.
+// Sets the timer of a new head if its hint says that it waits, and updates the group.
 void settle_new_head(GroupNo no, const Hint &h, bool wake) {
     Group &g = group(no);
     g.timed = false;
@@ -75,7 +77,7 @@ void settle_new_head(GroupNo no, const Hint &h, bool wake) {
     update_readiness(no, wake);
 }
 
-// The head of the group is this task: it is as the hint says by now.
+// Updates the head of the group with a new hint. Returns false if another task is the head.
 bool refresh_head(GroupNo no, const Hint &h, bool wake) {
     Group &g = group(no);
     if (g.first == 0 || node(g.first).ref.id != h.ref.id) return false;
@@ -86,19 +88,20 @@ bool refresh_head(GroupNo no, const Hint &h, bool wake) {
     return true;
 }
 
-// Whether a task waits outside its group: with policy pass others go on meanwhile.
+// Returns whether a task waits outside its group. With policy pass it does, so that the other tasks continue meanwhile.
 bool waits_outside(const Hint &h, const Queue &q) {
     return q.group_pass && (h.wait != Wait::None || (h.due != 0 && h.due > GetCurrentTimestamp()));
 }
 
-// The task stays in its row, until the scheduler reads it; its end has to be known. False: that could not be noted.
+// Leaves a task in its row until the scheduler reads it. Only its dies_at gets an entry in the due heap. Returns false
+// if there is no memory for this entry.
 bool leave_out(const Hint &h, SlotNo queue) {
     Namespace &ns = map.namespaces[map.queues[queue].ns];
     ns.groups_missed = Min(ns.groups_missed, h.ref.id);
     return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
 }
 
-// No place for a task: from it on all stay in their rows.
+// Records that a task found no room. From this task on, all tasks stay in their rows.
 void run_short(Namespace *ns, int64 id) {
     ns->groups_upto = Min(ns->groups_upto, id - 1);
     if (!ns->groups_blocked) wake_scheduler(ns->db);
@@ -108,11 +111,11 @@ void run_short(Namespace *ns, int64 id) {
 bool put_into_group(const Hint &h, const Queue &q, SlotNo queue, bool wake) {
     GroupNo no = group_of_locked(queue, h.group);
     if (no != 0 && refresh_head(no, h, wake)) return true;
-    // It keeps its place; only a new end of its time has to be known.
+    // The task keeps its place. Only its dies_at may be new, so it gets an entry in the due heap.
     if (h.arrival == Arrival::InPlace && !q.group_pass)
         return h.dies == 0 || look_at(queue, {h.dies, h.dies, h.ref, grouped_due(queue), h.priority}, Wait::None);
     Namespace &ns = map.namespaces[q.ns];
-    bool held = h.arrival == Arrival::InFront;  // it was in the group: it finds a place, for the order
+    bool held = h.arrival == Arrival::InFront;  // it was in the group, whose order needs it
     if (!held && h.ref.id > ns.groups_upto) return leave_out(h, queue);
     if (waits_outside(h, q)) return look_at(queue, {h.due, h.dies, h.ref, grouped_due(queue), h.priority}, h.wait);
     if (no == 0) no = make_group(queue, h.group, held);
@@ -145,7 +148,7 @@ void file_grouped_locked(const Hint &hint) { file_in_group(hint, false); }
 void file_grouped(const Hint &hint) {
     SlotNo ns = map.queues[map.lanes[hint.lane].queue].ns;
     pg::LwLockGuard lock(namespace_lock(ns));
-    // What was handed over before comes before it, but for one that was taken before them.
+    // Hints that were handed over before come first, unless this task was taken before.
     if (hint.arrival != Arrival::InFront) drain_inbox_locked(ns);
     file_in_group(hint, true);
 }
@@ -181,7 +184,7 @@ void end_reading(SlotNo no, int64 upto, std::span<const Hint> hints) {
     pg::LwLockGuard lock(namespace_lock(no));
     drain_inbox_locked(no);
     int64 before = ns.groups_upto;
-    // What was left out meanwhile may not have been read.
+    // A task that was left out since begin_reading() may not have been read.
     int64 limit = ns.groups_missed == INT64_MAX ? upto : Min(upto, ns.groups_missed - 1);
     if (limit <= before) return;
     ns.groups_upto = limit;

@@ -1,35 +1,41 @@
-// Tasks with a group key come to their groups; those for which there is no memory, or which come behind them, stay in
-// their rows, and the scheduler reads them in the order of their ids when there is room. docs/internals/groups.md.
-// Functions with _locked are called under the lock of the namespace. None raises or waits.
+// Adds tasks with a group key to their groups. A task for which there is no room, and each task behind it, stays in its
+// row. The scheduler reads these rows in the order of their ids when there is room (docs/internals/groups.md). The
+// caller of a function with _locked holds the namespace lock. No function raises an error, or waits except for a lock.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 
-// Files a task in its group (or in the due heap, for its time), or leaves it out for want of memory.
+// Files a task in its group, or in the due heap if it waits outside its group. Leaves the task out if there is no room.
+// file_grouped takes the namespace lock, files the inbox first unless the task goes to the front, and wakes a worker or
+// a session if the group becomes ready.
 void file_grouped(const Hint &hint);
 void file_grouped_locked(const Hint &hint);
 
-// Tasks from an id on were not filed.
+// Records that tasks with a group key from this id on were not filed, so that the scheduler reads them. Wakes the
+// scheduler. Takes the namespace lock.
 void leave_out_from(SlotNo ns, int64 id);
-// Of a namespace that has left out tasks: is it worth to read them? The scheduler only, as begin_reading and
-// end_reading.
+// Returns whether tasks of the namespace were left out and there is room to read some. Takes the namespace lock if
+// there was no room before. The scheduler only, as are begin_reading() and end_reading().
 bool wants_reading(SlotNo ns);
-// Was the task, if it waits and has a group key, left out? No lock.
+// Returns whether the task, if it waits and has a group key, was left out. queue -1: false. Takes no lock.
 inline bool is_left_out(SlotNo queue, int64 id) {
     return queue >= 0 && id > map.namespaces[map.queues[queue].ns].groups_upto;
 }
-// Returns the id after which they are to be read.
+// Begins to read tasks that were left out. Files the inbox. Returns the id after which they begin. Takes the namespace
+// lock.
 int64 begin_reading(SlotNo ns);
-// Files what was read: all waiting tasks with a group key after that id and up to `upto`, in order; INT64_MAX: there
-// were no more.
+// Files the tasks that were read: all waiting tasks with a group key after that id and up to `upto`, in the order of
+// their ids. upto INT64_MAX: there were no more. Takes the namespace lock.
 void end_reading(SlotNo ns, int64 upto, std::span<const Hint> hints);
 
-// The rest is for the files that keep groups, under the namespace's lock.
+// The functions below are only for the files that keep groups. The caller holds the namespace lock.
 
-// Files a hint, or leaves the task out for want of memory. wake: nobody else is told when the group becomes ready.
+// Files a hint in its group, or leaves the task out if there is no room. wake: wakes a worker or a session if the group
+// becomes ready.
 void file_in_group(const Hint &hint, bool wake);
-// Has the scheduler look at the head when it may start, at `due` or after a wait; no entry is made twice for one head.
+// Makes the scheduler read the row of the head when the head may start: at `due`, or after the wait. Does nothing if
+// the head has such an entry already.
 void set_timer(Group *g, TimestampTz due, Wait wait);
 
 }  // namespace pgqueue::dispatch

@@ -84,7 +84,7 @@ int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most,
                     continue;
                 }
                 out[n++] = g->ref;
-                g->dies = 0;  // the row is looked at once; after that, when it comes to the head
+                g->dies = 0;  // its row is read now, and again when it is the head
             }
         }
         *least = Min(*least, p->min_dies);

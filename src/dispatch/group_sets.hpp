@@ -1,29 +1,33 @@
-// All groups of a queue, a namespace or a database: rebuild, changes of settings, expiry. Functions with _locked are
-// called under the lock of the namespace. None raises or waits.
+// Operations on all groups of a queue, a namespace or a database: rebuild, changes of settings, expiry. The caller of a
+// function with _locked holds the namespace lock. No function raises an error, or waits except for a lock.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
-// After a rebuild: the groups of the database may start. least: by namespace, the least id of a waiting task with a
-// group key that was seen, INT64_MAX none; from it on they are read (worker/scheduler/groups.cpp).
+// Lets the groups of a database start again after a rebuild. least: by namespace, the least id of a waiting task with a
+// group key that was seen, INT64_MAX none. The scheduler reads the tasks from this id on (worker/scheduler/groups.cpp).
+// Takes the locks of the namespaces.
 void open_groups(SlotNo db, const int64 *least);
-// Forgets all waiting tasks of groups (rebuild).
+// Removes all waiting tasks from the groups of a database, for a rebuild. Takes the locks of the namespaces.
 void clear_groups(SlotNo db);
-// The same of a namespace's queues that are dropped, and put down up to this drop.
+// Removes the waiting tasks of the namespace's queues that are dropped, and put down up to the drop `until`.
 void clear_groups_of_dropped_locked(SlotNo ns, uint64 until);
-// The same of a namespace, whose tasks are read again from their rows, in the order of their ids.
+// Removes all waiting tasks from the groups of a namespace, so that they are read again from their rows, in the order
+// of their ids. Takes the namespace lock.
 void leave_out_all(SlotNo ns);
-// The limits of a queue have changed.
+// Updates all groups of a queue after a change of its limits.
 void settle_groups_locked(SlotNo queue);
-// Groups of a queue that waited for a token and have one may start; returns when the next one has its own. The
-// scheduler only.
+// Updates the groups of a queue that waited for a token and have one now. Returns when the next group gets its token.
+// Takes the namespace lock. The scheduler only.
 pg::Deadline end_group_throttles(SlotNo queue, const pg::Moment &now);
-// Groups that are kept for their token buckets only; returns when to look again. The scheduler only.
+// Frees groups that were kept only for their token buckets, once these are full. Returns when to call it again. Takes
+// the locks of the namespaces. The scheduler only.
 pg::Deadline sweep_groups(SlotNo db, const pg::Moment &now);
 
-// Copies up to `most` refs of waiting tasks in groups whose time is over; *least: earliest dies_at of those that stay.
+// Copies up to `most` refs of waiting tasks in groups whose dies_at has passed, each task once. Returns how many.
+// Lowers *least to a lower bound of the dies_at of the other tasks.
 int expired_in_groups_locked(SlotNo ns, TimestampTz now, TaskRef *out, int most, int64 *least);
 
 }  // namespace pgqueue::dispatch

@@ -14,15 +14,15 @@ namespace {
 
 OrderOps<Groups> order_of(SlotNo lane) { return {&map.lanes[lane].groups, Groups{}}; }
 
-// Fills the bucket of a group up to now.
+// Fills the token bucket of a group up to now. Returns its tokens.
 double tokens(Group *g, const Queue &q) {
     return g->bucket.fill(q.group_rate_limit, q.rate_burst, pg::monotonic_now());
 }
 
-// Whether a group could start its head now.
+// Says whether a group can start its head now.
 struct Start {
-    SlotNo lane;     // in which, -1: it could not
-    int64 token_at;  // then it has a token, 0: it waits for something else
+    SlotNo lane;     // the lane of the head, -1: it cannot start
+    int64 token_at;  // when the group gets a token, 0: it waits for something else
 };
 
 Start start_of(Group *g) {
@@ -30,10 +30,10 @@ Start start_of(Group *g) {
     while (g->first != 0 && g->running < q.group_max_running && state_of(q.db) != DbState::Loading) {
         const GroupNode &head = node(g->first);
         if (head.since != 0 && head.since > pg::monotonic_now()) {
-            // Unless that was done when it came to the head with its hint: the row says for how long.
+            // Does nothing if the head got a timer with its hint. Otherwise the row says for how long the head waits.
             set_timer(g, 0, Wait::Look);
             if (!q.group_pass) return {-1, 0};
-            // Its policy has changed.
+            // The policy is pass now, so the head waits outside its group.
             drop_head(g);
             continue;
         }
@@ -43,13 +43,13 @@ Start start_of(Group *g) {
     return {-1, 0};
 }
 
-// When the first of the groups that wait for a token has one; for those who look without the lock.
+// Records when the first of the groups that wait for a token gets one, for readers without the lock.
 void note_next_token(SlotNo queue) {
     GroupNo first = throttled_of(queue).best();
     map.queues[queue].group_token_at = first != 0 ? group(first).rank : 0;
 }
 
-// The group waits for a token; the scheduler looks then.
+// Makes a group wait for a token. The scheduler updates the group at that time.
 void throttle(GroupNo no, int64 token_at) {
     Group &g = group(no);
     g.rank = token_at;
@@ -60,7 +60,7 @@ void throttle(GroupNo no, int64 token_at) {
     wake_scheduler_by(map.queues[g.queue].db, {token_at});
 }
 
-// Somebody for a group that became ready without a commit of its own.
+// Wakes a worker or a session for a group that became ready without a commit that wakes one.
 void wake_for(SlotNo lane) {
     const Lane &l = map.lanes[lane];
     SlotNo db = map.queues[l.queue].db;
@@ -100,8 +100,8 @@ void free_when_empty(GroupNo no) {
 
 namespace {
 
-// With aging the time since when priority 0 would have to wait to be as good. What is older than the setting waits from
-// now on.
+// Returns the priority of the head. With aging, returns the time since which a task of priority 0 would have to wait to
+// be as good. A task that was filed before aging was set waits from now on.
 int64 rank_of(const Queue &q, GroupNode *head) {
     if (q.aging <= 0) return head->priority;
     if (head->since == 0) head->since = pg::monotonic_now();
@@ -137,7 +137,7 @@ void clear_group(GroupNo no) {
 }
 
 GroupNo best_group_locked(SlotNo lane) {
-    // While the rows are read again nobody knows what stands before a head.
+    // While the rows are read again, tasks that belong before a head may be missing.
     return state_of(map.queues[map.lanes[lane].queue].db) == DbState::Loading ? 0 : order_of(lane).best();
 }
 

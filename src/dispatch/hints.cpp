@@ -13,7 +13,7 @@ int compare_ids(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// Counts also what has no room: then the caller sees count > room.
+// Counts ids without room, too. The caller then sees count > room.
 void add(HintIds *out, int64 id) {
     if (!out->wants(id)) return;
     if (out->count < out->room) out->ids[out->count] = id;
@@ -29,7 +29,7 @@ void add_chain(HintIds *out, PageNo no) {
     for (; no != 0; no = page(no)->next) add_page(out, *page(no));
 }
 
-// What is in the file stays there meanwhile: only this process brings it.
+// Pages in the file stay there meanwhile, because only this process moves them.
 bool add_lists(SlotNo db, HintIds *out) {
     bool ok = true;
     each_list(db, [&](const ListAt &at) {
@@ -52,7 +52,7 @@ void add_groups(SlotNo db, HintIds *out) {
     });
 }
 
-// Tasks in somebody's hands. F: void(const TaskRef &, SlotNo queue).
+// Calls F(const TaskRef &, SlotNo queue) for each task that a worker or a session has popped or holds.
 template <typename F>
 void each_held(SlotNo db, F f) {
     for (const WorkerSlot &w : map.shared->workers) {
@@ -83,7 +83,7 @@ bool collect_hints(SlotNo db, HintIds *out) {
     out->count = 0;
     if (!add_lists(db, out)) return false;
     add_groups(db, out);
-    // Last: what is taken off a list meanwhile is in somebody's hands.
+    // Holders come last: a task that is popped meanwhile is found there.
     each_held(db, [out](const TaskRef &ref, SlotNo) { add(out, ref.id); });
     if (out->count > out->room) return false;
     qsort(out->ids, out->count, sizeof(int64), compare_ids);

@@ -14,28 +14,29 @@ namespace {
 // One step over a database.
 struct Step {
     SlotNo db;
-    uint64 until;  // drops up to this one are put down
-    bool *roles;   // that a lane names
-    bool *sources;
-    bool left;  // there is another step to come
+    uint64 until;   // drops up to this one are put down
+    bool *roles;    // roles that a lane names
+    bool *sources;  // sources that a lane names
+    bool left;      // another step is to come
 };
 
 bool has_workers(SlotNo role) { return map.roles[role].workers.load() != 0; }
 
-// The lane of outside workers stays: a session that holds a task gives it back there.
+// The lane of outside workers is never idle, because a session that holds a task gives it back there.
 bool is_idle(const Lane &lane) {
     return lane.role >= 0 && lane.count == 0 && !lane.active && lane.due == 0 && lane.grouped == 0 &&
            !has_workers(lane.role);
 }
 
-// From now on who looks for the entry sees that it is suspected, and only then the drop is counted (users.hpp).
+// Marks an entry as suspected. The mark is visible before the drop is counted (memory/users.hpp), so a process that
+// looks for the entry from then on sees it.
 void suspect(uint64 *drop) {
     *drop = UINT64_MAX;
     pg_memory_barrier();
     *drop = count_drop();
 }
 
-// Takes the step of an entry that is looked for without a lock. True: nobody can have its number.
+// Takes a step for an entry that processes find without a lock. Returns true if no process can have its number.
 bool is_given_up(uint64 *drop, bool idle, Step *s) {
     if (!idle) {
         if (*drop != 0) *drop = 0;
@@ -133,7 +134,7 @@ bool free_idle(SlotNo db) {
     if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).places.unlinked_lanes == 0)) return false;
     Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
            static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
-    // After that question: what those who have put their numbers down handed over is in the lists now.
+    // This follows put_down_until(): hints of processes that have put their numbers down are in lists now.
     if (!drain_inboxes(db)) return true;
     pg::LwLockGuard lock(registry_lock());
     s.left = free_unlinked_lanes(db, s.until);

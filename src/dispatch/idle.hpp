@@ -1,19 +1,23 @@
-// Lanes, sources and roles of queues that live on become free when nobody needs them and few places are left. The
-// scheduler of the database takes these steps, each under the registry lock. A role with workers keeps its lanes: they
+// Frees lanes, sources and roles of existing queues that are not needed, when few places are left. The scheduler of the
+// database takes these steps, each under the registry lock. A role with workers keeps its lanes, because the workers
 // give tasks back there.
-//   idle       no task of it is listed, in a group or in the due heap; no worker has its role
-//   suspected  `drop` is set. It is still found; who finds it takes the suspicion off
-//   unlinked   (lanes, sources) nobody had its number since before the suspicion, and it is idle still: it is out of
-//   its chain free       nobody walks along the chain since before
+//   idle       a lane: none of its tasks is listed, in a group or in the due heap, and its role has no workers
+//              a source or a role: no lane names it, and the role has no workers
+//   suspected  (lanes, roles) `drop` is set; a process that finds the entry clears `drop`
+//   unlinked   (lanes, sources) it is out of its chain: a lane that is still idle when no process has its number from
+//              before the suspicion, a source that is idle
+//   free       no process has its number, or walks along the chain, from before the last of these steps
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 
-// Takes one step with everything that is idle in a database. The scheduler only. Allocates. Returns whether there is
-// another step to come.
+// Takes one step for everything idle in a database, if few places are left or lanes are unlinked already. Returns
+// whether another step is to come. Allocates memory. Takes the registry lock and the locks of the namespaces. The
+// scheduler only.
 bool free_idle(SlotNo db);
-// Frees the lanes that were unlinked up to a drop; registry lock held. Returns whether some are left.
+// Frees the lanes that were unlinked up to the drop `until`. Returns whether some are left. The caller holds the
+// registry lock.
 bool free_unlinked_lanes(SlotNo db, uint64 until);
 
 }  // namespace pgqueue::dispatch

@@ -100,7 +100,7 @@ void take_over_grouped(PageNo no) {
 
 namespace {
 
-// Moves the inbox behind what was handed over before.
+// Appends the pages of the inbox, oldest first, to the pages that are not filed yet.
 void take_inbox(Namespace *ns) {
     if (ns->inbox.load() == 0) return;
     PageNo newest = ns->inbox.exchange(0), last = newest, oldest = 0;
@@ -114,8 +114,8 @@ void take_inbox(Namespace *ns) {
     ns->handed_last = last;
 }
 
-// Files pages, oldest first, until about so many steps are taken: a page of one priority is mostly one, others one for
-// each task.
+// Files pages, oldest first, until about `steps` steps are taken. A page of one priority counts as one step, because it
+// mostly takes one. Any other page counts as one step for each task.
 void take_over(SlotNo no, int64 steps) {
     Namespace &ns = map.namespaces[no];
     while (ns.handed != 0 && steps > 0) {
@@ -210,7 +210,7 @@ SlotNo outside_lane(SlotNo queue) {
 
 namespace {
 
-// Appends a task to its lane. False: no memory.
+// Appends a task to its lane. Returns false if there is no memory.
 bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
     if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
     if (!push_task_locked(lane, priority, ref, dies, 0)) return false;

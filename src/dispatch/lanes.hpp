@@ -1,55 +1,62 @@
-// The lists of ready tasks: what comes into them, and which of them may be taken from now. Functions with _locked are
-// called under the lock of the namespace.
+// The lists of ready tasks: files tasks in them, and decides which lanes are active. The caller of a function with
+// _locked holds the namespace lock.
 #pragma once
 #include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 
-// Moves what committed transactions handed over into lists and heap; namespace's lock held (exclusive). Neither raises
-// nor waits.
+// Files the pages that committed transactions handed over in lists, groups and the due heap. The namespace lock is held
+// in exclusive mode. Raises no error, and waits only for the due lock and the locks of the hash of groups.
 void drain_inbox_locked(SlotNo ns);
-// The same, with the lock taken for a part at a time; or for one part only, which returns whether that was all.
+// Files these pages, and releases the namespace lock after each part of them. Takes the namespace lock.
 void drain_inbox(SlotNo ns);
+// Files one part of these pages. Returns whether that was all. Takes the namespace lock.
 bool drain_some(SlotNo ns);
+// Returns whether the namespace has such pages. Takes no lock.
 bool has_handed_over(SlotNo ns);
-// Forgets it (rebuild).
+// Frees these pages without filing their tasks, for a rebuild. Takes the namespace lock.
 void forget_handed_over(SlotNo ns);
-// Drains every namespace of the database that has something, in turns. False: there is too much for once, the rest
-// stays.
+// Files these pages of all namespaces of the database, in turns. Returns false if there are too many for one call; the
+// rest stays. Takes the locks of the namespaces.
 bool drain_inboxes(SlotNo db);
-// Drains the namespaces in which the role may have tasks. A flood in another namespace does not hold its workers up.
+// Files these pages of the namespaces in which the role may have tasks. A flood in another namespace does not delay its
+// workers. Takes the locks of the namespaces.
 void drain_for_role(SlotNo role);
 
-// Goes on with lists of many priorities that are taken apart (dispatch/priorities.hpp), a part of it. Returns how many
-// steps it came on. The scheduler only.
+// Continues to take lists of many priorities apart (dispatch/priorities.hpp), at most 64 steps. Returns how many steps
+// it took. Takes the namespace lock for each step. The scheduler only.
 int take_lists_apart(SlotNo db);
 
-// Files a task where it waits: in its lane, in the due heap, among those that were put off or in its group; takes the
-// locks. Without memory the database is marked `lost`.
+// Files a task where it waits: in its lane, in the due heap, in a list of put-off tasks, or in its group. Marks the
+// database as `lost` if there is no memory. Takes the locks that it needs.
 void enqueue(const Hint &hint);
-// A task that was popped and is ready is first in line again, when its place is still free. Without memory as
-// enqueue.
+// Files a popped task that is ready in front of the others of its priority, or in its group. Marks the database as
+// `lost` if there is no memory. Takes the locks that it needs.
 void return_ready(const Hint &hint);
-// The same for a task of outside workers, who are woken.
+// Does the same for a task of outside workers, and wakes a waiting session and the scheduler. key: hash of its group
+// key, 0 none. dies: its dies_at, 0 never. Does nothing if no scheduler serves the database, or if the queue has no
+// lane for outside workers.
 void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies);
-// The lane of a queue for outside workers; -1 none.
+// Returns the lane of a queue for outside workers; -1: none. Takes no lock.
 SlotNo outside_lane(SlotNo queue);
 
-// Re-examines which lanes of a queue (or of all queues of a namespace) may be active, after a change of limits or
-// pause. Lock held.
+// Updates which lanes of a queue are active, after a change of its limits or its pause.
 void revise_queue_locked(SlotNo queue);
+// Clears the mark that max_running of the namespace was reached, after a change of its settings. Each pop checks the
+// settings anyway.
 void revise_namespace_locked(SlotNo ns);
-// Empties all ready lists of a database (rebuild).
+// Empties all ready lists of a database, for a rebuild. Takes the locks of the namespaces.
 void clear_ready(SlotNo db);
 
-// The rest is for dispatch/ only.
+// The functions below are only for dispatch/.
 
-// A lane is active while it has tasks and its queue is neither paused nor without room.
+// Links a lane into its source, or unlinks it. A lane is active while it has tasks, is not held, and its queue is
+// neither paused nor held back by a limit.
 void activate_locked(SlotNo lane);
 void deactivate_locked(SlotNo lane);
-// The number of tasks in a lane has changed.
+// Adds `by` to the number of tasks of a lane, and activates or deactivates the lane if needed.
 void change_count_locked(SlotNo lane, int64 by);
-// Empties the lists of a queue. The scheduler only, which is at work on none of them.
+// Frees the lists of a queue and their places in the spill file. The scheduler only, while none of them is `moving`.
 void empty_lists_locked(const Queue &queue);
 
 }  // namespace pgqueue::dispatch

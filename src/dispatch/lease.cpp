@@ -18,8 +18,9 @@ SlotNo *chain_of(int64 id) {
                            static_cast<uint32>(lease_part(id))];
 }
 
-// Is it the holder of this task in a database? For a moment there may be two: the next holder's, and one that is about
-// to go. Without a receipt (0) what is put back, or charged, counts for none.
+// Returns whether the entry is the lease of this task in a database. For a moment a task may have two entries: that of
+// its next holder, and one that is about to be freed. Without a receipt (0), an entry that is to be put back or charged
+// does not count.
 bool is_of(const Lease &l, SlotNo db, int64 id, int64 receipt) {
     if (l.id != id || l.db != db) return false;
     return receipt == 0 ? l.owed != Owed::PutBack && l.owed != Owed::Charge : l.receipt == receipt;
@@ -49,7 +50,7 @@ void lower_lease_bound_by(SlotNo db, const LeaseTime &time, TimestampTz dies) {
 
 namespace {
 
-// Puts a held entry into the chain of its task.
+// Makes an entry Held and puts it into the hash chain of its task.
 void publish(SlotNo no, Lease *made) {
     if (!is_in(lease(no), LeaseState::Popped)) count_lease(made->queue, 1);
     made->state.init(LeaseState::Held);
@@ -62,7 +63,7 @@ void publish(SlotNo no, Lease *made) {
     *chain = no;
 }
 
-// Request: LeaseRequest or OwedRow.
+// Makes an entry from a request. Request: LeaseRequest or OwedRow.
 template <typename Request>
 Lease lease_of(const Request &r, Owed owed) {
     Lease made{};
@@ -194,7 +195,7 @@ void transfer_lease(int64 id, SlotNo queue, uint64 key) {
             std::swap(l->group, place.group);
         }
     }
-    // The former place; the new one when the lease has ended meanwhile.
+    // This is the former place, or the new one if the lease has ended meanwhile.
     end_running(place.queue, place.group);
 }
 
@@ -209,7 +210,7 @@ void set_lease_end(int64 id, int64 receipt, const LeaseTime &time, Oid extender)
 
 namespace {
 
-// F: bool(const Lease &), which are meant.
+// Ends the leases for which is_meant(const Lease &) returns true.
 template <typename F>
 void clear(SlotNo db, F is_meant) {
     for (SlotNo i = 0; i < map.shared->n_leases; i++) {

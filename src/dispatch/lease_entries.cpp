@@ -14,7 +14,7 @@ SlotNo my_database() {
 
 namespace {
 
-// There is an entry more for those who found none, whatever their database.
+// Wakes the schedulers of databases with waiting sessions if a session, of any database, has found no entry.
 void tell_of_room() {
     pg_memory_barrier();
     Atomic<bool> *wanted = &map.shared->leases_wanted;

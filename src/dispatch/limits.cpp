@@ -15,7 +15,7 @@ int32 room(int32 most, const Atomic<int32> *running) {
     return Max(most - running->load(), 0);
 }
 
-// Room under a limit; with none, marks `blocked` so that the next end of a task looks again.
+// Returns the room under a limit. Without room, marks `blocked` so that the next end of a task checks again.
 int32 room_or_block(int32 most, Atomic<int32> *running, Atomic<bool> *blocked) {
     int32 n = room(most, running);
     if (n > 0) return n;
@@ -131,7 +131,7 @@ void unreserve(SlotNo queue, GroupNo group) {
 
 namespace {
 
-// Ends the throttle of a queue whose time is over.
+// Ends the throttle of a queue if its time has passed.
 void end_throttle(SlotNo queue, const pg::Moment &now) {
     Queue &q = map.queues[queue];
     if (q.throttled_until == 0 || q.throttled_until > now.monotonic) return;

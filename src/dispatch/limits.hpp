@@ -1,14 +1,15 @@
-// How many tasks of a queue and a namespace may be held at once, and how many may start a second: places under these
-// limits are taken and given back.
+// The limits of queues, namespaces and groups: how many tasks may be held at once, and how many may start in a second.
+// A held task takes a place under these limits and gives it back at its end.
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::dispatch {
 
-// A task of the queue is held, as its row says: takes its place under the limits.
+// Takes a place in the queue and its namespace for a task that is held, as its row says. Takes no lock.
 void take_places(SlotNo queue);
-// Undoes the reservation of a task, also in its group (0: it is in none), and unblocks what waited for it.
+// Gives the place of a held task back, also in its group (0: it is in none), and unblocks lanes that waited for it.
+// Takes the namespace lock where needed.
 void end_running(SlotNo queue, GroupNo group);
 // Places that are taken under the limits of a queue and of its groups.
 struct PlacesLook {
@@ -16,27 +17,32 @@ struct PlacesLook {
     int32 in_groups;
     bool operator==(const PlacesLook &) const = default;
 };
+// Reads them. Takes the namespace lock.
 PlacesLook look_at_places(SlotNo queue);
-// Gives those back that were seen and that nobody has. False: there are others by now.
+// Gives back places that were seen, because no process has a task for them. Returns false, with nothing changed, if the
+// number of running tasks is another one now. Takes the namespace lock.
 bool forget_places(SlotNo queue, const PlacesLook &seen);
+// Does the work of end_running() for many tasks.
 void end_running_all(std::span<const LimitPlace> places);
-// The same for one that was popped and not started: its tokens go back too.
+// Gives the place of a popped task back that was not started; its tokens go back too. Takes the namespace lock where
+// needed.
 void unreserve(SlotNo queue, GroupNo group);
-// Queues and groups whose token bucket has filled again may run; returns when the next one will. The scheduler only.
+// Lets queues and groups run again whose token bucket has a token now. Returns when the next one has a token. Takes the
+// locks of the namespaces. The scheduler only.
 pg::Deadline end_throttles(SlotNo db, const pg::Moment &now);
 
-// The rest is for dispatch/ only, under the namespace's lock unless said otherwise.
+// The functions below are only for dispatch/. The caller holds the namespace lock unless a comment says otherwise.
 
-// Neither paused nor held back by a limit.
+// Returns whether the queue is neither paused nor held back by a limit.
 bool may_run(const Queue &q);
-// Room under max_running now; no lock.
+// Return whether there is room under max_running now. Take no lock.
 bool has_room(const Namespace &ns);
 bool has_room(const Queue &q);
-// How many of `most` tasks may be taken; 0: the queue or namespace is marked, and looked at again when that may have
-// changed.
+// Return how many of `most` tasks may be taken. If 0, the queue or namespace is marked, and is checked again when that
+// may have changed.
 int32 room_of_namespace(Namespace *ns, int32 most);
 int32 room_of_queue(Queue *q, int32 most);
-// Takes places for n tasks.
+// Takes places and tokens for n tasks in a queue and its namespace.
 void reserve(Queue *q, Namespace *ns, int32 n);
 
 }  // namespace pgqueue::dispatch

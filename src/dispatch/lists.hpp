@@ -1,5 +1,5 @@
-// All lists of a database whose pages may be in the spill file. The scheduler only: nobody else takes lists away that
-// are not empty.
+// Visits all lists of a database whose pages may be in the spill file. The scheduler only: no other process removes a
+// list that has tasks.
 #pragma once
 #include "memory/page_list.hpp"
 #include "memory/registry.hpp"
@@ -7,14 +7,16 @@
 
 namespace pgqueue::dispatch {
 
-// A list with its lock, which is held. The lock may be let go while the list is `moving`, which keeps it where it is.
+// A list with its lock, which is held. The lock may be released while the list is `moving`, which keeps the list in its
+// place.
 struct ListAt {
     PageList *list;
     LWLock *lock;
-    bool far;  // tasks are not taken from it before another list is empty
+    bool far;  // no task is taken from it before another list is empty
 };
 
-// Visits the lists of a lane: F is bool(const ListAt &), false ends. Namespace's lock held.
+// Calls F(const ListAt &) for the lists of a lane until it returns false. Returns false in this case. The caller holds
+// the namespace lock, which is `lock`.
 template <typename F>
 bool each_list_of_lane(SlotNo no, LWLock *lock, F f) {
     const Lane &lane = map.lanes[no];
@@ -26,7 +28,8 @@ bool each_list_of_lane(SlotNo no, LWLock *lock, F f) {
     return true;
 }
 
-// Visits all: F as above.
+// Calls F(const ListAt &) for all lists of a database until it returns false: ready lists, the due heap, lists of
+// put-off tasks, and the lists `arrived`. Takes the locks.
 template <typename F>
 void each_list(SlotNo db, F f) {
     for (SlotNo q = 0; q < map.shared->used_queues; q++) {

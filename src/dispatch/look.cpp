@@ -15,7 +15,7 @@ namespace pgqueue::dispatch {
 
 namespace {
 
-// When the bucket has its next token, to be shown; 0: it has one.
+// Returns when the bucket has its next token, as a time to be shown; 0: it has one.
 TimestampTz next_token(const TokenBucket &bucket, double rate) {
     if (rate <= 0 || bucket.tokens >= 1) return 0;
     pg::Moment now = pg::this_moment();
@@ -74,12 +74,12 @@ RoleLook look_at_role(SlotNo no) {
 
 namespace {
 
-// lane -1: the first one.
+// Returns the lane of a queue behind this one; lane -1: the first one. -1: there are no more.
 SlotNo next_lane(SlotNo queue, SlotNo lane) {
     return lane < 0 ? map.queues[queue].first_lane.load() : map.lanes[lane].next_of_queue.load();
 }
 
-// Copies entries of a chain into the sample, as far as there is room.
+// Copies entries of a chain to `refs`, as far as there is room.
 void sample_chain(PageNo no, HeldLook *look) {
     for (; no != 0; no = page(no)->next)
         for (int i = page(no)->head; i < page(no)->count; i++) {
@@ -111,7 +111,7 @@ void add_first(FirstLook *look, const TaskRef &ref) {
     if (look->n_refs < static_cast<int>(lengthof(look->refs))) look->refs[look->n_refs++] = ref;
 }
 
-// The first entry of a list that is in memory.
+// Adds the first entry of a list that is in memory.
 void add_first_of(FirstLook *look, const PageList &list) {
     for (PageNo chain : {list.front, list.back})
         for (PageNo no = chain; no != 0; no = page(no)->next)
@@ -155,7 +155,7 @@ bool any_held(SlotNo db, bool *by_role) {
 
 namespace {
 
-// F: void(const PriorityList &), of those in which something is; namespace's lock held.
+// Calls F(const PriorityList &) for the lists of a queue that have tasks. The namespace lock is held.
 template <typename F>
 void each_used_list(SlotNo queue, F f) {
     for (SlotNo lane : lanes_of(map.queues[queue]))

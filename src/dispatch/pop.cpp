@@ -14,8 +14,8 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// The head of a lane that may be taken next: of one of its lists, or of a group. rank: its priority, less what it has
-// gained by waiting.
+// The head of a lane that may be taken next: the first task of one of its lists, or the head of a group. rank: its
+// priority, less what it has gained by waiting.
 struct Candidate {
     SlotNo lane = -1;
     PriorityList *list = nullptr;
@@ -36,7 +36,7 @@ struct Taken {
     int32 priority;
 };
 
-// Takes n tasks off the head of a lane, for F(Taken). run: they are going to be held.
+// Takes n tasks off the head of a lane, and calls F(Taken) for each. run: they are going to be held.
 template <typename F>
 void take_off(const Candidate &c, int n, bool run, F f) {
     if (c.group != 0) {
@@ -51,12 +51,12 @@ void take_off(const Candidate &c, int n, bool run, F f) {
     if (c.list->list.count == 0) list_is_empty_locked(c.lane);
 }
 
-// The best list of a lane: the first with something in it, or with aging the one whose head has gained most. Waits and
-// Begun: a list that cannot be looked into yet may have the best task.
+// Finds the best head of a lane: that of the first list with tasks, or with aging the one that has gained most, or that
+// of the best group. Returns Waits or Begun if a list that cannot be read yet may have the best task.
 Front best_list(SlotNo no, Candidate *best) {
     int64 aging = map.queues[map.lanes[no].queue].aging;
     int64 now = aging > 0 ? pg::monotonic_now() : 0;
-    int tries = 4;  // lists that may be taken apart meanwhile
+    int tries = 4;  // so many lists may be taken apart meanwhile
     for (SlotNo l = map.lanes[no].first; l >= 0;) {
         PriorityList &list = map.priorities[l];
         Candidate c{no, &list, nullptr, 0, list.range.from};
@@ -76,17 +76,17 @@ Front best_list(SlotNo no, Candidate *best) {
         if (aging <= 0) break;
     }
     if (GroupNo g = best_group_locked(no); g != 0) {
-        // The rank of a group is its virtual time then.
+        // With aging the rank of a group is its virtual time.
         Candidate c{no, nullptr, nullptr, g, aging > 0 ? (group(g).rank - now) / aging : group(g).rank};
         if (c.before(*best)) *best = c;
     }
     return best->lane == no ? Front::Tasks : Front::None;
 }
 
-// A list that has to be taken apart could not be looked into: each look goes on with it.
+// Whether a list that has to be taken apart could not be read. Each further try takes more of it apart.
 constinit bool begun = false;
 
-// Calls pop() again as long as it gives nothing because of such lists. The locks are released between two calls.
+// Calls pop() again while it returns 0 because of such lists. The locks are released between two calls.
 template <typename F>
 int pop_patiently(F pop) {
     constexpr int most_tries = 256;
@@ -97,7 +97,7 @@ int pop_patiently(F pop) {
     }
 }
 
-// Makes the head of a lane the best one when it is better.
+// Replaces *best by the best head of a lane if that one is better.
 void consider(SlotNo no, SlotNo db, Candidate *best) {
     Candidate c;
     Front f = best_list(no, &c);
@@ -106,7 +106,7 @@ void consider(SlotNo no, SlotNo db, Candidate *best) {
     if (f == Front::Tasks && c.before(*best)) *best = c;
 }
 
-// The best head of the active lanes of a source.
+// Returns the best head of the active lanes of a source.
 Candidate best_lane(const Source &source) {
     Candidate best;
     for (SlotNo l = source.first_active; l >= 0; l = map.lanes[l].next_active)
@@ -114,13 +114,13 @@ Candidate best_lane(const Source &source) {
     return best;
 }
 
-// Pops from one source under its namespace's lock, within the limits.
+// Pops from one source within the limits. The namespace lock is held.
 int pop_from_source(Source *source, WorkerSlot *w, int most) {
     Namespace &ns = map.namespaces[source->ns];
     if (ns.paused) return 0;
     most = room_of_namespace(&ns, most);
     int total = 0;
-    // From groups one task at a time; a list gives all it has.
+    // A group gives one task at a time. A list gives as many as possible at once, and ends the loop.
     for (bool more = true; more && total < most;) {
         Candidate c = best_lane(*source);
         if (c.lane < 0) break;
@@ -191,13 +191,13 @@ int pop_best(SlotNo worker, int most) {
 int pop_for_worker(SlotNo worker, int most) {
     bool began = begin_use();
     int n = pop_patiently([=] { return pop_best(worker, most); });
-    if (began) end_use();  // what was popped counts in `running`, which keeps its entries
+    if (began) end_use();  // popped tasks count in `running`, which keeps their entries
     return n;
 }
 
 namespace {
 
-// The best active lane among those of some queues, or of all.
+// Returns the best head of the active lanes of some queues (empty: of all).
 Candidate best_outside_lane(SlotNo ns, std::span<const SlotNo> queues) {
     Candidate best;
     SlotNo s = map.namespaces[ns].outside_source.load();
@@ -231,8 +231,8 @@ int pop_outside(SlotNo no, std::span<const SlotNo> queues, std::span<const SlotN
             revise_queue_locked(lane.queue);
             continue;
         }
-        // Between lanes of one priority the older task comes first: only what is older than the next lane's head may go
-        // in one step.
+        // Between lanes with the same priority the older task comes first. Only tasks that are older than the head of
+        // the next lane may be taken in one step, so with several lanes it is one task.
         bool alone = queues.size() == 1 || (queues.empty() && lane.prev_active < 0 && lane.next_active < 0);
         if (!alone) n = 1;
         take_off(c, n, true, [&](const Taken &t) {

@@ -1,7 +1,7 @@
-// No section under the namespace's lock is long: the entries of the first pages are looked at under it, of the others
-// only their numbers. In which of those a task may be is found before, by a look at all pages of the pool without a
-// lock: what is read there may change at the same time, so a page that seemed to have the task is asked again under the
-// lock.
+// Keeps the time under the namespace lock short. The entries of the first pages are searched under the lock, later
+// pages contribute only their counts. If the task is not in the first pages, all pages of the pool are searched without
+// a lock to find the pages that may have it. Their contents may change meanwhile, so these pages are searched again
+// under the lock.
 #include "dispatch/position.hpp"
 
 #include "pg/guards.hpp"
@@ -9,20 +9,20 @@
 namespace pgqueue::dispatch {
 namespace {
 
-constexpr int near_pages = 256;   // looked into under the lock, some 40,000 entries
+constexpr int near_pages = 256;   // searched under the lock, some 40,000 entries
 constexpr int far_pages = 16384;  // counted under the lock
 constexpr int candidates_most = 8;
 
 struct Search {
     int64 id;
     int32 priority;
-    bool everywhere;  // look into every page, else into the candidates
-    int most;         // pages
+    bool everywhere;  // search every page, else only the candidates
+    int most;         // pages of a chain that are read
     PageNo candidates[candidates_most];
     int n_candidates;
 };
 
-// The place of the task among the entries of a page that are still there; -1: it is not.
+// Returns the place of the task among the entries of a page that are still there; -1: it is not among them.
 int index_in(const Page &p, int64 id) {
     int end = Min(static_cast<int>(p.count), p.kind == PageKind::Mixed ? mixed_per_page : ready_per_page);
     for (int i = p.head; i < end; i++)
@@ -46,7 +46,7 @@ bool looks_into(const Search &s, PageNo no) {
     return false;
 }
 
-// What a walk along a chain has found: the entries before the task, and all of the chain.
+// What a walk along a chain has found: the number of entries before the task, and of all entries of the chain.
 struct Walk {
     bool found, too_long;
     int64 before, all;
@@ -70,8 +70,8 @@ Walk walk(PageNo no, const Search &s) {
     return w;
 }
 
-// Entries of a chain that come before the task: of better priority, or of the same and before it. Those behind it count
-// in no case.
+// Counts the entries of a chain that come before the task: entries of better priority, and entries of the same priority
+// that stand before it. Entries of the same priority behind it do not count.
 Walk walk_range(PageNo no, const Search &s) {
     Walk w{};
     for (int pages = 0; no != 0; no = page(no)->next) {
@@ -91,7 +91,7 @@ Walk walk_range(PageNo no, const Search &s) {
     return w;
 }
 
-// In a list of several priorities.
+// Returns the place of the task in a list of several priorities.
 Position position_in_range(const PageList &list, const Search &s) {
     Walk w = walk_range(list.front, s);
     if (w.too_long) return {Listed::Unknown, 0};

@@ -1,4 +1,4 @@
-// The place of one ready task among those that run before it, for why().
+// Finds the place of one ready task among the tasks that run before it, for why().
 #pragma once
 #include "memory/shared.hpp"
 
@@ -6,8 +6,8 @@ namespace pgqueue::dispatch {
 
 enum class Listed {
     Yes,      // `ahead` tasks run before it
-    InFile,   // in the part of its list that is in the spill file: at least `ahead` run before it
-    Unknown,  // the list is too long to be looked at
+    InFile,   // in the part of its list that is in the spill file: at least `ahead` tasks run before it
+    Unknown,  // the list is too long to be searched
     No,       // in no list: popped, or not handed over yet
 };
 
@@ -16,11 +16,12 @@ struct Position {
     int64 ahead = 0;
 };
 
-// role: of the lane, -1 for outside workers. Tasks of better priority in the lane and those before it in its list; what
-// aging changes is left out. The caller has drained the inboxes.
+// Returns the place of a ready task in its lane. role: of the lane, -1 for outside workers. Counts the tasks of better
+// priority in the lane, and the tasks before it in its list; ignores aging. The caller has drained the inboxes. Takes
+// the namespace lock in shared mode.
 Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id);
 
-// A worker has popped it and will look at it next.
+// Returns whether a worker has popped the task and has not started it yet. Takes no lock.
 bool is_popped(SlotNo db, int64 id);
 
 }  // namespace pgqueue::dispatch

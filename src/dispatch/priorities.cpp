@@ -5,17 +5,18 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// Lists that a lane has for the asking, and at most. Beyond the first few they are made only while most of the pool is
-// left.
+// A lane with own_lists lists files a further priority in the list of a neighbour if that has less than a page of
+// tasks. A lane has at most most_lists lists. Beyond few_lists, lists are created only while all lists take less than a
+// quarter of the pool; below, while they take less than three quarters.
 constexpr int few_lists = 8, own_lists = 64, most_lists = 256;
 constexpr int most_parts = 64;
 constexpr int pages_at_once = 8;
-// A list of a range that is not longer is taken apart by whoever makes it longer than a page.
+// A list of a range that is not longer than this is taken apart by the process whose task makes it longer than a page.
 constexpr int64 short_list = 3 * mixed_per_page;
 
 PriorityList &at(SlotNo no) { return map.priorities[no]; }
 
-// Nobody needs it, and the scheduler is not at work on it.
+// Returns whether the list has no tasks and the scheduler does not work on it.
 bool is_unused(const PriorityList &p) {
     return p.list.count == 0 && p.list.spilled == 0 && !p.list.moving && p.parts == 0;
 }
@@ -30,7 +31,7 @@ bool has_room(const Lane &lane) {
     return ns.lists < Min(share_of_lists(ns), share_limit(0, ns.lists, Max(most - used, 0)));
 }
 
-// Makes a list and links it. -1: no entry is free.
+// Creates a list and links it. Returns -1 if no entry is free.
 SlotNo make_list(Lane *lane, SlotNo *link, const PriorityRange &range) {
     SlotNo made = take_priority();
     if (made < 0) return -1;
@@ -46,7 +47,7 @@ SlotNo make_list(Lane *lane, SlotNo *link, const PriorityRange &range) {
     return made;
 }
 
-// Gives the list that a link leads to back.
+// Unlinks and frees the list to which a link leads.
 void free_list(Lane *lane, SlotNo *link) {
     SlotNo no = *link;
     *link = at(no).next;
@@ -56,10 +57,10 @@ void free_list(Lane *lane, SlotNo *link) {
     map.namespaces[map.queues[lane->queue].ns].lists--;
 }
 
-// Where a priority belongs in a lane.
+// The place of a priority in a lane.
 struct Spot {
     SlotNo before;  // the list before, -1 none
-    SlotNo *link;   // leads to the list that has it, or to the first one behind it
+    SlotNo *link;   // leads to the list that has the priority, or to the first one behind it
 };
 
 Spot find_spot(Lane *lane, int32 priority) {
@@ -71,7 +72,7 @@ Spot find_spot(Lane *lane, int32 priority) {
     return s;
 }
 
-// The shorter one of both neighbours; -1 none.
+// Returns the shorter one of two neighbours; -1: there is none.
 SlotNo shorter(SlotNo a, SlotNo b) {
     if (a < 0 || b < 0) return a < 0 ? b : a;
     return at(a).list.count <= at(b).list.count ? a : b;
@@ -83,7 +84,7 @@ PriorityList *widen(SlotNo no, int32 priority) {
     return &at(no);
 }
 
-// A list for a priority that has none yet.
+// Returns a list for a priority that has none: a new list, or a neighbour whose range is widened.
 PriorityList *add_list(Lane *lane, Spot spot, int32 priority) {
     SlotNo neighbour = shorter(spot.before, *spot.link);
     bool joins = neighbour >= 0 && lane->lists >= own_lists && at(neighbour).list.count < mixed_per_page;
@@ -113,7 +114,7 @@ PriorityList *list_for_locked(SlotNo no, int32 priority) {
 
 namespace {
 
-// The parts of a list, by their number.
+// The parts of a list, by the number of the part; -1 none.
 struct Parts {
     SlotNo of[most_parts];
 };
@@ -128,7 +129,8 @@ Parts parts_of(const PriorityList &whole) {
     return parts;
 }
 
-// The part that a task goes to, made when missing; with no entry free the nearest one. Null: there is none.
+// Returns the part to which a task goes, and creates it if needed. Returns the nearest part if no entry is free;
+// nullptr: there is none.
 PriorityList *part_for(Lane *lane, PriorityList *whole, Parts *parts, int32 priority) {
     int wanted = whole->split.part_of(priority, whole->parts);
     if (SlotNo no = parts->of[wanted]; no >= 0) return widen(no, priority);
@@ -149,7 +151,7 @@ void begin_parts(const Lane &lane, PriorityList *p) {
     p->split = p->range;
 }
 
-// Moves the tasks of a page to the parts of its list. False: no memory, the rest stays.
+// Moves the tasks of a page to the parts of its list. Returns false if there is no memory; the other tasks stay.
 bool move_page(Lane *lane, PriorityList *whole, Parts *parts, Page *p) {
     int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
     for (; p->head < p->count; p->head++, whole->list.count--) {
@@ -162,7 +164,7 @@ bool move_page(Lane *lane, PriorityList *whole, Parts *parts, Page *p) {
     return true;
 }
 
-// Takes a list apart, so many pages of it. Gone: all of it.
+// Takes up to `pages` pages of a list apart. Returns Gone if that was the whole list.
 Front take_apart(Lane *lane, SlotNo *link, int pages) {
     PriorityList *whole = &at(*link);
     if (whole->parts == 0) begin_parts(*lane, whole);
@@ -185,7 +187,7 @@ SlotNo *link_to(Lane *lane, SlotNo no) {
     return link;
 }
 
-// A list of a range has become a little longer than a page.
+// Called after a list has grown. Takes the list of a range apart if it is a little longer than a page.
 void keep_short(SlotNo no, PriorityList *p) {
     Lane &lane = map.lanes[no];
     p->sorted = false;
@@ -227,7 +229,8 @@ bool push_task_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
 
 namespace {
 
-// Tasks of a page one by one. What finds no memory stays in the page.
+// Files the tasks of a page one by one. Tasks for which there is no memory stay in the page. Returns how many were
+// filed.
 int push_entries(SlotNo lane, Page *p) {
     int64 dies = p->min_dies == INT64_MAX ? 0 : p->min_dies;
     int n = 0;
@@ -244,7 +247,8 @@ int push_page_locked(SlotNo lane, PageNo no) {
     bool one = p->kind == PageKind::Ready;
     if (!one) sort_by_priority(p->mixed + p->head, n);
     int filed = !one || n < ready_per_page / 2 ? push_entries(lane, p) : 0;
-    // Nearly full pages become part of the list as they are; so do those whose rest finds no memory.
+    // A page that is at least half full becomes part of the list as it is. So does a page whose other tasks found no
+    // memory.
     PriorityList *list = one && filed < n ? list_for_locked(lane, p->priority) : nullptr;
     if (list == nullptr) {
         give_page(no);
@@ -257,7 +261,7 @@ int push_page_locked(SlotNo lane, PageNo no) {
 
 namespace {
 
-// Makes a place before the first entry of a page with ready tasks.
+// Makes room before the first entry of a page with ready tasks.
 void make_place(Page *p) {
     if (p->head > 0) {
         p->head--;
@@ -270,19 +274,19 @@ void make_place(Page *p) {
         memmove(&p->ready[1], &p->ready[0], sizeof(TaskRef) * n);
 }
 
-// A page before the first one of a list; 0: no memory.
+// Links a new page before the first page of a list. Returns 0 if there is no memory.
 PageNo new_front(PageList *list, PageKind kind, int32 priority, int64 since) {
     PageNo no = take_page(kind);
     if (no == 0) return 0;
     begin_ready(page(no), kind, priority, since);
     page(no)->next = list->front;
-    // Also while the scheduler moves pages: it touches those behind the front ones only.
+    // This is safe while the scheduler moves pages, because it uses only pages behind the front ones.
     if (list->front == 0) list->front_last = no;
     list->front = no;
     return no;
 }
 
-// The list whose first tasks of this priority are the oldest ones: a part, when it has been made.
+// Returns the list whose first tasks of this priority are the oldest ones: a part, if it was created.
 PriorityList *first_list_of(SlotNo lane, int32 priority) {
     PriorityList *found = nullptr;
     for (SlotNo no = map.lanes[lane].first; no >= 0 && at(no).range.from <= priority; no = at(no).next)
@@ -355,7 +359,7 @@ Front take_apart_locked(SlotNo no) {
         if (at(*link).parts != 0) {
             Front f = take_apart(&lane, link, pages_at_once);
             if (f != Front::Waits) return Front::Tasks;
-            // Its pages come from the file when the lists before it are empty; then it is wanted again.
+            // Its pages come from the file when the lists before it are empty. Then the lane is marked again.
             if (!far || at(*link).list.front != 0) return f;
             break;
         }

@@ -1,50 +1,53 @@
-// The lists of ready tasks of a lane, one for each priority. Each has a page at least, so there are few: when a lane
-// has many priorities, several of them share a list, whose range they are. Ranges of a lane do not overlap, and the
-// lists are in their order.
+// The lists of ready tasks of a lane, one for each priority. Each list has at least a page, so a lane has few of them.
+// When a lane has many priorities, several priorities share a list: they are its range. The ranges of a lane do not
+// overlap, and the lists are in the order of their ranges.
 //   one priority            first in, first out
 //   a range, in one page    the page is sorted when tasks are taken from it
-//   a range, in more pages  it is taken apart into lists of smaller ranges, some pages at a time: by whoever files a
-//                           task, while it is short; by whoever wants its tasks; by the scheduler. Until then nothing
-//                           is taken from it. It stands before its parts, so that what comes meanwhile goes to its
-//                           end, and is gone when it is empty
-// Inside dispatch/ only; everything here is under the namespace's lock. Nothing raises, waits or allocates.
+//   a range, in more pages  it is taken apart into lists of smaller ranges, some pages at a time: by the process that
+//                           files a task, while the list is short; by the process that wants its tasks; or by the
+//                           scheduler. No task is taken from it until then. It stays before its parts, so that new
+//                           tasks go to its end. It is freed when it is empty
+// Only for dispatch/. The caller holds the namespace lock. No function raises an error, waits, or allocates memory
+// outside the pool.
 #pragma once
 #include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 
-// The list of a lane that a task of this priority goes to, made when missing. Null: the lane has none, and there is no
-// memory.
+// Returns the list of a lane to which a task of this priority goes, and creates it if needed. nullptr: the lane has no
+// list, and there is no memory.
 PriorityList *list_for_locked(SlotNo lane, int32 priority);
-// Appends a ready task. since: when it became ready, 0 now. False: no memory.
+// Appends a ready task. dies: its dies_at, 0 never. since: when it became ready (monotonic), 0 now. Returns false if
+// there is no memory.
 bool push_task_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies, int64 since);
-// Appends the tasks of a page, of one priority or of several; the page is the list's afterwards, or free. Returns how
-// many were filed.
+// Appends the tasks of a page, which has one priority or several. The list owns the page afterwards, or the page is
+// freed. Returns how many tasks were filed.
 int push_page_locked(SlotNo lane, PageNo no);
-// Puts a task before the others of its priority. False: no memory.
+// Puts a task before the others of its priority. Returns false if there is no memory.
 bool push_first_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies);
 
-// What may be taken from a list now. Gone: it was taken apart, its parts stand in its place. Begun: a part of it was
-// taken apart, the next look goes on. Waits: a page has to come from the spill file, or there is no memory.
+// What may be taken from a list now. Gone: it was taken apart, and its parts stand in its place. Begun: a part of it
+// was taken apart, and the next call continues. Waits: a page has to come from the spill file, or there is no memory.
 enum class Front { Tasks, None, Waits, Begun, Gone };
-// Brings the next tasks of a list to the head of a page.
+// Brings the next tasks of a list to the head of a page, which is *out. Takes the list apart if needed. Returns what
+// may be taken.
 Front front_of_locked(SlotNo lane, SlotNo list, Page **out);
-// How many tasks at the head of that page have the same priority.
+// Returns how many tasks at the head of that page have the same priority.
 int same_priority(const PriorityList &list, const Page &front);
 
-// A list has become empty: a lane with many gives it back.
+// Called when a list has become empty. Frees the empty lists of the lane if it has many lists.
 void list_is_empty_locked(SlotNo lane);
-// Gives the lists back in which nothing is.
+// Frees the lists of a lane that have no tasks.
 void free_empty_lists_locked(SlotNo lane);
-// Gives all of them back; places in the spill file are forgotten by the caller.
+// Frees all lists of a lane. The caller forgets their places in the spill file.
 void free_lists_locked(SlotNo lane);
-// How many lists a namespace may have now.
+// Returns how many lists a namespace may have now.
 int64 share_of_lists(const Namespace &ns);
 
-// Goes on with a lane whose lists are taken apart, some pages. Waits: a page has to come from the spill file, or there
-// is no memory.
+// Continues to take lists of a lane apart, some pages. Returns Tasks after a step, and None if there is nothing to do.
+// Returns Waits if a page has to come from the spill file, or if there is no memory.
 Front take_apart_locked(SlotNo lane);
-// Lanes with such a list are looked at by the scheduler.
+// Marks a lane with such a list for the scheduler.
 void want_taken_apart(SlotNo lane);
 
 }  // namespace pgqueue::dispatch

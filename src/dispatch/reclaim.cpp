@@ -15,7 +15,7 @@ namespace {
 
 bool is_empty(const Queue &q) { return q.running.load() == 0 && q.hinted.load() == 0; }
 
-// Gives the place and the lanes of a queue back. Nothing refers to it any more.
+// Frees the place and the lanes of a queue to which nothing refers any more.
 void free_queue(SlotNo no) {
     Queue &q = map.queues[no];
     pg::LwLockGuard lock(registry_lock());
@@ -33,14 +33,14 @@ void free_queue(SlotNo no) {
     while (s->used_queues > 0 && !map.queues[s->used_queues - 1].used) s->used_queues--;
 }
 
-// The dropped queues of a database that nobody can have the number of. Whatever must be searched for what they have
-// left is walked through once for all of them.
+// The dropped queues of a database whose numbers no process can have. Each search for what they have left is done once
+// for all of them.
 struct Dropped {
     SlotNo db;
     uint64 until;  // drops up to this one are put down
 };
 
-// F: void(SlotNo).
+// Calls F(SlotNo) for each of these queues.
 template <typename F>
 void each_dropped(const Dropped &d, F f) {
     each_queue(d.db, [&d, f](SlotNo no) {
@@ -48,7 +48,8 @@ void each_dropped(const Dropped &d, F f) {
     });
 }
 
-// Takes their waiting tasks out of groups; what was handed over before is in groups and lists then.
+// Removes their waiting tasks from groups. Files the inboxes first, so that hints that were handed over before are in
+// groups and lists.
 void empty_groups(const Dropped &d) {
     auto *seen = static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_namespaces)));
     each_dropped(d, [seen](SlotNo no) { seen[map.queues[no].ns] = true; });
@@ -61,7 +62,7 @@ void empty_groups(const Dropped &d) {
     pfree(seen);
 }
 
-// Takes their tasks out of leases, groups, lists and, as far as they are in memory, the due heap.
+// Removes their tasks from leases, groups, lists and pages of the due heap in memory.
 void empty_queues(const Dropped &d) {
     bool any = false, held = false, hinted = false;
     each_dropped(d, [&](SlotNo no) {
@@ -101,12 +102,13 @@ void free_namespace(SlotNo no) {
     ns.used = false;
 }
 
-// True when the place of a dropped namespace is free.
+// Frees a dropped namespace if it is put down and empty. Returns whether it was freed.
 bool reclaim_namespace(SlotNo no) {
     Namespace &ns = map.namespaces[no];
     if (!is_put_down(ns.drop) || ns.queues != 0) return false;
     if (unlink_sources(no)) {
-        // A late commit has made one: who walks along a chain may stand on it.
+        // A late commit has created a source. A process that walks along a chain may stand on it, so a drop is counted
+        // again.
         ns.drop = count_drop();
         return false;
     }

@@ -1,7 +1,7 @@
-// Places in the fixed tables become free again while the server runs. An entry goes through these steps, the
-// scheduler's but for the first:
-//   dropped   its commit has hidden it and counted a drop
-//   put down  nobody can have its number in hands (users.hpp); what was handed over meanwhile is drained
+// Places in the fixed tables become free again while the server runs. An entry goes through these steps. A commit takes
+// the first one, the scheduler takes the others:
+//   dropped   the commit has hidden it and counted a drop
+//   put down  no process can have its number (memory/users.hpp); hints that were handed over meanwhile are filed
 //   empty     no task of it is held, listed, in a group or in the due heap
 //   free      another object may have the place
 #pragma once
@@ -9,10 +9,10 @@
 
 namespace pgqueue::dispatch {
 
-// Frees what can be freed of a database. The scheduler only, or who has found that there is none. Returns whether
-// something is left to do.
+// Frees the dropped entries of a database that can be freed. Returns whether some are left. Called by the scheduler, or
+// by the launcher if the database has none. Allocates memory. Takes the locks that it needs.
 bool free_dropped(SlotNo db);
-// Forgets a database: frees all its entries. Workers and scheduler of it are gone.
+// Frees all entries of a database, and its own. Its workers and its scheduler are gone. Takes the locks that it needs.
 void drop_database(SlotNo db);
 
 }  // namespace pgqueue::dispatch

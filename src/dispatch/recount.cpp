@@ -9,7 +9,7 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// F: void(const Page &), of the pages of a list in memory that have tasks.
+// Calls F(const Page &) for the pages of a list in memory that have tasks.
 template <typename F>
 void each_page(const PageList &list, F f) {
     for (PageNo first : {list.front, list.back})
@@ -33,7 +33,7 @@ int64 first_due(const PageList &list) {
 
 bool is_in_memory(const PageList &list) { return list.spilled == 0 && !list.moving; }
 
-// Returns whether its count was wrong.
+// Corrects the count of a list and its bound of dies_at. Returns whether the count was wrong.
 bool recount(PageList *list) {
     if (!is_in_memory(*list)) return false;
     int64 n = tasks_of(*list);
@@ -43,14 +43,15 @@ bool recount(PageList *list) {
     return true;
 }
 
-// The ready groups of each lane of a namespace, whose lock is held.
+// Counts the ready groups of each lane of a namespace, whose lock is held.
 void count_ready_groups(SlotNo ns, int64 *ready) {
     each_entry<Group>(map.namespaces[ns].groups, [ready](GroupNo, const Group &g) {
         if (g.ready_in >= 0) ready[g.ready_in]++;
     });
 }
 
-// Namespace's lock held. groups: that are ready in the lane.
+// Corrects a lane and its lists. groups: how many groups are ready in the lane. Returns how many counts were wrong. The
+// namespace lock is held.
 int recount_lane(SlotNo no, int64 groups) {
     const Lane &lane = map.lanes[no];
     int wrong = 0;
@@ -79,7 +80,7 @@ int recount_namespace(SlotNo ns, int64 *groups) {
     return wrong;
 }
 
-// bounds: no entry of a list is due before its own.
+// Corrects lists of due entries. bounds: of each list, no entry is due before. Returns how many counts were wrong.
 template <std::size_t n>
 int recount_due(PageList (&lists)[n], int64 (&bounds)[n]) {
     int wrong = 0;

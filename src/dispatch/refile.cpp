@@ -11,8 +11,8 @@ namespace {
 
 void empty_queue(SlotNo no) {
     Queue &q = map.queues[no];
-    (void)drain_some(q.ns);  // what is left of a flood comes to the old lanes: as strays, or to a worker, who hints it
-                             // to where it belongs
+    // The rest of a flood comes to the old lanes: as strays, or to a worker, which hints it to the right lane.
+    (void)drain_some(q.ns);
     leave_out_all(q.ns);
     pg::LwLockGuard lock(namespace_lock(q.ns));
     empty_lists_locked(q);

@@ -1,26 +1,29 @@
-// Tasks of a queue are in the wrong lists: its executor or the policy of its groups has changed, or they were held for
-// a role or a handler that is there by now. The scheduler takes ready ones out of lists and groups and files them anew,
-// as their rows say; other queues go on.
+// Files tasks of a queue anew that are in the wrong lists. The executor of the queue or the policy of its groups has
+// changed, or the tasks were held for a role or a handler that exists now. The scheduler takes ready tasks out of lists
+// and groups, and files them as their rows say. Other queues continue meanwhile.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 
-// Has the scheduler file the tasks of a queue anew.
+// Makes the scheduler file the tasks of a queue anew. Takes no lock.
 void want_refile(SlotNo queue);
-// The same for queues with held tasks, of namespaces where handlers have changed, or of all. The scheduler only.
+// Does the same for queues with held tasks, of namespaces whose handlers have changed, or of all. Allocates memory.
+// Takes no lock. The scheduler only.
 void refile_held(SlotNo db, bool all);
 
-// Begins with the queues that want it or have strays, and once more with those that a scheduler before has left:
-// empties their lists, and the groups of their namespaces, which are read again (worker/scheduler/groups.cpp). A queue
-// waits while groups of its namespace are read: else they would never be read to the end when somebody changes a queue
-// again and again. Returns whether a pass has begun. The scheduler only.
+// Begins a pass for the queues that are marked or have strays, including queues that a former scheduler did not finish.
+// Empties their lists, and the groups of their namespaces, which are read again (worker/scheduler/groups.cpp). A queue
+// waits while groups of its namespace are being read. Otherwise that reading would never come to its end if a user
+// changes a queue again and again. Returns whether a pass has begun. Allocates memory. Takes the locks of the
+// namespaces. The scheduler only.
 bool begin_refile(SlotNo db);
-// Tasks for outside workers in a queue of the server: a transaction that began before the change has handed them over
-// after it.
+// Returns whether a queue of the server has tasks for outside workers: a transaction that began before the change has
+// handed them over after it. Takes no lock.
 bool has_strays(SlotNo db);
+// Returns whether the queue is marked, or a pass for it has begun. Takes no lock.
 inline bool is_refiled(const Queue &q) { return q.refile.load() != Refile::No; }
-// All rows were seen.
+// Ends the pass: all rows were read. Takes no lock.
 void end_refile(SlotNo db);
 
 }  // namespace pgqueue::dispatch

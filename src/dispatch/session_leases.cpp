@@ -7,12 +7,13 @@
 namespace pgqueue::dispatch {
 namespace {
 
-// Leases that this session was given and has not ended itself: an exit without any need not search.
+// Number of leases that this session was given and has not ended itself. If it is 0, the end of the session searches
+// none.
 constinit int mine = 0;
-// 0: not known yet.
+// 0: none was taken yet.
 constinit uint64 my_session = 0;
 
-// The number of this session, which no other one has while the server lives.
+// Returns the number of this session. No other session has it while the server lives.
 uint64 session_no() {
     if (my_session == 0) my_session = map.shared->sessions.fetch_add(1) + 1;
     return my_session;
@@ -40,7 +41,7 @@ void become_other_session() { my_session = 0; }
 
 namespace {
 
-// What the transaction took is given back by its abort.
+// The abort gives back what the transaction took.
 void at_exit(int, Datum) {
     AbortOutOfAnyTransaction();
     end_session_leases();
@@ -56,7 +57,7 @@ void give_leases_back_at_exit() {
 
 namespace {
 
-// A bound lease is over, another one is nobody's: a later session with the number of this process is somebody else.
+// Removes this session from a lease, because a later session may have the same process id. Ends a bound lease.
 void leave(Lease *l, SlotNo *ended_in) {
     pg::LwLockGuard lock(lease_lock(l->id));
     if (l->id == 0 || !is_of_session(*l)) return;

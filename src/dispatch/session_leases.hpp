@@ -1,25 +1,28 @@
-// The leases that this session was given, until it ends.
+// Keeps track of the leases that this session was given, until it ends.
 #pragma once
 #include "memory/shared.hpp"
 
 namespace pgqueue::dispatch {
 
-// This session was given it. A later process with the number of the one that was is another session.
+// Returns whether the lease was given to this session. A later process with the same process id is another session.
+// lease: a copy, or under the lease lock.
 bool is_of_session(const Lease &lease);
 
-// This session is going: its bound leases are over, the others are nobody's any more; wakes the scheduler.
+// Called when this session ends. Ends its bound leases. Its other leases belong to no session from then on. Wakes the
+// scheduler if a lease has ended. Takes the lease locks.
 void end_session_leases();
-// Has that done at the end of this process. Called by who is going to be given a lease.
+// Makes this process call end_session_leases() at its end. Called before the session is given a lease.
 void give_leases_back_at_exit();
 #ifdef PGQUEUE_TESTPOINTS
-void become_other_session();  // as if another process had the number of this one
+void become_other_session();  // for tests: as if another process had the same id
 #endif
 
-// The rest is for dispatch/ only, under the lock of the lease or before others see it.
+// The functions below are only for dispatch/. The caller holds the lease lock, or no other process can see the entry
+// yet.
 
-// This session has it, retained by this role.
+// Gives a lease to this session, retained by this role.
 void give_to_session(Lease *lease, Oid role);
-// It goes, from whichever session.
+// Called when a lease ends, of whichever session.
 void take_from_session(const Lease &lease);
 
 }  // namespace pgqueue::dispatch

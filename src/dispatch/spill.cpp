@@ -12,13 +12,12 @@ namespace {
 
 constexpr int move_most = 128;  // pages moved in one step
 
-// One file for each database; base backups and pg_rewind leave the folder out.
+// Each database has one file. Base backups and pg_rewind leave the folder out.
 void spill_path(SlotNo db, char *out, Size size) {
     snprintf(out, size, "pg_stat_tmp/pgqueue.spill.%u", database(db).oid);
 }
 
-// Reads or writes one page at its place in the file. False: trouble with the file (logged); what it held is read again
-// from the rows.
+// Reads or writes one page at its place in the file. Returns false after an error; the caller then calls fail().
 bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
     char path[MAXPGPATH];
     spill_path(db, path, sizeof(path));
@@ -30,7 +29,7 @@ bool transfer(SlotNo db, uint32 slot, void *bytes, bool write_it) {
     return n == static_cast<ssize_t>(page_bytes);
 }
 
-// what: the whole sentence, for the log.
+// Logs an error of the file, and has all rows read again. what: the whole sentence for the log.
 void fail(SlotNo db, const char *what) {
     pg::ErrorReport error{};
     error.sqlstate = errno == ENOSPC ? ERRCODE_DISK_FULL : ERRCODE_IO_ERROR;
@@ -52,8 +51,8 @@ uint32 take_file_slot(SlotNo db) {
     return d.spill.file_slots++;
 }
 
-// Appends a number to a chain of directory pages. A further page is taken from the pool, or is `spare`, which is 0
-// then. False: no memory.
+// Appends a place to a chain of directory pages. A further page is taken from the pool, or is *spare, which becomes 0
+// then. Returns false if there is no memory.
 bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
     if (*last == 0 || page(*last)->count == slots_per_page) {
         PageNo no = spare != nullptr ? *spare : take_page(PageKind::Ready);
@@ -72,14 +71,15 @@ bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
     return true;
 }
 
-// A place that is not written down as free is only lost until the next rebuild.
+// Records a place as free. Without memory for the record, the place is lost until the file is emptied.
 void free_file_slot(SlotNo db, uint32 slot) {
     SpillFile &file = database(db).spill;
     (void)push_slot(&file.free_dir, &file.free_dir_last, slot, nullptr);
 }
 
-// Detaches pages from the middle of a list, lock held: those after the first two (of a far list: after none) and before
-// the last, and at most `most`. They follow what is in the file already. Returns how many; their numbers in out.
+// Detaches at most `most` pages from the middle of a list: pages after the first two (of a far list: after none) and
+// before the last. They follow the pages that are in the file already. Returns how many; `out` gets their numbers. The
+// lock of the list is held.
 int detach_middle(const ListAt &at, PageNo *out, int most) {
     PageList *list = at.list;
     bool has_file = list->spilled > 0;
@@ -97,7 +97,7 @@ int detach_middle(const ListAt &at, PageNo *out, int most) {
     if (n == 0) return 0;
     *first = no;
     if (!has_file) {
-        // What follows the gap becomes the back.
+        // The pages behind the gap become the back.
         list->back = no;
         list->back_last = list->front_last;
         list->front_last = keep;
@@ -110,7 +110,7 @@ int detach_middle(const ListAt &at, PageNo *out, int most) {
     return n;
 }
 
-// What stands before and behind the pages in the file is one chain when there are none; lock held.
+// Joins the front and the back of a list if no page is in the file. The lock of the list is held.
 void join_parts(PageList *list) {
     if (list->spilled > 0) return;
     if (list->front_last != 0)
@@ -121,8 +121,8 @@ void join_parts(PageList *list) {
     list->back = list->back_last = 0;
 }
 
-// Writes detached pages, in order, and notes their places; takes the lock again. Pages that could not be written are
-// dropped, the rows are read again.
+// Writes detached pages in order, and records their places. Takes the lock of the list again. Pages that could not be
+// written are dropped, and their rows are read again. Returns how many pages were written.
 int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     PageList *list = at.list;
     uint32 slots[move_most];
@@ -136,7 +136,7 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     for (int i = 0; i < n; i++) {
         Page *p = page(pages[i]);
         int entries = p->count - p->head;
-        // Spilling begins when memory is short: the page that was written serves as the directory's page.
+        // Memory is short when pages are written, so a written page serves as a directory page.
         if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i])) {
             list->spilled++;
             database(db).spill.in_file++;
@@ -156,7 +156,7 @@ bool runs_short(const ListAt &at) {
     return !at.far && list->spilled > 0 && !list->moving && (list->front == 0 || page(list->front)->next == 0);
 }
 
-// Takes the place of the first page in the file; lock held.
+// Removes the place of the first page in the file from a list, and returns it. The lock of the list is held.
 uint32 pop_slot(PageList *list) {
     Page *p = page(list->dir);
     uint32 slot = p->slots[p->head++];
@@ -169,8 +169,8 @@ uint32 pop_slot(PageList *list) {
     return slot;
 }
 
-// Brings the next page of a list back into page `no`; its lock is held, and let go meanwhile. False: trouble with the
-// file.
+// Brings the next page of a list back into page `no`. Returns false after an error of the file. The lock of the list is
+// held, and released meanwhile.
 bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     PageList *list = at.list;
     uint32 slot = pop_slot(list);
@@ -224,7 +224,8 @@ void reset_spill_file(SlotNo db) {
 
 namespace {
 
-// Writes pages of a list until `target` pages are free; its lock is held, and let go meanwhile. Returns pages written.
+// Writes pages of a list until `target` pages are free. Returns how many pages were written. The lock of the list is
+// held, and released meanwhile.
 int spill_list(SlotNo db, const ListAt &at, uint32 target) {
     PageNo pages[move_most];
     int total = 0;
@@ -234,12 +235,12 @@ int spill_list(SlotNo db, const ListAt &at, uint32 target) {
         LWLockRelease(at.lock);
         total += write_pages(db, at, pages, n);
     }
-    // An empty list keeps a page only while there are enough.
+    // An empty list keeps a page only while enough pages are free.
     if (free_pages() < target && at.list->count == 0 && at.list->spilled == 0 && !at.list->moving) clear_list(at.list);
     return total;
 }
 
-// Reads pages of a list whose front runs out, as above. Returns pages read.
+// Reads pages of a list whose front runs out, with the lock as above. Returns how many pages were read.
 int refill_list(SlotNo db, const ListAt &at) {
     constexpr int ahead = 4;
     int total = 0;
@@ -264,7 +265,7 @@ int spill_pages(SlotNo db, uint32 target) {
 
 int refill_lists(SlotNo db) {
     if (database(db).spill.in_file == 0) {
-        // Nobody needs the file any more.
+        // No list has pages in the file.
         if (database(db).spill.file_slots != 0) reset_spill_file(db);
         return 0;
     }
@@ -278,8 +279,8 @@ int refill_lists(SlotNo db) {
 
 namespace {
 
-// Takes entries out of the first page in the file, which becomes the last one there if it keeps any; lock held, and let
-// go meanwhile. spare: as of push_slot.
+// Removes entries from the first page in the file. If the page keeps any, it becomes the last one there. spare: as in
+// push_slot(). The lock of the list is held, and released meanwhile.
 void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), PageNo *spare) {
     PageList *list = at.list;
     uint32 slot = pop_slot(list);

@@ -1,26 +1,28 @@
-// Middle pages of long lists, written to a file of the database and brought back a page ahead. Only the scheduler calls
-// this: one process owns the file, which is not logged and starts empty with each rebuild. File I/O happens outside all
-// locks, while list->moving is set.
+// Writes middle pages of long lists to a file of the database, and brings them back some pages ahead. Only the
+// scheduler calls these functions: one process owns the file. The file is not logged, and each rebuild begins with an
+// empty one. File I/O happens outside all locks. A list whose pages move is `moving` meanwhile.
 #pragma once
 #include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
 
-// Empties the file of a database (all its lists are empty).
+// Empties the file of a database, when no list has pages in it. Takes no lock.
 void reset_spill_file(SlotNo db);
-// Writes middle pages of the longest lists until `target` pages are free or nothing is left to write. Returns pages
-// written.
+// Writes middle pages of lists until `target` pages are free or nothing is left to write. Returns how many pages were
+// written. Takes the locks of the lists.
 int spill_pages(SlotNo db, uint32 target);
-// Brings pages back for every list whose front runs out. Returns pages read. Empties the file when nothing is in it.
+// Brings pages back for every list whose front runs out. Empties the file when nothing is in it. Returns how many pages
+// were read. Takes the locks of the lists.
 int refill_lists(SlotNo db);
-// Shows the pages of a list that are in the file, which stay there. False: trouble with the file; what it held is read
-// again from the rows.
+// Calls visit(arg, page) for the pages of a list that are in the file; they stay there. Returns false if the file
+// cannot be read; then its contents are read again from the rows. Allocates memory. Checks for interrupts. The caller
+// holds no lock.
 bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg);
-// Has `drop` take entries out of up to `most` pages of a list that are in the file, first ones first; they go to the
-// end there, so the order of the list must not matter. drop returns how many it took, with the lock held. Returns how
-// many pages it has seen.
+// Removes entries from up to `most` pages of a list that are in the file, the first ones first. These pages go to the
+// end of the file part, so the order of the list must not matter. drop(page) removes the entries, and returns how many,
+// with `lock` held. Returns how many pages were read. Allocates memory. Takes `lock`, and releases it for file I/O.
 uint32 sift_spilled(SlotNo db, PageList *list, LWLock *lock, uint32 most, int (*drop)(Page *));
-// The places of a list that is given back are free.
+// Frees the places in the file of a list that is going to be freed. The caller holds the lock of the list.
 void give_file_places(SlotNo db, PageList *list);
 
 }  // namespace pgqueue::dispatch

@@ -25,7 +25,7 @@ std::span<const SlotNo> reserve_leases(int count) {
         l = Lease{};
         l.db = my_database();
         l.procno = pg::my_procno();
-        pg_write_barrier();  // who reads the session knows its number
+        pg_write_barrier();  // a process that reads `session` sees its `procno`
         l.session = MyProcPid;
         set_state(&l, LeaseState::Reserved);
         unheld[n_unheld++] = no;
@@ -62,7 +62,8 @@ void return_unheld() {
         SlotNo no = unheld[--n_unheld];
         Lease &l = lease(no);
         if (is_in(l, LeaseState::Popped)) {
-            // When the task dies is not known here: the bound of its list is found again by a look at the rows.
+            // The dies_at of the task is not known here. The present time serves as a lower bound: the scheduler reads
+            // the row and finds the right one.
             put_back(l.queue, l.priority, l.ref, key_of_group(l.group), GetCurrentTimestamp());
             drop_popped(no);
         }
@@ -78,7 +79,7 @@ int take_over_left(SlotNo db) {
         pg_read_barrier();
         int procno = l.procno;
         if (session == 0 || procno < 0 || l.db != db || ProcGlobal->allProcs[procno].pid == session) continue;
-        // A process gives back first and is gone then: what is its own now stays so.
+        // The process gives its entries back before it is gone. An entry that it still has now is left over.
         pg_read_barrier();
         bool unheld_still = is_in(l, LeaseState::Reserved) || is_in(l, LeaseState::Popped);
         if (!unheld_still || l.session != session) continue;

@@ -1,5 +1,5 @@
-// How full the fixed tables and the pool of shared memory are, for view memory and for health. Numbers of a moment,
-// read without the locks of their owners where a wrong one does no harm.
+// Reads how full the fixed tables and the pool of shared memory are, for view memory and for health. The numbers may be
+// out of date. They are read without the locks of their owners where a wrong number does no harm.
 #pragma once
 #include "memory/shared.hpp"
 
@@ -13,14 +13,15 @@ struct Usage {
     int64 used, capacity;
     const char *comment;
 };
-// Of the whole cluster.
+// Returns the usage of a table by the whole cluster. Takes no lock.
 Usage usage_of(Table kind);
-// Of a namespace.
+// The usage of a namespace.
 struct NamespaceUsage {
     int64 queues, priorities, most_priorities, leases, groups, grouped;
 };
+// Reads it. Takes the registry lock, then the namespace lock in shared mode.
 NamespaceUsage usage_of_namespace(SlotNo ns);
-// Repairs of this database since the server started.
+// Returns how many repairs of this database were made since the server started. Takes no lock.
 int64 repairs(SlotNo db);
 
 }  // namespace pgqueue::dispatch

@@ -44,7 +44,8 @@ TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
         w.pid = MyProcPid;
         w.role = GetUserId();
         w.since = GetCurrentTimestamp();
-        // More queues than there is room for: any of the namespace, the waiter looks at its own when it wakes.
+        // If there are more queues than fit, any task of the namespace wakes the session. It then checks its own
+        // queues.
         w.n_queues = queues.size() <= waited_queues ? static_cast<int32>(queues.size()) : 0;
         for (int i = 0; i < w.n_queues; i++) w.queues[i] = queues[static_cast<std::size_t>(i)];
         pg_memory_barrier();

@@ -9,7 +9,7 @@ namespace pgqueue::signal {
 struct Cancel {
     int64 id;
     int32 attempt;
-    bool force;          // true: terminate the process
+    bool force;          // terminate the process
     const char *reason;  // nullptr none
 };
 

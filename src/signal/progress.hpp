@@ -1,4 +1,5 @@
-// Progress of running tasks. The worker that runs a task writes it. The view of workers reads it.
+// Progress of running tasks. The worker that runs a task writes it. The view of workers reads it. No function takes a
+// lock.
 #pragma once
 #include "memory/shared.hpp"
 
