@@ -27,7 +27,7 @@ int first_bucket(const Database &d) {
 
 // Makes the lower bound of a bucket the base, and moves its entries to lower buckets. Entries in the spill file stay in
 // the bucket, with the same lower bound, until the scheduler brings them to memory. Returns false if the bucket has no
-// page in memory, or if memory runs out.
+// page in memory, or if memory runs out and the rows must be read again.
 bool refine(Database &d, int b) {
     PageList &bucket = d.due_heap.buckets[b];
     PageNo no = bucket.front;
@@ -46,8 +46,13 @@ bool refine(Database &d, int b) {
         memcpy(copy, p->due + p->head, sizeof(DueEntry) * static_cast<Size>(n));
         bucket.count -= n;
         give_page(no);
-        for (int i = 0; i < n; i++)
-            if (!add_locked(d, copy[i])) return false;
+        for (int i = 0; i < n; i++) {
+            if (add_locked(d, copy[i])) continue;
+            // Another process took the page. The rows are read again.
+            give_chain(next);
+            d.reading.lost.store(Lost::Full);
+            return false;
+        }
         no = next;
     }
     return true;

@@ -35,7 +35,7 @@ HoldNote *add_note(Kind kind, int64 receipt, const TaskRef &ref) {
     return n;
 }
 
-// Gives the task back as if it had never been taken. It is first in line again if its place is still free.
+// Gives the task back as if it had never been taken. It is first in line again.
 void give_back(const HoldNote &n) {
     // The scheduler may have ended the lease between the abort and now. The hint is missing then as well.
     LimitPlace place;

@@ -34,9 +34,11 @@ cmp_ok(sql(q{SELECT count(*) FROM pgqueue.queue WHERE namespace = 'greedy'}), '>
 sql('SELECT count(*) FROM pgqueue.queue_status');
 my ($used, $capacity) = pages();
 cmp_ok($used, '<', $capacity * 0.6, "T2: pages are left for others ($used of $capacity are used)");
-is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('memory_full', 'memory_low')}), '0', 'health says nothing');
+is(sql(q{SELECT count(*) FROM pgqueue.health WHERE problem IN ('memory_full', 'memory_low')}), '0',
+    'health says nothing');
 my $id = sql(q{SELECT pgqueue.create_task('m', command => 'SELECT 1', delay => '100 ms', namespace => 'modest')});
-ok(wait_for($node, $db, "SELECT status FROM pgqueue.task WHERE id = $id", 'released', 20), 'a delayed task of another runs');
+ok(wait_for($node, $db, "SELECT status FROM pgqueue.task WHERE id = $id", 'released', 20),
+    'a delayed task of another runs');
 
 # The order of priorities holds although lists are shared.
 is(sql(<<~'SQL'), '1,2,3,4,5,6,7,8', 'tasks come in the order of their priorities');
