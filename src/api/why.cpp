@@ -5,6 +5,7 @@
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "memory/registry.hpp"
+#include "memory/roles.hpp"
 #include "pg/guards.hpp"
 #include "store/queues.hpp"
 #include "store/rows_find.hpp"

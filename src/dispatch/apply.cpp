@@ -4,6 +4,7 @@
 #include "dispatch/lanes.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/waiters.hpp"
+#include "memory/roles.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

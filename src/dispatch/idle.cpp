@@ -5,6 +5,7 @@
 #include "memory/full_table.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"
+#include "memory/roles.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

@@ -7,6 +7,7 @@
 #include "dispatch/lease.hpp"
 #include "memory/page_list.hpp"
 #include "memory/registry.hpp"
+#include "memory/roles.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

@@ -1,4 +1,4 @@
-// Entries of databases, namespaces, queues, roles and lanes. Finding an entry is lock-free where its key is immutable.
+// Entries of databases, namespaces and queues. Finding an entry is lock-free where its key is immutable.
 // Creating one takes the registry lock.
 #pragma once
 #include "memory/shared.hpp"
@@ -24,20 +24,6 @@ SlotNo ensure_namespace(SlotNo db, int32 ns_id);
 SlotNo find_namespace(SlotNo db, int32 ns_id);  // -1: none
 SlotNo ensure_queue(SlotNo db, int32 ns_id, int32 queue_id);
 SlotNo find_queue(SlotNo db, int32 queue_id);
-SlotNo ensure_role(SlotNo db, int32 role_id);
-SlotNo find_role(SlotNo db, int32 role_id);  // -1: none
-// Returns the lane of a role in a queue, created if missing. role -1: the lane of outside workers. held: the lane for
-// tasks of a role that does not exist.
-SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
-// Returns whether the queue has a lane of the role, mostly without a lock.
-bool has_lane(SlotNo queue, SlotNo role);
-// Gives back a lane that no queue leads to any more.
-void free_lane(SlotNo lane);
-// The lanes of a namespace, and those that are free for all namespaces.
-struct LaneShare {
-    int64 used, free;
-};
-LaneShare lane_share(SlotNo ns);
 // A namespace's part of the places for queues. A dropped queue keeps its place until no process uses its number any
 // more.
 struct QueueShare {
@@ -53,8 +39,5 @@ bool is_queue_known(SlotNo db, int32 queue_id);
 bool is_queue_dropped(SlotNo db, int32 queue_id);
 // Marks a queue as dropped and removes it from the hash table. Takes the registry lock.
 void hide_queue(SlotNo queue);
-// Removes the sources of a namespace from the chains of their roles. They stay readable for processes that walk along a
-// chain. Returns whether there were any. Takes the registry lock.
-bool unlink_sources(SlotNo ns);
 
 }  // namespace pgqueue::memory

@@ -1,5 +1,6 @@
 #include "task/lanes.hpp"
 
+#include "memory/roles.hpp"
 #include "store/rows.hpp"
 #include "task/route.hpp"
 #include "task/share.hpp"

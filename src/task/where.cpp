@@ -2,6 +2,7 @@
 
 #include "dispatch/apply.hpp"
 #include "handover/transaction.hpp"
+#include "memory/roles.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"

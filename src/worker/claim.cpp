@@ -6,6 +6,7 @@
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "memory/registry.hpp"
+#include "memory/roles.hpp"
 #include "memory/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"

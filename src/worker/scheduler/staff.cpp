@@ -6,6 +6,7 @@
 #include "dispatch/lanes.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/registry.hpp"
+#include "memory/roles.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "signal/incidents.hpp"
