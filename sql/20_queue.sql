@@ -1,4 +1,4 @@
--- Queues: the views, and the settings with their ranges and defaults. The one below id 100 is the extension's own:
+-- Views of queues. Their settings are described in 05_setting.sql. The queue below id 100 is the extension's own:
 -- nobody can use or change it, so the views show its tasks, not itself.
 
 CREATE VIEW pgqueue.queue WITH (security_barrier) AS

@@ -9,7 +9,7 @@
 #include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/roles.hpp"
-#include "task/ending.hpp"
+#include "task/own_run.hpp"
 #include "worker/processes.hpp"
 
 extern "C" {

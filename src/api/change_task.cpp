@@ -11,6 +11,8 @@
 #include "store/rows_write.hpp"
 #include "task/dedup.hpp"
 #include "task/outside.hpp"
+#include "task/own_run.hpp"
+#include "task/requested_end.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

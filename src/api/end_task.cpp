@@ -7,6 +7,8 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "task/outside.hpp"
+#include "task/own_run.hpp"
+#include "task/requested_end.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -2,11 +2,11 @@
 #include "api/health.hpp"
 
 #include "api/call.hpp"
-#include "api/hints.hpp"
+#include "api/hint_texts.hpp"
 #include "api/longest_wait.hpp"
 #include "config/settings.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/lease_look.hpp"
+#include "dispatch/lease_ends.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/usage.hpp"
 #include "handover/counts.hpp"

@@ -9,6 +9,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/outside.hpp"
+#include "task/own_run.hpp"
 #include "task/receipt.hpp"
 
 using namespace pgqueue;

@@ -2,7 +2,7 @@
 #pragma once
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
-#include "task/ending.hpp"
+#include "task/own_run.hpp"
 
 namespace pgqueue::api {
 

@@ -11,6 +11,7 @@
 #include "store/rows.hpp"
 #include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -9,9 +9,10 @@
 #include "pg/error.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/ending.hpp"
 #include "task/lifecycle.hpp"
+#include "task/own_run.hpp"
 #include "task/receipt.hpp"
+#include "task/requested_end.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
 

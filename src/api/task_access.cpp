@@ -4,6 +4,7 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::api {
 namespace {

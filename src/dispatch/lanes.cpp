@@ -1,10 +1,10 @@
 #include "dispatch/lanes.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/expiry.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
+#include "dispatch/ready_ttl.hpp"
 #include "dispatch/spill.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/users.hpp"
@@ -18,7 +18,7 @@ void activate_locked(SlotNo no) {
     if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
-    if (source.ready.load() == 0) ns.pass = share_rejoin(ns.pass, database(ns.db).ready.virtual_time);
+    if (source.ready.load() == 0) ns.virtual_time = share_rejoin(ns.virtual_time, database(ns.db).ready.virtual_time);
     lane.prev_active = -1;
     lane.next_active = source.first_active;
     if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;

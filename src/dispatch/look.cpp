@@ -4,7 +4,7 @@
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/lease_look.hpp"
+#include "dispatch/lease_ends.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/pool.hpp"

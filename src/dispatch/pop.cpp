@@ -3,7 +3,7 @@
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/lease_look.hpp"
+#include "dispatch/lease_ends.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/unheld.hpp"
@@ -147,8 +147,8 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
     if (total == 0) return 0;
     pg_write_barrier();
     w->n_holds.store(total);
-    database(ns.db).ready.virtual_time = ns.pass;
-    ns.pass += share_step(static_cast<uint64>(total), ns.weight);
+    database(ns.db).ready.virtual_time = ns.virtual_time;
+    ns.virtual_time += share_step(static_cast<uint64>(total), ns.weight);
     return total;
 }
 
@@ -168,7 +168,7 @@ int pop_best(SlotNo worker, int most) {
         for (SlotNo no = first_source_of(w.role); no >= 0; no = map.sources[no].next_of_role) {
             Source &s = map.sources[no];
             if (s.ns < 0 || s.ready.load() == 0) continue;
-            uint64 pass = map.namespaces[s.ns].pass;
+            uint64 pass = map.namespaces[s.ns].virtual_time;
             bool tried = pass < after || (pass == after && no <= after_no);
             if (tried || (best >= 0 && (pass > best_pass || (pass == best_pass && no > best)))) continue;
             best = no;

@@ -5,13 +5,13 @@
 #include "dispatch/waiters.hpp"
 #include "handover/actions.hpp"
 #include "handover/edges.hpp"
-#include "handover/holds.hpp"
+#include "handover/leases.hpp"
 #include "handover/pack.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
-#include "signal/awaited.hpp"
+#include "signal/settle_posts.hpp"
 
 namespace pgqueue::handover {
 namespace {

@@ -99,7 +99,7 @@ struct Reading {
     Deadline next_look;     // not before; worker/scheduler/reconcile [the scheduler only]
 };
 
-// All leases of the database. dispatch/lease, dispatch/lease_look.
+// All leases of the database. dispatch/lease, dispatch/lease_ends.
 struct Leases {
     Atomic<int64> min_ends;       // lower bound of their ends (monotonic), INT64_MAX none
     Atomic<int64> min_dies;       // lower bound of dies_at of held tasks
@@ -124,12 +124,12 @@ struct Workers {
 
 // All ready lists of the database.
 struct ReadyLists {
-    Atomic<int64> min_dies;    // lower bound of dies_at over their tasks, INT64_MAX none; dispatch/expiry and lanes
+    Atomic<int64> min_dies;    // lower bound of dies_at over their tasks, INT64_MAX none; dispatch/ready_ttl and lanes
     Atomic<bool> taken_apart;  // a lane's `taken_apart` was set; dispatch/lanes, dispatch/priorities
     uint64 virtual_time;       // fair share, approximate; dispatch/pop [no lock]
 };
 
-// Posts to the scheduler about tasks that wait for others. signal/awaited.
+// Posts to the scheduler about tasks that wait for others. signal/settle_posts.
 struct Posts {
     Atomic<bool> any;          // something is in `ids`, or `all` is set
     Atomic<bool> all;          // the scheduler checks all tasks that wait for others

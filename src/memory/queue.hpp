@@ -90,7 +90,7 @@ struct Queue : QueueSettings {
     int64 throttled_until;              // no token before (monotonic), 0 not throttled; the scheduler clears it
     ReadyOrder throttled_groups;        // groups that wait for a token
     int64 group_token_at;               // when the first of these gets a token (monotonic), 0 there is none
-    Atomic<int32> running;              // retained by server workers
+    Atomic<int32> running;              // tasks that are popped, retained or leased
     Atomic<bool> blocked;               // lanes were removed from their sources because of a limit
     Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait without a hint
     Atomic<bool> unnotified;   // ready tasks for outside workers for which LISTEN clients have not been notified
@@ -124,7 +124,7 @@ struct Namespace {
     Atomic<int32> lanes;        // its lanes
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // reserved by open transactions
-    uint64 pass;                // virtual time of fair share: grows by share_unit / weight for each task
+    uint64 virtual_time;        // of fair share: grows by share_unit / weight for each task
     PageList arrived;           // waiting tasks whose time has come; dispatch/due [due lock of its database]
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first

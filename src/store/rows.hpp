@@ -1,7 +1,7 @@
-// The rows of tasks: insert, fetch and change by tuple id. The row's lock decides between processes; nothing here uses
-// shared memory. All functions run inside the caller's transaction and write as the server itself, without privilege
-// checks, which api/ makes. They raise on I/O or memory trouble, and where a comment says so. Times are TimestampTz in
-// microseconds. A segment slot is 0..5 (store/segments.hpp).
+// What a row of a task contains. Functions that insert, find and change rows are in rows_insert.hpp, rows_find.hpp and
+// rows_write.hpp. All run inside the caller's transaction, use no shared memory, and write as the server itself,
+// without privilege checks, which api/ makes. They raise on I/O or memory trouble, and where a comment says so. Times
+// are TimestampTz in microseconds. A segment slot is 0..5 (store/segments.hpp).
 #pragma once
 #include "core/status.hpp"
 #include "core/task_ref.hpp"

@@ -6,6 +6,7 @@
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::task {
 namespace {

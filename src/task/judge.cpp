@@ -3,6 +3,7 @@
 #include "dispatch/lanes.hpp"
 #include "memory/wake.hpp"
 #include "store/rows.hpp"
+#include "task/row_lock.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {

@@ -1,8 +1,8 @@
 #include "task/lease_end.hpp"
 
 #include "dispatch/lease.hpp"
-#include "dispatch/lease_look.hpp"
-#include "handover/holds.hpp"
+#include "dispatch/lease_ends.hpp"
+#include "handover/leases.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/incidents.hpp"
 #include "signal/running_file.hpp"
@@ -11,6 +11,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/retry.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::task {
 namespace {

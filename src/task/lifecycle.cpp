@@ -4,7 +4,7 @@
 #include "handover/transaction.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
-#include "signal/awaited.hpp"
+#include "signal/settle_posts.hpp"
 #include "store/outcomes.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"

@@ -6,7 +6,7 @@
 #include "dispatch/lease_entries.hpp"
 #include "dispatch/pop.hpp"
 #include "dispatch/unheld.hpp"
-#include "handover/holds.hpp"
+#include "handover/leases.hpp"
 #include "handover/transaction.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
@@ -17,6 +17,8 @@
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
 #include "task/judge.hpp"
+#include "task/requested_end.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::task {
 namespace {

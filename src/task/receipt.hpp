@@ -1,4 +1,4 @@
-// Receipts: a caller with the receipt of a retained task may end its attempt.
+// Makes receipts. A caller with the receipt of a retained task may end its attempt (task/outside.hpp).
 #pragma once
 #include "pg/backend.hpp"
 

@@ -1,12 +1,13 @@
 #include "task/settle.hpp"
 
 #include "pg/errcodes.hpp"
-#include "signal/awaited.hpp"
+#include "signal/settle_posts.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::task {

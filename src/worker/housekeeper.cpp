@@ -19,6 +19,8 @@
 #include "store/segments.hpp"
 #include "task/outside.hpp"
 #include "task/receipt.hpp"
+#include "task/requested_end.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::worker {
 namespace {

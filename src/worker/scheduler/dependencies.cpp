@@ -5,7 +5,7 @@
 
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
-#include "signal/awaited.hpp"
+#include "signal/settle_posts.hpp"
 #include "task/settle.hpp"
 
 namespace pgqueue::worker::scheduler {

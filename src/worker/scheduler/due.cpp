@@ -2,15 +2,16 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/expiry.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/ready_ttl.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

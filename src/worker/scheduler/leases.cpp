@@ -1,9 +1,9 @@
-// Ends leases of outside workers, and wakes sessions that wait for tasks.
+// Ends leases of outside workers, wakes sessions that wait for tasks, and notifies listeners.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/lease_look.hpp"
+#include "dispatch/lease_ends.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/wake.hpp"
 #include "pg/testpoint.hpp"

@@ -5,7 +5,7 @@
 
 #include "dispatch/group_filing.hpp"
 #include "dispatch/group_sets.hpp"
-#include "dispatch/hints.hpp"
+#include "dispatch/hint_ids.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
@@ -20,6 +20,7 @@
 #include "store/scan.hpp"
 #include "store/segments.hpp"
 #include "task/lifecycle.hpp"
+#include "task/row_lock.hpp"
 #include "task/workflow.hpp"
 
 namespace pgqueue::worker::scheduler {

@@ -15,6 +15,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/lease_end.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -1,24 +1,8 @@
-// Ends of an attempt on request: failed, put off, cancelled. The request comes from the worker that holds the task, or
-// from the task itself while it runs.
+// The tasks that run in this process, and the ends that they request for themselves.
 #pragma once
-#include "store/queues.hpp"
-#include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/requested_end.hpp"
 
 namespace pgqueue::task {
-
-// A requested end of an attempt.
-struct Ending {
-    enum class What { None, Failed, Snoozed, Cancelled } what;
-    const char *text;  // error or reason, nullptr: none was given
-    int64 delay;       // microseconds; Failed: -1 by the queue's back-off
-    bool final;        // Failed: no retry
-    Jsonb *result;     // Failed
-};
-
-// Writes the requested end to the row and to the record of its attempt, for end_attempt(). queue nullptr: it was
-// deleted. now: the wall clock.
-void apply(const Ending &ending, const store::QueueInfo *queue, store::TaskRow *row, End *end, TimestampTz now);
 
 // A task that runs in this process: in a worker, or in run_task of a session. It lives on the stack of the function
 // that runs it.

@@ -1,4 +1,4 @@
-#include "signal/awaited.hpp"
+#include "signal/settle_posts.hpp"
 
 #include "memory/wake.hpp"
 

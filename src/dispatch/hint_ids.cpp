@@ -1,4 +1,4 @@
-#include "dispatch/hints.hpp"
+#include "dispatch/hint_ids.hpp"
 
 #include "dispatch/lists.hpp"
 #include "dispatch/spill.hpp"

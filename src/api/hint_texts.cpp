@@ -1,9 +1,8 @@
-#include "pg/backend.hpp"
-
-#include "api/hints.hpp"
+#include "api/hint_texts.hpp"
 
 #include "config/settings.hpp"
 #include "memory/shared.hpp"
+#include "pg/backend.hpp"
 
 using namespace pgqueue;
 

@@ -1,4 +1,4 @@
-#include "dispatch/expiry.hpp"
+#include "dispatch/ready_ttl.hpp"
 
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"

@@ -1,6 +1,6 @@
 #include "api/why.hpp"
 
-#include "api/hints.hpp"
+#include "api/hint_texts.hpp"
 #include "config/settings.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/lease.hpp"
