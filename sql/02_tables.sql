@@ -317,3 +317,11 @@ CREATE TABLE pgqueue_internal.batch_waiter (
     batch_key text COLLATE "C" NOT NULL
 ) USING heap;
 CREATE INDEX batch_waiter_key ON pgqueue_internal.batch_waiter (namespace_id, batch_key, task_id);
+-- Without statistics. If one task or batch has nearly all rows, they make the planner read an index in the wrong order,
+-- and all rows of it for each other task.
+ALTER TABLE pgqueue_internal.dependency ALTER awaited SET STATISTICS 0, ALTER task_id SET STATISTICS 0,
+    ALTER namespace_id SET STATISTICS 0;
+ALTER TABLE pgqueue_internal.batch_member ALTER task_id SET STATISTICS 0, ALTER namespace_id SET STATISTICS 0,
+    ALTER batch_key SET STATISTICS 0;
+ALTER TABLE pgqueue_internal.batch_waiter ALTER task_id SET STATISTICS 0, ALTER namespace_id SET STATISTICS 0,
+    ALTER batch_key SET STATISTICS 0;

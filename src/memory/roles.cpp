@@ -122,9 +122,12 @@ SlotNo ensure_role(SlotNo db, int32 role_id) {
 }
 
 LaneShare lane_share(SlotNo ns) {
-    // A lane with tasks has a page at least. A quarter of the pages is for other uses.
-    const int64 free = free_lanes(), used = map.shared->n_lanes - free;
-    return {map.namespaces[ns].lanes.load(), Max(Min(free, int64{map.shared->pages} * 3 / 4 - used), 0)};
+    // A lane with tasks has a page at least. When pages are short, a namespace whose lists take a quarter of all gets no
+    // more.
+    const Namespace &n = map.namespaces[ns];
+    const uint32 quarter = map.shared->pages / 4;
+    const bool pressed = free_pages() < quarter && static_cast<uint32>(n.lists) > quarter;
+    return {n.lanes.load(), pressed ? 0 : free_lanes()};
 }
 
 bool has_lane(SlotNo queue, SlotNo role) {

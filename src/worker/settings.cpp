@@ -42,13 +42,16 @@ constexpr Setting ours[] = {
     {"temp_tablespaces", ""},
     {"plpgsql.variable_conflict", "error"},
     {"plpgsql.extra_errors", "none"},
-    // Plans: our statements are small and read by keys. They need no parallel workers, and are not worth compiling.
+    // Plans: our statements are small, and read few rows by keys, in the order of an index. They need no parallel
+    // workers, and are not worth compiling. A plan that reads all rows of a key and sorts them makes each step of a
+    // task
+    // with hundred thousands of dependents as long as all of them.
     {"max_parallel_workers_per_gather", "0"},
     {"force_parallel_mode", "off"},
     {"debug_parallel_query", "off"},
     {"jit", "off"},
     {"plan_cache_mode", "auto"},
-    {"enable_bitmapscan", "on"},
+    {"enable_bitmapscan", "off"},
     {"enable_hashagg", "on"},
     {"enable_hashjoin", "on"},
     {"enable_indexonlyscan", "on"},
@@ -56,8 +59,8 @@ constexpr Setting ours[] = {
     {"enable_material", "on"},
     {"enable_mergejoin", "on"},
     {"enable_nestloop", "on"},
-    {"enable_seqscan", "on"},
-    {"enable_sort", "on"},
+    {"enable_seqscan", "off"},
+    {"enable_sort", "off"},
 };
 
 // Returns whether the server has the setting. Some are new or removed. Settings of extensions can be set before their

@@ -43,5 +43,33 @@ SELECT pgqueue.create_task('flow', '{}', dedup_key => 'k', depends_on => ARRAY[:
 SELECT is(pgqueue.create_task('flow', '{}', dedup_key => 'k', depends_on => ARRAY[:w]), :k::bigint, 'a duplicate');
 SELECT is((SELECT array_agg(awaited) FROM pgqueue_internal.dependency WHERE task_id = :k), ARRAY[:a]::bigint[],
     'adds no edges');
+
+-- Nearly all rows are of one task, or of one batch: the lookup of another one still reads few (T2).
+SELECT pgqueue.create_queue('skewed') \g /dev/null
+SELECT pgqueue.create_task('skewed', '{}') AS parent \gset
+SELECT count(*) FROM pgqueue.create_tasks('skewed', array_fill('{}'::jsonb, ARRAY[20000]), depends_on => ARRAY[:parent],
+    batch_key => 'skewed', depends_on_batch => 'many') \g /dev/null
+ANALYZE pgqueue_internal.dependency, pgqueue_internal.batch_member, pgqueue_internal.batch_waiter;
+-- As src/worker/settings.cpp has them.
+SET LOCAL enable_bitmapscan = off;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_sort = off;
+SET LOCAL plan_cache_mode = force_generic_plan;
+CREATE FUNCTION pg_temp.plan_of(types text, query text, arguments text) RETURNS SETOF text LANGUAGE plpgsql AS $$BEGIN
+    EXECUTE format('PREPARE q (%s) AS %s', types, query);
+    RETURN QUERY EXECUTE format('EXPLAIN (COSTS OFF) EXECUTE q (%s)', arguments);
+    DEALLOCATE q;
+END$$;
+SELECT is((SELECT string_agg(line, '; ') FROM pg_temp.plan_of(types, query, arguments) line
+        WHERE line ~ 'Scan|Filter|Sort' AND line !~ expected),
+    NULL, 'it is found by ' || expected)
+FROM (VALUES
+    ('bigint, bigint', 'SELECT task_id FROM pgqueue_internal.dependency WHERE awaited = $1 AND task_id > $2 '
+        'ORDER BY task_id LIMIT 64', '1, 0', 'dependency_pkey'),
+    ('integer, text', 'SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id = $1 AND batch_key = $2 LIMIT 1',
+        '1, ''x''', 'batch_member_key'),
+    ('integer, text, bigint', 'SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id = $1 '
+        'AND batch_key = $2 AND task_id > $3 ORDER BY namespace_id, batch_key, task_id LIMIT 64', '1, ''x'', 0',
+        'batch_waiter_key')) v (types, query, arguments, expected);
 SELECT * FROM finish();
 ROLLBACK;

@@ -76,7 +76,8 @@ ok(wait_until($begun, 60), 'T5: the waiters of a batch become ready, some at a t
 ok(terminate($node, pid_of($node, 'pgqueue scheduler', 'postgres')), 'T5: the scheduler ends in the middle');
 becomes(made_ready('waits2', 'sum(n)'), '20000',
     'T5: after the end of the scheduler in the middle the next one finds the rest');
-cmp_ok(sql(made_ready('waits2', 'max(n)')), '<=', $at_once, 'T5: a bounded number in each step');
+# Those that were posted one by one may be in the same step.
+cmp_ok(sql(made_ready('waits2', 'max(n)')), '<=', 2 * $at_once, 'T5: a bounded number in each step');
 is(sql('SELECT count(*) FROM pgqueue_internal.batch_waiter'), '0', 'T5: nobody waits for the batch any more');
 
 # One waiter is in somebody's hands while the batch ends: it is looked at again.
