@@ -78,8 +78,8 @@ void collect_groups(Collection *c, SlotNo ns, int most) {
 int collect_expired(SlotNo db, TimestampTz now, MayBeExpired *out, int most) {
     static constinit uint32 calls = 0;
     Collection c{now, out, 0, most, static_cast<TaskRef *>(palloc(sizeof(TaskRef) * static_cast<Size>(most)))};
-    // Never the same for two collections in a row.
-    mark = Max(now + recheck_after, mark + 1);
+    // Never the same for two collections in a row. The clock may have been set back since the last one.
+    mark = now + recheck_after != mark ? now + recheck_after : mark + 1;
     database(db).ready.min_dies.store(INT64_MAX);
     // A namespace may fill half of the room that is left. Each call begins with another queue.
     auto *limit = static_cast<int *>(palloc0(sizeof(int) * static_cast<Size>(map.shared->n_namespaces)));
@@ -187,8 +187,8 @@ void fold(Page *into, Page *p) {
 }
 
 // Compacts the collected pages of a chain, and frees pages that become empty, except the last one. Returns how many
-// entries it removed.
-int compact_chain(PageNo *first, PageNo last, const Ended &e) {
+// entries it removed. Lowers *least to the bounds of the pages.
+int compact_chain(PageNo *first, PageNo last, const Ended &e, int64 *least) {
     int removed = 0;
     Page *before = nullptr;
     for (PageNo *link = first; *link != 0;) {
@@ -205,6 +205,7 @@ int compact_chain(PageNo *first, PageNo last, const Ended &e) {
         } else {
             before = p;
             link = &p->next;
+            if (p->head != p->count) *least = Min(*least, p->min_dies);
         }
     }
     return removed;
@@ -216,8 +217,10 @@ void remove_from_queue(SlotNo no, const Ended &e) {
     for (SlotNo lane : lanes_of(q)) {
         for (SlotNo l = map.lanes[lane].first; l >= 0; l = map.priorities[l].next) {
             PageList &list = map.priorities[l].list;
-            const int removed =
-                compact_chain(&list.front, list.front_last, e) + compact_chain(&list.back, list.back_last, e);
+            int64 least = list.min_dies;
+            const int removed = compact_chain(&list.front, list.front_last, e, &least) +
+                                compact_chain(&list.back, list.back_last, e, &least);
+            if (least < list.min_dies) lower_min_dies(q.db, list.min_dies = least);
             list.count -= removed;
             if (removed > 0) change_count_locked(lane, -removed);
         }
