@@ -122,12 +122,10 @@ SlotNo ensure_role(SlotNo db, int32 role_id) {
 }
 
 LaneShare lane_share(SlotNo ns) {
-    // A lane with tasks has a page at least. When pages are short, a namespace whose lists take a quarter of all gets
-    // no more.
+    // A lane with tasks has a page at least.
     const Namespace &n = map.namespaces[ns];
-    const uint32 quarter = map.shared->pages / 4;
-    const bool pressed = free_pages()<quarter &&static_cast<uint32>(n.lists)> quarter;
-    return {n.lanes.load(), pressed ? 0 : free_lanes()};
+    const int64 quarter = map.shared->pages / 4, unused = free_pages();
+    return {n.lanes.load(), free_lanes(), unused < quarter && n.lists > quarter};
 }
 
 bool has_lane(SlotNo queue, SlotNo role) {

@@ -20,12 +20,16 @@ void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const sto
     }
     if (memory::has_lane(queue.slot, role)) return;
     const memory::LaneShare share = memory::lane_share(q.ns);
-    if (share.used < share_limit(0, share.used, share.free) || share.free == 0) return;
+    const bool used_up = share.free > 0 && share.used >= share_limit(0, share.used, share.free);
+    if (!used_up && !share.short_of_pages) return;
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
             errmsg("namespace \"%s\" has its part of the lists of ready tasks", ns.name),
-            errdetail("It has " INT64_FORMAT ", one for each role of a queue; " INT64_FORMAT
-                      " are free for all namespaces.",
-                      share.used, share.free),
+            share.short_of_pages
+                ? errdetail("It has " INT64_FORMAT ", one for each role of a queue, and dispatch memory is short.",
+                            share.used)
+                : errdetail("It has " INT64_FORMAT ", one for each role of a queue; " INT64_FORMAT
+                            " are free for all namespaces.",
+                            share.used, share.free),
             errhint("Let tasks end, or use fewer queues or roles. Or raise pgqueue.dispatch_memory and restart the "
                     "server."));
 }
