@@ -295,26 +295,29 @@ CREATE TABLE pgqueue_internal.dedup (
     PRIMARY KEY (queue_id, key)
 ) USING heap WITH (fillfactor = 70);
 
--- Tasks that wait for other tasks: an edge for each awaited one that has not ended well.
+-- Tasks that wait for other tasks: an edge for each awaited one that has not ended well. All indexes of these three
+-- tables begin with the namespace, so that a look at one namespace reads nothing of others.
 CREATE TABLE pgqueue_internal.dependency (
+    namespace_id integer NOT NULL,      -- of both
     awaited bigint NOT NULL,
     task_id bigint NOT NULL,
-    namespace_id integer NOT NULL,      -- of both
-    PRIMARY KEY (awaited, task_id)
+    PRIMARY KEY (namespace_id, awaited, task_id)
 ) USING heap;
-CREATE INDEX dependency_task ON pgqueue_internal.dependency (task_id, awaited);
+CREATE INDEX dependency_task ON pgqueue_internal.dependency (namespace_id, task_id, awaited);
 
 -- Unfinished tasks of batches, and tasks that wait until a batch has none.
 CREATE TABLE pgqueue_internal.batch_member (
-    task_id bigint PRIMARY KEY,
     namespace_id integer NOT NULL,
-    batch_key text COLLATE "C" NOT NULL
+    task_id bigint NOT NULL,
+    batch_key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (namespace_id, task_id)
 ) USING heap;
 CREATE INDEX batch_member_key ON pgqueue_internal.batch_member (namespace_id, batch_key);
 CREATE TABLE pgqueue_internal.batch_waiter (
-    task_id bigint PRIMARY KEY,
     namespace_id integer NOT NULL,
-    batch_key text COLLATE "C" NOT NULL
+    task_id bigint NOT NULL,
+    batch_key text COLLATE "C" NOT NULL,
+    PRIMARY KEY (namespace_id, task_id)
 ) USING heap;
 CREATE INDEX batch_waiter_key ON pgqueue_internal.batch_waiter (namespace_id, batch_key, task_id);
 -- Without statistics. If one task or batch has nearly all rows, they make the planner read an index in the wrong order,

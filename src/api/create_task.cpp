@@ -298,7 +298,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     task::check_lane(*ns, queue, room);
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()));
     task::create(queue, {&room, 1});
-    task::begin_waiting(workflow, {&room, 1});
+    task::begin_waiting(queue, workflow, {&room, 1});
     return true;
 }
 
@@ -381,7 +381,7 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     task::ask_for_edges(*ns, static_cast<int64>(workflow.awaited.size()) * c.pending.count);
     std::span<const store::NewTask> tasks{c.pending.tasks, static_cast<std::size_t>(c.pending.count)};
     task::create(queue, tasks);
-    task::begin_waiting(workflow, tasks);
+    task::begin_waiting(queue, workflow, tasks);
     return true;
 }
 

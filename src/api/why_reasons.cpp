@@ -115,8 +115,8 @@ void add_delayed(const Case &c, Reasons *reasons) {
 
 void add_dependency(const Case &c, Reasons *reasons) {
     if ((c.row.flags & flag_waits) == 0) return;
-    store::Ids ids = store::all_awaited_by(c.row.ref.id);
-    store::Batch batch = store::awaited_batch(c.row.ref.id);
+    store::Ids ids = store::all_awaited_by(c.ns->id, c.row.ref.id);
+    store::Batch batch = store::awaited_batch(c.ns->id, c.row.ref.id);
     if (ids.count > 0)
         reasons->add({"dependency",
                       ids.count == 1 ? psprintf("It waits for task " INT64_FORMAT ".", ids.items[0])

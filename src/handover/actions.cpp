@@ -71,14 +71,16 @@ void look_at_identity(SlotNo db) {
 
 constinit int posts = 0;  // of this commit
 
-// Posts a task to the scheduler. A commit with many posts leaves the places to other commits, and makes the scheduler
-// check all waiting tasks.
-void post(SlotNo db, int64 id) {
+// Posts a task of a namespace to the scheduler. A commit with many posts leaves the places to other commits, and makes
+// the scheduler check all waiting tasks of the namespace. A queue without an entry was deleted, and that has made the
+// scheduler check them.
+void post(SlotNo ns, int64 id) {
     constexpr int most = settle_posts / 4;
+    if (ns < 0) return;
     if (posts++ < most)
-        signal::post_settle(db, id);
-    else if (posts == most + 1)
-        signal::post_settle_all(db);
+        signal::post_settle(ns, id);
+    else
+        signal::post_settle_namespace(ns);
 }
 
 void run_action(SlotNo db, const Action &a) {
@@ -93,16 +95,19 @@ void run_action(SlotNo db, const Action &a) {
             break;
         case ActionKind::DropQueue:
             dispatch::drop_queue(a.slot);
+            signal::post_settle_namespace(map.queues[a.slot].ns);
+            break;
+        case ActionKind::DropNamespace:
+            dispatch::drop_namespace(a.slot, static_cast<int32>(a.id));
             signal::post_settle_all(db);
             break;
-        case ActionKind::DropNamespace: dispatch::drop_namespace(a.slot, static_cast<int32>(a.id)); break;
         case ActionKind::Cancel: signal::cancel_worker(a.slot, a.cancel); break;
         case ActionKind::Finished:
             wake_result_waiters(db, a.id);
-            if (signal::may_be_awaited(db, a.id)) post(db, a.id);
+            if (signal::may_be_awaited(db, a.id)) post(a.slot, a.id);
             break;
         case ActionKind::Awaited: signal::add_awaited(db, a.awaited.id, a.awaited.count); break;
-        case ActionKind::Settle: post(db, a.id); break;
+        case ActionKind::Settle: post(a.slot, a.id); break;
         case ActionKind::LeftGroup:
         case ActionKind::RunningGone: break;
         case ActionKind::MoveLease: dispatch::transfer_lease(a.moved.id, a.slot, a.moved.key); break;
@@ -191,9 +196,9 @@ void cancel_running_at_commit(SlotNo queue) { add_action(ActionKind::RunningGone
 void leave_group_at_commit(SlotNo queue, uint64 key, int64 id) {
     add_action(ActionKind::LeftGroup, queue)->left = {key, id};
 }
-void finish_at_commit(int64 id) { add_action(ActionKind::Finished, -1)->id = id; }
+void finish_at_commit(SlotNo ns, int64 id) { add_action(ActionKind::Finished, ns)->id = id; }
 void add_awaited_at_commit(int64 id, int32 count) { add_action(ActionKind::Awaited, -1)->awaited = {id, count}; }
-void settle_at_commit(int64 id) { add_action(ActionKind::Settle, -1)->id = id; }
+void settle_at_commit(SlotNo ns, int64 id) { add_action(ActionKind::Settle, ns)->id = id; }
 void serve_at_commit(Oid oid, bool wanted) { add_action(ActionKind::Database, -1)->database = {oid, wanted}; }
 void check_identity_at_commit() { add_action(ActionKind::Identity, -1); }
 void move_lease_at_commit(int64 id, SlotNo queue, uint64 key) {

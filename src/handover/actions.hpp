@@ -18,12 +18,13 @@ void drop_namespace_at_commit(SlotNo db, int32 ns_id);
 void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel);
 // Cancels all running tasks of a queue that this transaction drops, after all queues have been dropped.
 void cancel_running_at_commit(SlotNo queue);
-// Wakes the sessions that wait for this task's result.
-void finish_at_commit(int64 id);
+// Wakes the sessions that wait for this task's result, and posts the task to the scheduler if others wait for it. ns:
+// its namespace, -1 its queue was deleted.
+void finish_at_commit(SlotNo ns, int64 id);
 // Adds `count` (negative: subtracts) to the number of tasks that wait for this one.
 void add_awaited_at_commit(int64 id, int32 count);
 // Posts the task, which has ended or waits for others, to the scheduler.
-void settle_at_commit(int64 id);
+void settle_at_commit(SlotNo ns, int64 id);
 // Starts, or (wanted false) stops, serving the database at commit.
 void serve_at_commit(Oid oid, bool wanted);
 // Makes the scheduler check at commit whether the data belongs to this database. Until then no task starts.

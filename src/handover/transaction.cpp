@@ -132,7 +132,7 @@ void bring_back(SubTransactionId sub) {
 void check_locked(SubTransactionId sub) {
     if (locking.id == 0 || (sub != InvalidSubTransactionId && locking.sub != sub)) return;
     SlotNo db = find_database(MyDatabaseId);
-    if (db >= 0 && !signal::post_settle(db, locking.id)) database(db).reading.lost.store(Lost::Full);
+    if (db >= 0 && !signal::post_lost_hint(db, locking.id)) database(db).reading.lost.store(Lost::Full);
     locking.id = 0;
 }
 

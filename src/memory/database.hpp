@@ -8,7 +8,6 @@ namespace pgqueue::memory {
 
 constexpr int max_databases = 64;
 constexpr int most_namespaces = 1024;  // per database
-constexpr int settle_posts = 1024;
 constexpr int ticker_posts = 64;
 
 // signal/incidents.hpp
@@ -129,12 +128,11 @@ struct ReadyLists {
     uint64 virtual_time;       // fair share, approximate; dispatch/pop [no lock]
 };
 
-// Posts to the scheduler about tasks that wait for others. signal/settle_posts.
-struct Posts {
-    Atomic<bool> any;          // something is in `ids`, or `all` is set
-    Atomic<bool> all;          // the scheduler checks all tasks that wait for others
+// Tasks that wait for others. signal/settle_posts.
+struct Dependencies {
+    Atomic<bool> posted;       // something is in `posts`, or in those of a namespace
     Atomic<bool> edges_known;  // edges from before the server's start are in Shared::awaited; worker/scheduler/rebuild
-    Atomic<int64> ids[settle_posts];  // tasks that ended or wait, 0 free
+    SettlePosts posts;         // tasks that may have lost their hint; `all`: those of all namespaces are checked
 };
 
 // Posts to the scheduler about tickers. signal/tickers.
@@ -214,7 +212,7 @@ struct Database {
     Waiters waiters;
     Workers workers;
     ReadyLists ready;
-    Posts posts;
+    Dependencies dependencies;
     Tickers tickers;
     Places places;
     DueHeap due_heap;

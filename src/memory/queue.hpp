@@ -101,6 +101,14 @@ struct Queue : QueueSettings {
     bool rows_decide;  // entries of the due heap may name a former lane; written and read by the scheduler
 };
 
+// Posts to the scheduler about tasks that wait for others. signal/settle_posts.
+constexpr int settle_posts = 256;
+struct SettlePosts {
+    Atomic<bool> any;                 // something is in `ids`, or `all` is set
+    Atomic<bool> all;                 // the scheduler checks all tasks that wait for others
+    Atomic<int64> ids[settle_posts];  // tasks that ended or wait, 0 free
+};
+
 // A namespace: its limits, its hand-overs and its groups.
 struct Namespace {
     bool used;
@@ -124,8 +132,9 @@ struct Namespace {
     Atomic<int32> lanes;        // its lanes
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // reserved by open transactions
-    uint64 virtual_time;        // of fair share: grows by share_unit / weight for each task
-    PageList arrived;           // waiting tasks whose time has come; dispatch/due [due lock of its database]
+    SettlePosts posts;
+    uint64 virtual_time;  // of fair share: grows by share_unit / weight for each task
+    PageList arrived;     // waiting tasks whose time has come; dispatch/due [due lock of its database]
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
     int32 lists;                 // priority lists in its lanes

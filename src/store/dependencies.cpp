@@ -5,8 +5,8 @@
 namespace pgqueue::store {
 namespace {
 
-#define PGQ_INT8_EQ " OPERATOR(pg_catalog.=) "
-#define PGQ_INT8_GT " OPERATOR(pg_catalog.>) "
+#define PGQ_EQ " OPERATOR(pg_catalog.=) "
+#define PGQ_GT " OPERATOR(pg_catalog.>) "
 // In the text, so that the planner knows that the number is small.
 #define PGQ_SOME "32"
 static_assert(some_rows == 32);
@@ -35,150 +35,158 @@ Ids collect(Statement *statement, const Datum *values) {
     return all.ids;
 }
 
-Batch batch_of(Statement *statement, int64 task) {
-    Datum values[] = {Int64GetDatum(task)};
-    Batch batch{0, nullptr};
-    each_row(statement, values, [&batch](const ResultRow &row) {
-        bool null;
-        batch.namespace_id = DatumGetInt32(row.get(1, &null));
-        batch.key = DatumGetTextPCopy(row.get(2, &null));
-    });
-    return batch;
-}
-
-// Each line of SQL is a line of C++.
+// Each line of SQL is a line of C++. The first argument is the namespace.
 // clang-format off
 constinit Statement edges_add{
-    "INSERT INTO pgqueue_internal.dependency (awaited, task_id, namespace_id) SELECT a, t, $3 "
-    "FROM pg_catalog.unnest($1) a, pg_catalog.unnest($2) t "
+    "INSERT INTO pgqueue_internal.dependency (namespace_id, awaited, task_id) SELECT $1, a, t "
+    "FROM pg_catalog.unnest($2) a, pg_catalog.unnest($3) t "
     "ON CONFLICT DO NOTHING",
-    3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}, nullptr};
+    3, {INT4OID, INT8ARRAYOID, INT8ARRAYOID}, nullptr};
 constinit Statement edge_remove{
-    "DELETE FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 AND task_id" PGQ_INT8_EQ "$2 "
-    "RETURNING namespace_id", 2, {INT8OID, INT8OID},
-    nullptr};
+    "DELETE FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND awaited" PGQ_EQ "$2 "
+    "AND task_id" PGQ_EQ "$3", 3, {INT4OID, INT8OID, INT8OID}, nullptr};
 constinit Statement edges_remove{
-    "DELETE FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
+    "DELETE FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2 "
     "AND awaited OPERATOR(pg_catalog.=) ANY (ARRAY("
-    "SELECT d.awaited FROM pgqueue_internal.dependency d WHERE d.task_id" PGQ_INT8_EQ "$1 ORDER BY d.awaited "
-    "LIMIT " PGQ_SOME ")) "
-    "RETURNING awaited, namespace_id",
-    1, {INT8OID}, nullptr};
+    "SELECT d.awaited FROM pgqueue_internal.dependency d WHERE d.namespace_id" PGQ_EQ "$1 "
+    "AND d.task_id" PGQ_EQ "$2 ORDER BY d.awaited LIMIT " PGQ_SOME ")) "
+    "RETURNING awaited",
+    2, {INT4OID, INT8OID}, nullptr};
 constinit Statement dependents{
-    "SELECT task_id FROM pgqueue_internal.dependency WHERE awaited" PGQ_INT8_EQ "$1 "
-    "AND task_id" PGQ_INT8_GT "$2 ORDER BY task_id LIMIT " PGQ_SOME, 2,
-    {INT8OID, INT8OID}, nullptr};
+    "SELECT task_id FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND awaited" PGQ_EQ "$2 "
+    "AND task_id" PGQ_GT "$3 ORDER BY task_id LIMIT " PGQ_SOME, 3, {INT4OID, INT8OID, INT8OID}, nullptr};
 constinit Statement awaited{
-    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
-    "AND awaited" PGQ_INT8_GT "$2 ORDER BY awaited LIMIT " PGQ_SOME, 2,
-    {INT8OID, INT8OID}, nullptr};
+    "SELECT awaited FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2 "
+    "AND awaited" PGQ_GT "$3 ORDER BY awaited LIMIT " PGQ_SOME, 3, {INT4OID, INT8OID, INT8OID}, nullptr};
 constinit Statement awaited_all{
-    "SELECT awaited FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 "
-    "ORDER BY awaited", 1, {INT8OID}, nullptr};
+    "SELECT awaited FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2 "
+    "ORDER BY awaited", 2, {INT4OID, INT8OID}, nullptr};
 constinit Statement edge_exists{
-    "SELECT 1 FROM pgqueue_internal.dependency WHERE task_id" PGQ_INT8_EQ "$1 LIMIT 1", 1, {INT8OID}, nullptr};
+    "SELECT 1 FROM pgqueue_internal.dependency WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2 LIMIT 1",
+    2, {INT4OID, INT8OID}, nullptr};
 // Writes the row even if it exists. So a process that has judged the old version does not remove the new one.
 constinit Statement members_add{
-    "INSERT INTO pgqueue_internal.batch_member (task_id, namespace_id, batch_key) SELECT t, $2, $3 "
-    "FROM pg_catalog.unnest($1) t "
-    "ON CONFLICT (task_id) DO UPDATE SET batch_key = excluded.batch_key",
-    3, {INT8ARRAYOID, INT4OID, TEXTOID}, nullptr};
+    "INSERT INTO pgqueue_internal.batch_member (namespace_id, task_id, batch_key) SELECT $1, t, $3 "
+    "FROM pg_catalog.unnest($2) t "
+    "ON CONFLICT (namespace_id, task_id) DO UPDATE SET batch_key = excluded.batch_key",
+    3, {INT4OID, INT8ARRAYOID, TEXTOID}, nullptr};
 constinit Statement member_remove{
-    "DELETE FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_EQ "$1 "
-    "RETURNING namespace_id, batch_key", 1, {INT8OID}, nullptr};
+    "DELETE FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2 "
+    "RETURNING batch_key", 2, {INT4OID, INT8OID}, nullptr};
 constinit Statement member_exists{
-    "SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_INT8_EQ "$1 "
-    "AND batch_key" PGQ_INT8_EQ "$2 LIMIT 1", 2, {INT4OID, TEXTOID}, nullptr};
+    "SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_EQ "$1 AND batch_key" PGQ_EQ "$2 LIMIT 1",
+    2, {INT4OID, TEXTOID}, nullptr};
 constinit Statement waiters_add{
-    "INSERT INTO pgqueue_internal.batch_waiter (task_id, namespace_id, batch_key) SELECT t, $2, $3 "
-    "FROM pg_catalog.unnest($1) t", 3,
-    {INT8ARRAYOID, INT4OID, TEXTOID}, nullptr};
+    "INSERT INTO pgqueue_internal.batch_waiter (namespace_id, task_id, batch_key) SELECT $1, t, $3 "
+    "FROM pg_catalog.unnest($2) t", 3, {INT4OID, INT8ARRAYOID, TEXTOID}, nullptr};
 constinit Statement waiter_batch{
-    "SELECT namespace_id, batch_key FROM pgqueue_internal.batch_waiter "
-    "WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+    "SELECT batch_key FROM pgqueue_internal.batch_waiter WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2",
+    2, {INT4OID, INT8OID}, nullptr};
 constinit Statement waiter_remove{
-    "DELETE FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+    "DELETE FROM pgqueue_internal.batch_waiter WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_EQ "$2",
+    2, {INT4OID, INT8OID}, nullptr};
 constinit Statement waiters{
-    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id OPERATOR(pg_catalog.=) $1 "
-    "AND batch_key OPERATOR(pg_catalog.=) $2 "
-    "AND task_id" PGQ_INT8_GT "$3 ORDER BY namespace_id, batch_key, task_id LIMIT " PGQ_SOME,
+    "SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id" PGQ_EQ "$1 AND batch_key" PGQ_EQ "$2 "
+    "AND task_id" PGQ_GT "$3 ORDER BY namespace_id, batch_key, task_id LIMIT " PGQ_SOME,
     3, {INT4OID, TEXTOID, INT8OID}, nullptr};
 // A part may end among rows with the same id. The next part begins with another id.
 constinit Statement involved[involved_kinds] = {
     {"SELECT DISTINCT id FROM (SELECT awaited AS id FROM pgqueue_internal.dependency "
-     "WHERE awaited" PGQ_INT8_GT "$1 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",
-     1, {INT8OID}, nullptr},
+     "WHERE namespace_id" PGQ_EQ "$1 AND awaited" PGQ_GT "$2 ORDER BY awaited LIMIT " PGQ_SOME ") d ORDER BY id",
+     2, {INT4OID, INT8OID}, nullptr},
     {"SELECT DISTINCT id FROM (SELECT task_id AS id FROM pgqueue_internal.dependency "
-     "WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id LIMIT " PGQ_SOME ") d ORDER BY id",
-     1, {INT8OID}, nullptr},
-    {"SELECT task_id FROM pgqueue_internal.batch_member WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id "
-     "LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
-    {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE task_id" PGQ_INT8_GT "$1 ORDER BY task_id "
-     "LIMIT " PGQ_SOME, 1, {INT8OID}, nullptr},
+     "WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_GT "$2 ORDER BY task_id LIMIT " PGQ_SOME ") d ORDER BY id",
+     2, {INT4OID, INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_member WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_GT "$2 "
+     "ORDER BY task_id LIMIT " PGQ_SOME, 2, {INT4OID, INT8OID}, nullptr},
+    {"SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id" PGQ_EQ "$1 AND task_id" PGQ_GT "$2 "
+     "ORDER BY task_id LIMIT " PGQ_SOME, 2, {INT4OID, INT8OID}, nullptr},
 };
+// One read of an index for each namespace of a table.
+#define PGQ_NAMESPACES(table)                                                                     \
+    "WITH RECURSIVE n (id) AS (SELECT pg_catalog.min(namespace_id) FROM pgqueue_internal." table  \
+    " UNION ALL SELECT (SELECT pg_catalog.min(t.namespace_id) FROM pgqueue_internal." table " t " \
+    "WHERE t.namespace_id" PGQ_GT "n.id) FROM n WHERE n.id IS NOT NULL) "                         \
+    "SELECT id::pg_catalog.int8 FROM n WHERE id IS NOT NULL"
+constinit Statement namespaces{
+    PGQ_NAMESPACES("dependency") " UNION ALL (" PGQ_NAMESPACES("batch_member") ") UNION ALL ("
+    PGQ_NAMESPACES("batch_waiter") ")", 0, {}, nullptr};
+#undef PGQ_NAMESPACES
 constinit Statement awaited_counts{
     .sql = "SELECT awaited, namespace_id, pg_catalog.count(*) FROM pgqueue_internal.dependency "
            "GROUP BY awaited, namespace_id",
     .n_args = 0, .types = {}, .plan = nullptr, .as_of_active = true};
 constinit Statement archived{
     "SELECT namespace_id, status FROM pgqueue_internal.archive "
-    "WHERE id" PGQ_INT8_EQ "$1", 1, {INT8OID}, nullptr};
+    "WHERE id" PGQ_EQ "$1", 1, {INT8OID}, nullptr};
 // clang-format on
 
-#undef PGQ_INT8_EQ
-#undef PGQ_INT8_GT
+#undef PGQ_EQ
+#undef PGQ_GT
 #undef PGQ_SOME
 
 void run_for_batch(Statement *statement, std::span<const int64> tasks, const Batch &batch) {
-    Datum values[] = {array_of(tasks), Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key)};
+    Datum values[] = {Int32GetDatum(batch.namespace_id), array_of(tasks), PointerGetDatum(batch.key)};
     run_statement(statement, values);
 }
 
-Ids collect_after(Statement *statement, int64 id, int64 after) {
-    Datum values[] = {Int64GetDatum(id), Int64GetDatum(after)};
+uint64 run_for_task(Statement *statement, int32 namespace_id, int64 task) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(task)};
+    return run_statement(statement, values);
+}
+
+Ids collect_after(Statement *statement, int32 namespace_id, int64 id, int64 after) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(id), Int64GetDatum(after)};
     return collect(statement, values);
+}
+
+// Runs a statement that returns the key of a task's batch.
+Batch batch_of(Statement *statement, int32 namespace_id, int64 task) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(task)};
+    Batch batch{namespace_id, nullptr};
+    each_row(statement, values, [&batch](const ResultRow &row) {
+        bool null;
+        batch.key = DatumGetTextPCopy(row.get(1, &null));
+    });
+    return batch;
 }
 
 }  // namespace
 
 int64 add_edges(std::span<const int64> tasks, std::span<const int64> to, int32 namespace_id) {
-    Datum values[] = {array_of(to), array_of(tasks), Int32GetDatum(namespace_id)};
+    Datum values[] = {Int32GetDatum(namespace_id), array_of(to), array_of(tasks)};
     return static_cast<int64>(run_statement(&edges_add, values));
 }
 
-int32 remove_edge(int64 from, int64 task) {
-    Datum values[] = {Int64GetDatum(from), Int64GetDatum(task)};
-    int32 ns = 0;
-    each_row(&edge_remove, values, [&ns](const ResultRow &row) {
-        bool null;
-        ns = DatumGetInt32(row.get(1, &null));
-    });
-    return ns;
+bool remove_edge(int32 namespace_id, int64 from, int64 task) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(from), Int64GetDatum(task)};
+    return run_statement(&edge_remove, values) > 0;
 }
 
-int remove_edges(int64 task, void (*fn)(int64 awaited, int32 namespace_id)) {
-    Datum values[] = {Int64GetDatum(task)};
+int remove_edges(int32 namespace_id, int64 task, void (*fn)(int64 awaited)) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(task)};
     return static_cast<int>(each_row(&edges_remove, values, [fn](const ResultRow &row) {
         bool null;
-        fn(DatumGetInt64(row.get(1, &null)), DatumGetInt32(row.get(2, &null)));
+        fn(DatumGetInt64(row.get(1, &null)));
     }));
 }
 
-Ids dependents_of(int64 id, int64 after) { return collect_after(&dependents, id, after); }
-Ids awaited_by(int64 task, int64 after) { return collect_after(&awaited, task, after); }
+Ids dependents_of(int32 namespace_id, int64 id, int64 after) {
+    return collect_after(&dependents, namespace_id, id, after);
+}
+Ids awaited_by(int32 namespace_id, int64 task, int64 after) {
+    return collect_after(&awaited, namespace_id, task, after);
+}
 
-Ids all_awaited_by(int64 task) {
-    Datum values[] = {Int64GetDatum(task)};
+Ids all_awaited_by(int32 namespace_id, int64 task) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(task)};
     return collect(&awaited_all, values);
 }
 
-bool has_edges(int64 task) {
-    Datum values[] = {Int64GetDatum(task)};
-    return run_statement(&edge_exists, values) > 0;
-}
+bool has_edges(int32 namespace_id, int64 task) { return run_for_task(&edge_exists, namespace_id, task) > 0; }
 
 void join_batch(std::span<const int64> tasks, const Batch &batch) { run_for_batch(&members_add, tasks, batch); }
-Batch leave_batch(int64 task) { return batch_of(&member_remove, task); }
+Batch leave_batch(int32 namespace_id, int64 task) { return batch_of(&member_remove, namespace_id, task); }
 
 bool batch_is_over(const Batch &batch) {
     Datum values[] = {Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key)};
@@ -186,22 +194,20 @@ bool batch_is_over(const Batch &batch) {
 }
 
 void wait_for_batch(std::span<const int64> tasks, const Batch &batch) { run_for_batch(&waiters_add, tasks, batch); }
-Batch awaited_batch(int64 task) { return batch_of(&waiter_batch, task); }
-
-void stop_waiting_for_batch(int64 task) {
-    Datum values[] = {Int64GetDatum(task)};
-    run_statement(&waiter_remove, values);
-}
+Batch awaited_batch(int32 namespace_id, int64 task) { return batch_of(&waiter_batch, namespace_id, task); }
+void stop_waiting_for_batch(int32 namespace_id, int64 task) { run_for_task(&waiter_remove, namespace_id, task); }
 
 Ids waiters_of(const Batch &batch, int64 after) {
     Datum values[] = {Int32GetDatum(batch.namespace_id), PointerGetDatum(batch.key), Int64GetDatum(after)};
     return collect(&waiters, values);
 }
 
-Ids involved_in(Involved kind, int64 after) {
-    Datum values[] = {Int64GetDatum(after)};
+Ids involved_in(Involved kind, int32 namespace_id, int64 after) {
+    Datum values[] = {Int32GetDatum(namespace_id), Int64GetDatum(after)};
     return collect(&involved[static_cast<int>(kind)], values);
 }
+
+Ids involved_namespaces() { return collect(&namespaces, nullptr); }
 
 void each_awaited(void (*fn)(int64 awaited, int32 namespace_id, int32 count)) {
     each_row(&awaited_counts, nullptr, [fn](const ResultRow &row) {

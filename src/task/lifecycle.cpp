@@ -202,7 +202,7 @@ int64 revive(const QueueRef &queue, const QueueRef &to, store::TaskRow *row, Tim
     if (before.queue_id != row->queue_id) row->origin_queue_id = 0;
     row->status = row->attempt == 0 ? Status::New : Status::Retry;
     row->delayed_at = due;
-    if ((row->flags & (flag_depends | flag_batch)) != 0) wait_again(row);
+    if ((row->flags & (flag_depends | flag_batch)) != 0) wait_again(to, row);
     if (finished) {
         row->uncounted = row->attempt;
         row->crashes = 0;

@@ -18,27 +18,28 @@ using Stage = Settling::Stage;
 // Makes a task ready that waits for nothing any more. Its row is locked.
 void make_ready(store::TaskRow *row) {
     const store::TaskRow before = *row;
-    row->flags &= static_cast<int16>(~flag_waits);
-    store::stop_waiting_for_batch(row->ref.id);
-    if (!store::update(row, nullptr, store::Wait::Skip)) return;
     const QueueRef queue = queue_of(*row);
+    row->flags &= static_cast<int16>(~flag_waits);
+    store::stop_waiting_for_batch(queue.info->ns_id, row->ref.id);
+    if (!store::update(row, nullptr, store::Wait::Skip)) return;
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
     hint_again(queue, *row, memory::Arrival::Behind);
 }
 
-// Locks a task that may wait. *waits: it does, by its newest version. Returns false if another transaction holds the
-// row.
+// Locks a task that may wait. *waits: it does, by its newest version, in a queue that exists. Returns false if another
+// transaction holds the row.
 bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
     store::Locked locked = lock_row(id, store::Wait::Skip, false, row);
-    *waits = locked == store::Locked::Yes && is_waiting(row->status) && (row->flags & flag_waits) != 0;
-    if (locked == store::Locked::Yes && !*waits) let_go(queue_of(*row), *row);
+    const QueueRef queue = locked == store::Locked::Yes ? queue_of(*row) : QueueRef{};
+    *waits = queue.info != nullptr && is_waiting(row->status) && (row->flags & flag_waits) != 0;
+    if (locked == store::Locked::Yes && !*waits) let_go(queue, *row);
     return locked != store::Locked::ByOther;
 }
 
 // Takes the end of a task that a locked task has waited for. Returns whether that one still waits.
-bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
+bool take_end(const Settling &s, store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
     if (end == DependencyEnd::Good || (row->flags & flag_ignore_failed) != 0) {
-        remove_edge(awaited, row->ref.id);
+        remove_edge(s.namespace_id, awaited, row->ref.id);
         return true;
     }
     if ((row->flags & flag_hold_failed) != 0) return true;
@@ -49,24 +50,24 @@ bool take_end(store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz
     return false;
 }
 
-bool settle_dependent(int64 id, int64 awaited, DependencyEnd end, TimestampTz now) {
+bool settle_dependent(const Settling &s, int64 id, DependencyEnd end, TimestampTz now) {
     store::TaskRow row;
     bool waits;
     if (!lock_waiting(id, &row, &waits)) return false;
     if (!waits)
-        remove_edge(awaited, id);
-    else if (take_end(&row, awaited, end, now) && is_free(id))
+        remove_edge(s.namespace_id, s.id, id);
+    else if (take_end(s, &row, s.id, end, now) && is_free(s.namespace_id, id))
         make_ready(&row);
     return true;
 }
 
 // Makes the task ready if it waits for nothing. Usually no lock is needed to see that it still waits.
-bool settle_free(int64 id) {
+bool settle_free(int32 namespace_id, int64 id) {
     store::TaskRow row;
     bool waits;
-    if (!is_free(id)) return true;
+    if (!is_free(namespace_id, id)) return true;
     if (!lock_waiting(id, &row, &waits)) return false;
-    if (waits && is_free(id)) make_ready(&row);
+    if (waits && is_free(namespace_id, id)) make_ready(&row);
     return true;
 }
 
@@ -97,7 +98,9 @@ int look(Settling *s) {
     store::TaskRow row;
     const store::QueueInfo *q = store::find(s->id, false, &row) ? live_queue(row.queue_id) : nullptr;
     if (q != nullptr) s->namespace_id = q->ns_id;
-    if (q == nullptr || !is_unfinished(row.status))
+    if (s->namespace_id == 0)
+        go_to(s, Stage::Done);
+    else if (q == nullptr || !is_unfinished(row.status))
         go_to(s, Stage::Dependents);
     else if ((row.flags & flag_waits) == 0) {
         // It may have lost its hint: a process that popped it has met a transaction that failed while it locked the
@@ -120,7 +123,7 @@ int ended_of(store::Ids ids, DependencyEnd *ends, int64 *ended) {
 }
 
 int settle_awaited(Settling *s, TimestampTz now) {
-    store::Ids ids = store::awaited_by(s->id, s->after);
+    store::Ids ids = store::awaited_by(s->namespace_id, s->id, s->after);
     DependencyEnd ends[store::some_rows];
     int64 ended[store::some_rows];
     store::TaskRow row;
@@ -130,7 +133,7 @@ int settle_awaited(Settling *s, TimestampTz now) {
         rest(s, Stage::Awaited);
         return ids.count;
     }
-    for (int i = 0; i < n && waits; i++) waits = take_end(&row, ended[i], ends[i], now);
+    for (int i = 0; i < n && waits; i++) waits = take_end(*s, &row, ended[i], ends[i], now);
     if (!waits) {
         // Its own end is announced by the commit.
         go_to(s, Stage::Done);
@@ -142,9 +145,9 @@ int settle_awaited(Settling *s, TimestampTz now) {
 // Makes the task ready if it waits for nothing. If its batch has ended, the other tasks that wait for the batch follow,
 // because only one of them was posted.
 int settle_self(Settling *s) {
-    store::Batch batch = store::awaited_batch(s->id);
+    store::Batch batch = store::awaited_batch(s->namespace_id, s->id);
     if (batch.key != nullptr && !store::batch_is_over(batch)) batch.key = nullptr;
-    if (!settle_free(s->id)) {
+    if (!settle_free(s->namespace_id, s->id)) {
         rest(s, Stage::Free);
         return 1;
     }
@@ -155,14 +158,14 @@ int settle_self(Settling *s) {
 }
 
 int settle_dependents(Settling *s, TimestampTz now) {
-    store::Ids ids = store::dependents_of(s->id, s->after);
+    store::Ids ids = store::dependents_of(s->namespace_id, s->id, s->after);
     DependencyEnd end = ids.count > 0 ? end_of_dependency(s->id, 0) : DependencyEnd::Unknown;
     if (end == DependencyEnd::Unfinished) {
         // It was retried.
         go_to(s, Stage::Done);
         return 1;
     }
-    for (int i = 0; i < ids.count; i++) s->held = !settle_dependent(ids.items[i], s->id, end, now) || s->held;
+    for (int i = 0; i < ids.count; i++) s->held = !settle_dependent(*s, ids.items[i], end, now) || s->held;
     return go_on(s, ids, Stage::Forget);
 }
 
@@ -184,8 +187,8 @@ bool has_ended(Settling *s, int16 flag) {
 int forget(Settling *s) {
     int removed = 0;
     if (has_ended(s, flag_depends)) {
-        removed = store::remove_edges(s->id, edge_removed);
-        store::stop_waiting_for_batch(s->id);
+        removed = remove_edges(s->namespace_id, s->id);
+        store::stop_waiting_for_batch(s->namespace_id, s->id);
     }
     if (!s->rest && removed < store::some_rows) go_to(s, Stage::Leave);
     return removed + 1;
@@ -193,7 +196,7 @@ int forget(Settling *s) {
 
 int leave(Settling *s) {
     store::Batch batch{0, nullptr};
-    if (has_ended(s, flag_batch)) batch = store::leave_batch(s->id);
+    if (has_ended(s, flag_batch)) batch = store::leave_batch(s->namespace_id, s->id);
     if (s->rest) return 1;
     bool over = batch.key != nullptr && store::batch_is_over(batch);
     if (over) s->batch = batch;
@@ -208,7 +211,7 @@ int settle_batch(Settling *s) {
         return 1;
     }
     store::Ids ids = store::waiters_of(s->batch, s->after);
-    for (int i = 0; i < ids.count; i++) s->held = !settle_free(ids.items[i]) || s->held;
+    for (int i = 0; i < ids.count; i++) s->held = !settle_free(s->namespace_id, ids.items[i]) || s->held;
     return go_on(s, ids, Stage::Done);
 }
 

@@ -5,7 +5,7 @@
 
 namespace pgqueue::task {
 
-// A task that is being settled. It begins with its id and zeros.
+// A task that is being settled. It begins with its id, its namespace and zeros.
 struct Settling {
     enum class Stage : uint8 {
         Look,        // does it wait for others, or has it ended? A task that waits for nothing is hinted again.
@@ -19,7 +19,7 @@ struct Settling {
     };
     int64 id;
     int64 after;         // ids up to this one are done in this stage
-    int32 namespace_id;  // 0 not known
+    int32 namespace_id;  // of the task; 0 not known, only in stage Look
     Stage stage;
     bool all_are_seen;   // found by a walk over all tables, which finds the others too
     bool held;           // another transaction holds a row of this stage

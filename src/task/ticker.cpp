@@ -265,7 +265,8 @@ void write(Work *w, std::span<Ticker> tickers) {
         if (n.depends_on == nullptr) continue;
         int64 awaited;
         memcpy(&awaited, ARR_DATA_PTR(n.depends_on), sizeof(awaited));
-        begin_waiting({store::queue_there(n.queue_id).ns_id, {&awaited, 1}, nullptr, nullptr}, {&n, 1});
+        const QueueRef queue = ref_of(store::queue_there(n.queue_id));
+        begin_waiting(queue, {queue.info->ns_id, {&awaited, 1}, nullptr, nullptr}, {&n, 1});
     }
     store::write_states(tickers);
     if (w->runs.count > 0) store::write_runs({w->runs.items, static_cast<std::size_t>(w->runs.count)});

@@ -38,9 +38,9 @@ bool leaves_group(const Transition &t) {
 }
 
 // Announces the end of a task to sessions and tasks that wait for it.
-void announce_end(const store::TaskRow &row) {
-    handover::finish_at_commit(row.ref.id);
-    if ((row.flags & (flag_depends | flag_batch)) != 0) handover::settle_at_commit(row.ref.id);
+void announce_end(const QueueRef &queue, const store::TaskRow &row) {
+    handover::finish_at_commit(namespace_of(queue), row.ref.id);
+    if ((row.flags & (flag_depends | flag_batch)) != 0) handover::settle_at_commit(namespace_of(queue), row.ref.id);
 }
 
 // Records an incident for view health.
@@ -58,7 +58,7 @@ void announce(const Transition &t) {
     count_unhinted(t);
     if (leaves_group(t)) leave_group(t.from_queue, *t.from);
     bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
-    if (ends) announce_end(*t.from);
+    if (ends) announce_end(t.from_queue, *t.from);
     if (t.end != nullptr) record_trouble(t.from->ref.id, t.end->error.sqlstate);
 }
 

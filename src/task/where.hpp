@@ -21,6 +21,8 @@ struct QueueRef {
     const store::QueueInfo *info = nullptr;  // nullptr: the queue does not exist any more
     SlotNo slot = -1;                        // -1: no entry
 };
+// Returns the entry of the queue's namespace, -1 none.
+inline SlotNo namespace_of(const QueueRef &queue) { return queue.slot < 0 ? -1 : memory::map.queues[queue.slot].ns; }
 // Returns the queue with its entry.
 QueueRef ref_of(const store::QueueInfo &queue);
 // Looks up the queue of a row.

@@ -31,19 +31,23 @@ const store::QueueInfo *live_queue(int32 id) {
     return db >= 0 && memory::is_queue_dropped(db, id) ? nullptr : q;
 }
 
-bool is_free(int64 id) {
-    if (store::has_edges(id)) return false;
-    store::Batch batch = store::awaited_batch(id);
+bool is_free(int32 namespace_id, int64 id) {
+    if (store::has_edges(namespace_id, id)) return false;
+    store::Batch batch = store::awaited_batch(namespace_id, id);
     return batch.key == nullptr || store::batch_is_over(batch);
 }
 
-void edge_removed(int64 awaited, int32 namespace_id) {
+void remove_edge(int32 namespace_id, int64 awaited, int64 task) {
+    if (!store::remove_edge(namespace_id, awaited, task)) return;
     handover::add_awaited_at_commit(awaited, -1);
     count_edges_of(namespace_id, -1);
 }
 
-void remove_edge(int64 awaited, int64 task) {
-    if (int32 ns = store::remove_edge(awaited, task); ns != 0) edge_removed(awaited, ns);
+int remove_edges(int32 namespace_id, int64 task) {
+    int count =
+        store::remove_edges(namespace_id, task, [](int64 awaited) { handover::add_awaited_at_commit(awaited, -1); });
+    if (count > 0) count_edges_of(namespace_id, -count);
+    return count;
 }
 
 DependencyEnd end_of_dependency(int64 id, int32 namespace_id) {
@@ -80,15 +84,15 @@ namespace {
 
 // Makes the scheduler check new waiting tasks at commit, because what they wait for may have ended meanwhile. It checks
 // the tasks, or what they wait for if that is less, and one task for the batch.
-void note_waiting(const Workflow &w, std::span<const int64> tasks) {
+void note_waiting(SlotNo ns, const Workflow &w, std::span<const int64> tasks) {
     bool many = tasks.size() > w.awaited.size() + 1;
-    for (int64 id : many ? w.awaited : tasks) handover::settle_at_commit(id);
-    if (many && w.awaits_batch != nullptr) handover::settle_at_commit(tasks[0]);
+    for (int64 id : many ? w.awaited : tasks) handover::settle_at_commit(ns, id);
+    if (many && w.awaits_batch != nullptr) handover::settle_at_commit(ns, tasks[0]);
 }
 
 }  // namespace
 
-void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
+void begin_waiting(const QueueRef &queue, const Workflow &w, std::span<const store::NewTask> tasks) {
     if (tasks.empty() || (w.awaited.empty() && w.batch_key == nullptr && w.awaits_batch == nullptr)) return;
     auto *ids = static_cast<int64 *>(palloc_extended(sizeof(int64) * tasks.size(), MCXT_ALLOC_HUGE));
     for (std::size_t i = 0; i < tasks.size(); i++) ids[i] = tasks[i].id;
@@ -97,23 +101,20 @@ void begin_waiting(const Workflow &w, std::span<const store::NewTask> tasks) {
     if (w.awaits_batch != nullptr) store::wait_for_batch(all, {w.namespace_id, w.awaits_batch});
     if (!w.awaited.empty()) count_edges_of(w.namespace_id, store::add_edges(all, w.awaited, w.namespace_id));
     for (int64 id : w.awaited) handover::add_awaited_at_commit(id, static_cast<int32>(tasks.size()));
-    if (w.awaits_batch != nullptr || !w.awaited.empty()) note_waiting(w, all);
+    if (w.awaits_batch != nullptr || !w.awaited.empty()) note_waiting(namespace_of(queue), w, all);
 }
 
-void wait_again(store::TaskRow *row) {
-    int64 id = row->ref.id;
+void wait_again(const QueueRef &queue, store::TaskRow *row) {
+    const int64 id = row->ref.id;
+    const int32 ns_id = queue.info->ns_id;
     store::TaskRow body;
     if (!store::fetch(row->ref, true, &body)) return;
-    store::Batch joined{0, body.batch_key};
-    const store::QueueInfo *q = store::queue_by_id(row->queue_id);
-    if ((row->flags & flag_batch) != 0 && q != nullptr && joined.key != nullptr) {
-        joined.namespace_id = q->ns_id;
-        store::join_batch({&id, 1}, joined);
-    }
-    if ((row->flags & flag_depends) == 0 || q == nullptr) return;
-    store::Ids old = store::all_awaited_by(id);
+    if ((row->flags & flag_batch) != 0 && body.batch_key != nullptr)
+        store::join_batch({&id, 1}, {ns_id, body.batch_key});
+    if ((row->flags & flag_depends) == 0) return;
+    store::Ids old = store::all_awaited_by(ns_id, id);
     for (int i = 0; i < old.count; i++)
-        if (end_of_dependency(old.items[i], 0) != DependencyEnd::Unfinished) remove_edge(old.items[i], id);
+        if (end_of_dependency(old.items[i], 0) != DependencyEnd::Unfinished) remove_edge(ns_id, old.items[i], id);
     Datum *items = nullptr;
     int n = 0;
     if (body.depends_on != nullptr)
@@ -121,17 +122,17 @@ void wait_again(store::TaskRow *row) {
     for (int i = 0; i < n; i++) {
         int64 awaited = DatumGetInt64(items[i]);
         if (end_of_dependency(awaited, 0) != DependencyEnd::Unfinished) continue;
-        ask_for_edges(store::namespace_there(q->ns_id), 1);
-        if (store::add_edges({&id, 1}, {&awaited, 1}, q->ns_id) == 0) continue;
+        ask_for_edges(store::namespace_there(ns_id), 1);
+        if (store::add_edges({&id, 1}, {&awaited, 1}, ns_id) == 0) continue;
         handover::add_awaited_at_commit(awaited, 1);
-        count_edges_of(q->ns_id, 1);
+        count_edges_of(ns_id, 1);
     }
-    if (is_free(id)) {
+    if (is_free(ns_id, id)) {
         row->flags &= static_cast<int16>(~flag_waits);
-        store::stop_waiting_for_batch(id);
+        store::stop_waiting_for_batch(ns_id, id);
     } else {
         row->flags |= flag_waits;
-        handover::settle_at_commit(id);
+        handover::settle_at_commit(namespace_of(queue), id);
     }
 }
 

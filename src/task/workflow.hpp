@@ -7,6 +7,7 @@
 #include "store/dependencies.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::task {
 
@@ -33,21 +34,21 @@ EdgeShare edge_share(const store::NamespaceInfo &ns, memory::SlotNo slot);
 void ask_for_edges(const store::NamespaceInfo &ns, int64 count);
 
 // Writes what new tasks wait for. The scheduler checks them after the commit.
-void begin_waiting(const Workflow &workflow, std::span<const store::NewTask> tasks);
+void begin_waiting(const QueueRef &queue, const Workflow &workflow, std::span<const store::NewTask> tasks);
 
 // Makes a task that is retried wait again for its tasks that are not finished. The others count as done. The caller has
-// locked the row, and writes the flags that this changes. Raises 53400 as above.
-void wait_again(store::TaskRow *row);
+// locked the row, and writes the flags that this changes. queue: where the task is retried. Raises 53400 as above.
+void wait_again(const QueueRef &queue, store::TaskRow *row);
 
 // Returns the queue, or nullptr if it was deleted. Shared memory learns of a deletion slightly before the catalog cache
 // does.
 const store::QueueInfo *live_queue(int32 id);
 // Returns whether the task has no edges and waits for no batch, or only for one that has ended.
-bool is_free(int64 id);
+bool is_free(int32 namespace_id, int64 id);
 // Removes an edge, and its counts at commit. Does nothing if there is no such edge.
-void remove_edge(int64 awaited, int64 task);
-// Changes the counts for a removed edge at commit.
-void edge_removed(int64 awaited, int32 namespace_id);
+void remove_edge(int32 namespace_id, int64 awaited, int64 task);
+// Removes some edges of a task as remove_edge(). Returns how many.
+int remove_edges(int32 namespace_id, int64 task);
 
 // Returns when a task must be checked that is not ready before delayed_at: earlier if it expires before.
 inline TimestampTz look_at(TimestampTz delayed_at, TimestampTz dies_at) {

@@ -64,12 +64,16 @@ SELECT is((SELECT string_agg(line, '; ') FROM pg_temp.plan_of(types, query, argu
         WHERE line ~ 'Scan|Filter|Sort' AND line !~ expected),
     NULL, 'it is found by ' || expected)
 FROM (VALUES
-    ('bigint, bigint', 'SELECT task_id FROM pgqueue_internal.dependency WHERE awaited = $1 AND task_id > $2 '
-        'ORDER BY task_id LIMIT 64', '1, 0', 'dependency_pkey'),
+    ('integer, bigint, bigint', 'SELECT task_id FROM pgqueue_internal.dependency WHERE namespace_id = $1 '
+        'AND awaited = $2 AND task_id > $3 ORDER BY task_id LIMIT 32', '1, 1, 0', 'dependency_pkey'),
+    ('integer, bigint, bigint', 'SELECT awaited FROM pgqueue_internal.dependency WHERE namespace_id = $1 '
+        'AND task_id = $2 AND awaited > $3 ORDER BY awaited LIMIT 32', '1, 1, 0', 'dependency_task'),
+    ('integer, bigint', 'SELECT task_id FROM pgqueue_internal.batch_member WHERE namespace_id = $1 AND task_id > $2 '
+        'ORDER BY task_id LIMIT 32', '1, 0', 'batch_member_pkey'),
     ('integer, text', 'SELECT 1 FROM pgqueue_internal.batch_member WHERE namespace_id = $1 AND batch_key = $2 LIMIT 1',
         '1, ''x''', 'batch_member_key'),
     ('integer, text, bigint', 'SELECT task_id FROM pgqueue_internal.batch_waiter WHERE namespace_id = $1 '
-        'AND batch_key = $2 AND task_id > $3 ORDER BY namespace_id, batch_key, task_id LIMIT 64', '1, ''x'', 0',
+        'AND batch_key = $2 AND task_id > $3 ORDER BY namespace_id, batch_key, task_id LIMIT 32', '1, ''x'', 0',
         'batch_waiter_key')) v (types, query, arguments, expected);
 SELECT * FROM finish();
 ROLLBACK;

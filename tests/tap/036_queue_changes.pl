@@ -56,12 +56,13 @@ cmp_ok($victim->query(<<~'SQL'), '<', 65536, 'T4: a session keeps the queues tha
     SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('pgqueue queues', 'pgqueue catalog')
     SQL
 
-# Each dropped queue has the scheduler look at all tasks that wait for others. After such a look it has a rest three
-# times as long. The first one is made to last two seconds.
+# Each dropped queue has the scheduler look at all tasks of its namespace that wait for others. After such a look it has
+# a rest three times as long. The first one is made to last two seconds.
 my ($waiting, $drops) = (200, 20);
-my $awaited = $victim->query(q{SELECT pgqueue.create_task('outside', '1', delay => '1 day', namespace => 'victim')});
-$victim->query(<<~"SQL");
-    SELECT count(pgqueue.create_task('outside', '1', depends_on => '{$awaited}', namespace => 'victim'))
+$attacker->query(q{SELECT pgqueue.create_queue('waits', namespace => 'attacker')});
+my $awaited = $attacker->query(q{SELECT pgqueue.create_task('waits', '1', delay => '1 day', namespace => 'attacker')});
+$attacker->query(<<~"SQL");
+    SELECT count(pgqueue.create_task('waits', '1', depends_on => '{$awaited}', namespace => 'attacker'))
     FROM generate_series(1, $waiting)
     SQL
 sub looks
@@ -97,8 +98,9 @@ make_and_drop() for 1 .. $drops;
 my $all_looks = (looks() - $second) / $one_look;
 note("looks at all tasks that wait, for $drops queues dropped: $all_looks");
 cmp_ok($all_looks, '<', 5, 'T4: many dropped queues have it look a few times');
-$victim->query("SELECT pgqueue.cancel_task($awaited, namespace => 'victim')");
-ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue.task WHERE namespace = 'victim' AND status = 'new'}, '0'),
+$attacker->query("SELECT pgqueue.cancel_task($awaited, namespace => 'attacker')");
+my $still_new = q{SELECT count(*) FROM pgqueue.task WHERE namespace = 'attacker' AND status = 'new'};
+ok(wait_for($node, 'postgres', $still_new, '0'),
     'the tasks that wait are not forgotten');
 
 # What a session knows is right: of others' changes, of its own, of what it has rolled back.

@@ -13,19 +13,21 @@ namespace {
 
 using Stage = task::Settling::Stage;
 
-constexpr int rows_in_turn = 256, rows_in_step = 64, jobs_in_step = 64;
-constexpr int looks_in_turn = 1024;  // at what is new
-constexpr int walk_below = 256;      // of those, and of all jobs the half of:
-constexpr int most_jobs = 64 * 1024;
+constexpr int rows_in_turn = 512, rows_in_step = 64, jobs_in_step = 64;
+constexpr int most_jobs = 8 * 1024;  // of a namespace
+constexpr int walk_below = 64;       // jobs of the namespace that can go on
 constexpr int64 recheck_after = 20 * 1000;
 constexpr int64 look_after_failure = USECS_PER_SEC;
 constexpr int patient_after = 100;  // checks of a task whose row another transaction holds
-constexpr int32 new_jobs = -1;
+constexpr int32 not_known = 0;      // namespace
+
+struct Line;
 
 // A task that is being checked.
 struct Job {
     int64 id;  // key
     task::Settling s;
+    Line *line;
     dlist_node link;  // in its line, or in a list of resting jobs
     bool posted;      // meanwhile it was posted: it begins anew
     bool alone;       // a step has failed: its next step runs alone
@@ -33,36 +35,46 @@ struct Job {
     pg::Deadline until;
 };
 
-// The jobs of a namespace, or the jobs that are new.
-struct Line {
-    int32 namespace_id;  // key
-    dlist_head jobs;
-    int count;
-    dlist_node link;  // in the list of lines with jobs, except the new ones
+// The walk over all rows of a namespace in the tables, one kind after the other. Each dropped queue requests a walk,
+// and users may drop queues without end. So the walks of a namespace take at most a quarter of the time (T4).
+struct Walk {
+    bool on;
+    bool again;  // requested since it began: another one follows
+    int kind;
+    int64 after;
+    int64 spent;
+    pg::Deadline next;  // not before: after the last one, or after a failure
 };
 
+// The jobs and the walk of a namespace.
+struct Line {
+    int32 namespace_id;  // key; not_known: tasks that may have lost their hint
+    dlist_head jobs;     // those that can go on
+    int ready, count;    // jobs in this list; all
+    Walk walk;
+    dlist_head *in;  // the list of lines that it is in: ring, paused or nullptr
+    dlist_node link;
+};
+
+// Returns the element with this link.
+template <typename T>
+T *at_link(dlist_node *link) {
+    return reinterpret_cast<T *>(reinterpret_cast<char *>(link) - offsetof(T, link));
+}
 // Returns the first element of a list that is not empty.
 template <typename T>
 T *first_of(dlist_head *list) {
-    return reinterpret_cast<T *>(reinterpret_cast<char *>(dlist_head_node(list)) - offsetof(T, link));
+    return at_link<T>(dlist_head_node(list));
 }
-
-// The walk over all tables, one kind after the other. Each dropped queue requests a walk, and users may drop queues
-// without end. So walks take at most a quarter of the time (T4).
-struct Walk {
-    bool on, begun;
-    int kind;
-    int64 after;
-    pg::Deadline again;  // not before: after the last one, or after a failure
-};
 
 constinit HTAB *jobs = nullptr;
 constinit HTAB *lines = nullptr;
-constinit dlist_head ring{};
-constinit dlist_head resting[2] = {};  // for recheck_after and for look_after_failure, each in order
-constinit Walk walk{};
-constinit int64 walk_spent = 0;
-constinit pg::Deadline next_walk{};
+constinit dlist_head ring{};        // lines that can go on
+constinit dlist_head paused{};      // lines whose walk waits for its time
+constinit dlist_head resting[2]{};  // jobs: for recheck_after and for look_after_failure, each in order
+constinit int walks = 0;            // walks that are on
+constinit bool walk_all = false;    // a walk of all namespaces is requested, but they are not read yet
+constinit pg::Deadline read_namespaces{};
 
 HTAB *table_of(const char *name, Size key, Size entry) {
     HASHCTL control{};
@@ -75,6 +87,7 @@ HTAB *table_of(const char *name, Size key, Size entry) {
 void begin() {
     if (jobs != nullptr) return;
     dlist_init(&ring);
+    dlist_init(&paused);
     for (dlist_head &list : resting) dlist_init(&list);
     lines = table_of("pgqueue namespaces with tasks that wait", sizeof(int32), sizeof(Line));
     jobs = table_of("pgqueue tasks that wait", sizeof(int64), sizeof(Job));
@@ -84,28 +97,59 @@ Line *line_of(int32 namespace_id) {
     bool found;
     auto *line = static_cast<Line *>(hash_search(lines, &namespace_id, HASH_ENTER, &found));
     if (!found) {
+        *line = Line{};
+        line->namespace_id = namespace_id;
         dlist_init(&line->jobs);
-        line->count = 0;
     }
     return line;
 }
 
-void line_up(Job *job, bool first) {
-    Line *line = line_of(job->s.stage == Stage::Look ? new_jobs : job->s.namespace_id);
-    if (line->count++ == 0 && line->namespace_id != new_jobs) dlist_push_tail(&ring, &line->link);
-    first ? dlist_push_head(&line->jobs, &job->link) : dlist_push_tail(&line->jobs, &job->link);
+bool may_walk(const Line &line) { return line.walk.on && line.count < most_jobs / 2; }
+
+// Moves a line to the list where it belongs. One that stays in the ring keeps its place.
+void file(Line *line, const pg::Moment &now) {
+    bool walks = may_walk(*line);
+    dlist_head *to = line->ready > 0 || (walks && line->walk.next.passed(now)) ? &ring : walks ? &paused : nullptr;
+    if (to == line->in) return;
+    if (line->in != nullptr) dlist_delete(&line->link);
+    if (to != nullptr) dlist_push_tail(to, &line->link);
+    line->in = to;
 }
 
-void begin_anew(Job *job, bool all_are_seen) {
+// Adds a job to the list of its line. A task whose namespace was not known moves to another line.
+void line_up(Job *job, bool first, const pg::Moment &now) {
+    if (job->line->namespace_id != job->s.namespace_id) {
+        job->line->count--;
+        job->line = line_of(job->s.namespace_id);
+        job->line->count++;
+    }
+    job->line->ready++;
+    first ? dlist_push_head(&job->line->jobs, &job->link) : dlist_push_tail(&job->line->jobs, &job->link);
+    file(job->line, now);
+}
+
+void begin_anew(Job *job, int32 namespace_id, bool all_are_seen) {
     job->s = task::Settling{};
     job->s.id = job->id;
+    job->s.namespace_id = namespace_id;
     job->s.all_are_seen = all_are_seen;
 }
 
+void request_walk(Line *line, const pg::Moment &now) {
+    Walk &w = line->walk;
+    if (w.on) {
+        w.again = w.again || w.kind > 0 || w.after > 0;
+    } else {
+        w = Walk{.on = true, .again = false, .kind = 0, .after = 0, .spent = 0, .next = w.next};
+        walks++;
+        file(line, now);
+    }
+}
+
 // Returns false if there are too many.
-bool add_job(int64 id, bool all_are_seen) {
+bool add_job(Line *line, int64 id, bool all_are_seen, const pg::Moment &now) {
     bool found;
-    if (hash_get_num_entries(jobs) >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
+    if (line->count >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
     auto *job = static_cast<Job *>(hash_search(jobs, &id, HASH_ENTER, &found));
     if (found) {
         job->posted = true;
@@ -113,8 +157,10 @@ bool add_job(int64 id, bool all_are_seen) {
     }
     job->posted = job->alone = false;
     job->rests = 0;
-    begin_anew(job, all_are_seen);
-    line_up(job, false);
+    job->line = line;
+    line->count++;
+    begin_anew(job, line->namespace_id, all_are_seen);
+    line_up(job, false, now);
     return true;
 }
 
@@ -127,20 +173,23 @@ void have_rest(Job *job, const pg::Moment &now, bool failed) {
 
 // Called after a step was committed.
 void put_back(Job *job, const pg::Moment &now) {
+    job->alone = false;
     if (job->s.batch.key != nullptr && job->s.stage != Stage::Batch) {
         pfree(job->s.batch.key);
         job->s.batch.key = nullptr;
     }
     if (job->s.stage == Stage::Done && job->posted) {
         job->posted = false;
-        begin_anew(job, false);
+        begin_anew(job, job->s.namespace_id, false);
     }
-    if (job->s.stage == Stage::Done)
+    if (job->s.stage == Stage::Done) {
+        job->line->count--;
         hash_search(jobs, &job->id, HASH_REMOVE, nullptr);
-    else if (job->s.rest)
+    } else if (job->s.rest) {
         have_rest(job, now, false);
-    else
-        line_up(job, false);
+    } else {
+        line_up(job, false, now);
+    }
 }
 
 struct Step {
@@ -151,11 +200,11 @@ struct Step {
 
 void take_off(Line *line, Step *step) {
     step->count = step->done = 0;
-    while (step->count < jobs_in_step && line->count > 0) {
+    while (step->count < jobs_in_step && line->ready > 0) {
         auto *job = first_of<Job>(&line->jobs);
         if (job->alone && step->count > 0) break;
         dlist_delete(&job->link);
-        if (--line->count == 0 && line->namespace_id != new_jobs) dlist_delete(&line->link);
+        line->ready--;
         step->before[step->count] = job->s;
         step->jobs[step->count++] = job;
         if (job->alone) break;
@@ -170,15 +219,15 @@ void keep_key(Job *job, const task::Settling &before) {
     batch->key = DatumGetTextPCopy(PointerGetDatum(batch->key));
 }
 
-// Continues the jobs of a step in one transaction. Returns the number of rows. New jobs only get their first stage.
-int work_on(Step *step, bool new_ones) {
+// Continues the jobs of a step in one transaction. Returns the number of rows.
+int work_on(Step *step) {
     int rows = 0;
     PGQUEUE_TESTPOINT("scheduler-settling");
     TimestampTz now = GetCurrentTimestamp();
     for (; step->done < step->count && rows < rows_in_step; step->done++) {
         Job *job = step->jobs[step->done];
         do rows += task::settle(&job->s, now);
-        while (!new_ones && rows < rows_in_step && job->s.stage != Stage::Done && !job->s.rest);
+        while (rows < rows_in_step && job->s.stage != Stage::Done && !job->s.rest);
     }
     for (int i = 0; i < step->done; i++) keep_key(step->jobs[i], step->before[i]);
     return rows;
@@ -194,7 +243,7 @@ void take_back(Step *step, const pg::Moment &now) {
         if (alone)
             have_rest(job, now, true);
         else
-            line_up(job, false);
+            line_up(job, false, now);
     }
 }
 
@@ -202,17 +251,53 @@ void take_back(Step *step, const pg::Moment &now) {
 int step_of(Line *line, const pg::Moment &now) {
     Step step;
     int rows = 0;
-    bool new_ones = line->namespace_id == new_jobs;
     take_off(line, &step);
-    if (!transact("look at tasks that wait for others", [&] { rows = work_on(&step, new_ones); })) {
+    if (!transact("look at tasks that wait for others", [&] { rows = work_on(&step); })) {
         take_back(&step, now);
         return rows_in_step;
     }
-    for (int i = step.count; i-- > step.done;) line_up(step.jobs[i], true);
-    for (int i = 0; i < step.done; i++) {
-        step.jobs[i]->alone = false;
-        put_back(step.jobs[i], now);
+    for (int i = step.count; i-- > step.done;) line_up(step.jobs[i], true, now);
+    for (int i = 0; i < step.done; i++) put_back(step.jobs[i], now);
+    return rows;
+}
+
+// Reads a part of the tables. Returns how many rows were read.
+int walk_on(Line *line, const pg::Moment &now) {
+    Walk &w = line->walk;
+    store::Ids ids{nullptr, 0};
+    bool ok = transact("read which tasks wait for others", [&] {
+        MemoryContext before = MemoryContextSwitchTo(self.scratch);
+        ids = store::involved_in(static_cast<store::Involved>(w.kind), line->namespace_id, w.after);
+        MemoryContextSwitchTo(before);
+    });
+    if (!ok) {
+        w.next = now.in(look_after_failure);
+        return rows_in_step;
     }
+    for (int i = 0; i < ids.count; i++) (void)add_job(line, ids.items[i], true, now);
+    w.after = ids.count > 0 ? ids.items[ids.count - 1] : 0;
+    if (ids.count == 0) w.kind++;
+    return ids.count + 1;
+}
+
+void end_walk(Line *line, const pg::Moment &now) {
+    Walk &w = line->walk;
+    bool again = w.again;
+    walks--;
+    w.on = false;
+    w.next = pg::this_moment().in(3 * w.spent);
+    if (again) request_walk(line, now);
+}
+
+// Processes a part of a line: of its walk, while few jobs can go on, and of its jobs. Returns how many rows were read.
+int turn_of(Line *line, const pg::Moment &now) {
+    bool walks = may_walk(*line) && line->walk.next.passed(now);
+    int64 began = pg::monotonic_now();
+    int rows = walks && line->ready < walk_below ? walk_on(line, now) : 0;
+    if (line->ready > 0) rows += step_of(line, now);
+    if (walks) line->walk.spent += pg::monotonic_now() - began;
+    if (walks && line->walk.kind == store::involved_kinds) end_walk(line, now);
+    file(line, now);
     return rows;
 }
 
@@ -222,91 +307,87 @@ void wake_rested(const pg::Moment &now) {
             auto *job = first_of<Job>(&list);
             if (!job->until.passed(now)) break;
             dlist_delete(&job->link);
-            line_up(job, false);
+            line_up(job, false, now);
         }
 }
 
-void take_posts() {
-    int64 ids[memory::settle_posts];
-    int n = signal::take_posted(self.db, ids);
-    bool all = signal::take_posted_all(self.db);
-    for (int i = 0; i < n; i++) all = !add_job(ids[i], false) || all;
-    if (!all) return;
-    // A walk that has begun has passed some of them already.
-    if (walk.begun)
-        signal::post_settle_all(self.db, signal::Wake::Quiet);
-    else
-        walk = {true, false, 0, 0, next_walk};
+void wake_paused(const pg::Moment &now) {
+    for (dlist_node *n = paused.head.next; n != &paused.head;) {
+        auto *line = at_link<Line>(n);
+        n = n->next;
+        file(line, now);
+    }
 }
 
-bool may_walk(const pg::Moment &now) {
-    return walk.on && walk.again.passed(now) && line_of(new_jobs)->count < walk_below &&
-           hash_get_num_entries(jobs) < most_jobs / 2;
+pg::Deadline next_to_wake() {
+    pg::Deadline next = never;
+    for (dlist_head &list : resting)
+        if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);
+    for (dlist_node *n = paused.head.next; n != &paused.head; n = n->next)
+        next = Min(next, at_link<Line>(n)->walk.next);
+    return next;
 }
 
-// Reads a part of the tables. Returns false if that is not possible now.
-bool walk_on(const pg::Moment &now) {
+// Returns whether there was room for all.
+bool add_posted(Line *line, const signal::Posted &posted, const pg::Moment &now) {
+    bool all = true;
+    for (int i = 0; i < posted.count; i++) all = add_job(line, posted.ids[i], false, now) && all;
+    return all;
+}
+
+void take_posts(const pg::Moment &now) {
+    signal::Posted posted;
+    signal::begin_taking(self.db);
+    if (signal::take_lost_hints(self.db, &posted)) {
+        if (!add_posted(line_of(not_known), posted, now)) my_db().reading.lost.store(memory::Lost::Full);
+        walk_all = walk_all || posted.all;
+    }
+    memory::each_namespace(self.db, [&](memory::SlotNo ns) {
+        if (!signal::take_posted(ns, &posted)) return;
+        Line *line = line_of(memory::map.namespaces[ns].ns_id);
+        if (!add_posted(line, posted, now) || posted.all) request_walk(line, now);
+    });
+}
+
+// Requests a walk in all namespaces that have rows. Returns when to try again.
+pg::Deadline walk_all_namespaces(const pg::Moment &now) {
+    if (!walk_all) return never;
+    if (!read_namespaces.passed(now)) return read_namespaces;
     store::Ids ids{nullptr, 0};
-    if (!may_walk(now)) return false;
-    walk.begun = true;
-    bool ok = transact("read which tasks wait for others", [&ids] {
+    bool ok = transact("read which namespaces have tasks that wait for others", [&] {
         MemoryContext before = MemoryContextSwitchTo(self.scratch);
-        ids = store::involved_in(static_cast<store::Involved>(walk.kind), walk.after);
+        ids = store::involved_namespaces();
         MemoryContextSwitchTo(before);
     });
-    if (!ok) walk.again = now.in(look_after_failure);
-    if (!ok) return false;
-    for (int i = 0; i < ids.count; i++) add_job(ids.items[i], true);
-    if (ids.count > 0)
-        walk.after = ids.items[ids.count - 1];
-    else if (walk.kind + 1 < store::involved_kinds)
-        walk = {true, true, walk.kind + 1, 0, {}};
-    else
-        walk = {};
-    return walk.on;
+    if (!ok) return read_namespaces = now.in(look_after_failure);
+    for (int i = 0; i < ids.count; i++) request_walk(line_of(static_cast<int32>(ids.items[i])), now);
+    walk_all = false;
+    return never;
 }
 
-// Processes new jobs, and those that the walk adds.
-void look_at_new(const pg::Moment &now) {
-    Line *fresh = line_of(new_jobs);
-    bool walks = walk.on && walk.again.passed(now);
-    int64 began = pg::monotonic_now();
-    for (int looks = 0; looks < looks_in_turn && (fresh->count > 0 || walk_on(now));)
-        looks += fresh->count > 0 ? step_of(fresh, now) : store::some_rows;
-    if (!walks) return;
-    walk_spent += pg::monotonic_now() - began;
-    if (walk.on) return;
-    next_walk = pg::this_moment().in(3 * walk_spent);
-    walk_spent = 0;
-}
-
-// Processes all jobs of this turn.
 void go_on(const pg::Moment &now) {
-    look_at_new(now);
     for (int rows = 0; rows < rows_in_turn && !dlist_is_empty(&ring);) {
         auto *line = first_of<Line>(&ring);
         dlist_delete(&line->link);
         dlist_push_tail(&ring, &line->link);
-        rows += Max(step_of(line, now), 1);
+        rows += Max(turn_of(line, now), 1);
     }
 }
 
 }  // namespace
 
-bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walk.on); }
+bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walks > 0 || walk_all); }
 
 pg::Deadline settle_dependencies(const pg::Moment &now) {
-    if (!signal::anything_posted(self.db) && !owes_settling()) return never;
+    if (jobs == nullptr && !signal::anything_posted(self.db)) return never;
     begin();
-    if (signal::anything_posted(self.db)) take_posts();
+    if (signal::anything_posted(self.db)) take_posts(now);
+    pg::Deadline next = walk_all_namespaces(now);
     wake_rested(now);
+    wake_paused(now);
     go_on(now);
-    if (line_of(new_jobs)->count > 0 || !dlist_is_empty(&ring) || may_walk(now)) return now.in(0);
-    if (!walk.on && signal::anything_posted(self.db)) return now.in(0);
-    pg::Deadline next = walk.on ? walk.again : never;
-    for (dlist_head &list : resting)
-        if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);
-    return next;
+    if (!dlist_is_empty(&ring) || signal::anything_posted(self.db)) return now.in(0);
+    return Min(next, next_to_wake());
 }
 
 }  // namespace pgqueue::worker::scheduler

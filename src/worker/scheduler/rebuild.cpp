@@ -172,7 +172,7 @@ void publish_counts() {
         for (int k = 0; k < memory::count_kinds; k++)
             queue.counts[k].store(scan.counts[int64(q) * memory::count_kinds + k]);
     }
-    my_db().posts.edges_known.store(true);
+    my_db().dependencies.edges_known.store(true);
 }
 
 void clear_memory() {
@@ -232,7 +232,7 @@ bool read_again() {
     clear_memory();
     memory::give_chain(d.reading.deltas.exchange(0));
     scan = Scan{};
-    scan.awaited_known = d.posts.edges_known.load();
+    scan.awaited_known = d.dependencies.edges_known.load();
     scan.counts = counters(memory::count_kinds * static_cast<Size>(map.shared->n_queues));
     scan.edges = counters(static_cast<Size>(map.shared->n_namespaces));
     scan.groups = counters(static_cast<Size>(map.shared->n_namespaces));
