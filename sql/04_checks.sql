@@ -55,7 +55,8 @@ $$;
 CREATE FUNCTION pgqueue_internal.check_interval(setting text, value interval, zero_allowed boolean) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF value < '0' OR value > '1000 years' OR (value = '0' AND NOT zero_allowed) THEN
+    IF value < '0' OR value > '1000 years'
+        OR (value = '0' AND NOT (zero_allowed AND value::text = '0'::interval::text)) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('"%s" is out of range: %s', setting, value),
             HINT = CASE WHEN zero_allowed THEN 'It must be between 0 and 1000 years.'

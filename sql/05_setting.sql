@@ -127,7 +127,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN CASE s.kind
         WHEN 'number' THEN value::numeric = s.none::numeric
-        WHEN 'interval' THEN value::interval = s.none::interval
+        -- As text: 1 month -30 days equals 0.
+        WHEN 'interval' THEN value::interval::text = s.none::interval::text
         WHEN 'moment' THEN value::timestamptz = s.none::timestamptz
         ELSE value = s.none END;
 END

@@ -1,6 +1,7 @@
 // create_task and create_tasks: check arguments, rights and limits, then write rows and hints.
 #include "api/call.hpp"
-
+#include "api/create_args.hpp"
+#include "api/workflow_args.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
@@ -18,30 +19,6 @@ using namespace pgqueue;
 using namespace pgqueue::api;
 
 namespace {
-
-// Argument numbers. The plural form has arrays at the same positions.
-enum Arg {
-    a_queue,
-    a_payload,
-    a_type,
-    a_command,
-    a_priority,
-    a_delay,
-    a_delayed_at,
-    a_ttl,
-    a_retries,
-    a_run_limit,
-    a_dedup_key,
-    a_dedup_for,
-    a_on_conflict,
-    a_group_key,
-    a_batch_key,
-    a_depends_on,
-    a_depends_on_batch,
-    a_on_failed_dependency,
-    a_headers,
-    a_namespace
-};
 
 void check_words(FunctionCallInfo fcinfo) {
     if (!PG_ARGISNULL(a_on_conflict))
@@ -195,68 +172,6 @@ int64 add(Creation *c, const store::NewTask &t) {
     return t.id;
 }
 
-text *key_arg(FunctionCallInfo fcinfo, int i, const char *argument) {
-    return PG_ARGISNULL(i) ? nullptr : checked_key(PG_GETARG_TEXT_PP(i), argument);
-}
-
-int compare_ids(const void *a, const void *b) {
-    int64 x = *static_cast<const int64 *>(a), y = *static_cast<const int64 *>(b);
-    return x < y ? -1 : x > y;
-}
-
-// Returns the awaited tasks that have not ended well yet. The row keeps the array as given.
-std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ignore, ArrayType **given) {
-    if (PG_ARGISNULL(a_depends_on)) return {};
-    *given = one_dimensional(PG_GETARG_ARRAYTYPE_P(a_depends_on), "depends_on");
-    Datum *items;
-    bool *nulls;
-    int n;
-    deconstruct_array(*given, INT8OID, 8, true, TYPALIGN_DOUBLE, &items, &nulls, &n);
-    auto *ids = static_cast<int64 *>(palloc(sizeof(int64) * static_cast<Size>(n + 1)));
-    for (int i = 0; i < n; i++) {
-        if (nulls[i])
-            ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                    errmsg("argument \"depends_on\" must not contain NULL"));
-        ids[i] = DatumGetInt64(items[i]);
-    }
-    qsort(ids, static_cast<std::size_t>(n), sizeof(int64), compare_ids);
-    std::size_t kept = 0;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && ids[i] == ids[i - 1]) continue;
-        task::DependencyEnd end = task::end_of_dependency(ids[i], ns_id);
-        if (end == task::DependencyEnd::Unknown)
-            ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("task " INT64_FORMAT " does not exist", ids[i]),
-                    errhint("A task can depend only on existing tasks of its namespace."));
-        if (end == task::DependencyEnd::Unfinished || (end == task::DependencyEnd::Bad && !ignore))
-            ids[kept++] = ids[i];
-    }
-    return {ids, kept};
-}
-
-// Determines what the tasks of the call wait for, and sets the parts of their rows that record it.
-task::Workflow workflow_args(FunctionCallInfo fcinfo, int32 ns_id, store::NewTask *t) {
-    std::string_view policy =
-        PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
-    bool ignore = policy == "ignore";
-    task::Workflow w{ns_id, awaited_arg(fcinfo, ns_id, ignore, &t->depends_on),
-                     key_arg(fcinfo, a_batch_key, "batch_key"),
-                     key_arg(fcinfo, a_depends_on_batch, "depends_on_batch")};
-    t->batch_key = w.batch_key;
-    if (w.batch_key != nullptr) {
-        t->flags |= flag_batch;
-        if (w.awaits_batch != nullptr &&
-            DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, PointerGetDatum(w.batch_key),
-                                                 PointerGetDatum(w.awaits_batch))))
-            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("a task of a batch cannot wait for that batch"),
-                    errhint("It would wait for itself; give it another batch_key, or none."));
-    }
-    if (w.awaits_batch == nullptr && w.awaited.empty()) return w;
-    t->flags |= flag_depends | flag_waits;
-    t->flags |= ignore ? flag_ignore_failed : policy == "hold" ? flag_hold_failed : int16(0);
-    return w;
-}
-
 Creation begin_creation(FunctionCallInfo fcinfo, store::NewTask *room) {
     int64 keep = interval_arg(fcinfo, a_dedup_for, "dedup_for", 0);
     return {on_conflict_arg(fcinfo), keep > 0 ? pg::later(GetCurrentTimestamp(), keep) : 0, {room, 0}};
@@ -282,7 +197,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     store::NewTask t = common(fcinfo, *queue.info);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
-    task::Workflow workflow = workflow_args(fcinfo, ns->id, &t);
+    task::Workflow workflow = workflow_args(fcinfo, *ns, &t);
     if (t.command != nullptr) t.flags |= flag_command;
     if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     t.group_key = key_arg(fcinfo, a_group_key, "group_key");
@@ -364,7 +279,7 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     const store::NamespaceInfo *ns;
     const task::QueueRef queue = target(fcinfo, &ns);
     store::NewTask first = common(fcinfo, *queue.info);
-    task::Workflow workflow = workflow_args(fcinfo, ns->id, &first);
+    task::Workflow workflow = workflow_args(fcinfo, *ns, &first);
     Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room_for(sizeof(store::NewTask), g.count)));
     store::next_ids({ids, static_cast<std::size_t>(g.count)});
     for (int i = 0; i < g.count; i++) {

@@ -18,7 +18,8 @@ void activate_locked(SlotNo no) {
     if (lane.active) return;
     Source &source = map.sources[lane.source];
     Namespace &ns = map.namespaces[source.ns];
-    if (source.ready.load() == 0) ns.virtual_time = share_rejoin(ns.virtual_time, database(ns.db).ready.virtual_time);
+    if (source.ready.load() == 0)
+        ns.virtual_time = rejoined_virtual_time(ns.virtual_time, database(ns.db).ready.virtual_time);
     lane.prev_active = -1;
     lane.next_active = source.first_active;
     if (source.first_active >= 0) map.lanes[source.first_active].prev_active = no;

@@ -148,7 +148,7 @@ int pop_from_source(Source *source, WorkerSlot *w, int most) {
     pg_write_barrier();
     w->n_holds.store(total);
     database(ns.db).ready.virtual_time = ns.virtual_time;
-    ns.virtual_time += share_step(static_cast<uint64>(total), ns.weight);
+    ns.virtual_time += virtual_time_step(static_cast<uint64>(total), ns.weight);
     return total;
 }
 

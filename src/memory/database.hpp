@@ -110,7 +110,7 @@ struct Leases {
 struct Waiters {
     Atomic<uint32> tasks;     // sessions that wait for a task; dispatch/waiters
     Atomic<uint32> results;   // sessions that wait for a result; api/wait
-    Atomic<bool> unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/leases clears it
+    Atomic<bool> unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/wake_clients clears it
     Atomic<bool> listened;    // a session has used LISTEN for one of our channels since the server started;
                               // worker/utility_hook
 };

@@ -1,6 +1,6 @@
 // Entries of namespaces and queues, and the lists of their tasks. memory/shared.hpp describes the locks.
 #pragma once
-#include "core/fair_share.hpp"
+#include "core/virtual_time.hpp"
 #include "core/priority_range.hpp"
 #include "core/queue_settings.hpp"
 #include "core/share.hpp"
@@ -133,7 +133,7 @@ struct Namespace {
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // reserved by open transactions
     SettlePosts posts;
-    uint64 virtual_time;  // of fair share: grows by share_unit / weight for each task
+    uint64 virtual_time;  // of fair share: grows by virtual_time_unit / weight for each task
     PageList arrived;     // waiting tasks whose time has come; dispatch/due [due lock of its database]
     // namespace lock
     PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first

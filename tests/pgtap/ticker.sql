@@ -84,6 +84,8 @@ SELECT throws_ok(call, state, message, 'refused: ' || call) FROM (VALUES
         'period and cron must not be given both'),
     ($$SELECT pgqueue.create_ticker('x', period => '999 ms')$$, '22023', '"period" is out of range: 00:00:00.999'),
     ($$SELECT pgqueue.create_ticker('x', period => '-1 min')$$, '22023', '"period" is out of range: -00:01:00'),
+    ($$SELECT pgqueue.create_ticker('x', period => '1 month -30 days')$$, '22023',
+        '"period" is out of range: 1 mon -30 days'),
     ($$SELECT pgqueue.create_ticker('x', period => '1 month -1 day')$$, '22023',
         '"period" has a negative part: 1 mon -1 days'),
     ($$SELECT pgqueue.create_ticker('x', period => '1 month -700 hours')$$, '22023',

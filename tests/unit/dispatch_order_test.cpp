@@ -1,6 +1,6 @@
 // The order of due times in the radix heap (row C39 stands on it), and fair share between namespaces (row K05).
 #include "core/due_order.hpp"
-#include "core/fair_share.hpp"
+#include "core/virtual_time.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -99,9 +99,9 @@ TEST(DueOrder, ARadixHeapSorts) {
     EXPECT_EQ(in, out);
 }
 
-using pgqueue::share_rejoin;
-using pgqueue::share_step;
-using pgqueue::share_unit;
+using pgqueue::rejoined_virtual_time;
+using pgqueue::virtual_time_step;
+using pgqueue::virtual_time_unit;
 
 // Serves one task at a time to the namespace with the smallest virtual time; how many each got.
 std::vector<int> serve(const std::vector<std::int32_t> &weights, int tasks) {
@@ -111,7 +111,7 @@ std::vector<int> serve(const std::vector<std::int32_t> &weights, int tasks) {
         std::size_t best = 0;
         for (std::size_t k = 1; k < pass.size(); k++)
             if (pass[k] < pass[best]) best = k;
-        pass[best] += share_step(1, weights[best]);
+        pass[best] += virtual_time_step(1, weights[best]);
         got[best]++;
     }
     return got;
@@ -127,24 +127,24 @@ TEST(FairShare, K05_SharesFollowTheWeights) {
 
 TEST(FairShare, ABatchCountsAsItsTasks) {
     for (std::int32_t weight : {1, 2, 4, 1000})
-        EXPECT_EQ(share_step(32, weight), 32 * share_step(1, weight));
-    EXPECT_EQ(share_step(1, 1), share_unit);
-    EXPECT_EQ(share_step(0, 5), 0u);
+        EXPECT_EQ(virtual_time_step(32, weight), 32 * virtual_time_step(1, weight));
+    EXPECT_EQ(virtual_time_step(1, 1), virtual_time_unit);
+    EXPECT_EQ(virtual_time_step(0, 5), 0u);
 }
 
 TEST(FairShare, EveryTaskOfEveryWeightCosts) {
     for (std::int32_t weight = 1; weight <= 1000; weight++) {
-        EXPECT_GT(share_step(1, weight), 0u);
-        EXPECT_LE(share_step(1, weight), share_unit);
+        EXPECT_GT(virtual_time_step(1, weight), 0u);
+        EXPECT_LE(virtual_time_step(1, weight), virtual_time_unit);
     }
-    EXPECT_EQ(share_step(1, 0), share_unit);
-    EXPECT_EQ(share_step(1, -5), share_unit);
-    EXPECT_GT(share_step(1, std::numeric_limits<std::int32_t>::min()), 0u);
+    EXPECT_EQ(virtual_time_step(1, 0), virtual_time_unit);
+    EXPECT_EQ(virtual_time_step(1, -5), virtual_time_unit);
+    EXPECT_GT(virtual_time_step(1, std::numeric_limits<std::int32_t>::min()), 0u);
 }
 
 TEST(FairShare, K05_IdleTimeIsNotSavedUp) {
-    EXPECT_EQ(share_rejoin(10, 5000), 5000u);
-    EXPECT_EQ(share_rejoin(7000, 5000), 7000u);
+    EXPECT_EQ(rejoined_virtual_time(10, 5000), 5000u);
+    EXPECT_EQ(rejoined_virtual_time(7000, 5000), 7000u);
 }
 
 }  // namespace

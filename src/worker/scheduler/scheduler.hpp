@@ -114,8 +114,10 @@ bool owes_expiry();  // only this process knows of tasks to be ended
 // tickers.cpp: due slots of tickers.
 pg::Deadline fire_tickers(const pg::Moment &now);
 
-// leases.cpp: ends leases of outside workers, wakes sessions that wait for tasks, and notifies listeners.
+// leases.cpp: ends leases of outside workers.
 pg::Deadline end_leases(const pg::Moment &now);
+
+// wake_clients.cpp: wakes sessions that wait for tasks, and notifies listeners.
 void wake_waiters();
 pg::Deadline notify_listeners(const pg::Moment &now);
 
