@@ -103,7 +103,6 @@ struct Leases {
     Atomic<int64> min_ends;       // lower bound of their ends (monotonic), INT64_MAX none
     Atomic<int64> min_dies;       // lower bound of dies_at of held tasks
     Atomic<uint32> charges_owed;  // leases with Owed::Charge
-    Atomic<uint32> unwatched;     // retained rows for which no entry was free; worker/scheduler/rebuild and recover
 };
 
 // Waiting sessions, and what they have to be notified of.

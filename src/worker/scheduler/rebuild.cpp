@@ -45,7 +45,6 @@ struct Scan {
     int64 *groups;       // by namespace slot: the least id of a waiting task with a group key, INT64_MAX none
     bool awaited_known;  // the edges are already counted for their tasks
     int64 retained;      // rows seen
-    uint32 unwatched;    // of these, rows without an entry
     int pages_since_spill;
     int32 last_queue_id, last_role_id;
     SlotNo last_queue, last_lane;
@@ -149,7 +148,7 @@ bool on_row(void *, const store::TaskRow &row) {
         if (group != 0) *least = Min(*least, row.ref.id);
         dispatch::enqueue({row.ref, scan.last_lane, row.priority, due, row.dies_at, group, memory::Arrival::Behind});
     } else if (row.status == Status::Retained) {
-        if (!watch_retained(row, scan.last_queue, scan.retained++)) scan.unwatched++;
+        (void)watch_retained(row, scan.last_queue, scan.retained++);
     } else if (row.status == Status::Failed && (row.flags & flag_suspect) != 0) {
         signal::record_incident(self.db, memory::Incident::Quarantined, row.ref.id);
     }
@@ -247,7 +246,6 @@ bool read_again() {
     d.service.state.store(DbState::Ready);
     apply_late_deltas();
     dispatch::open_groups(self.db, scan.groups);
-    d.leases.unwatched.store(scan.unwatched);
     owe_charges();
     ConditionVariableBroadcast(&map.shared->loaded[self.db]);
     signal::post_settle_all(self.db);

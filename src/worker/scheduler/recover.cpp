@@ -131,10 +131,8 @@ void take_back(WorkerSlot *w) {
         if (!ok && dispatch::owe({copy.queue, copy.group, copy.ref, copy.receipt, copy.priority, copy.attempt,
                                   Owed::GiveBack, 0}))
             continue;
-        if (ok)
-            task::return_to_front(place);
-        else
-            my_db().leases.unwatched.fetch_add(1);
+        // Else the next check against the rows finds the task.
+        if (ok) task::return_to_front(place);
         dispatch::end_running(copy.queue, copy.group);
     }
 }
