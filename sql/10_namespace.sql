@@ -1,5 +1,6 @@
--- Namespaces: the views and the functions that manage them. A function of schema pgqueue runs its namesake in
--- pgqueue_internal with the rights of the extension's owner; what the caller may do is checked there, by require().
+-- Namespaces: their views, and the functions behind 11_namespace_functions.sql. A function of schema pgqueue runs its
+-- namesake in pgqueue_internal with the rights of the extension's owner; what the caller may do is checked there, by
+-- require().
 
 CREATE VIEW pgqueue.namespace WITH (security_barrier) AS
 SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running,

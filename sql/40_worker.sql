@@ -1,4 +1,4 @@
--- Workers and health.
+-- The views worker, memory and health.
 
 CREATE VIEW pgqueue.worker WITH (security_barrier) AS
 SELECT w.worker, w.kind, w.pid,

@@ -1,6 +1,6 @@
--- Our triggers tell memory and caches of changes, of rights above all, and put restored rows right. So
--- they fire whatever session_replication_role says. Views cannot have such triggers: there the library
--- raises an error (src/api/replica.cpp).
+-- Makes all triggers of the extension fire always. They tell memory and caches of changes, of rights above all, and put
+-- restored rows right. So they must fire whatever session_replication_role says. Views cannot have such triggers: there
+-- the library raises an error (src/api/replica.cpp).
 
 DO $make$
 DECLARE

@@ -1,5 +1,5 @@
-// What every SQL function does first: determines the caller and the namespace, and checks whether the call is possible
-// and permitted.
+// What every SQL function does first: determines the caller and the namespace, reads arguments, and checks whether the
+// call is possible and permitted. And words that several functions put into messages.
 #pragma once
 #include "api/checks.hpp"
 #include "core/names.hpp"

@@ -1,4 +1,5 @@
-// Announces changes of settings and rights: to the caches of backends, and to shared memory at commit.
+// The triggers on tables of settings: announce changes of settings and rights to the caches of backends, and to shared
+// memory at commit. And register_database, which begins the service of a database.
 #include "api/call.hpp"
 
 #include "handover/actions.hpp"
@@ -6,7 +7,7 @@
 #include "pg/guards.hpp"
 #include "store/identity.hpp"
 #include "store/queues.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -1,7 +1,7 @@
 // create_task and create_tasks: check arguments, rights and limits, then write rows and hints.
 #include "api/call.hpp"
 #include "api/create_args.hpp"
-#include "api/workflow_args.hpp"
+#include "api/dependency_args.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/guards.hpp"
@@ -9,11 +9,11 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "task/dedup.hpp"
-#include "task/depth.hpp"
-#include "task/lanes.hpp"
-#include "task/lifecycle.hpp"
-#include "task/priorities.hpp"
-#include "task/workflow.hpp"
+#include "task/depth_limit.hpp"
+#include "task/lane_limit.hpp"
+#include "task/transitions.hpp"
+#include "task/priority_limit.hpp"
+#include "task/dependencies.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -197,7 +197,7 @@ bool create_one(FunctionCallInfo fcinfo, int64 *id) {
     store::NewTask t = common(fcinfo, *queue.info);
     if (!PG_ARGISNULL(a_payload)) t.payload = PG_GETARG_JSONB_P(a_payload);
     if (!PG_ARGISNULL(a_command)) t.command = PG_GETARG_TEXT_PP(a_command);
-    task::Workflow workflow = workflow_args(fcinfo, *ns, &t);
+    task::Workflow workflow = dependency_args(fcinfo, *ns, &t);
     if (t.command != nullptr) t.flags |= flag_command;
     if (!PG_ARGISNULL(a_dedup_key)) set_key(&t, PG_GETARG_TEXT_PP(a_dedup_key));
     t.group_key = key_arg(fcinfo, a_group_key, "group_key");
@@ -279,7 +279,7 @@ bool create_many(FunctionCallInfo fcinfo, const Given &g, int64 *ids) {
     const store::NamespaceInfo *ns;
     const task::QueueRef queue = target(fcinfo, &ns);
     store::NewTask first = common(fcinfo, *queue.info);
-    task::Workflow workflow = workflow_args(fcinfo, *ns, &first);
+    task::Workflow workflow = dependency_args(fcinfo, *ns, &first);
     Creation c = begin_creation(fcinfo, static_cast<store::NewTask *>(room_for(sizeof(store::NewTask), g.count)));
     store::next_ids({ids, static_cast<std::size_t>(g.count)});
     for (int i = 0; i < g.count; i++) {

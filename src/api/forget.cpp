@@ -11,7 +11,7 @@
 #include "dispatch/session_leases.hpp"
 #include "dispatch/unheld.hpp"
 #include "store/queues.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

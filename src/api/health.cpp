@@ -5,8 +5,8 @@
 #include "api/hint_texts.hpp"
 #include "api/longest_wait.hpp"
 #include "config/settings.hpp"
-#include "dispatch/lanes.hpp"
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/filing.hpp"
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/usage.hpp"
 #include "handover/counts.hpp"
@@ -16,10 +16,11 @@
 #include "pg/guards.hpp"
 #include "pg/snapshots.hpp"
 #include "signal/incidents.hpp"
+#include "signal/deaths.hpp"
 #include "store/holders.hpp"
 #include "store/identity.hpp"
 #include "store/rows.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

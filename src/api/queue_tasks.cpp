@@ -10,7 +10,7 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_write.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
 
 using namespace pgqueue;

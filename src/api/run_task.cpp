@@ -9,7 +9,7 @@
 #include "pg/error.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/own_run.hpp"
 #include "task/receipt.hpp"
 #include "task/requested_end.hpp"

@@ -3,7 +3,7 @@
 #include "pg/testpoint.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
 
 namespace pgqueue::api {

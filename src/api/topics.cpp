@@ -11,7 +11,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -4,7 +4,7 @@
 
 #include "memory/registry.hpp"
 #include "pg/guards.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -2,14 +2,14 @@
 // memory.
 #include "api/why.hpp"
 
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "memory/registry.hpp"
 #include "memory/roles.hpp"
 #include "pg/guards.hpp"
 #include "store/queues.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/route.hpp"
 
 using namespace pgqueue;

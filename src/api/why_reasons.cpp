@@ -1,3 +1,4 @@
+// The reasons of why(): one function for each.
 #include "api/why.hpp"
 
 #include "api/hint_texts.hpp"

@@ -1,4 +1,4 @@
-// How long a failed task waits before its next attempt.
+// How long a failed task waits before its next attempt. task/retry.cpp adds this to the time of the failure.
 #pragma once
 #include <cstdint>
 

@@ -14,6 +14,8 @@ constexpr std::uint64_t virtual_time_step(std::uint64_t tasks, std::int32_t weig
 
 // Returns the virtual time of a namespace that gets work again. It does not keep the share that it did not use without
 // work.
-constexpr std::uint64_t rejoined_virtual_time(std::uint64_t own, std::uint64_t current) { return own > current ? own : current; }
+constexpr std::uint64_t rejoined_virtual_time(std::uint64_t own, std::uint64_t current) {
+    return own > current ? own : current;
+}
 
 }  // namespace pgqueue

@@ -3,7 +3,7 @@
 #include "dispatch/due.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"

@@ -2,7 +2,7 @@
 
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

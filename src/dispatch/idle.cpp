@@ -1,6 +1,6 @@
 #include "dispatch/idle.hpp"
 
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/priorities.hpp"
 #include "memory/full_table.hpp"
 #include "memory/pool.hpp"

@@ -4,6 +4,7 @@
 #include "dispatch/group_sets.hpp"
 #include "dispatch/idle.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "memory/page_list.hpp"
 #include "memory/registry.hpp"

@@ -1,7 +1,7 @@
 #include "dispatch/unheld.hpp"
 
 #include "dispatch/group_entries.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease_entries.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/session_leases.hpp"

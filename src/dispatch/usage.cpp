@@ -1,6 +1,6 @@
 #include "dispatch/usage.hpp"
 
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/priorities.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"

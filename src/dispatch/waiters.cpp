@@ -1,5 +1,6 @@
 #include "dispatch/waiters.hpp"
 
+#include "dispatch/pop.hpp"
 #include "memory/wake.hpp"
 
 namespace pgqueue::dispatch {
@@ -23,6 +24,15 @@ void wake_task_waiters(SlotNo queue, int count) {
         if (!w.state.replace(WaitState::Waiting, WaitState::Woken)) continue;
         wake_procno(w.procno);
         count--;
+    }
+}
+
+void wake_ready_waiters(SlotNo db) {
+    if (database(db).waiters.tasks.load() == 0) return;
+    for (TaskWaiter &w : map.shared->task_waiters) {
+        if (w.state.load() != WaitState::Waiting || w.db != db) continue;
+        if (!ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
+        if (w.state.replace(WaitState::Waiting, WaitState::Woken)) wake_procno(w.procno);
     }
 }
 

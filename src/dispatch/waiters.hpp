@@ -6,6 +6,8 @@ namespace pgqueue::dispatch {
 
 // Wakes up to `count` sessions that wait for a task of this queue.
 void wake_task_waiters(SlotNo queue, int count);
+// Wakes the sessions of the database that wait, if tasks are ready for them.
+void wake_ready_waiters(SlotNo db);
 // Returns whether a session waits for a task of this queue.
 bool is_awaited_outside(SlotNo queue);
 // Registers this process as a waiter for tasks of these queues (empty: of any queue of the namespace). Returns nullptr

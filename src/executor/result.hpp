@@ -1,4 +1,5 @@
-// The result of a command: its tag, its row count and its first row as jsonb.
+// The result of a command: its tag, its row count and its first row as jsonb (result.cpp), and single values as jsonb
+// (values.cpp).
 #pragma once
 #include "executor/run.hpp"
 

@@ -5,7 +5,7 @@
 #include "dispatch/refile.hpp"
 #include "handover/notes.hpp"
 #include "memory/wake.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 #include "signal/tickers.hpp"
 
 namespace pgqueue::handover {

@@ -1,8 +1,8 @@
 #include "handover/leases.hpp"
 
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/session_leases.hpp"
 #include "dispatch/unheld.hpp"

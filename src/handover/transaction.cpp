@@ -1,7 +1,7 @@
 #include "handover/transaction.hpp"
 
 #include "dispatch/group_filing.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/waiters.hpp"
 #include "handover/actions.hpp"
 #include "handover/edges.hpp"
@@ -11,7 +11,7 @@
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 
 namespace pgqueue::handover {
 namespace {

@@ -98,7 +98,7 @@ struct Reading {
     Deadline next_look;     // not before; worker/scheduler/reconcile [the scheduler only]
 };
 
-// All leases of the database. dispatch/lease, dispatch/lease_ends.
+// All leases of the database. dispatch/lease, dispatch/ended_leases.
 struct Leases {
     Atomic<int64> min_ends;       // lower bound of their ends (monotonic), INT64_MAX none
     Atomic<int64> min_dies;       // lower bound of dies_at of held tasks
@@ -107,11 +107,12 @@ struct Leases {
 
 // Waiting sessions, and what they have to be notified of.
 struct Waiters {
-    Atomic<uint32> tasks;     // sessions that wait for a task; dispatch/waiters
-    Atomic<uint32> results;   // sessions that wait for a result; api/wait
-    Atomic<bool> unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/wake_clients clears it
-    Atomic<bool> listened;    // a session has used LISTEN for one of our channels since the server started;
-                              // worker/utility_hook
+    Atomic<uint32> tasks;    // sessions that wait for a task; dispatch/waiters
+    Atomic<uint32> results;  // sessions that wait for a result; api/wait
+    Atomic<bool>
+        unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/notify_listeners clears it
+    Atomic<bool> listened;  // a session has used LISTEN for one of our channels since the server started;
+                            // worker/utility_hook
 };
 
 // Workers of the database. worker/worker, worker/claim; memory/wake decrements `idle`.
@@ -127,7 +128,7 @@ struct ReadyLists {
     uint64 virtual_time;       // fair share, approximate; dispatch/pop [no lock]
 };
 
-// Tasks that wait for others. signal/settle_posts.
+// Tasks that wait for others. signal/dependency_posts.
 struct Dependencies {
     Atomic<bool> posted;       // something is in `posts`, or in those of a namespace
     Atomic<bool> edges_known;  // edges from before the server's start are in Shared::awaited; worker/scheduler/rebuild

@@ -101,7 +101,7 @@ struct Queue : QueueSettings {
     bool rows_decide;  // entries of the due heap may name a former lane; written and read by the scheduler
 };
 
-// Posts to the scheduler about tasks that wait for others. signal/settle_posts.
+// Posts to the scheduler about tasks that wait for others. signal/dependency_posts.
 constexpr int settle_posts = 256;
 struct SettlePosts {
     Atomic<bool> any;                 // something is in `ids`, or `all` is set

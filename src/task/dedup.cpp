@@ -5,7 +5,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
 
 namespace pgqueue::task {

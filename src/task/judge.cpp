@@ -1,10 +1,10 @@
 #include "task/judge.hpp"
 
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "memory/wake.hpp"
 #include "store/rows.hpp"
 #include "task/row_lock.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 

@@ -1,7 +1,8 @@
-// Decides whether a task that was popped may run, for workers and outside sessions alike.
+// Decides whether a task that was popped may run, for workers and outside sessions alike. Ends it or files it again if
+// it may not.
 #pragma once
 #include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 

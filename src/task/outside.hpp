@@ -1,7 +1,7 @@
 // Tasks that outside workers hold: taken with a lease, ended by a call with the receipt.
 #pragma once
 #include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/requested_end.hpp"
 
 namespace pgqueue::task {

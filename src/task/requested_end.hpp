@@ -1,10 +1,10 @@
 // Ends of an attempt on request: failed, put off, cancelled. The request comes from the worker that holds the task, or
 // from the task itself while it runs (task/own_run.hpp). What ends an attempt is written by end_attempt()
-// (task/lifecycle.hpp).
+// (task/transitions.hpp).
 #pragma once
 #include "store/queues.hpp"
 #include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 

@@ -8,7 +8,7 @@
 #include "store/rows_find.hpp"
 #include "store/segments.hpp"
 #include "task/route.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

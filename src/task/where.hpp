@@ -1,7 +1,7 @@
 // Locates a task in shared memory: the entry of its queue, its lane, its hint. Missing entries are created.
 #pragma once
 #include "dispatch/apply.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "memory/registry.hpp"
 #include "store/catalog.hpp"
 #include "store/queues.hpp"

@@ -2,7 +2,7 @@
 #include "worker/claim.hpp"
 
 #include "dispatch/group_entries.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "memory/registry.hpp"
@@ -16,12 +16,12 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/judge.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/receipt.hpp"
 #include "task/route.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 #include "worker/own_statements.hpp"
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

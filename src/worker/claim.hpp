@@ -1,6 +1,6 @@
 // Turns popped hints into rows that this worker has retained.
 #pragma once
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 

@@ -6,7 +6,7 @@
 #include "worker/interrupts.hpp"
 
 #include "memory/wake.hpp"
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 #include <signal.h>
 #include <time.h>

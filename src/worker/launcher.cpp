@@ -11,7 +11,7 @@
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
 #include "pg/refusals.hpp"
-#include "signal/incidents.hpp"
+#include "signal/deaths.hpp"
 #include "signal/tickers.hpp"
 
 #include <signal.h>

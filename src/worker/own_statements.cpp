@@ -2,7 +2,7 @@
 // tasks.
 #include "worker/own_statements.hpp"
 
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

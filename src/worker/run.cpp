@@ -19,7 +19,7 @@
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/own_run.hpp"
 #include "task/requested_end.hpp"
 #include "task/retry.hpp"
@@ -27,7 +27,7 @@
 #include "task/row_lock.hpp"
 #include "worker/interrupts.hpp"
 #include "worker/own_statements.hpp"
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 #include "worker/typed.hpp"
 
 namespace pgqueue::worker::runner {

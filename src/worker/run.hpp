@@ -1,6 +1,6 @@
 // Runs a claimed task and writes its end.
 #pragma once
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 

@@ -6,7 +6,7 @@
 #include "store/roles.hpp"
 #include "store/rows.hpp"
 #include "task/route.hpp"
-#include "worker/runner.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 

@@ -1,7 +1,8 @@
-#include "worker/runner.hpp"
+// The main loop of a worker process.
+#include "worker/worker.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/pop.hpp"
 #include "executor/session.hpp"
 #include "memory/wake.hpp"

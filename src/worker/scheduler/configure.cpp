@@ -12,7 +12,7 @@
 #include "store/queues.hpp"
 #include "store/roles.hpp"
 #include "store/statement.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

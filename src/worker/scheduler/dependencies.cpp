@@ -5,8 +5,8 @@
 
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
-#include "signal/settle_posts.hpp"
-#include "task/settle.hpp"
+#include "signal/dependency_posts.hpp"
+#include "task/settle_dependencies.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -3,14 +3,14 @@
 
 #include "dispatch/due.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
 
 namespace pgqueue::worker::scheduler {

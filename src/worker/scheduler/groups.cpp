@@ -9,7 +9,7 @@
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/segments.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

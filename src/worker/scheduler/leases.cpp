@@ -3,14 +3,14 @@
 
 #include "config/settings.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/wake.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "store/queues.hpp"
-#include "task/lease_end.hpp"
+#include "task/end_lease.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -7,6 +7,7 @@
 #include "dispatch/due.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/reclaim.hpp"
 #include "dispatch/spill.hpp"
 #include "handover/counts.hpp"
@@ -18,16 +19,16 @@
 #include "pg/testpoint.hpp"
 #include "signal/incidents.hpp"
 #include "signal/running_file.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 #include "store/catalog.hpp"
 #include "store/dependencies.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/scan.hpp"
 #include "store/segments.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/route.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -6,7 +6,7 @@
 #include "dispatch/group_filing.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/hint_ids.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/recount.hpp"
@@ -19,9 +19,9 @@
 #include "store/rows_find.hpp"
 #include "store/scan.hpp"
 #include "store/segments.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -9,12 +9,12 @@
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/cancel.hpp"
-#include "signal/incidents.hpp"
+#include "signal/deaths.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lease_end.hpp"
+#include "task/end_lease.hpp"
 #include "task/row_lock.hpp"
 
 namespace pgqueue::worker::scheduler {

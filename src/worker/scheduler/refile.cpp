@@ -3,7 +3,7 @@
 // does no harm. When a scheduler ends, the marks of the queues stay in shared memory, and the next one begins again.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/refile.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/registry.hpp"
@@ -13,7 +13,7 @@
 #include "store/scan.hpp"
 #include "store/segments.hpp"
 #include "task/where.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -8,7 +8,7 @@
 #include "dispatch/unheld.hpp"
 #include "signal/running_file.hpp"
 #include "store/rows.hpp"
-#include "task/lease_end.hpp"
+#include "task/end_lease.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

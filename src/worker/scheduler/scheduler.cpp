@@ -3,9 +3,11 @@
 #include "config/settings.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/spill.hpp"
+#include "dispatch/waiters.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
@@ -14,7 +16,7 @@
 #include "pg/refusals.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 #include "store/identity.hpp"
 #include "store/segments.hpp"
 #include "store/version.hpp"
@@ -265,7 +267,7 @@ pg::Deadline turn() {
     next = Min(next, expire(now));
     next = Min(next, end_leases(now));
     next = Min(next, arrange_lists(now));
-    wake_waiters();
+    dispatch::wake_ready_waiters(self.db);
     next = Min(next, notify_listeners(now));
     bool room = d.reading.lost.load() != memory::Lost::Nothing && memory::free_pages() > memory::low_water() / 2;
     if (room) next = Min(next, read_lost(now));

@@ -117,8 +117,7 @@ pg::Deadline fire_tickers(const pg::Moment &now);
 // leases.cpp: ends leases of outside workers.
 pg::Deadline end_leases(const pg::Moment &now);
 
-// wake_clients.cpp: wakes sessions that wait for tasks, and notifies listeners.
-void wake_waiters();
+// notify_listeners.cpp: sends a NOTIFY for each queue that has got ready tasks for outside workers.
 pg::Deadline notify_listeners(const pg::Moment &now);
 
 // recover.cpp: tasks of ended workers, and claimed tasks that a busy worker has not begun.

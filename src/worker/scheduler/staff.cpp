@@ -3,17 +3,17 @@
 
 #include "config/settings.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/lanes.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/registry.hpp"
 #include "memory/roles.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
-#include "signal/incidents.hpp"
+#include "signal/deaths.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

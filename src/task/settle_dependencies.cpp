@@ -1,14 +1,14 @@
-#include "task/settle.hpp"
+#include "task/settle_dependencies.hpp"
 
 #include "pg/errcodes.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

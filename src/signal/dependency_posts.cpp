@@ -1,4 +1,4 @@
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 
 #include "memory/wake.hpp"
 

@@ -1,9 +1,9 @@
-#include "task/priorities.hpp"
+#include "task/priority_limit.hpp"
 
 #include "dispatch/look.hpp"
 #include "pg/compat.hpp"
-#include "task/lifecycle.hpp"
-#include "task/share.hpp"
+#include "task/transitions.hpp"
+#include "task/share_used_up.hpp"
 
 namespace pgqueue::task {
 namespace {

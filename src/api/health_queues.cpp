@@ -5,7 +5,7 @@
 #include "api/hint_texts.hpp"
 #include "api/longest_wait.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/usage.hpp"
 #include "handover/counts.hpp"
@@ -15,7 +15,7 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::api {
 namespace {

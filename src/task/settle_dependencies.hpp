@@ -1,5 +1,5 @@
-// Follows up on tasks that have ended or that wait for others. The scheduler does this in steps of a bounded size. See
-// docs/internals/workflows.md.
+// The rules of dependencies and batches: follows up on tasks that have ended or that wait for others. The scheduler
+// does this in steps of a bounded size. See docs/internals/workflows.md.
 #pragma once
 #include "store/dependencies.hpp"
 

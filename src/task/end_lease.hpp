@@ -2,7 +2,7 @@
 #pragma once
 #include "memory/shared.hpp"
 #include "store/rows.hpp"
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 

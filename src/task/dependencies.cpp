@@ -1,4 +1,4 @@
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 #include "handover/actions.hpp"
 #include "handover/edges.hpp"
@@ -7,8 +7,8 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/lifecycle.hpp"
-#include "task/share.hpp"
+#include "task/transitions.hpp"
+#include "task/share_used_up.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -1,4 +1,4 @@
-#include "dispatch/lease_ends.hpp"
+#include "dispatch/ended_leases.hpp"
 
 #include "dispatch/lease.hpp"
 #include "dispatch/lease_entries.hpp"

@@ -1,4 +1,4 @@
-#include "task/share.hpp"
+#include "task/share_used_up.hpp"
 
 namespace pgqueue::task {
 

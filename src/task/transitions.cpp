@@ -1,10 +1,10 @@
-#include "task/lifecycle.hpp"
+#include "task/transitions.hpp"
 
 #include "config/settings.hpp"
 #include "handover/transaction.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
-#include "signal/settle_posts.hpp"
+#include "signal/dependency_posts.hpp"
 #include "store/outcomes.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
@@ -13,7 +13,7 @@
 #include "task/dedup.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

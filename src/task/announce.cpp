@@ -1,11 +1,11 @@
-#include "task/transition.hpp"
+#include "task/announce.hpp"
 
 #include "handover/actions.hpp"
 #include "handover/counts.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/incidents.hpp"
 #include "store/rows.hpp"
-#include "task/workflow.hpp"
+#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -1,4 +1,4 @@
-#include "task/depth.hpp"
+#include "task/depth_limit.hpp"
 
 #include "dispatch/look.hpp"
 #include "handover/counts.hpp"

@@ -1,4 +1,4 @@
-#include "api/workflow_args.hpp"
+#include "api/dependency_args.hpp"
 
 #include "api/create_args.hpp"
 #include "store/rows.hpp"
@@ -42,7 +42,7 @@ std::span<const int64> awaited_arg(FunctionCallInfo fcinfo, int32 ns_id, bool ig
 
 }  // namespace
 
-task::Workflow workflow_args(FunctionCallInfo fcinfo, const store::NamespaceInfo &ns, store::NewTask *t) {
+task::Workflow dependency_args(FunctionCallInfo fcinfo, const store::NamespaceInfo &ns, store::NewTask *t) {
     std::string_view policy =
         PG_ARGISNULL(a_on_failed_dependency) ? "cancel" : text_arg(fcinfo, a_on_failed_dependency);
     bool ignore = policy == "ignore";

@@ -1,26 +1,14 @@
-// Tells outside workers about ready tasks: wakes sessions that wait for tasks, and notifies listeners.
+// Notifies listeners of queues that have got ready tasks for outside workers.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/pop.hpp"
-#include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/queues.hpp"
 
 namespace pgqueue::worker::scheduler {
+namespace {
 
 using memory::map;
-
-void wake_waiters() {
-    if (my_db().waiters.tasks.load() == 0) return;
-    for (memory::TaskWaiter &w : map.shared->task_waiters) {
-        if (w.state.load() != memory::WaitState::Waiting || w.db != self.db) continue;
-        if (!dispatch::ready_for_outside(w.ns, {w.queues, static_cast<std::size_t>(w.n_queues)})) continue;
-        if (w.state.replace(memory::WaitState::Waiting, memory::WaitState::Woken)) memory::wake_procno(w.procno);
-    }
-}
-
-namespace {
 
 constinit pg::Deadline notified{INT64_MIN};  // when we last did so
 

@@ -7,7 +7,7 @@
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "store/queues.hpp"
-#include "task/share.hpp"
+#include "task/share_used_up.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

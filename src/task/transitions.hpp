@@ -1,10 +1,10 @@
-// A task's life: each transition changes the row (store) and announces itself for the commit (task/transition.hpp).
+// A task's life: each transition changes the row (store) and announces itself for the commit (task/announce.hpp).
 // All functions run in the caller's transaction. `queue` is the queue of the row, as the row says. State machine:
 // docs/internals/tasks.md.
 #pragma once
 #include "store/roles.hpp"
 #include "store/rows.hpp"
-#include "task/transition.hpp"
+#include "task/announce.hpp"
 #include "task/where.hpp"
 
 namespace pgqueue::task {

@@ -1,6 +1,6 @@
-// Tasks that wait for other tasks or for a batch. Such a task has flag_waits in its row, and a hint only if it may
-// expire. Each commit that matters posts to the scheduler, which clears the flag and hints the task. See
-// docs/internals/workflows.md.
+// Tasks begin to wait for other tasks or for a batch. What follows from an end is in task/settle_dependencies. Such a
+// task has flag_waits in its row, and a hint only if it may expire. Each commit that matters posts to the scheduler,
+// which clears the flag and hints the task. See docs/internals/workflows.md.
 #pragma once
 #include "memory/shared.hpp"
 #include "store/catalog.hpp"

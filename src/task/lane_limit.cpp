@@ -1,9 +1,9 @@
-#include "task/lanes.hpp"
+#include "task/lane_limit.hpp"
 
 #include "memory/roles.hpp"
 #include "store/rows.hpp"
 #include "task/route.hpp"
-#include "task/share.hpp"
+#include "task/share_used_up.hpp"
 
 namespace pgqueue::task {
 

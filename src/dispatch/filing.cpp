@@ -1,0 +1,175 @@
+#include "dispatch/filing.hpp"
+
+#include "dispatch/due.hpp"
+#include "dispatch/group_filing.hpp"
+#include "dispatch/lanes.hpp"
+#include "dispatch/priorities.hpp"
+#include "dispatch/ready_ttl.hpp"
+#include "dispatch/waiters.hpp"
+#include "memory/users.hpp"
+#include "memory/wake.hpp"
+#include "pg/guards.hpp"
+
+namespace pgqueue::dispatch {
+namespace {
+
+void lose(SlotNo db) { database(db).reading.lost.store(Lost::Full); }
+
+// Files one page of ready tasks that a transaction handed over.
+void take_over_ready(SlotNo db, PageNo no) {
+    Page *p = page(no);
+    SlotNo lane = p->lane;
+    if (is_dropped(map.queues[map.lanes[lane].queue])) {
+        give_page(no);
+        return;
+    }
+    if (p->min_dies != INT64_MAX) lower_min_dies(db, p->min_dies);
+    int n = p->count - p->head, filed = push_page_locked(lane, no);
+    if (filed < n) lose(db);
+    if (filed > 0) change_count_locked(lane, filed);
+}
+
+void take_over_due(SlotNo db, PageNo no) {
+    Page *p = page(no);
+    for (int i = p->head; i < p->count; i++)
+        if (!add_due(db, p->due[i])) lose(db);
+    give_page(no);
+}
+
+void take_over_grouped(PageNo no) {
+    Page *p = page(no);
+    for (int i = p->head; i < p->count; i++) file_grouped_locked(p->hints[i]);
+    give_page(no);
+}
+
+// Appends the pages of the inbox, oldest first, to the pages that are not filed yet.
+void take_inbox(Namespace *ns) {
+    if (ns->inbox.load() == 0) return;
+    PageNo newest = ns->inbox.exchange(0), last = newest, oldest = 0;
+    while (newest != 0) {
+        PageNo next = page(newest)->next;
+        page(newest)->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    (ns->handed_last != 0 ? page(ns->handed_last)->next : ns->handed) = oldest;
+    ns->handed_last = last;
+}
+
+// Files pages, oldest first, until about `steps` steps are taken. A page of one priority counts as one step, because it
+// mostly takes one. Any other page counts as one step for each task.
+void take_over(SlotNo no, int64 steps) {
+    Namespace &ns = map.namespaces[no];
+    while (ns.handed != 0 && steps > 0) {
+        PageNo first = ns.handed;
+        Page *p = page(first);
+        ns.handed = p->next;
+        if (ns.handed == 0) ns.handed_last = 0;
+        steps -= p->kind == PageKind::Ready ? 1 : p->count - p->head;
+        switch (p->kind) {
+            case PageKind::Ready:
+            case PageKind::Mixed: take_over_ready(ns.db, first); break;
+            case PageKind::Grouped: take_over_grouped(first); break;
+            default: take_over_due(ns.db, first);
+        }
+    }
+}
+
+// Appends a task to its lane. Returns false if there is no memory.
+bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
+    if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
+    if (!push_task_locked(lane, priority, ref, dies, 0)) return false;
+    if (dies != 0) lower_min_dies(map.queues[map.lanes[lane].queue].db, dies);
+    change_count_locked(lane, 1);
+    return true;
+}
+
+}  // namespace
+
+void drain_inbox_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    take_inbox(&ns);
+    take_over(no, INT64_MAX);
+}
+
+bool has_handed_over(SlotNo no) { return map.namespaces[no].inbox.load() != 0 || map.namespaces[no].handed != 0; }
+
+bool drain_some(SlotNo no) {
+    constexpr int64 steps = 4096;
+    Namespace &ns = map.namespaces[no];
+    if (!has_handed_over(no)) return true;
+    pg::LwLockGuard lock(namespace_lock(no));
+    take_inbox(&ns);
+    take_over(no, steps);
+    return ns.handed == 0;
+}
+
+void drain_inbox(SlotNo ns) {
+    while (!drain_some(ns)) {
+    }
+}
+
+bool drain_inboxes(SlotNo db) {
+    constexpr int most_rounds = 4;
+    bool all = false;
+    for (int round = 0; round < most_rounds && !all; round++) {
+        all = true;
+        each_namespace(db, [&all](SlotNo ns) { all = drain_some(ns) && all; });
+    }
+    return all;
+}
+
+void drain_for_role(SlotNo role) {
+    bool began = begin_use();
+    for (SlotNo no = first_source_of(role); no >= 0; no = map.sources[no].next_of_role)
+        if (SlotNo ns = map.sources[no].ns; ns >= 0) drain_inbox(ns);
+    if (began) end_use();
+}
+
+void forget_handed_over(SlotNo no) {
+    give_chain(map.namespaces[no].inbox.exchange(0));
+    pg::LwLockGuard lock(namespace_lock(no));
+    give_chain(map.namespaces[no].handed);
+    map.namespaces[no].handed = map.namespaces[no].handed_last = 0;
+}
+
+void return_ready(const Hint &h) {
+    if (h.group != 0) {
+        file_grouped(h);
+        return;
+    }
+    SlotNo db = map.queues[map.lanes[h.lane].queue].db;
+    pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
+    if (is_dropped(map.queues[map.lanes[h.lane].queue])) return;
+    if (!push_first_locked(h.lane, h.priority, h.ref, h.dies)) {
+        lose(db);
+        return;
+    }
+    if (h.dies != 0) lower_min_dies(db, h.dies);
+    change_count_locked(h.lane, 1);
+}
+
+void put_back(SlotNo queue, int32 priority, const TaskRef &ref, uint64 key, TimestampTz dies) {
+    SlotNo db = map.queues[queue].db;
+    SlotNo lane = outside_lane(queue);
+    if (lane < 0 || state_of(db) == DbState::Unserved) return;
+    return_ready({ref, lane, priority, 0, dies, key, Arrival::InFront});
+    wake_task_waiters(queue, 1);
+    wake_scheduler(db);
+}
+
+void enqueue(const Hint &h) {
+    SlotNo db = map.queues[map.lanes[h.lane].queue].db;
+    if (h.group != 0) {
+        file_grouped(h);
+    } else if (h.wait != Wait::None) {
+        if (!put_off(db, h.wait, {0, h.dies, h.ref, h.lane, h.priority})) lose(db);
+    } else if (h.due != 0) {
+        if (!add_due(db, {h.due, h.dies, h.ref, h.lane, h.priority})) lose(db);
+    } else {
+        pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
+        if (!add_ready_locked(h.lane, h.priority, h.ref, h.dies)) lose(db);
+    }
+}
+
+}  // namespace pgqueue::dispatch
