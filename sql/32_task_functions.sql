@@ -33,7 +33,7 @@ COMMENT ON FUNCTION pgqueue.get_task IS
 'show all tasks; use shows the caller''s own, work those that it holds.';
 
 CREATE FUNCTION pgqueue.current_task() RETURNS SETOF pgqueue.task
-LANGUAGE sql VOLATILE PARALLEL RESTRICTED ROWS 1
+LANGUAGE sql VOLATILE ROWS 1
 BEGIN ATOMIC
     SELECT t.* FROM pgqueue.task t WHERE t.id = pgqueue_internal.current_task_id();
 END;
@@ -42,7 +42,7 @@ COMMENT ON FUNCTION pgqueue.current_task IS
 'sees it with the privilege read or manage, or use for its own task.';
 
 CREATE FUNCTION pgqueue.priority_value(name text) RETURNS integer
-LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     value integer := CASE lower(btrim(name, E' \t\n\r\f\x0b'))
         WHEN 'high' THEN 10 WHEN 'default' THEN 100 WHEN 'low' THEN 1000 END;
@@ -62,7 +62,7 @@ COMMENT ON FUNCTION pgqueue.priority_value IS
 '22004 for NULL. Needs no privilege.';
 
 CREATE FUNCTION pgqueue.priority_name(priority integer) RETURNS text
-LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+LANGUAGE sql VOLATILE
 RETURN CASE priority WHEN 10 THEN 'high' WHEN 100 THEN 'default' WHEN 1000 THEN 'low' ELSE 'unknown' END;
 COMMENT ON FUNCTION pgqueue.priority_name IS
 'Returns the name of a priority: high for 10, default for 100, low for 1000, and unknown for any other number. '

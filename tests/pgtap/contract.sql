@@ -114,6 +114,11 @@ SELECT is_empty($$SELECT DISTINCT name FROM actual_args WHERE quote_ident(name) 
 SELECT is_empty($$SELECT oid::regprocedure FROM routines WHERE proisstrict OR provariadic <> 0$$,
     'none is strict or variadic');
 SELECT is_empty($$SELECT oid::regprocedure FROM routines WHERE proparallel = 's'$$, 'none is parallel safe');
+SELECT is_empty($$SELECT p.oid::regprocedure
+    FROM pg_proc p
+    JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+    WHERE p.pronamespace IN ('pgqueue'::regnamespace, 'pgqueue_internal'::regnamespace) AND p.provolatile = 'v'
+        AND p.proparallel <> 'u'$$, 'none starts commands during a parallel operation');
 SELECT set_eq($$SELECT proname::text FROM routines WHERE provolatile <> 'v'$$,
     $$SELECT name FROM wanted
         WHERE kind = 'functions'

@@ -173,12 +173,21 @@ void take_over() {
     rebuild();
 }
 
+// Returns whether the schedulers of all databases need at most an eighth of the process slots. Any role may take the
+// others by parallel queries, and a scheduler that has left would not come back before these end.
+bool are_schedulers_few() {
+    int n = 0;
+    for (SlotNo db = 0; db < memory::max_databases; db++)
+        n += memory::database(db).used && memory::database(db).service.wanted.load();
+    return n * 8 <= max_worker_processes;
+}
+
 // Returns whether to park: there is nothing to do for a while, and the process slot is worth more than a sleeping
 // scheduler. Memory stays as it is. The launcher starts another scheduler at the deadline, or when a commit needs one.
 // *park_at: when it will have been quiet for long enough; never: it is not quiet.
 bool may_park(const pg::Moment &now, pg::Deadline next, pg::Deadline *park_at) {
     if (live_workers() == 0 && next > now.in(USECS_PER_SEC) && is_needed_elsewhere()) return true;
-    if (live_workers() > 0 || next < now.in(park_after)) {
+    if (live_workers() > 0 || next < now.in(park_after) || are_schedulers_few()) {
         *park_at = never;
         return false;
     }
