@@ -9,7 +9,7 @@
 #include "dispatch/pop.hpp"
 #include "dispatch/recount.hpp"
 #include "dispatch/session_leases.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "store/queues.hpp"
 #include "task/transitions.hpp"
 

@@ -17,7 +17,7 @@
 #include "pg/snapshots.hpp"
 #include "signal/incidents.hpp"
 #include "signal/deaths.hpp"
-#include "store/holders.hpp"
+#include "store/lock_holders.hpp"
 #include "store/identity.hpp"
 #include "store/rows.hpp"
 #include "task/dependencies.hpp"

@@ -11,7 +11,7 @@
 #include "handover/counts.hpp"
 #include "memory/registry.hpp"
 #include "pg/clock.hpp"
-#include "store/holders.hpp"
+#include "store/lock_holders.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"

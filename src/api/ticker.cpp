@@ -2,7 +2,7 @@
 #include "api/call.hpp"
 
 #include "memory/registry.hpp"
-#include "signal/tickers.hpp"
+#include "signal/ticker_posts.hpp"
 #include "task/ticker.hpp"
 
 using namespace pgqueue;

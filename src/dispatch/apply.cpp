@@ -39,7 +39,7 @@ void configure_queue(SlotNo queue, const QueueSettings &settings) {
 namespace {
 
 // Frees the empty lists of a queue, so that they no longer count for its namespace. The other lists count until
-// dispatch/reclaim.cpp frees them.
+// dispatch/free_dropped.cpp frees them.
 void free_empty_lists_of_queue_locked(const Queue &q) {
     for (SlotNo lane : lanes_of(q)) free_empty_lists_locked(lane);
 }

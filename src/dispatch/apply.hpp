@@ -19,7 +19,8 @@ void configure_namespace(SlotNo db, const NamespaceConfig &config);
 // Copies the settings to a queue, and updates which of its lanes and groups may run. Takes the namespace lock.
 void configure_queue(SlotNo queue, const QueueSettings &settings);
 // Drops a queue, unless it is dropped already. It hands out no more tasks, and its place becomes free later
-// (dispatch/reclaim.hpp). Wakes the sessions that wait for its tasks. Takes the registry lock, then the namespace lock.
+// (dispatch/free_dropped.hpp). Wakes the sessions that wait for its tasks. Takes the registry lock, then the namespace
+// lock.
 void drop_queue(SlotNo queue);
 // Drops the namespace's entry, if it has one. Its sources are unlinked, and its place becomes free later. Takes the
 // registry lock.

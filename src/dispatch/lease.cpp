@@ -4,7 +4,7 @@
 #include "dispatch/lease_entries.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/session_leases.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "memory/pool.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"

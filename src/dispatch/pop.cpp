@@ -7,7 +7,7 @@
 #include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "memory/users.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"

@@ -11,8 +11,8 @@ namespace pgqueue::dispatch {
 // may run. Takes the locks of the namespaces.
 int pop_for_worker(SlotNo worker, int most);
 // Pops tasks of some queues of a namespace (empty: of all) for an outside worker, best priority first, then oldest.
-// `entries` are reserved entries (dispatch/unheld.hpp), one for each task that may be popped. Reserves places under the
-// limits. Returns how many tasks were popped. Takes the namespace lock.
+// `entries` are reserved entries (dispatch/reserved_leases.hpp), one for each task that may be popped. Reserves places
+// under the limits. Returns how many tasks were popped. Takes the namespace lock.
 int pop_for_outside(SlotNo ns, std::span<const SlotNo> queues, std::span<const SlotNo> entries);
 // Returns whether pop_for_outside() would find a task. Takes the namespace lock.
 bool ready_for_outside(SlotNo ns, std::span<const SlotNo> queues);

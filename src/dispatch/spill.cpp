@@ -1,7 +1,7 @@
 #include "dispatch/spill.hpp"
 
 #include "dispatch/lists.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

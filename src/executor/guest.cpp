@@ -1,7 +1,7 @@
 #include "executor/guest.hpp"
 
 #include "executor/apart.hpp"
-#include "executor/foreign.hpp"
+#include "executor/as_other_role.hpp"
 #include "pg/guards.hpp"
 
 namespace pgqueue::executor {

@@ -1,7 +1,7 @@
 #include "executor/handler.hpp"
 
 #include "executor/apart.hpp"
-#include "executor/foreign.hpp"
+#include "executor/as_other_role.hpp"
 #include "executor/result.hpp"
 #include "executor/statement.hpp"
 #include "pg/error.hpp"

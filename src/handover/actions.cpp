@@ -6,7 +6,7 @@
 #include "handover/notes.hpp"
 #include "memory/wake.hpp"
 #include "signal/dependency_posts.hpp"
-#include "signal/tickers.hpp"
+#include "signal/ticker_posts.hpp"
 
 namespace pgqueue::handover {
 namespace {

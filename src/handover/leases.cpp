@@ -5,7 +5,7 @@
 #include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/session_leases.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "handover/notes.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

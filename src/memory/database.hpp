@@ -135,7 +135,7 @@ struct Dependencies {
     SettlePosts posts;         // tasks that may have lost their hint; `all`: those of all namespaces are checked
 };
 
-// Posts to the scheduler about tickers. signal/tickers.
+// Posts to the scheduler about tickers. signal/ticker_posts.
 struct Tickers {
     Atomic<bool> any;                 // something is in `ids`, or `all` is set
     Atomic<bool> all;                 // the scheduler reads all tickers
@@ -144,13 +144,13 @@ struct Tickers {
     Atomic<TimestampTz> since;        // since when
 };
 
-// Places of the fixed tables that are to become free. memory/full_table, dispatch/apply, dispatch/reclaim,
-// worker/scheduler/places.
+// Places of the fixed tables that are to become free. memory/full_table, dispatch/apply, dispatch/free_dropped,
+// worker/scheduler/free_places.
 struct Places {
     Atomic<uint32> drops_pending;  // dropped entries that wait to become free
     Atomic<bool> strays;           // there may be entries whose creation was rolled back; memory/users
     Atomic<uint32> wanted;         // requests for the places of idle lanes, sources and roles; 0: all are answered
-    SlotNo unlinked_lanes;         // + 1; dropped lanes that a process may still read; dispatch/idle [registry lock]
+    SlotNo unlinked_lanes;  // + 1; dropped lanes that a process may still read; dispatch/free_idle [registry lock]
 };
 
 // Tasks that wait for their time (a radix heap by due time), and put-off tasks, in a list for each reason. dispatch/due
@@ -201,7 +201,7 @@ struct Database {
     Oid oid;                        // immutable
     Atomic<uint32> generation;      // of this entry; memory/registry
     Atomic<int32> current_segment;  // -1 not known; worker/housekeeper, worker/scheduler/scheduler, handover/actions
-    // memory/registry, dispatch/reclaim [written under the registry lock]
+    // memory/registry, dispatch/free_dropped [written under the registry lock]
     Atomic<int32> namespaces;    // end of the used places of `ns`
     SlotNo ns[most_namespaces];  // -1: no longer used
     Service service;

@@ -31,7 +31,7 @@ constexpr int edges = count_kinds;
 struct Lane {
     SlotNo ns, queue, role;  // immutable
     bool held;               // immutable
-    uint64 drop;             // number of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    uint64 drop;  // number of its drop (dispatch/free_idle.hpp), 0 it is in use [written under the registry lock]
     AtomicSlot next_of_queue;         // [written under the registry lock]
     int64 due;                        // entries in the due heap and the lists of put-off tasks [due lock]
     int64 grouped;                    // tasks in groups
@@ -54,7 +54,7 @@ struct Deaths {
 // The lanes of one role (-1: outside workers) in one namespace that have work and are not blocked.
 struct Source {
     SlotNo ns, role;      // immutable
-    uint64 drop;          // number of its drop (dispatch/idle.hpp), 0 it is in use
+    uint64 drop;          // number of its drop (dispatch/free_idle.hpp), 0 it is in use
     SlotNo next_of_role;  // -1 end [written under the registry lock]
     SlotNo first_active;
     Atomic<int64> ready;  // entries in active lanes [atomic, written under the namespace's lock]
@@ -65,7 +65,7 @@ struct Role {
     bool used;
     SlotNo db;      // immutable
     int32 role_id;  // immutable; key in pgqueue_internal.role
-    uint64 drop;    // number of its drop (dispatch/idle.hpp), 0 it is in use [written under the registry lock]
+    uint64 drop;    // number of its drop (dispatch/free_idle.hpp), 0 it is in use [written under the registry lock]
     Oid oid;        // written by the scheduler; the role as which the workers connect
     AtomicSlot first_source;  // published after the source is complete
     Atomic<int32> workers;    // live or starting workers [atomic]
@@ -82,7 +82,7 @@ struct Queue : QueueSettings {
     int32 queue_id;         // immutable
     SlotNo next_hash;       // registry
     AtomicSlot first_lane;  // [written under the registry lock]
-    Atomic<bool> dropped;   // the place waits to become free (dispatch/reclaim.hpp)
+    Atomic<bool> dropped;   // the place waits to become free (dispatch/free_dropped.hpp)
     uint64 drop;            // number of its drop (memory/users.hpp)
     // state, namespace lock
     bool configured;                    // the settings have been copied

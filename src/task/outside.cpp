@@ -5,7 +5,7 @@
 #include "dispatch/lease.hpp"
 #include "dispatch/lease_entries.hpp"
 #include "dispatch/pop.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "handover/leases.hpp"
 #include "handover/transaction.hpp"
 #include "memory/registry.hpp"

@@ -10,7 +10,7 @@
 #include "memory/wake.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/testpoint.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"

@@ -8,7 +8,7 @@
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
 #include "pg/limited.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
 #include "store/cleaning.hpp"

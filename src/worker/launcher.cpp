@@ -5,14 +5,14 @@
 
 #include "config/settings.hpp"
 #include "dispatch/limits.hpp"
-#include "dispatch/reclaim.hpp"
+#include "dispatch/free_dropped.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 #include "signal/deaths.hpp"
-#include "signal/tickers.hpp"
+#include "signal/ticker_posts.hpp"
 
 #include <signal.h>
 

@@ -11,7 +11,7 @@
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
 #include "pg/guards.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/cancel.hpp"
 #include "signal/progress.hpp"

@@ -50,7 +50,7 @@ SELECT pgqueue.create_task('skewed', '{}') AS parent \gset
 SELECT count(*) FROM pgqueue.create_tasks('skewed', array_fill('{}'::jsonb, ARRAY[20000]), depends_on => ARRAY[:parent],
     batch_key => 'skewed', depends_on_batch => 'many') \g /dev/null
 ANALYZE pgqueue_internal.dependency, pgqueue_internal.batch_member, pgqueue_internal.batch_waiter;
--- As src/worker/settings.cpp has them.
+-- As src/worker/own_settings.cpp has them.
 SET LOCAL enable_bitmapscan = off;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_sort = off;

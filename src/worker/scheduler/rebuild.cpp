@@ -8,7 +8,7 @@
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/filing.hpp"
-#include "dispatch/reclaim.hpp"
+#include "dispatch/free_dropped.hpp"
 #include "dispatch/spill.hpp"
 #include "handover/counts.hpp"
 #include "memory/page_list.hpp"

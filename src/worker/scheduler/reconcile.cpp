@@ -10,7 +10,7 @@
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/recount.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "pg/guards.hpp"
 #include "signal/incidents.hpp"
 #include "store/catalog.hpp"

@@ -13,7 +13,7 @@
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/running_file.hpp"
 #include "signal/dependency_posts.hpp"

@@ -76,8 +76,8 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
-// restore.cpp: gives a retained row a holder in shared memory, or an entry for what the scheduler owes it (in the order
-// of `order`). Returns false if no entry is free.
+// retained_rows.cpp: gives a retained row a holder in shared memory, or an entry for what the scheduler owes it (in the
+// order of `order`). Returns false if no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
 // reconcile.cpp: searches for rows that shared memory lacks, and for entries without a row. There should be none.
@@ -120,7 +120,7 @@ pg::Deadline end_leases(const pg::Moment &now);
 // notify_listeners.cpp: sends a NOTIFY for each queue that has got ready tasks for outside workers.
 pg::Deadline notify_listeners(const pg::Moment &now);
 
-// recover.cpp: tasks of ended workers, and claimed tasks that a busy worker has not begun.
+// ended_workers.cpp: tasks of ended workers, and claimed tasks that a busy worker has not begun.
 pg::Deadline recover_workers(const pg::Moment &now);
 void charge_executed();  // before the rebuild: tasks that were executing when the server crashed
 void owe_charges();      // after the rebuild: those that could not be charged yet
@@ -137,7 +137,7 @@ int live_workers();
 // Frees the slot of a worker that has ended or did not start.
 void note_worker_gone(SlotNo worker);
 
-// places.cpp: frees entries of objects that do not exist any more.
+// free_places.cpp: frees entries of objects that do not exist any more.
 pg::Deadline free_places(const pg::Moment &now);
 
 // housekeeping.cpp: decides when the housekeeper runs.

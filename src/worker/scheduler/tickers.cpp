@@ -5,7 +5,7 @@
 #include "config/settings.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
-#include "signal/tickers.hpp"
+#include "signal/ticker_posts.hpp"
 #include "task/ticker.hpp"
 
 namespace pgqueue::worker::scheduler {

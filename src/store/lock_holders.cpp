@@ -1,4 +1,4 @@
-#include "store/holders.hpp"
+#include "store/lock_holders.hpp"
 
 #include "pg/guards.hpp"
 #include "store/find.hpp"

@@ -1,4 +1,4 @@
-#include "dispatch/idle.hpp"
+#include "dispatch/free_idle.hpp"
 
 #include "dispatch/filing.hpp"
 #include "dispatch/priorities.hpp"

@@ -1,5 +1,5 @@
 // How often a process says that something does not work. W9.
-#include "core/refusals.hpp"
+#include "core/log_pace.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "signal/tickers.hpp"
+#include "signal/ticker_posts.hpp"
 
 namespace pgqueue::signal {
 

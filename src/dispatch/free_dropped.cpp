@@ -1,8 +1,8 @@
-#include "dispatch/reclaim.hpp"
+#include "dispatch/free_dropped.hpp"
 
 #include "dispatch/due.hpp"
 #include "dispatch/group_sets.hpp"
-#include "dispatch/idle.hpp"
+#include "dispatch/free_idle.hpp"
 #include "dispatch/lanes.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"

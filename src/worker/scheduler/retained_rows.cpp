@@ -5,7 +5,7 @@
 #include "dispatch/groups.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 #include "signal/running_file.hpp"
 #include "store/rows.hpp"
 #include "task/end_lease.hpp"

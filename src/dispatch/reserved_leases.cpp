@@ -1,4 +1,4 @@
-#include "dispatch/unheld.hpp"
+#include "dispatch/reserved_leases.hpp"
 
 #include "dispatch/group_entries.hpp"
 #include "dispatch/filing.hpp"

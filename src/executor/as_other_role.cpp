@@ -1,4 +1,4 @@
-#include "executor/foreign.hpp"
+#include "executor/as_other_role.hpp"
 
 #include "pg/guards.hpp"
 

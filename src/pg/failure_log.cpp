@@ -1,6 +1,6 @@
-#include "pg/refusals.hpp"
+#include "pg/failure_log.hpp"
 
-#include "core/refusals.hpp"
+#include "core/log_pace.hpp"
 #include "pg/clock.hpp"
 
 namespace pgqueue::pg {
