@@ -45,6 +45,7 @@ void put_queues(ReturnSetInfo *info, memory::SlotNo db) {
         if (!q.used || q.db != db || q.dropped.load()) continue;
         dispatch::PlacesLook places = dispatch::look_at_places(i);
         put(info, {"queue", q.queue_id, 0, 0, 0, places.running});
+        put(info, {"hints", q.queue_id, 0, 0, 0, q.hinted.load()});
         put(info, {"groups", q.queue_id, 0, 0, 0, places.in_groups});
     }
 }

@@ -103,9 +103,9 @@ int look(Settling *s) {
     else if (q == nullptr || !is_unfinished(row.status))
         go_to(s, Stage::Dependents);
     else if ((row.flags & flag_waits) == 0) {
-        // It may have lost its hint: a process that popped it has met a transaction that failed while it locked the
-        // row.
-        if (is_waiting(row.status)) hint_again(ref_of(*q), row, memory::Arrival::InPlace);
+        // A process that popped it has met a transaction that failed while it locked the row. Any other task has its
+        // hint, and a second one would stay until it is due.
+        if (s->lost_hint && is_waiting(row.status)) hint_again(ref_of(*q), row, memory::Arrival::InPlace);
         go_to(s, Stage::Done);
     } else
         go_to(s, s->all_are_seen ? Stage::Free : Stage::Awaited);

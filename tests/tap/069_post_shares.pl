@@ -58,5 +58,32 @@ my $of_few = sql(made_ready('s.x::text::bigint') . "AND q.name = 'waiter' AND q.
       . "(SELECT id FROM pgqueue_internal.namespace WHERE name = 'few')");
 my $first = sql(made_ready('min(s.x::text::bigint)'));
 cmp_ok($of_few - $first, '<', 10, 'T5: the one of the other namespace is among the first');
+# A look at all tasks of batches gives none of them a second hint.
+sql(<<~'SQL');
+    SELECT pgqueue.create_queue('later', ttl => '0', namespace => 'many'),
+        pgqueue.create_queue('other', namespace => 'many');
+    SELECT count(*)
+    FROM pgqueue.create_tasks('later', array_fill('1'::jsonb, ARRAY[1000]), batch_key => 'l', delay => '1 day',
+        namespace => 'many')
+    SQL
+my $hints = <<~'SQL';
+    SELECT p.taken
+    FROM pgqueue_internal.places() p
+    JOIN pgqueue_internal.queue q ON q.id = p.id AND q.name = 'later'
+    WHERE p.kind = 'hints'
+    SQL
+ok(wait_for($node, 'postgres', $hints, '1000', 60), 'T5: 1,000 delayed tasks of a batch have their hints');
+for (1 .. 3)
+{
+    # A member without a task, which the look removes last.
+    sql(<<~'SQL');
+        INSERT INTO pgqueue_internal.batch_member (namespace_id, task_id, batch_key)
+        SELECT id, 9e18, 'none' FROM pgqueue_internal.namespace WHERE name = 'many';
+        SELECT pgqueue.purge_queue('other', namespace => 'many')
+        SQL
+    ok(wait_for($node, 'postgres', q{SELECT count(*) FROM pgqueue_internal.batch_member WHERE task_id = 9e18}, '0', 60),
+        'T5: a purged queue has the scheduler look at all');
+}
+is(sql($hints), '1000', 'T5: no task has a second hint');
 $node->stop;
 done_testing();

@@ -128,8 +128,11 @@ void line_up(Job *job, bool first, const pg::Moment &now) {
     file(job->line, now);
 }
 
+// Keeps whether the task may have lost its hint.
 void begin_anew(Job *job, int32 namespace_id, bool all_are_seen) {
+    const bool lost_hint = job->s.lost_hint;
     job->s = task::Settling{};
+    job->s.lost_hint = lost_hint;
     job->s.id = job->id;
     job->s.namespace_id = namespace_id;
     job->s.all_are_seen = all_are_seen;
@@ -146,18 +149,21 @@ void request_walk(Line *line, const pg::Moment &now) {
     }
 }
 
-// Returns false if there are too many.
+// Returns false if there are too many. A task whose namespace is not known may have lost its hint.
 bool add_job(Line *line, int64 id, bool all_are_seen, const pg::Moment &now) {
+    const bool lost_hint = line->namespace_id == not_known;
     bool found;
     if (line->count >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
     auto *job = static_cast<Job *>(hash_search(jobs, &id, HASH_ENTER, &found));
     if (found) {
         job->posted = true;
+        job->s.lost_hint = job->s.lost_hint || lost_hint;
         return true;
     }
     job->posted = job->alone = false;
     job->rests = 0;
     job->line = line;
+    job->s.lost_hint = lost_hint;
     line->count++;
     begin_anew(job, line->namespace_id, all_are_seen);
     line_up(job, false, now);
