@@ -56,20 +56,20 @@ cmp_ok($victim->query(<<~'SQL'), '<', 65536, 'T4: a session keeps the queues tha
     SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('pgqueue queues', 'pgqueue catalog')
     SQL
 
-# Each dropped queue has the scheduler look at all tasks of its namespace that wait for others. After such a look it has
-# a rest three times as long. The first one is made to last two seconds.
-my ($waiting, $drops) = (200, 20);
-$attacker->query(q{SELECT pgqueue.create_queue('waits', namespace => 'attacker')});
-my $awaited = $attacker->query(q{SELECT pgqueue.create_task('waits', '1', delay => '1 day', namespace => 'attacker')});
+# Each dropped queue has the scheduler look at all rows of its namespace about tasks that wait for others. After a look at
+# a table it has a rest three times as long. The first one is made to last two seconds.
+my ($members, $drops) = (200, 20);
 $attacker->query(<<~"SQL");
-    SELECT count(pgqueue.create_task('waits', '1', depends_on => '{$awaited}', namespace => 'attacker'))
-    FROM generate_series(1, $waiting)
+    SELECT pgqueue.create_queue('batches', ttl => '0', namespace => 'attacker');
+    SELECT count(*)
+    FROM pgqueue.create_tasks('batches', array_fill('1'::jsonb, ARRAY[$members]), batch_key => 'b', delay => '1 day',
+        namespace => 'attacker')
     SQL
 sub looks
 {
     my $sql = <<~'SQL';
         SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_all_tables
-        WHERE relid = 'pgqueue_internal.dependency'::regclass
+        WHERE relid = 'pgqueue_internal.batch_member'::regclass
         SQL
     my ($read, $since) = (-1, 0);
     wait_until(sub {
@@ -87,7 +87,7 @@ sub make_and_drop
 make_and_drop();
 my $second = looks();
 my $one_look = $second - $first;
-cmp_ok($one_look, '>=', $waiting, 'a dropped queue has the scheduler look at what waits for others');
+cmp_ok($one_look, '>=', $members, 'a dropped queue has the scheduler look at what waits for others');
 my $holder = session($node);
 hold_point($holder, 'scheduler-settling');
 make_and_drop();
@@ -96,12 +96,11 @@ $victim->query('SELECT pg_sleep(2)');
 $holder->close;
 make_and_drop() for 1 .. $drops;
 my $all_looks = (looks() - $second) / $one_look;
-note("looks at all tasks that wait, for $drops queues dropped: $all_looks");
+note("looks at all members of batches, for $drops queues dropped: $all_looks");
 cmp_ok($all_looks, '<', 5, 'T4: many dropped queues have it look a few times');
-$attacker->query("SELECT pgqueue.cancel_task($awaited, namespace => 'attacker')");
-my $still_new = q{SELECT count(*) FROM pgqueue.task WHERE namespace = 'attacker' AND status = 'new'};
-ok(wait_for($node, 'postgres', $still_new, '0'),
-    'the tasks that wait are not forgotten');
+$attacker->query(q{SELECT count(pgqueue.cancel_task(id)) FROM pgqueue.task WHERE queue = 'batches'});
+ok(wait_for($node, 'postgres', 'SELECT count(*) FROM pgqueue_internal.batch_member', '0'),
+    'the tasks of the batch are not forgotten');
 
 # What a session knows is right: of others' changes, of its own, of what it has rolled back.
 sub refused

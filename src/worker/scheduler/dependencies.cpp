@@ -35,23 +35,24 @@ struct Job {
     pg::Deadline until;
 };
 
-// The walk over all rows of a namespace in the tables, one kind after the other. Each dropped queue requests a walk,
-// and users may drop queues without end. So the walks of a namespace take at most a quarter of the time (T4).
+// The walk over all rows of a namespace in one of the tables. Each dropped queue requests a walk, and users may drop
+// queues without end. So a walk takes at most a quarter of the time (T4). Each table has its own, so that one with few
+// rows is not late for another one with many.
 struct Walk {
     bool on;
     bool again;  // requested since it began: another one follows
-    int kind;
     int64 after;
     int64 spent;
     pg::Deadline next;  // not before: after the last one, or after a failure
 };
 
-// The jobs and the walk of a namespace.
+// The jobs and the walks of a namespace.
 struct Line {
     int32 namespace_id;  // key; not_known: tasks that may have lost their hint
     dlist_head jobs;     // those that can go on
     int ready, count;    // jobs in this list; all
-    Walk walk;
+    Walk walks[store::involved_kinds];
+    int turn;        // the walk that has its turn
     dlist_head *in;  // the list of lines that it is in: ring, paused or nullptr
     dlist_node link;
 };
@@ -70,9 +71,9 @@ T *first_of(dlist_head *list) {
 constinit HTAB *jobs = nullptr;
 constinit HTAB *lines = nullptr;
 constinit dlist_head ring{};        // lines that can go on
-constinit dlist_head paused{};      // lines whose walk waits for its time
+constinit dlist_head paused{};      // lines whose walks wait for their time
 constinit dlist_head resting[2]{};  // jobs: for recheck_after and for look_after_failure, each in order
-constinit int walks = 0;            // walks that are on
+constinit int walks_on = 0;         // walks that go on or wait for their time
 constinit bool walk_all = false;    // a walk of all namespaces is requested, but they are not read yet
 constinit pg::Deadline read_namespaces{};
 
@@ -104,12 +105,22 @@ Line *line_of(int32 namespace_id) {
     return line;
 }
 
-bool may_walk(const Line &line) { return line.walk.on && line.count < most_jobs / 2; }
+// Returns when the next walk of a line may go on.
+pg::Deadline next_walk(const Line &line) {
+    pg::Deadline next = never;
+    for (const Walk &w : line.walks)
+        if (w.on) next = Min(next, w.next);
+    return next;
+}
+
+bool may_walk(const Line &line, const pg::Moment &now) {
+    return line.count < most_jobs / 2 && next_walk(line).passed(now);
+}
 
 // Moves a line to the list where it belongs. One that stays in the ring keeps its place.
 void file(Line *line, const pg::Moment &now) {
-    bool walks = may_walk(*line);
-    dlist_head *to = line->ready > 0 || (walks && line->walk.next.passed(now)) ? &ring : walks ? &paused : nullptr;
+    bool goes_on = line->ready > 0 || may_walk(*line, now);
+    dlist_head *to = goes_on ? &ring : next_walk(*line) == never ? nullptr : &paused;
     if (to == line->in) return;
     if (line->in != nullptr) dlist_delete(&line->link);
     if (to != nullptr) dlist_push_tail(to, &line->link);
@@ -138,15 +149,18 @@ void begin_anew(Job *job, int32 namespace_id, bool all_are_seen) {
     job->s.all_are_seen = all_are_seen;
 }
 
-void request_walk(Line *line, const pg::Moment &now) {
-    Walk &w = line->walk;
-    if (w.on) {
-        w.again = w.again || w.kind > 0 || w.after > 0;
-    } else {
-        w = Walk{.on = true, .again = false, .kind = 0, .after = 0, .spent = 0, .next = w.next};
-        walks++;
-        file(line, now);
+void request_walk(Line *line, Walk *w, const pg::Moment &now) {
+    if (w->on) {
+        w->again = w->again || w->after > 0;
+        return;
     }
+    *w = Walk{.on = true, .again = false, .after = 0, .spent = 0, .next = w->next};
+    walks_on++;
+    file(line, now);
+}
+
+void request_walks(Line *line, const pg::Moment &now) {
+    for (Walk &w : line->walks) request_walk(line, &w, now);
 }
 
 // Returns false if there are too many. A task whose namespace is not known may have lost its hint.
@@ -267,13 +281,13 @@ int step_of(Line *line, const pg::Moment &now) {
     return rows;
 }
 
-// Reads a part of the tables. Returns how many rows were read.
-int walk_on(Line *line, const pg::Moment &now) {
-    Walk &w = line->walk;
+// Reads a part of a table. Returns how many rows were read.
+int walk_on(Line *line, int kind, const pg::Moment &now) {
+    Walk &w = line->walks[kind];
     store::Ids ids{nullptr, 0};
     bool ok = transact("read which tasks wait for others", [&] {
         MemoryContext before = MemoryContextSwitchTo(self.scratch);
-        ids = store::involved_in(static_cast<store::Involved>(w.kind), line->namespace_id, w.after);
+        ids = store::involved_in(static_cast<store::Involved>(kind), line->namespace_id, w.after);
         MemoryContextSwitchTo(before);
     });
     if (!ok) {
@@ -281,28 +295,39 @@ int walk_on(Line *line, const pg::Moment &now) {
         return rows_in_step;
     }
     for (int i = 0; i < ids.count; i++) (void)add_job(line, ids.items[i], true, now);
-    w.after = ids.count > 0 ? ids.items[ids.count - 1] : 0;
-    if (ids.count == 0) w.kind++;
+    if (ids.count > 0)
+        w.after = ids.items[ids.count - 1];
+    else
+        w.on = false;
     return ids.count + 1;
 }
 
-void end_walk(Line *line, const pg::Moment &now) {
-    Walk &w = line->walk;
-    bool again = w.again;
-    walks--;
-    w.on = false;
-    w.next = pg::this_moment().in(3 * w.spent);
-    if (again) request_walk(line, now);
+void end_walk(Line *line, Walk *w, const pg::Moment &now) {
+    bool again = w->again;
+    walks_on--;
+    w->next = pg::this_moment().in(3 * w->spent);
+    if (again) request_walk(line, w, now);
 }
 
-// Processes a part of a line: of its walk, while few jobs can go on, and of its jobs. Returns how many rows were read.
+// Returns the walk of the line that goes on now, in turns; -1 none does.
+int walk_in_turn(Line *line, const pg::Moment &now) {
+    for (int i = 1; i <= store::involved_kinds; i++) {
+        int kind = (line->turn + i) % store::involved_kinds;
+        if (line->walks[kind].on && line->walks[kind].next.passed(now)) return line->turn = kind;
+    }
+    return -1;
+}
+
+// Processes a part of a line: of a walk, while few jobs can go on, and of its jobs. Returns how many rows were read.
 int turn_of(Line *line, const pg::Moment &now) {
-    bool walks = may_walk(*line) && line->walk.next.passed(now);
+    int kind = may_walk(*line, now) ? walk_in_turn(line, now) : -1;
     int64 began = pg::monotonic_now();
-    int rows = walks && line->ready < walk_below ? walk_on(line, now) : 0;
+    int rows = kind >= 0 && line->ready < walk_below ? walk_on(line, kind, now) : 0;
     if (line->ready > 0) rows += step_of(line, now);
-    if (walks) line->walk.spent += pg::monotonic_now() - began;
-    if (walks && line->walk.kind == store::involved_kinds) end_walk(line, now);
+    if (kind >= 0) {
+        line->walks[kind].spent += pg::monotonic_now() - began;
+        if (!line->walks[kind].on) end_walk(line, &line->walks[kind], now);
+    }
     file(line, now);
     return rows;
 }
@@ -330,7 +355,7 @@ pg::Deadline next_to_wake() {
     for (dlist_head &list : resting)
         if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);
     for (dlist_node *n = paused.head.next; n != &paused.head; n = n->next)
-        next = Min(next, at_link<Line>(n)->walk.next);
+        next = Min(next, next_walk(*at_link<Line>(n)));
     return next;
 }
 
@@ -351,7 +376,7 @@ void take_posts(const pg::Moment &now) {
     memory::each_namespace(self.db, [&](memory::SlotNo ns) {
         if (!signal::take_posted(ns, &posted)) return;
         Line *line = line_of(memory::map.namespaces[ns].ns_id);
-        if (!add_posted(line, posted, now) || posted.all) request_walk(line, now);
+        if (!add_posted(line, posted, now) || posted.all) request_walks(line, now);
     });
 }
 
@@ -366,7 +391,7 @@ pg::Deadline walk_all_namespaces(const pg::Moment &now) {
         MemoryContextSwitchTo(before);
     });
     if (!ok) return read_namespaces = now.in(look_after_failure);
-    for (int i = 0; i < ids.count; i++) request_walk(line_of(static_cast<int32>(ids.items[i])), now);
+    for (int i = 0; i < ids.count; i++) request_walks(line_of(static_cast<int32>(ids.items[i])), now);
     walk_all = false;
     return never;
 }
@@ -382,7 +407,7 @@ void go_on(const pg::Moment &now) {
 
 }  // namespace
 
-bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walks > 0 || walk_all); }
+bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walks_on > 0 || walk_all); }
 
 pg::Deadline settle_dependencies(const pg::Moment &now) {
     if (jobs == nullptr && !signal::anything_posted(self.db)) return never;
