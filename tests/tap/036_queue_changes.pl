@@ -56,8 +56,8 @@ cmp_ok($victim->query(<<~'SQL'), '<', 65536, 'T4: a session keeps the queues tha
     SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name IN ('pgqueue queues', 'pgqueue catalog')
     SQL
 
-# Each dropped queue has the scheduler look at all rows of its namespace about tasks that wait for others. After a look at
-# a table it has a rest three times as long. The first one is made to last two seconds.
+# Each dropped queue has the scheduler look at all rows of its namespace about tasks that wait for others. After a look
+# at a table it has a rest three times as long. The first one is made to last two seconds.
 my ($members, $drops) = (200, 20);
 $attacker->query(<<~"SQL");
     SELECT pgqueue.create_queue('batches', ttl => '0', namespace => 'attacker');
