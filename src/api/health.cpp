@@ -82,10 +82,12 @@ void put_server(ReturnSetInfo *info) {
 
 void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
     if (d.service.no_slot_since.load() != 0)
-        put(info, {.severity = "warning",
+        put(info, {.severity = lacks_scheduler(d) ? "critical" : "warning",
                    .word = "no_worker_slot",
-                   .message = "tasks wait because no further worker can be started",
-                   .hint = more_workers(),
+                   .message = lacks_scheduler(d)
+                                  ? "the scheduler cannot be started, other processes have all of max_worker_processes"
+                                  : "tasks wait because no further worker can be started",
+                   .hint = lacks_scheduler(d) ? who_has_slots() : more_workers(),
                    .since = now.to_wall(d.service.no_slot_since.load())});
     if (d.service.stopped.load())
         put(info, {.severity = "warning",

@@ -26,6 +26,15 @@ const char *api::more_workers() {
     return set("max_worker_processes", twice(max_worker_processes, MAX_BACKENDS), and_restart);
 }
 
+const char *api::who_has_slots() {
+    return "SELECT pid, leader_pid, usename, backend_type, query FROM pg_stat_activity WHERE backend_type NOT LIKE "
+           "'pgqueue%' AND datid IS NOT NULL AND backend_type <> 'client backend';";
+}
+
+bool api::lacks_scheduler(const memory::Database &d) {
+    return d.service.no_slot_since.load() != 0 && d.scheduler.pid.load() == 0;
+}
+
 const char *api::more_workers_of_role() {
     return set("pgqueue.max_workers_per_role", twice(config::max_workers_per_role, 256), and_reload);
 }

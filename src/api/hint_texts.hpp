@@ -1,10 +1,15 @@
 // Statements that raise a limit, as hints for health and why(). Each is palloc'd.
 #pragma once
+#include "memory/shared.hpp"
 
 namespace pgqueue::api {
 
 // Raises the number of workers of the cluster: pgqueue.max_workers, or max_worker_processes if that is the limit.
 const char *more_workers();
+// Returns the statement that shows who has taken the process slots.
+const char *who_has_slots();
+// Returns whether the scheduler of the database cannot be started, because all process slots are taken.
+bool lacks_scheduler(const memory::Database &d);
 // Raises the number of workers per role.
 const char *more_workers_of_role();
 // Raises the shared memory of the dispatcher.

@@ -83,6 +83,10 @@ void add_server(const Case &c, Reasons *reasons) {
         return reasons->add({"not_loaded", "pgqueue is not preloaded, no task runs.",
                              "Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."});
     if (add_disabled(c, reasons)) return;
+    if (c.db >= 0 && lacks_scheduler(memory::database(c.db)))
+        reasons->add({"no_worker_slot",
+                      "The scheduler cannot be started: other processes have all of max_worker_processes.",
+                      who_has_slots()});
     if (const char *message = why_not_loaded(c)) reasons->add({"not_loaded", message});
 }
 

@@ -186,4 +186,38 @@ soon(why($nth->(50000), q{reason, ahead BETWEEN 1 AND 50000}), 'spilled|t', 'spi
 soon(why($nth->(10), 'reason, ahead'), 'ready|10', 'the front is exact');
 soon(why($nth->(258990), 'reason, ahead'), 'ready|258990', 'and so is the end');
 
+# Parallel queries of any role may have all process slots. A scheduler that has to be started then waits.
+set('pgqueue.enabled = off');
+soon(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'}, '0', 'no scheduler');
+# A row on each page, so that every parallel worker has one.
+sql(<<~'SQL');
+    CREATE TABLE wide (a text) WITH (parallel_workers = 100);
+    ALTER TABLE wide ALTER a SET STORAGE PLAIN;
+    INSERT INTO wide SELECT repeat('x', 7000) FROM generate_series(1, 200)
+    SQL
+my $wide = session($node);
+$wide->query(<<~'SQL');
+    SET max_parallel_workers = 1024;
+    SET max_parallel_workers_per_gather = 100;
+    SET parallel_setup_cost = 0;
+    SET parallel_tuple_cost = 0;
+    SET min_parallel_table_scan_size = 0;
+    SET parallel_leader_participation = off
+    SQL
+$wide->send('SELECT count(*) FROM wide WHERE pg_sleep(600) IS NULL');
+my $parallel = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'};
+ok(wait_until(sub { sql($parallel) > 4 }, 30), 'parallel workers run');
+set('pgqueue.enabled = on');
+soon(q{SELECT severity, message FROM pgqueue.health WHERE problem = 'no_worker_slot'},
+    'critical|the scheduler cannot be started, other processes have all of max_worker_processes',
+    'health: the scheduler cannot be started');
+soon(why($waits, q{reason, message}),
+    'no_worker_slot|The scheduler cannot be started: other processes have all of max_worker_processes.; '
+    . 'not_loaded|No scheduler serves this database yet.; paused|Queue "a" is paused.',
+    'why: the scheduler cannot be started');
+is(sql(sql(q{SELECT regexp_replace(hint, 'SELECT .* FROM', 'SELECT count(*) > 4 FROM') FROM pgqueue.health
+    WHERE problem = 'no_worker_slot'})), 't', 'the hint shows who has the slots');
+sql(q{SELECT pg_cancel_backend(leader_pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker' LIMIT 1});
+soon(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'}, '1', 'it starts');
+
 done_testing();
