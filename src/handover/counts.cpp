@@ -61,26 +61,44 @@ int64 unfinished_of_namespace(SlotNo ns) {
     return n;
 }
 
-void hand_over_counts(SlotNo db, PageNo *deltas) {
-    DbState state = state_of(db);
+CountsBasis counts_basis(SlotNo db) {
+    if (db < 0) return {};
+    const uint32 rebuilds = database(db).reading.begun.load();
+    pg_memory_barrier();
+    return {state_of(db) == DbState::Ready, rebuilds};
+}
+
+void hand_over_counts(SlotNo db, const CountsBasis &before, PageNo *deltas) {
+    PGQUEUE_SPINPOINT();
+    const CountsBasis now = counts_basis(db);
+    const bool apply = before.ready && now.ready && before.rebuilds == now.rebuilds;
+    const bool unserved = state_of(db) == DbState::Unserved;
     bool finished = false;
     for (int i = 0; i < counts.count; i++) {
-        if (state == DbState::Ready) apply_delta(counts.items[i].delta);
+        if (apply) apply_delta(counts.items[i].delta);
         int from = counts.items[i].delta.from, to = counts.items[i].delta.to;
         bool of_rows = from < unhinted && to < unhinted;
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
+    // A rebuild that has begun while they were applied may have seen the rows, too: then it is done again.
+    pg_memory_barrier();
+    if (apply && counts.count > 0 && database(db).reading.begun.load() != now.rebuilds) {
+        read_rows_again(db);
+        wake_scheduler(db);
+    }
     // The first finished or removed task after a quiet time makes the scheduler consider cleaning again.
     if (finished && !database(db).cleaning.timer.load() && !database(db).cleaning.timer.exchange(true))
         wake_scheduler(db);
+    const bool push = !apply && !unserved && *deltas != 0;
     while (*deltas != 0) {
         PageNo no = *deltas;
         *deltas = page(no)->next;
-        if (state == DbState::Loading)
+        if (push)
             push_page(&database(db).reading.deltas, no);
         else
             give_page(no);
     }
+    if (push) wake_scheduler(db);
 }
 
 }  // namespace pgqueue::handover

@@ -27,8 +27,16 @@ int64 unfinished_of_namespace(SlotNo ns);
 const Notes<CountNote> &noted_counts();
 void forget_counts(SubTransactionId sub);  // invalid: all
 void hand_up_counts(SubTransactionId sub, SubTransactionId parent);
-// Applies all changes at commit, if the database is Ready. While it is Loading, hands over the packed pages instead,
-// because the scheduler knows which of them its snapshot has seen. `deltas` becomes empty.
-void hand_over_counts(SlotNo db, PageNo *deltas);
+// Whether the counters were complete at a moment, and how many rebuilds had begun.
+struct CountsBasis {
+    bool ready;
+    uint32 rebuilds;
+};
+// Reads these. To be called before the commit: afterwards a rebuild may see its rows. db -1: not ready.
+CountsBasis counts_basis(SlotNo db);
+// Applies all changes after the commit, if no rebuild has seen its rows: the counters have been complete all the time
+// since `before`, and no rebuild has begun. Otherwise hands over the packed pages, because the scheduler knows which
+// transactions its snapshot has seen. Without a scheduler a rebuild will see the rows. `deltas` becomes empty.
+void hand_over_counts(SlotNo db, const CountsBasis &before, PageNo *deltas);
 
 }  // namespace pgqueue::handover

@@ -115,6 +115,7 @@ void pack_deltas(SlotNo db, const Notes<CountNote> &counts, Packed *out) {
 }  // namespace
 
 void pack(SlotNo db, const Notes<TaskNote> &tasks, const Notes<CountNote> &counts, Packed *out) {
+    out->basis = counts_basis(db);
     pack_tasks(db, tasks, out);
     pack_deltas(db, counts, out);
 }

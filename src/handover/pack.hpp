@@ -14,10 +14,11 @@ struct TaskNote {
 struct Packed {
     PageNo tasks, deltas;  // chains, newest page first
     bool out_of_pages;     // a task or count found no page: the rows are read again
+    CountsBasis basis;     // of the counts, before the commit
 };
 
-// Packs tasks and counts of a database and adds them to `out`. When the pool is empty, waits up to a second for pages,
-// then sets out_of_pages. Checks for interrupts.
+// Packs tasks and counts of a database and adds them to `out`, with the basis of the counts. When the pool is empty,
+// waits up to a second for pages, then sets out_of_pages. Checks for interrupts.
 void pack(SlotNo db, const Notes<TaskNote> &tasks, const Notes<CountNote> &counts, Packed *out);
 
 }  // namespace pgqueue::handover

@@ -172,7 +172,7 @@ void at_commit() {
     const SlotNo db = find_database(MyDatabaseId);
     run_actions(db);
     if (db >= 0) {
-        hand_over_counts(db, &packed.deltas);
+        hand_over_counts(db, packed.basis, &packed.deltas);
         // The hints come first: a task that is retried is in its group before the group's place is free.
         hand_over_tasks(db);
         commit_holds(db);

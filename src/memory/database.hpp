@@ -91,6 +91,7 @@ struct Reading {
     Atomic<Lost> lost;      // set by any process that finds no memory; worker/scheduler/rebuild clears it
     Atomic<PageNo> deltas;  // pages of deltas for the scheduler while loading; handover/counts
     uint32 rebuilds;        // since the server started; worker/scheduler/rebuild [the scheduler only]
+    Atomic<uint32> begun;   // rebuilds that have begun; worker/scheduler/rebuild
     Atomic<bool> refile;    // tasks of a queue are to be filed anew; dispatch/refile
     bool was_refiled;       // a queue was refiled in this life of the server; dispatch/refile [the scheduler only]
     Atomic<bool> changed;   // something was handed over since the last search for forgotten tasks;

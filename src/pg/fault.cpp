@@ -16,6 +16,8 @@ struct Armed {
     Atomic<int> at;
     Atomic<int> seen;  // points that processes of the type have reached
     Atomic<bool> met;
+    Atomic<bool> spin;     // sessions wait at spin points
+    Atomic<int> spinning;  // so many do
 };
 
 constexpr const char *process_types[] = {"pgqueue launcher", "pgqueue scheduler", "pgqueue worker",
@@ -73,6 +75,13 @@ void attach_faults() {
     LWLockRelease(AddinShmemInitLock);
 }
 
+void spin_point() {
+    if (shared == nullptr || MyBackendType != B_BACKEND || !shared->spin.load()) return;
+    shared->spinning.fetch_add(1);
+    while (shared->spin.load()) pg_usleep(1000);
+    shared->spinning.fetch_sub(1);
+}
+
 void fault_point(FaultPoint point) {
     if (own_at > 0 && fits(own_kind, point) && ++own_seen == own_at) {
         own_at = 0;
@@ -112,6 +121,12 @@ PGQ_FUNCTION(pgqueue_test_fault) {
     for (int i = 0; at > 0 && i < static_cast<int>(lengthof(process_types)); i++)
         if (strcmp(process, process_types[i]) == 0) shared->process.store(i);
     PG_RETURN_VOID();
+}
+
+// pgqueue_test_spin(boolean): whether sessions wait at spin points. Returns how many do.
+PGQ_FUNCTION(pgqueue_test_spin) {
+    shared->spin.store(PG_GETARG_BOOL(0));
+    PG_RETURN_INT32(shared->spinning.load());
 }
 
 // pgqueue_test_fault_met(): stops waiting for a fault, and returns whether it has come.

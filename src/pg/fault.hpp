@@ -13,6 +13,10 @@ enum class FaultPoint { Memory, Look, Lock, Interrupt };
 // Counts a point, and fails there if its turn has come.
 void fault_point(FaultPoint point);
 
+// Keeps a session while a test wants it, where no lock can be waited for: in the callbacks of a commit.
+void spin_point();
+#define PGQUEUE_SPINPOINT() ::pgqueue::pg::spin_point()
+
 // The size of the shared memory for faults in the processes of pgqueue, and its attachment. Called from the shmem
 // hooks.
 Size fault_bytes();
@@ -87,5 +91,9 @@ void attach_faults();
         ::pgqueue::pg::fault_point(::pgqueue::pg::FaultPoint::Interrupt); \
         PGQUEUE_CHECK_FOR_INTERRUPTS();                                   \
     } while (0)
+
+#else
+
+#define PGQUEUE_SPINPOINT() static_cast<void>(0)
 
 #endif

@@ -226,7 +226,7 @@ void forget_counters() {
 bool read_again() {
     memory::Database &d = my_db();
     d.service.state.store(DbState::Loading);
-    pg_memory_barrier();
+    d.reading.begun.fetch_add(1);
     d.reading.lost.store(memory::Lost::Nothing);
     pg_memory_barrier();
     clear_memory();
