@@ -175,7 +175,6 @@ void install_interrupts() {
     action.sa_flags = SA_RESTART | SA_SIGINFO;
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, nullptr);
-    before_shmem_exit(look_for_timeout, Datum(0));
     sigevent event{};
     event.sigev_notify = SIGEV_SIGNAL;
     event.sigev_signo = SIGUSR2;
@@ -189,6 +188,11 @@ memory::EndedBy ended_by() { return sender; }
 Stop stop_reason() { return static_cast<Stop>(reason); }
 
 void arm(const Attempt &attempt) {
+    // Only now: the exit callback of memory/users, which aborts the transaction, was registered by the claim. Callbacks
+    // run in reverse order.
+    static constinit bool looks = false;
+    if (!looks) before_shmem_exit(look_for_timeout, Datum(0));
+    looks = true;
     reason = 0;
     QueryCancelPending = false;
     running_attempt = attempt.number;

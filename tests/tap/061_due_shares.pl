@@ -60,6 +60,8 @@ my $pages = "SELECT used FROM pgqueue.memory WHERE kind = 'pages' AND namespace 
 sql("SELECT pgqueue.create_queue('short', namespace => 'few')");
 my $empty = sql($pages);
 $pid = pid_of($node, 'pgqueue scheduler', $db);
+# Nothing expires before all are there.
+kill 'STOP', $pid;
 sql(<<~"SQL");
     SELECT pgqueue.create_task('dying', to_jsonb(n), namespace => 'many',
                                ttl => CASE WHEN n % 100 = 0 THEN '1 hour'::interval ELSE '1 s' END)
@@ -67,7 +69,6 @@ sql(<<~"SQL");
     SELECT count(*)
     FROM pgqueue.create_tasks('short', array_fill('{}'::jsonb, ARRAY[500]), ttl => '1 s', namespace => 'few');
     SQL
-kill 'STOP', $pid;
 ok(wait_for($node, $db, "SELECT max(dies_at) < clock_timestamp() FROM pgqueue.task WHERE queue = 'short'", 't'),
     'they have expired');
 kill 'CONT', $pid;
