@@ -102,7 +102,7 @@ struct Queue : QueueSettings {
 };
 
 // Posts to the scheduler about tasks that wait for others. signal/dependency_posts.
-constexpr int settle_posts = 256;
+constexpr int settle_posts = 128;
 struct SettlePosts {
     Atomic<bool> any;                 // something is in `ids`, or `all` is set
     Atomic<bool> all;                 // the scheduler checks all tasks that wait for others

@@ -1,5 +1,6 @@
 #include "task/lane_limit.hpp"
 
+#include "memory/full_table.hpp"
 #include "memory/roles.hpp"
 #include "store/rows.hpp"
 #include "task/route.hpp"
@@ -19,7 +20,9 @@ void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const sto
         role = memory::ensure_role(q.db, runner_of(*queue.info, {task.role_id, task.flags, type}));
     }
     if (memory::has_lane(queue.slot, role)) return;
-    const memory::LaneShare share = memory::lane_share(q.ns);
+    memory::LaneShare share = memory::lane_share(q.ns);
+    // Lists of idle roles become free when places are asked for.
+    for (int tries = 0; share.short_of_pages && memory::wait_for_place(&tries);) share = memory::lane_share(q.ns);
     const bool used_up = share.free > 0 && share.used >= share_limit(0, share.used, share.free);
     if (!used_up && !share.short_of_pages) return;
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -5,7 +5,8 @@
 
 namespace pgqueue::task {
 
-// Raises 53400 when a new task needs a lane that its queue has not, and the namespace has its part. For callers of
+// Raises 53400 when a new task needs a lane that its queue has not, and the namespace has its part. Waits up to two
+// seconds for pages of idle lanes. For callers of
 // SQL functions only: what the scheduler and the workers have to file is always filed.
 void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const store::NewTask &task);
 
