@@ -73,6 +73,7 @@ constinit HTAB *lines = nullptr;
 constinit dlist_head ring{};        // lines that can go on
 constinit dlist_head paused{};      // lines whose walks wait for their time
 constinit dlist_head resting[2]{};  // jobs: for recheck_after and for look_after_failure, each in order
+constinit int lost_hints = 0;       // jobs of tasks that may have lost their hint
 constinit int walks_on = 0;         // walks that go on or wait for their time
 constinit bool walk_all = false;    // a walk of all namespaces is requested, but they are not read yet
 constinit pg::Deadline read_namespaces{};
@@ -169,6 +170,7 @@ bool add_job(Line *line, int64 id, bool all_are_seen, const pg::Moment &now) {
     bool found;
     if (line->count >= most_jobs && hash_search(jobs, &id, HASH_FIND, nullptr) == nullptr) return false;
     auto *job = static_cast<Job *>(hash_search(jobs, &id, HASH_ENTER, &found));
+    lost_hints += lost_hint && !(found && job->s.lost_hint);
     if (found) {
         job->posted = true;
         job->s.lost_hint = job->s.lost_hint || lost_hint;
@@ -204,6 +206,7 @@ void put_back(Job *job, const pg::Moment &now) {
     }
     if (job->s.stage == Stage::Done) {
         job->line->count--;
+        lost_hints -= job->s.lost_hint;
         hash_search(jobs, &job->id, HASH_REMOVE, nullptr);
     } else if (job->s.rest) {
         have_rest(job, now, false);
@@ -406,6 +409,8 @@ void go_on(const pg::Moment &now) {
 }
 
 }  // namespace
+
+bool owes_hints() { return lost_hints > 0; }
 
 bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walks_on > 0 || walk_all); }
 

@@ -74,7 +74,7 @@ void at_exit(int, Datum) {
     memory::Database &d = my_db();
     if (d.scheduler.pid.load() != MyProcPid) return;
     // If this process ended within a turn, what it had taken out of the lists is read again from the rows.
-    if (busy || owes_expiry()) d.service.state.store(DbState::Unserved);
+    if (busy || owes_expiry() || owes_hints()) d.service.state.store(DbState::Unserved);
     if (owes_settling()) signal::post_settle_all(self.db, signal::Wake::Quiet);
     d.scheduler.procno.store(-1);
     d.scheduler.sleeping.store(false);

@@ -93,6 +93,7 @@ bool is_refiling();
 // dependencies.cpp: settles tasks that wait for others.
 pg::Deadline settle_dependencies(const pg::Moment &now);
 bool owes_settling();  // only this process knows of tasks to be checked
+bool owes_hints();     // some of these may have lost their hint, which no walk over the tables of dependencies finds
 
 // configure.cpp: the copies of the configuration, and changes of roles and handlers.
 bool load_configuration();  // raises inside a transaction, else logs and returns false
