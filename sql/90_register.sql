@@ -6,9 +6,12 @@ UNION ALL
 SELECT 2, 'pgqueue', r.oid, r.rolname, 'reserved: the extension''s own housekeeping'
 FROM pg_catalog.pg_roles r WHERE r.rolname = current_user;
 
--- What the scheduler and its housekeeper know by these numbers (store/catalog.hpp).
-INSERT INTO pgqueue_internal.queue (id, namespace_id, name, description, ttl, retry_delay, retention, on_finish)
-VALUES (1, 2, 'housekeeping', 'tasks of the extension''s own housekeeper', NULL, '1 minute', '1 day', 'delete');
+-- What the scheduler and its housekeeper know by these numbers (store/catalog.hpp). No other pass begins while a failed
+-- one waits for its next try, and the disk fills.
+INSERT INTO pgqueue_internal.queue (id, namespace_id, name, description, ttl, retry_delay, backoff, retention,
+    on_finish)
+VALUES (1, 2, 'housekeeping', 'tasks of the extension''s own housekeeper', NULL, '1 minute', 'fixed', '1 day',
+    'delete');
 
 INSERT INTO pgqueue_internal.ticker (id, namespace_id, name, queue, period, time_zone, type, overlap, description,
     role, role_name, anchor)
