@@ -7,6 +7,7 @@
 #include "pg/testpoint.hpp"
 #include "signal/dependency_posts.hpp"
 #include "task/settle_dependencies.hpp"
+#include "worker/scheduler/dependency_walks.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
@@ -35,24 +36,12 @@ struct Job {
     pg::Deadline until;
 };
 
-// The walk over all rows of a namespace in one of the tables. Each dropped queue requests a walk, and users may drop
-// queues without end. So a walk takes at most a quarter of the time (T4). Each table has its own, so that one with few
-// rows is not late for another one with many.
-struct Walk {
-    bool on;
-    bool again;  // requested since it began: another one follows
-    int64 after;
-    int64 spent;
-    pg::Deadline next;  // not before: after the last one, or after a failure
-};
-
 // The jobs and the walks of a namespace.
 struct Line {
     int32 namespace_id;  // key; not_known: tasks that may have lost their hint
     dlist_head jobs;     // those that can go on
     int ready, count;    // jobs in this list; all
-    Walk walks[store::involved_kinds];
-    int turn;        // the walk that has its turn
+    Walks walks;
     dlist_head *in;  // the list of lines that it is in: ring, paused or nullptr
     dlist_node link;
 };
@@ -74,7 +63,6 @@ constinit dlist_head ring{};        // lines that can go on
 constinit dlist_head paused{};      // lines whose walks wait for their time
 constinit dlist_head resting[2]{};  // jobs: for recheck_after and for look_after_failure, each in order
 constinit int lost_hints = 0;       // jobs of tasks that may have lost their hint
-constinit int walks_on = 0;         // walks that go on or wait for their time
 constinit bool walk_all = false;    // a walk of all namespaces is requested, but they are not read yet
 constinit pg::Deadline read_namespaces{};
 
@@ -106,22 +94,14 @@ Line *line_of(int32 namespace_id) {
     return line;
 }
 
-// Returns when the next walk of a line may go on.
-pg::Deadline next_walk(const Line &line) {
-    pg::Deadline next = never;
-    for (const Walk &w : line.walks)
-        if (w.on) next = Min(next, w.next);
-    return next;
-}
-
 bool may_walk(const Line &line, const pg::Moment &now) {
-    return line.count < most_jobs / 2 && next_walk(line).passed(now);
+    return line.count < most_jobs / 2 && line.walks.next().passed(now);
 }
 
 // Moves a line to the list where it belongs. One that stays in the ring keeps its place.
 void file(Line *line, const pg::Moment &now) {
     bool goes_on = line->ready > 0 || may_walk(*line, now);
-    dlist_head *to = goes_on ? &ring : next_walk(*line) == never ? nullptr : &paused;
+    dlist_head *to = goes_on ? &ring : line->walks.next() == never ? nullptr : &paused;
     if (to == line->in) return;
     if (line->in != nullptr) dlist_delete(&line->link);
     if (to != nullptr) dlist_push_tail(to, &line->link);
@@ -150,18 +130,9 @@ void begin_anew(Job *job, int32 namespace_id, bool all_are_seen) {
     job->s.all_are_seen = all_are_seen;
 }
 
-void request_walk(Line *line, Walk *w, const pg::Moment &now) {
-    if (w->on) {
-        w->again = w->again || w->after > 0;
-        return;
-    }
-    *w = Walk{.on = true, .again = false, .after = 0, .spent = 0, .next = w->next};
-    walks_on++;
-    file(line, now);
-}
-
 void request_walks(Line *line, const pg::Moment &now) {
-    for (Walk &w : line->walks) request_walk(line, &w, now);
+    line->walks.request();
+    file(line, now);
 }
 
 // Returns false if there are too many. A task whose namespace is not known may have lost its hint.
@@ -285,52 +256,20 @@ int step_of(Line *line, const pg::Moment &now) {
 }
 
 // Reads a part of a table. Returns how many rows were read.
-int walk_on(Line *line, int kind, const pg::Moment &now) {
-    Walk &w = line->walks[kind];
+int walk_on(Line *line, const pg::Moment &now) {
     store::Ids ids{nullptr, 0};
-    bool ok = transact("read which tasks wait for others", [&] {
-        MemoryContext before = MemoryContextSwitchTo(self.scratch);
-        ids = store::involved_in(static_cast<store::Involved>(kind), line->namespace_id, w.after);
-        MemoryContextSwitchTo(before);
-    });
-    if (!ok) {
-        w.next = now.in(look_after_failure);
-        return rows_in_step;
-    }
+    if (!line->walks.read(line->namespace_id, now, &ids)) return rows_in_step;
     for (int i = 0; i < ids.count; i++) (void)add_job(line, ids.items[i], true, now);
-    if (ids.count > 0)
-        w.after = ids.items[ids.count - 1];
-    else
-        w.on = false;
     return ids.count + 1;
-}
-
-void end_walk(Line *line, Walk *w, const pg::Moment &now) {
-    bool again = w->again;
-    walks_on--;
-    w->next = pg::this_moment().in(3 * w->spent);
-    if (again) request_walk(line, w, now);
-}
-
-// Returns the walk of the line that goes on now, in turns; -1 none does.
-int walk_in_turn(Line *line, const pg::Moment &now) {
-    for (int i = 1; i <= store::involved_kinds; i++) {
-        int kind = (line->turn + i) % store::involved_kinds;
-        if (line->walks[kind].on && line->walks[kind].next.passed(now)) return line->turn = kind;
-    }
-    return -1;
 }
 
 // Processes a part of a line: of a walk, while few jobs can go on, and of its jobs. Returns how many rows were read.
 int turn_of(Line *line, const pg::Moment &now) {
-    int kind = may_walk(*line, now) ? walk_in_turn(line, now) : -1;
-    int64 began = pg::monotonic_now();
-    int rows = kind >= 0 && line->ready < walk_below ? walk_on(line, kind, now) : 0;
+    const bool walks = may_walk(*line, now) && line->walks.choose(now);
+    const int64 began = pg::monotonic_now();
+    int rows = walks && line->ready < walk_below ? walk_on(line, now) : 0;
     if (line->ready > 0) rows += step_of(line, now);
-    if (kind >= 0) {
-        line->walks[kind].spent += pg::monotonic_now() - began;
-        if (!line->walks[kind].on) end_walk(line, &line->walks[kind], now);
-    }
+    if (walks) line->walks.spend(pg::monotonic_now() - began);
     file(line, now);
     return rows;
 }
@@ -358,7 +297,7 @@ pg::Deadline next_to_wake() {
     for (dlist_head &list : resting)
         if (!dlist_is_empty(&list)) next = Min(next, first_of<Job>(&list)->until);
     for (dlist_node *n = paused.head.next; n != &paused.head; n = n->next)
-        next = Min(next, next_walk(*at_link<Line>(n)));
+        next = Min(next, at_link<Line>(n)->walks.next());
     return next;
 }
 
@@ -383,6 +322,14 @@ void take_posts(const pg::Moment &now) {
     });
 }
 
+// Forgets namespaces without work, which may have been deleted.
+void remove_idle_lines() {
+    HASH_SEQ_STATUS all;
+    hash_seq_init(&all, lines);
+    while (auto *line = static_cast<Line *>(hash_seq_search(&all)))
+        if (line->count == 0 && line->in == nullptr) hash_search(lines, &line->namespace_id, HASH_REMOVE, nullptr);
+}
+
 // Requests a walk in all namespaces that have rows. Returns when to try again.
 pg::Deadline walk_all_namespaces(const pg::Moment &now) {
     if (!walk_all) return never;
@@ -394,6 +341,7 @@ pg::Deadline walk_all_namespaces(const pg::Moment &now) {
         MemoryContextSwitchTo(before);
     });
     if (!ok) return read_namespaces = now.in(look_after_failure);
+    remove_idle_lines();
     for (int i = 0; i < ids.count; i++) request_walks(line_of(static_cast<int32>(ids.items[i])), now);
     walk_all = false;
     return never;
@@ -412,7 +360,9 @@ void go_on(const pg::Moment &now) {
 
 bool owes_hints() { return lost_hints > 0; }
 
-bool owes_settling() { return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || walks_on > 0 || walk_all); }
+bool owes_settling() {
+    return jobs != nullptr && (hash_get_num_entries(jobs) > 0 || Walks::requested() > 0 || walk_all);
+}
 
 pg::Deadline settle_dependencies(const pg::Moment &now) {
     if (jobs == nullptr && !signal::anything_posted(self.db)) return never;
