@@ -9,11 +9,11 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "task/dedup.hpp"
+#include "task/dependencies.hpp"
 #include "task/depth_limit.hpp"
 #include "task/lane_limit.hpp"
-#include "task/transitions.hpp"
 #include "task/priority_limit.hpp"
-#include "task/dependencies.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

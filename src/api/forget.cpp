@@ -8,8 +8,8 @@
 #include "dispatch/limits.hpp"
 #include "dispatch/pop.hpp"
 #include "dispatch/recount.hpp"
-#include "dispatch/session_leases.hpp"
 #include "dispatch/reserved_leases.hpp"
+#include "dispatch/session_leases.hpp"
 #include "store/queues.hpp"
 #include "task/transitions.hpp"
 

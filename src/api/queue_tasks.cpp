@@ -10,8 +10,8 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_write.hpp"
-#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -9,12 +9,12 @@
 #include "pg/error.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/transitions.hpp"
 #include "task/own_run.hpp"
 #include "task/receipt.hpp"
 #include "task/requested_end.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

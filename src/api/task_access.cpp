@@ -3,8 +3,8 @@
 #include "pg/testpoint.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
-#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::api {
 namespace {

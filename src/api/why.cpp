@@ -9,8 +9,8 @@
 #include "pg/guards.hpp"
 #include "store/queues.hpp"
 #include "store/rows_find.hpp"
-#include "task/transitions.hpp"
 #include "task/route.hpp"
+#include "task/transitions.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -1,10 +1,10 @@
 #include "dispatch/free_dropped.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/group_sets.hpp"
-#include "dispatch/free_idle.hpp"
-#include "dispatch/lanes.hpp"
 #include "dispatch/filing.hpp"
+#include "dispatch/free_idle.hpp"
+#include "dispatch/group_sets.hpp"
+#include "dispatch/lanes.hpp"
 #include "dispatch/lease.hpp"
 #include "memory/page_list.hpp"
 #include "memory/registry.hpp"

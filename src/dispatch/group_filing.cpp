@@ -1,9 +1,9 @@
 #include "dispatch/group_filing.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/filing.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"

@@ -1,8 +1,8 @@
 #include "dispatch/group_sets.hpp"
 
+#include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/filing.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
 

@@ -1,10 +1,10 @@
 #include "dispatch/groups.hpp"
 
 #include "dispatch/due.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/filing.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"

@@ -1,10 +1,10 @@
 #include "dispatch/look.hpp"
 
 #include "config/settings.hpp"
+#include "dispatch/ended_leases.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
-#include "dispatch/filing.hpp"
-#include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/pool.hpp"

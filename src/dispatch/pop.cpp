@@ -1,10 +1,10 @@
 #include "dispatch/pop.hpp"
 
+#include "dispatch/ended_leases.hpp"
+#include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/filing.hpp"
-#include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/reserved_leases.hpp"

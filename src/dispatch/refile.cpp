@@ -1,9 +1,9 @@
 #include "dispatch/refile.hpp"
 
+#include "dispatch/filing.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
-#include "dispatch/filing.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
 

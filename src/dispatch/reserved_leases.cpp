@@ -1,7 +1,7 @@
 #include "dispatch/reserved_leases.hpp"
 
-#include "dispatch/group_entries.hpp"
 #include "dispatch/filing.hpp"
+#include "dispatch/group_entries.hpp"
 #include "dispatch/lease_entries.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/session_leases.hpp"

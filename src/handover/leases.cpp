@@ -1,11 +1,11 @@
 #include "handover/leases.hpp"
 
+#include "dispatch/ended_leases.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
-#include "dispatch/ended_leases.hpp"
 #include "dispatch/limits.hpp"
-#include "dispatch/session_leases.hpp"
 #include "dispatch/reserved_leases.hpp"
+#include "dispatch/session_leases.hpp"
 #include "handover/notes.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"

@@ -1,7 +1,7 @@
 #include "handover/transaction.hpp"
 
-#include "dispatch/group_filing.hpp"
 #include "dispatch/filing.hpp"
+#include "dispatch/group_filing.hpp"
 #include "dispatch/waiters.hpp"
 #include "handover/actions.hpp"
 #include "handover/edges.hpp"

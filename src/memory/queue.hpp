@@ -1,10 +1,10 @@
 // Entries of namespaces and queues, and the lists of their tasks. memory/shared.hpp describes the locks.
 #pragma once
-#include "core/virtual_time.hpp"
 #include "core/priority_range.hpp"
 #include "core/queue_settings.hpp"
 #include "core/share.hpp"
 #include "core/status.hpp"
+#include "core/virtual_time.hpp"
 #include "memory/pages.hpp"
 
 namespace pgqueue::memory {

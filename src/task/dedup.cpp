@@ -5,8 +5,8 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -7,8 +7,8 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/transitions.hpp"
 #include "task/share_used_up.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -1,7 +1,7 @@
 #include "task/end_lease.hpp"
 
-#include "dispatch/lease.hpp"
 #include "dispatch/ended_leases.hpp"
+#include "dispatch/lease.hpp"
 #include "handover/leases.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/incidents.hpp"

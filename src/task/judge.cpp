@@ -3,8 +3,8 @@
 #include "dispatch/filing.hpp"
 #include "memory/wake.hpp"
 #include "store/rows.hpp"
-#include "task/row_lock.hpp"
 #include "task/dependencies.hpp"
+#include "task/row_lock.hpp"
 
 namespace pgqueue::task {
 

@@ -1,8 +1,8 @@
 // Tasks that outside workers hold: taken with a lease, ended by a call with the receipt.
 #pragma once
 #include "store/rows.hpp"
-#include "task/transitions.hpp"
 #include "task/requested_end.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 

@@ -2,8 +2,8 @@
 
 #include "dispatch/look.hpp"
 #include "pg/compat.hpp"
-#include "task/transitions.hpp"
 #include "task/share_used_up.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -6,9 +6,9 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/transitions.hpp"
-#include "task/row_lock.hpp"
 #include "task/dependencies.hpp"
+#include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::task {
 namespace {

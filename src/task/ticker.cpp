@@ -9,9 +9,9 @@
 #include "store/ids.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
+#include "task/dependencies.hpp"
 #include "task/depth_limit.hpp"
 #include "task/transitions.hpp"
-#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

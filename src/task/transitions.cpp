@@ -11,9 +11,9 @@
 #include "store/rows_insert.hpp"
 #include "store/rows_write.hpp"
 #include "task/dedup.hpp"
+#include "task/dependencies.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
-#include "task/dependencies.hpp"
 
 namespace pgqueue::task {
 namespace {

@@ -7,8 +7,8 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/segments.hpp"
-#include "task/route.hpp"
 #include "task/dependencies.hpp"
+#include "task/route.hpp"
 
 namespace pgqueue::task {
 namespace {

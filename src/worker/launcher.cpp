@@ -4,13 +4,13 @@
 #include "worker/processes.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/limits.hpp"
 #include "dispatch/free_dropped.hpp"
+#include "dispatch/limits.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "pg/failure_log.hpp"
 #include "signal/deaths.hpp"
 #include "signal/ticker_posts.hpp"
 

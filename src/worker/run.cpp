@@ -10,8 +10,8 @@
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/error.hpp"
-#include "pg/guards.hpp"
 #include "pg/failure_log.hpp"
+#include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/cancel.hpp"
 #include "signal/progress.hpp"
@@ -19,16 +19,16 @@
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/transitions.hpp"
 #include "task/own_run.hpp"
 #include "task/requested_end.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
 #include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 #include "worker/interrupts.hpp"
 #include "worker/own_statements.hpp"
-#include "worker/worker.hpp"
 #include "worker/typed.hpp"
+#include "worker/worker.hpp"
 
 namespace pgqueue::worker::runner {
 namespace {

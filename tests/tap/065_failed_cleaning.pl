@@ -24,7 +24,8 @@ sql(q{SELECT fault('housekeeper', 'error', 100)});
 sql(q{SELECT pgqueue.fire_ticker('cleanup', namespace => 'pgqueue')});
 for my $attempt (1 .. 3)
 {
-    ok(wait_for($node, $db, sprintf($task, "status || ' ' || attempt"), "retry $attempt", 30), "attempt $attempt fails");
+    my $status = sprintf($task, "status || ' ' || attempt");
+    ok(wait_for($node, $db, $status, "retry $attempt", 30), "attempt $attempt fails");
     is(sql(sprintf($task, "delayed_at - clock_timestamp() <= interval '1 minute'")), 't',
         'the next one is at most a minute away');
     sql(q{SELECT fault('housekeeper', 'error', 100)}) if $attempt < 3;

@@ -2,16 +2,16 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "dispatch/due.hpp"
-#include "dispatch/groups.hpp"
 #include "dispatch/filing.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "dispatch/waiters.hpp"
 #include "memory/wake.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/transitions.hpp"
 #include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -3,8 +3,8 @@
 
 #include "dispatch/apply.hpp"
 #include "dispatch/due.hpp"
-#include "dispatch/free_idle.hpp"
 #include "dispatch/free_dropped.hpp"
+#include "dispatch/free_idle.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "pg/testpoint.hpp"

@@ -2,8 +2,8 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/lease.hpp"
 #include "dispatch/ended_leases.hpp"
+#include "dispatch/lease.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/wake.hpp"
 #include "pg/testpoint.hpp"

@@ -3,10 +3,10 @@
 // logged. See docs/internals/dispatch.md.
 #include "worker/scheduler/scheduler.hpp"
 
+#include "dispatch/filing.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/hint_ids.hpp"
-#include "dispatch/filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "dispatch/recount.hpp"
@@ -19,9 +19,9 @@
 #include "store/rows_find.hpp"
 #include "store/scan.hpp"
 #include "store/segments.hpp"
-#include "task/transitions.hpp"
-#include "task/row_lock.hpp"
 #include "task/dependencies.hpp"
+#include "task/row_lock.hpp"
+#include "task/transitions.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

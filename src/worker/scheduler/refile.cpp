@@ -12,8 +12,8 @@
 #include "store/rows.hpp"
 #include "store/scan.hpp"
 #include "store/segments.hpp"
-#include "task/where.hpp"
 #include "task/dependencies.hpp"
+#include "task/where.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

@@ -2,8 +2,8 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/settings.hpp"
-#include "dispatch/groups.hpp"
 #include "dispatch/filing.hpp"
+#include "dispatch/groups.hpp"
 #include "dispatch/pop.hpp"
 #include "memory/registry.hpp"
 #include "memory/roles.hpp"
