@@ -298,24 +298,24 @@ CREATE TABLE pgqueue_internal.dedup (
 -- Tasks that wait for other tasks: an edge for each awaited one that has not ended well. All indexes of these three
 -- tables begin with the namespace, so that a look at one namespace reads nothing of others.
 CREATE TABLE pgqueue_internal.dependency (
-    namespace_id integer NOT NULL,      -- of both
     awaited bigint NOT NULL,
     task_id bigint NOT NULL,
+    namespace_id integer NOT NULL,      -- of both
     PRIMARY KEY (namespace_id, awaited, task_id)
 ) USING heap;
 CREATE INDEX dependency_task ON pgqueue_internal.dependency (namespace_id, task_id, awaited);
 
 -- Unfinished tasks of batches, and tasks that wait until a batch has none.
 CREATE TABLE pgqueue_internal.batch_member (
-    namespace_id integer NOT NULL,
     task_id bigint NOT NULL,
+    namespace_id integer NOT NULL,
     batch_key text COLLATE "C" NOT NULL,
     PRIMARY KEY (namespace_id, task_id)
 ) USING heap;
 CREATE INDEX batch_member_key ON pgqueue_internal.batch_member (namespace_id, batch_key);
 CREATE TABLE pgqueue_internal.batch_waiter (
-    namespace_id integer NOT NULL,
     task_id bigint NOT NULL,
+    namespace_id integer NOT NULL,
     batch_key text COLLATE "C" NOT NULL,
     PRIMARY KEY (namespace_id, task_id)
 ) USING heap;

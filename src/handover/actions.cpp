@@ -69,18 +69,22 @@ void look_at_identity(SlotNo db) {
     wake_launcher();
 }
 
-constinit int posts = 0;  // of this commit
+// Of this commit: its posts, and the last namespace of which all waiting tasks are checked.
+constinit int posts = 0;
+constinit SlotNo posted_all = -1;
 
 // Posts a task of a namespace to the scheduler. A commit with many posts leaves the places to other commits, and makes
 // the scheduler check all waiting tasks of the namespace. A queue without an entry was deleted, and that has made the
 // scheduler check them.
 void post(SlotNo ns, int64 id) {
     constexpr int most = settle_posts / 4;
-    if (ns < 0) return;
-    if (posts++ < most)
+    if (ns < 0 || ns == posted_all) return;
+    if (posts++ < most) {
         signal::post_settle(ns, id);
-    else
+    } else {
         signal::post_settle_namespace(ns);
+        posted_all = ns;
+    }
 }
 
 void run_action(SlotNo db, const Action &a) {
@@ -161,6 +165,7 @@ void hand_up_actions(SubTransactionId sub, SubTransactionId parent) { actions.ha
 
 void run_actions(SlotNo db) {
     posts = 0;
+    posted_all = -1;
     // Without an entry, shared memory has nothing of the database. The launcher may have dropped the entry since the
     // action was noted.
     for (int i = 0; i < actions.count; i++)

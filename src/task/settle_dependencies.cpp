@@ -1,5 +1,6 @@
 #include "task/settle_dependencies.hpp"
 
+#include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
 #include "signal/dependency_posts.hpp"
 #include "store/queues.hpp"
@@ -198,14 +199,13 @@ int leave(Settling *s) {
     store::Batch batch{0, nullptr};
     if (has_ended(s, flag_batch)) batch = store::leave_batch(s->namespace_id, s->id);
     if (s->rest) return 1;
-    bool over = batch.key != nullptr && store::batch_is_over(batch);
-    if (over) s->batch = batch;
-    go_to(s, over ? Stage::Batch : Stage::Done);
+    if (batch.key != nullptr) s->batch = batch;
+    go_to(s, batch.key != nullptr ? Stage::Batch : Stage::Done);
     return 1;
 }
 
 int settle_batch(Settling *s) {
-    // Other tasks may have joined meanwhile.
+    // Others may be unfinished, or have joined meanwhile.
     if (!store::batch_is_over(s->batch)) {
         go_to(s, Stage::Done);
         return 1;
@@ -215,9 +215,8 @@ int settle_batch(Settling *s) {
     return go_on(s, ids, Stage::Done);
 }
 
-}  // namespace
-
-int settle(Settling *s, TimestampTz now) {
+// Performs one step of a stage. Returns how many rows it has read.
+int settle_one(Settling *s, TimestampTz now) {
     switch (s->stage) {
         case Stage::Look: return look(s);
         case Stage::Awaited: return settle_awaited(s, now);
@@ -229,6 +228,50 @@ int settle(Settling *s, TimestampTz now) {
         case Stage::Done: break;
     }
     return 0;
+}
+
+// Returns whether the task has just come to a batch, which may have ended.
+bool is_at_batch(const Settling &s) { return s.stage == Stage::Batch && s.after == 0 && !s.rest; }
+
+bool same_batch(const Settling &a, const Settling &b) {
+    const text *x = a.batch.key, *y = b.batch.key;
+    return a.batch.namespace_id == b.batch.namespace_id && VARSIZE_ANY(x) == VARSIZE_ANY(y) &&
+           memcmp(x, y, VARSIZE_ANY(x)) == 0;
+}
+
+// Whether a batch has ended is asked once, after all of these tasks have left it: the question reads the rows of tasks
+// that have left lately. Returns how many rows were read.
+int settle_batches(std::span<Settling *const> jobs, TimestampTz now) {
+    int rows = 0;
+    for (std::size_t i = 0; i < jobs.size(); i++) {
+        if (!is_at_batch(*jobs[i])) continue;
+        bool followed = false;
+        for (const Settling *later : jobs.subspan(i + 1))
+            followed = followed || (is_at_batch(*later) && same_batch(*jobs[i], *later));
+        if (followed)
+            go_to(jobs[i], Stage::Done);
+        else
+            rows += settle_one(jobs[i], now);
+    }
+    return rows;
+}
+
+}  // namespace
+
+Settled settle(std::span<Settling *const> jobs, int most, TimestampTz now) {
+    Settled done{};
+    for (; done.jobs < static_cast<int>(jobs.size()) && done.rows < most; done.jobs++) {
+        Settling *s = jobs[static_cast<std::size_t>(done.jobs)];
+        while (done.rows < most && s->stage != Stage::Done && !s->rest && !is_at_batch(*s)) {
+            const bool looks = s->stage == Stage::Look;
+            const int64 began = looks ? pg::monotonic_now() : 0;
+            done.rows += settle_one(s, now);
+            if (looks) done.looked += pg::monotonic_now() - began;
+            done.went_on = done.went_on || s->stage != Stage::Done;
+        }
+    }
+    done.rows += settle_batches(jobs.first(static_cast<std::size_t>(done.jobs)), now);
+    return done;
 }
 
 }  // namespace pgqueue::task

@@ -14,7 +14,7 @@ struct Settling {
         Dependents,  // has ended: settle its dependents -> Forget
         Forget,      // remove what it waited for itself -> Leave
         Leave,       // leave its batch -> Batch
-        Batch,       // a batch has ended: settle the tasks that wait for it
+        Batch,       // if the batch has ended, settle the tasks that wait for it
         Done
     };
     int64 id;
@@ -28,7 +28,15 @@ struct Settling {
     store::Batch batch;  // of stage Batch; the caller keeps the key beyond the transaction
 };
 
-// Performs one step in the caller's transaction. Returns how many rows it has read, at most about store::some_rows.
-int settle(Settling *s, TimestampTz now);
+// What was done about tasks: how many of them, how many rows were read, the microseconds in stage Look, and whether
+// another stage followed for any of them.
+struct Settled {
+    int jobs, rows;
+    int64 looked;
+    bool went_on;
+};
+// Continues the tasks in order, in the caller's transaction, until about `most` rows are read. Each makes progress by
+// some stages, or by about store::some_rows rows of a stage.
+Settled settle(std::span<Settling *const> jobs, int most, TimestampTz now);
 
 }  // namespace pgqueue::task

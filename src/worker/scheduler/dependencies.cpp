@@ -189,11 +189,13 @@ void put_back(Job *job, const pg::Moment &now) {
 struct Step {
     Job *jobs[jobs_in_step];
     task::Settling before[jobs_in_step];
-    int count, done;  // jobs taken off their line; of these, processed
+    int count;  // jobs taken off their line
+    task::Settled settled;
 };
 
 void take_off(Line *line, Step *step) {
-    step->count = step->done = 0;
+    step->count = 0;
+    step->settled = {};
     while (step->count < jobs_in_step && line->ready > 0) {
         auto *job = first_of<Job>(&line->jobs);
         if (job->alone && step->count > 0) break;
@@ -213,18 +215,14 @@ void keep_key(Job *job, const task::Settling &before) {
     batch->key = DatumGetTextPCopy(PointerGetDatum(batch->key));
 }
 
-// Continues the jobs of a step in one transaction. Returns the number of rows.
-int work_on(Step *step) {
-    int rows = 0;
+// Continues the jobs of a step in one transaction.
+void work_on(Step *step) {
+    task::Settling *settling[jobs_in_step];
     PGQUEUE_TESTPOINT("scheduler-settling");
-    TimestampTz now = GetCurrentTimestamp();
-    for (; step->done < step->count && rows < rows_in_step; step->done++) {
-        Job *job = step->jobs[step->done];
-        do rows += task::settle(&job->s, now);
-        while (rows < rows_in_step && job->s.stage != Stage::Done && !job->s.rest);
-    }
-    for (int i = 0; i < step->done; i++) keep_key(step->jobs[i], step->before[i]);
-    return rows;
+    for (int i = 0; i < step->count; i++) settling[i] = &step->jobs[i]->s;
+    step->settled =
+        task::settle({settling, static_cast<std::size_t>(step->count)}, rows_in_step, GetCurrentTimestamp());
+    for (int i = 0; i < step->settled.jobs; i++) keep_key(step->jobs[i], step->before[i]);
 }
 
 // A job that fails alone waits. Jobs that failed together are tried one by one.
@@ -241,18 +239,21 @@ void take_back(Step *step, const pg::Moment &now) {
     }
 }
 
-// Processes some jobs of a line. Returns how many rows were read.
-int step_of(Line *line, const pg::Moment &now) {
+// Processes some jobs of a line. Returns how many rows were read. Adds the time that brought nothing to *looked: a step
+// that only looked, or the looks of another one.
+int step_of(Line *line, const pg::Moment &now, int64 *looked) {
     Step step;
-    int rows = 0;
+    const int64 began = pg::monotonic_now();
     take_off(line, &step);
-    if (!transact("look at tasks that wait for others", [&] { rows = work_on(&step); })) {
+    if (!transact("look at tasks that wait for others", [&] { work_on(&step); })) {
         take_back(&step, now);
         return rows_in_step;
     }
-    for (int i = step.count; i-- > step.done;) line_up(step.jobs[i], true, now);
-    for (int i = 0; i < step.done; i++) put_back(step.jobs[i], now);
-    return rows;
+    const int done = step.settled.jobs;
+    for (int i = step.count; i-- > done;) line_up(step.jobs[i], true, now);
+    for (int i = 0; i < done; i++) put_back(step.jobs[i], now);
+    *looked += step.settled.went_on ? step.settled.looked : pg::monotonic_now() - began;
+    return step.settled.rows;
 }
 
 // Reads a part of a table. Returns how many rows were read.
@@ -266,10 +267,11 @@ int walk_on(Line *line, const pg::Moment &now) {
 // Processes a part of a line: of a walk, while few jobs can go on, and of its jobs. Returns how many rows were read.
 int turn_of(Line *line, const pg::Moment &now) {
     const bool walks = may_walk(*line, now) && line->walks.choose(now);
-    const int64 began = pg::monotonic_now();
+    int64 spent = -pg::monotonic_now();
     int rows = walks && line->ready < walk_below ? walk_on(line, now) : 0;
-    if (line->ready > 0) rows += step_of(line, now);
-    if (walks) line->walks.spend(pg::monotonic_now() - began);
+    spent += pg::monotonic_now();
+    if (line->ready > 0) rows += step_of(line, now, &spent);
+    if (walks) line->walks.spend(spent);
     file(line, now);
     return rows;
 }

@@ -1,6 +1,6 @@
 // Walks over all rows of a namespace about tasks that wait for others: one for each table. Each dropped queue requests
-// them, and users may drop queues without end. So a walk takes at most a quarter of the time (T4). Each table has its
-// own, so that one with few rows is not late for another one with many.
+// them, and users may drop queues without end. So reading and looking take at most a quarter of the time (T4). Each
+// table has its own, so that one with few rows is not late for another one with many.
 #pragma once
 #include "pg/clock.hpp"
 #include "store/dependencies.hpp"
@@ -17,7 +17,8 @@ public:
     bool choose(const pg::Moment &now);
     // Reads the next ids of the chosen walk, into the scratch memory. Returns false if they could not be read.
     bool read(int32 namespace_id, const pg::Moment &now, store::Ids *ids);
-    // Adds to the time that the chosen walk has taken, and ends the walk after its last row.
+    // Adds to the time that the chosen walk has taken, and ends the walk after its last row. The time is that of
+    // reading and looking, not that of what had to be done about the tasks that it has found.
     void spend(int64 micros);
     // Returns how many walks of this process are requested.
     static int requested();
