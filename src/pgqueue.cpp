@@ -2,7 +2,7 @@
 #include "pg/backend.hpp"
 
 #include "api/replica.hpp"
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "handover/transaction.hpp"
 #include "memory/shared.hpp"
 #include "signal/running_file.hpp"

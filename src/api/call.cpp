@@ -1,7 +1,7 @@
 #include "api/call.hpp"
 
 #include "api/nearest.hpp"
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "memory/registry.hpp"
 #include "pg/error.hpp"
 #include "store/queues.hpp"

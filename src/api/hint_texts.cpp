@@ -1,6 +1,6 @@
 #include "api/hint_texts.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "memory/shared.hpp"
 #include "pg/backend.hpp"
 

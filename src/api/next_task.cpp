@@ -1,7 +1,7 @@
 // next_task and next_tasks: work for an outside worker.
 #include "api/call.hpp"
 #include "api/outside.hpp"
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/session_leases.hpp"
 #include "pg/clock.hpp"
 #include "store/identity.hpp"

@@ -2,7 +2,7 @@
 #include "api/why.hpp"
 
 #include "api/hint_texts.hpp"
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/waiters.hpp"

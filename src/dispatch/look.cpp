@@ -1,6 +1,6 @@
 #include "dispatch/look.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/ended_leases.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/group_entries.hpp"

@@ -16,7 +16,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"
-#include "task/judge.hpp"
+#include "task/may_run.hpp"
 #include "task/requested_end.hpp"
 #include "task/row_lock.hpp"
 

@@ -1,6 +1,6 @@
 #include "task/transitions.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "handover/transaction.hpp"
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"

@@ -16,7 +16,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/dependencies.hpp"
-#include "task/judge.hpp"
+#include "task/may_run.hpp"
 #include "task/receipt.hpp"
 #include "task/route.hpp"
 #include "task/transitions.hpp"

@@ -2,7 +2,7 @@
 // time waits for it. Each transaction that removes or moves rows passes the changes to shared memory at its commit.
 #include "worker/processes.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/session_leases.hpp"
 #include "memory/held_back.hpp"
 #include "memory/registry.hpp"
@@ -11,7 +11,7 @@
 #include "pg/limited.hpp"
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
-#include "store/cleaning.hpp"
+#include "store/cleaning/clean.hpp"
 #include "store/dedup.hpp"
 #include "store/identity.hpp"
 #include "store/queues.hpp"

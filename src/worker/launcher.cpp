@@ -3,7 +3,7 @@
 // so no damaged database can harm it.
 #include "worker/processes.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/free_dropped.hpp"
 #include "dispatch/limits.hpp"
 #include "memory/registry.hpp"
@@ -11,7 +11,7 @@
 #include "pg/failure_log.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "signal/deaths.hpp"
+#include "signal/crash_loop.hpp"
 #include "signal/ticker_posts.hpp"
 
 #include <signal.h>

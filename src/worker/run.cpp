@@ -1,7 +1,7 @@
 // Runs one claimed task and writes its end: released in the task's own transaction, anything else in a second one.
 #include "worker/run.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/limits.hpp"
 #include "executor/costs.hpp"
 #include "executor/parse.hpp"

@@ -1,7 +1,7 @@
 // The main loop of a worker process.
 #include "worker/worker.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/pop.hpp"
 #include "executor/session.hpp"

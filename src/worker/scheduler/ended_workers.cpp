@@ -2,14 +2,14 @@
 // server crashed.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/limits.hpp"
 #include "memory/wake.hpp"
 #include "pg/errcodes.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/cancel.hpp"
-#include "signal/deaths.hpp"
+#include "signal/crash_loop.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"

@@ -3,7 +3,7 @@
 // sooner while a segment fills.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/look.hpp"
 #include "handover/counts.hpp"
 #include "memory/held_back.hpp"

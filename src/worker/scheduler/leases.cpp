@@ -1,7 +1,7 @@
 // Ends leases of outside workers.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/ended_leases.hpp"
 #include "dispatch/lease.hpp"
 #include "dispatch/pop.hpp"

@@ -1,7 +1,7 @@
 // Notifies listeners of queues that have got ready tasks for outside workers.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "store/catalog.hpp"
 #include "store/queues.hpp"
 

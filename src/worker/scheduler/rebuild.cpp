@@ -3,7 +3,7 @@
 // seen are not counted twice. Rows that processes of an earlier life of the server held are given back afterwards.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/due.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/free_dropped.hpp"

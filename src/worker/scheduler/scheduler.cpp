@@ -1,6 +1,6 @@
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"

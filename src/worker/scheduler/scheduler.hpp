@@ -76,8 +76,8 @@ void rebuild();
 void apply_late_deltas();
 bool has_late_deltas();
 
-// retained_rows.cpp: gives a retained row a holder in shared memory, or an entry for what the scheduler owes it (in the
-// order of `order`). Returns false if no entry is free.
+// rows_without_holder.cpp: gives a retained row a holder in shared memory, or an entry for what the scheduler owes it
+// (in the order of `order`). Returns false if no entry is free.
 bool watch_retained(const store::TaskRow &row, SlotNo queue, int64 order);
 
 // reconcile.cpp: searches for rows that shared memory lacks, and for entries without a row. There should be none.

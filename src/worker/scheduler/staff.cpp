@@ -1,7 +1,7 @@
 // Starts workers for roles with work, and retires them if other roles wait. Roles take turns.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/groups.hpp"
 #include "dispatch/pop.hpp"
@@ -9,7 +9,7 @@
 #include "memory/roles.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
-#include "signal/deaths.hpp"
+#include "signal/crash_loop.hpp"
 #include "store/catalog.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"

@@ -2,7 +2,7 @@
 // of tickers to be tried again after a while. Namespaces take turns. task/ticker handles the slots.
 #include "worker/scheduler/scheduler.hpp"
 
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/ticker_posts.hpp"

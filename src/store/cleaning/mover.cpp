@@ -1,7 +1,7 @@
 // Moves rows that are still needed from a segment to the old generation.
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
-#include "store/collector.hpp"
+#include "store/cleaning/steps.hpp"
 #include "store/find.hpp"
 #include "store/outcomes.hpp"
 #include "store/relations.hpp"

@@ -1,4 +1,4 @@
-#include "config/settings.hpp"
+#include "config/server_settings.hpp"
 
 #include "config/topics.hpp"
 #include "core/names.hpp"

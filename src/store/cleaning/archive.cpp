@@ -1,6 +1,6 @@
 // Moves finished tasks of queues with on_finish archive into the archive, with names of queues instead of keys.
 #include "pg/guards.hpp"
-#include "store/collector.hpp"
+#include "store/cleaning/steps.hpp"
 #include "store/relations.hpp"
 #include "store/rows_find.hpp"
 #include "store/rows_write.hpp"

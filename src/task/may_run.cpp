@@ -1,4 +1,4 @@
-#include "task/judge.hpp"
+#include "task/may_run.hpp"
 
 #include "dispatch/filing.hpp"
 #include "memory/wake.hpp"

@@ -1,10 +1,10 @@
 // A housekeeping pass: decides which step is due for which segment.
-#include "store/collector.hpp"
+#include "store/cleaning/steps.hpp"
 
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "store/cleaning.hpp"
+#include "store/cleaning/clean.hpp"
 #include "store/relations.hpp"
 #include "store/segments.hpp"
 

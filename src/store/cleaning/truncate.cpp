@@ -1,6 +1,6 @@
 // Rotates, condemns and truncates segments. docs/internals/storage.md explains why truncation loses nothing.
 #include "pg/guards.hpp"
-#include "store/collector.hpp"
+#include "store/cleaning/steps.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
 #include "store/rows.hpp"

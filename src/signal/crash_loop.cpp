@@ -1,4 +1,4 @@
-#include "signal/deaths.hpp"
+#include "signal/crash_loop.hpp"
 
 namespace pgqueue::signal {
 namespace {

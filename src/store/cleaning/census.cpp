@@ -1,7 +1,7 @@
 // Counts the contents of a segment, and processes the lists of its rows.
 #include "pg/guards.hpp"
-#include "store/cleaning.hpp"
-#include "store/collector.hpp"
+#include "store/cleaning/clean.hpp"
+#include "store/cleaning/steps.hpp"
 #include "store/find.hpp"
 #include "store/pages.hpp"
 #include "store/relations.hpp"
@@ -69,15 +69,6 @@ bool drop_row(Pass *pass, const TaskRef &ref) {
 }
 
 }  // namespace
-
-Fate fate_of(const Pass &pass, const TaskRow &row) {
-    QueueEnd end = pass.lookup(pass.lookup_arg, row.queue_id);
-    if (end.gone) return Fate::Drop;
-    if (is_unfinished(row.status) || end.retention < 0) return Fate::Keep;
-    TimestampTz finished = row.finished_at != 0 ? row.finished_at : row.created_at;
-    if (finished > pass.at || pass.at - finished < end.retention) return Fate::Keep;
-    return end.archive ? Fate::Archive : Fate::Drop;
-}
 
 bool Census::mostly_garbage() const { return keep_bytes * 4 < pages * (BLCKSZ * rows_fillfactor / 100); }
 

@@ -1,17 +1,8 @@
 // The housekeeping pass. States of a segment: docs/internals/storage.md.
 #pragma once
-#include "store/rows.hpp"
+#include "store/cleaning/retention.hpp"
 
 namespace pgqueue::store {
-
-// What happens to the finished rows of a queue. gone: the queue was deleted, so all its rows are garbage at once. The
-// caller sets it only if the table of queues has no such queue.
-struct QueueEnd {
-    bool gone;
-    int64 retention;  // microseconds after finished_at; -1 for ever
-    bool archive;
-};
-using QueueEndLookup = QueueEnd (*)(void *arg, int32 queue_id);
 
 struct CleanReport {
     int64 removed;  // finished rows removed or archived, one by one or with a segment

@@ -1,7 +1,7 @@
 // The steps of a housekeeping pass. Each step runs in a transaction. Inside store/ only. The states of a segment are in
 // docs/internals/storage.md.
 #pragma once
-#include "store/cleaning.hpp"
+#include "store/cleaning/clean.hpp"
 #include "store/ring.hpp"
 #include "store/rows.hpp"
 #include "store/segments.hpp"
@@ -38,10 +38,10 @@ bool step(Pass *pass, const char *what, F &&fn) {
 // Takes a lock until the end of the transaction, if that needs no waiting. Returns whether it did.
 bool try_lock(Oid oid, LOCKMODE mode);
 
-// What happens to a row.
-enum class Fate { Keep, Archive, Drop };
-// Decides about a row by its queue, its status and the time of the pass.
-Fate fate_of(const Pass &pass, const TaskRow &row);
+// Decides about a row at the time of the pass.
+inline Fate fate_of(const Pass &pass, const TaskRow &row) {
+    return fate_of(pass.lookup(pass.lookup_arg, row.queue_id), row, pass.at);
+}
 
 // References to rows with the same fate, at most most_refs of them.
 constexpr int64 most_refs = 1000000;
