@@ -149,7 +149,7 @@ struct Tickers {
 // worker/scheduler/free_places.
 struct Places {
     Atomic<uint32> drops_pending;  // dropped entries that wait to become free
-    Atomic<bool> strays;           // there may be entries whose creation was rolled back; memory/users
+    Atomic<bool> strays;           // there may be entries without an object; memory/users
     Atomic<uint32> wanted;         // requests for the places of idle lanes, sources and roles; 0: all are answered
     SlotNo unlinked_lanes;  // + 1; dropped lanes that a process may still read; dispatch/free_idle [registry lock]
 };

@@ -43,20 +43,14 @@ void note_made() { made = true; }
 
 void note_rolled_back() { rolled_back = made; }
 
-namespace {
-
-void tell_of_strays() {
-    SlotNo db = find_database(MyDatabaseId);
-    if (db < 0) return;
+void report_stray(SlotNo db) {
     database(db).places.strays.store(true);
     wake_scheduler(db);
 }
 
-}  // namespace
-
 void end_use() {
     if (!in_use) return;
-    if (rolled_back) tell_of_strays();
+    if (SlotNo db = rolled_back ? find_database(MyDatabaseId) : -1; db >= 0) report_stray(db);
     made = rolled_back = false;
     pg_write_barrier();
     mine().store(0);

@@ -13,6 +13,8 @@ bool begin_use();
 // back. The scheduler then searches for entries without an object.
 void note_made();
 void note_rolled_back();
+// Makes the scheduler of a database search for entries without an object.
+void report_stray(SlotNo db);
 // Ends the use of numbers: called at the end of each transaction, and by code that uses them outside a transaction.
 void end_use();
 // Ends the use and begins it anew. Returns false, and does nothing, if no numbers were in use or entries were created

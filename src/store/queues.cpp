@@ -255,6 +255,10 @@ Oid internal_relation(const char *name) {
 
 const QueueInfo *queue_by_id(int32 id) {
     if (const KnownQueue *q = find_known(id); q != nullptr && q->seen == changes) return q->info;
+    return read_queue_by_id(id);
+}
+
+const QueueInfo *read_queue_by_id(int32 id) {
     find_tables();
     pg::RelationRef rel(table, AccessShareLock);
     ScanKeyData key;

@@ -31,6 +31,8 @@ struct QueueInfo : QueueSettings {
 // Return nullptr if there is no such queue. They read the table if the cache may be behind.
 const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
+// Reads the table always: also sees a queue that was deleted by a commit whose invalidation is not sent yet.
+const QueueInfo *read_queue_by_id(int32 id);
 // Returns a queue that existed a moment ago. Raises 42704 if it has been deleted since.
 const QueueInfo &queue_there(int32 id);
 

@@ -3,6 +3,8 @@
 #include "dispatch/apply.hpp"
 #include "handover/transaction.hpp"
 #include "memory/roles.hpp"
+#include "memory/users.hpp"
+#include "pg/testpoint.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
@@ -31,11 +33,15 @@ SlotNo ensure_my_database() {
 SlotNo ensure_entry(const store::QueueInfo &queue) {
     SlotNo db = ensure_my_database();
     if (db < 0) return none;
+    PGQUEUE_TESTPOINT("queue-found");
     SlotNo slot = memory::ensure_queue(db, queue.ns_id, queue.id);
     if (!memory::map.queues[slot].configured) {
         dispatch::configure_queue(slot, queue);
         if (const store::NamespaceInfo *n = store::namespace_by_id(queue.ns_id))
             dispatch::configure_namespace(db, {n->id, n->weight, n->max_running, n->paused, n->shares});
+        // The queue was looked up before. If it has been deleted since, the commit may have dropped its entry already,
+        // and this one is a stray. A commit that comes later finds this entry.
+        if (store::read_queue_by_id(queue.id) == nullptr) memory::report_stray(db);
     }
     return slot;
 }

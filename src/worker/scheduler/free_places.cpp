@@ -58,42 +58,51 @@ bool look_at_stray(Entry *e, IsKnown is_known, Drop drop) {
     return known;
 }
 
-// Checks the next queues, in turns. Each queue that is not known costs a read of the tables.
+constinit SlotNo next_to_check = 0;  // the cycle over all queues continues there, 0: a new one begins
+
+// Checks the next queues. Each costs a read of the table, because the invalidation of a deletion may not have been sent
+// yet. Returns whether there are suspects, or queues are left.
 bool find_stray_queues() {
-    static constinit SlotNo last = -1;
-    constexpr int most_unknown = 64;
-    int unknown = 0;
-    bool any = false;
-    for (SlotNo i = 0, end = map.shared->used_queues; i < end; i++) {
-        SlotNo no = (last + 1 + i) % end;
-        memory::Queue &q = map.queues[no];
+    static constinit bool any = false;
+    constexpr int most = 256;
+    if (next_to_check == 0) any = false;
+    int n = 0;
+    for (; next_to_check < map.shared->used_queues && n < most; next_to_check++) {
+        memory::Queue &q = map.queues[next_to_check];
         if (!q.used || q.db != self.db || memory::is_dropped(q)) continue;
-        any = any || q.drop != 0;
-        if (unknown == most_unknown) continue;
-        bool known = look_at_stray(
-            &q, [&q] { return store::queue_by_id(q.queue_id) != nullptr; }, [no] { dispatch::drop_queue(no); });
+        n++;
+        look_at_stray(
+            &q, [&q] { return store::read_queue_by_id(q.queue_id) != nullptr; },
+            [] { dispatch::drop_queue(next_to_check); });
         any = any || (q.drop != 0 && !memory::is_dropped(q));
-        unknown += !known;
-        if (unknown == most_unknown) last = no;
     }
-    return any || unknown == most_unknown;
+    if (next_to_check < map.shared->used_queues) return true;
+    next_to_check = 0;
+    return any;
 }
 
-// Returns whether there are suspects, or the check failed.
-bool find_strays() {
+bool find_stray_namespaces() {
     bool any = false;
-    bool ok = transact("look for entries without an object", [&any] {
-        any = find_stray_queues();
-        memory::each_namespace(self.db, [&any](SlotNo no) {
-            memory::Namespace &ns = map.namespaces[no];
-            if (ns.dropped.load()) return;
-            look_at_stray(
-                &ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; },
-                [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
-            any = any || (ns.drop != 0 && !ns.dropped.load());
-        });
+    store::forget_catalog();
+    memory::each_namespace(self.db, [&any](SlotNo no) {
+        memory::Namespace &ns = map.namespaces[no];
+        if (ns.dropped.load()) return;
+        look_at_stray(
+            &ns, [&ns] { return store::namespace_by_id(ns.ns_id) != nullptr; },
+            [&ns] { dispatch::drop_namespace(self.db, ns.ns_id); });
+        any = any || (ns.drop != 0 && !ns.dropped.load());
     });
-    return any || !ok;
+    return any;
+}
+
+// Returns whether there are suspects, entries are left, or the check failed.
+bool find_strays() {
+    bool left = false;
+    bool ok = transact("look for entries without an object", [&left] {
+        left = find_stray_queues();
+        if (next_to_check == 0) left = find_stray_namespaces() || left;
+    });
+    return left || !ok;
 }
 
 // Frees idle entries, one step at a time, if places are requested. A new request begins anew at once.
@@ -121,10 +130,16 @@ namespace {
 pg::Deadline drop_strays() {
     static constinit Pace pace{};
     static constinit bool suspects = false;
-    bool told = my_db().places.strays.exchange(false);
+    static constinit bool again = false;  // a further cycle is due, because a stray was reported during this one
+    const bool told = my_db().places.strays.exchange(false), begun = next_to_check != 0;
     suspects = suspects || told;
+    again = again || (told && begun);
     if (!suspects) return never;
-    return pace.look(told, [] { return suspects = find_strays(); });
+    return pace.look(told || begun, [] {
+        suspects = find_strays() || again;
+        if (next_to_check == 0) again = false;
+        return suspects;
+    });
 }
 
 constinit bool purging = false;  // tasks of dropped queues may be in the spill file

@@ -18,6 +18,7 @@ namespace {
 using memory::map;
 
 constexpr int most = 2048, at_once = 256;
+constexpr int64 longest_in_turn = 20 * 1000;
 // How long a row that another transaction holds is left alone: a commit or a rollback reports the change in a moment,
 // other transactions take some time.
 constexpr int64 recheck_after = 20 * 1000, recheck_late_after = 1000 * 1000;
@@ -65,26 +66,36 @@ bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *
 }  // namespace
 
 pg::Deadline end_leases(const pg::Moment &now) {
-    if (pg::Deadline next = dispatch::next_lease_end(self.db, now); !next.passed(now)) return next;
-    auto *ended = static_cast<memory::Lease *>(MemoryContextAlloc(self.scratch, sizeof(memory::Lease) * most));
-    bool all = true;
+    // A pass over all leases ends those that were over when it read them. Each turn does a part of it, so that other
+    // duties do not wait for the whole.
+    static constinit memory::Lease *ended = nullptr;
+    static constinit std::size_t count = 0, done = 0;
+    static constinit SlotNo from = 0;  // 0: no pass is under way
+    static constinit bool all = true;  // none had to be left
+    if (ended == nullptr)
+        ended = static_cast<memory::Lease *>(MemoryContextAlloc(self.lasting, sizeof(memory::Lease) * most));
+    if (done == count) {
+        if (pg::Deadline next = dispatch::next_lease_end(self.db, now); from == 0 && !next.passed(now)) return next;
+        count = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
+        done = 0;
+        qsort(ended, count, sizeof(memory::Lease), by_end);
+    }
     // If so many fail, a single one is not the reason. The others are left for later.
     constexpr int most_failures = 16;
     int failures = 0;
-    // The others follow in the next turn, so that other duties do not wait longer than for these.
-    int taken = 0;
-    SlotNo from = 0;
-    while (from >= 0 && failures < most_failures && (taken < most || !all)) {
-        auto n = static_cast<std::size_t>(dispatch::collect_ended(self.db, now, &from, ended, most));
-        taken += static_cast<int>(n);
-        qsort(ended, n, sizeof(memory::Lease), by_end);
-        for (std::size_t i = 0; i < n && failures < most_failures; i += at_once)
-            all = end_some({ended + i, Min(n - i, std::size_t(at_once))}, now, &failures) && all;
+    const pg::Deadline until = pg::deadline_in(longest_in_turn);
+    while (done < count && failures < most_failures && !pg::has_passed(until)) {
+        const std::size_t n = Min(count - done, std::size_t(at_once));
+        all = end_some({ended + done, n}, now, &failures) && all;
+        done += n;
     }
-    if (from >= 0 && all) dispatch::lower_lease_bound(self.db, now.monotonic);
+    if (failures < most_failures && (done < count || from > 0)) return now.in(0);
+    count = done = 0;
+    from = 0;
     // Another transaction holds the row, and may release or extend the lease.
     if (!all) dispatch::lower_lease_bound(self.db, now.monotonic + patience);
     patience = all ? recheck_after : Min(patience * 2, recheck_late_after);
+    all = true;
     return dispatch::next_lease_end(self.db, now);
 }
 
