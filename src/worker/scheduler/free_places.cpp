@@ -102,6 +102,7 @@ bool find_strays() {
         left = find_stray_queues();
         if (next_to_check == 0) left = find_stray_namespaces() || left;
     });
+    if (!ok) next_to_check = 0;  // the next cycle is not hurried
     return left || !ok;
 }
 
