@@ -1,0 +1,63 @@
+// Log-linear histograms of times: 8 buckets of equal width for each power of two, so that the middle of a bucket
+// differs from every value in it by at most 1/16. Bounds are whole microseconds. A bucket has the values in (lower,
+// upper], as a bucket of Prometheus with the label le="upper", and each power of two is a bound.
+#pragma once
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <span>
+
+namespace pgqueue::histogram {
+
+constexpr int halvings = 3;        // 8 buckets for each power of two
+constexpr int bucket_count = 320;  // up to 2^42 microseconds, 50 days
+
+// Returns the bucket of a time in microseconds. Times below 1 count as 1, times that are too long for the last bucket
+// belong to it.
+constexpr int bucket_of(std::int64_t us) {
+    if (us < 1) return 0;
+    const auto below = static_cast<std::uint64_t>(us - 1);
+    constexpr int whole = 1 << halvings;
+    if (below < whole) return static_cast<int>(below);
+    const int shift = std::bit_width(below) - 1 - halvings;
+    const int bucket = (shift << halvings) + static_cast<int>(below >> shift);
+    return bucket < bucket_count ? bucket : bucket_count - 1;
+}
+
+// Returns the largest time in a bucket, and the bound below it, which is the largest time of the bucket before.
+constexpr std::int64_t upper(int bucket) {
+    constexpr int whole = 1 << halvings;
+    if (bucket < whole) return bucket + 1;
+    const int shift = (bucket >> halvings) - 1;
+    return static_cast<std::int64_t>((bucket & (whole - 1)) + whole + 1) << shift;
+}
+constexpr std::int64_t lower(int bucket) { return bucket == 0 ? 0 : upper(bucket - 1); }
+
+// Returns how many times are at most `bound`, which is a power of two.
+constexpr std::int64_t at_most(std::span<const std::int64_t, bucket_count> counts, std::int64_t bound) {
+    std::int64_t n = 0;
+    for (int b = 0; b < bucket_count && upper(b) <= bound; b++) n += counts[b];
+    return n;
+}
+
+constexpr std::int64_t total(std::span<const std::int64_t, bucket_count> counts) {
+    std::int64_t n = 0;
+    for (std::int64_t c : counts) n += c;
+    return n;
+}
+
+// Returns the quantile q (0 to 1) by the nearest rank: the middle of the bucket of the value at rank ceil(q * n), but
+// no more than `most`, the longest time of all. Returns -1 if there are no times.
+inline double quantile(std::span<const std::int64_t, bucket_count> counts, double q, std::int64_t most) {
+    const std::int64_t n = total(counts);
+    if (n <= 0) return -1;
+    auto rank = static_cast<std::int64_t>(std::ceil(q * static_cast<double>(n)));
+    rank = rank < 1 ? 1 : rank > n ? n : rank;
+    std::int64_t seen = 0;
+    int b = 0;
+    while (b < bucket_count - 1 && (seen += counts[b]) < rank) b++;
+    const double middle = static_cast<double>(lower(b) + 1 + upper(b)) / 2;
+    return middle < static_cast<double>(most) ? middle : static_cast<double>(most);
+}
+
+}  // namespace pgqueue::histogram
