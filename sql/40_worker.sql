@@ -54,8 +54,8 @@ WHERE CASE WHEN m.namespace_id IS NOT NULL THEN n.memory
 COMMENT ON VIEW pgqueue.memory IS
 'how full the dispatcher''s shared memory is: of the whole cluster, and what each namespace of this database has of it';
 COMMENT ON COLUMN pgqueue.memory.kind IS
-'namespaces, queues, roles, lanes, priorities, leases, groups, grouped tasks, waiters, pages, spilled pages, '
-'rebuilds, or repaired';
+'namespaces, queues, roles, lanes, priorities, leases, groups, grouped tasks, waiters, pages, histograms, '
+'spilled pages, rebuilds, or repaired';
 COMMENT ON COLUMN pgqueue.memory.namespace IS
 'namespace; NULL: all of the cluster (spilled pages, rebuilds and repaired: of the database)';
 COMMENT ON COLUMN pgqueue.memory.used IS 'places that are taken';

@@ -43,3 +43,8 @@ TimestampTz api::longest_wait_in(memory::SlotNo ns, memory::SlotNo role) {
 TimestampTz api::longest_wait_of(memory::SlotNo role) {
     return longest_of(role, [role](const memory::Queue &q) { return q.db == memory::map.roles[role].db; });
 }
+
+double api::oldest_ready_seconds(memory::SlotNo queue, const dispatch::WaitingLook &look) {
+    const TimestampTz first = look.listed > 0 ? longest_wait(queue, dispatch::every_role) : 0;
+    return first == 0 ? -1 : static_cast<double>(Max(GetCurrentTimestamp() - first, int64{0})) / USECS_PER_SEC;
+}

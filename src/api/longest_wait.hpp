@@ -1,4 +1,4 @@
-// How long tasks have waited, for view health.
+// How long tasks have waited, for view health and for statistics.
 #pragma once
 #include "dispatch/look.hpp"
 
@@ -11,5 +11,9 @@ TimestampTz longest_wait(memory::SlotNo queue, memory::SlotNo role);
 TimestampTz longest_wait_in(memory::SlotNo ns, memory::SlotNo role);
 // The same for the tasks of a role in all queues of its database that are not paused.
 TimestampTz longest_wait_of(memory::SlotNo role);
+
+// Returns for how many seconds the first task of the queue's ready lists has waited; -1: they are empty. look: of the
+// queue.
+double oldest_ready_seconds(memory::SlotNo queue, const dispatch::WaitingLook &look);
 
 }  // namespace pgqueue::api

@@ -3,7 +3,6 @@
 // upper], as a bucket of Prometheus with the label le="upper", and each power of two is a bound.
 #pragma once
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <span>
 
@@ -51,7 +50,9 @@ constexpr std::int64_t total(std::span<const std::int64_t, bucket_count> counts)
 inline double quantile(std::span<const std::int64_t, bucket_count> counts, double q, std::int64_t most) {
     const std::int64_t n = total(counts);
     if (n <= 0) return -1;
-    auto rank = static_cast<std::int64_t>(std::ceil(q * static_cast<double>(n)));
+    const double wanted = q * static_cast<double>(n);
+    auto rank = static_cast<std::int64_t>(wanted);
+    if (static_cast<double>(rank) < wanted) rank++;
     rank = rank < 1 ? 1 : rank > n ? n : rank;
     std::int64_t seen = 0;
     int b = 0;

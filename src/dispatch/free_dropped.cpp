@@ -11,6 +11,7 @@
 #include "memory/roles.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
+#include "stats/totals.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
@@ -29,6 +30,7 @@ void free_queue(SlotNo no) {
     Namespace &ns = map.namespaces[q.ns];
     ns.queues--;
     ns.dropped_queues -= is_dropped(q);
+    stats::free_times(no);
     q.used = false;
     Shared *s = map.shared;
     s->taken_queues--;

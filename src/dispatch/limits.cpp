@@ -6,6 +6,7 @@
 #include "memory/slab.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
+#include "stats/totals.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
@@ -26,6 +27,9 @@ int32 room_or_block(int32 most, Atomic<int32> *running, Atomic<bool> *blocked) {
     return n;
 }
 
+// A limit of the queue puts its next start off.
+void count_limited(const Queue &q) { stats::add_total(static_cast<SlotNo>(&q - map.queues), Total::Limited, 1); }
+
 }  // namespace
 
 bool may_run(const Queue &q) { return !q.paused && q.throttled_until == 0 && !q.blocked.load(); }
@@ -40,9 +44,11 @@ int32 room_of_namespace(Namespace *ns, int32 most) {
 
 int32 room_of_queue(Queue *q, int32 most) {
     int32 n = Min(most, room_or_block(q->max_running, &q->running, &q->blocked));
+    if (n == 0 && most > 0) count_limited(*q);
     if (n == 0 || q->rate_limit <= 0) return n;
     n = Min(n, static_cast<int32>(q->bucket.fill(q->rate_limit, q->rate_burst, pg::monotonic_now())));
     if (n > 0) return n;
+    count_limited(*q);
     q->throttled_until = q->bucket.next(q->rate_limit);
     wake_scheduler_by(q->db, {q->throttled_until});
     return 0;

@@ -46,6 +46,30 @@ QueueLook inspect_queue(SlotNo no) {
     return look;
 }
 
+WaitingLook look_at_waiting(SlotNo no) {
+    begin_use();
+    const Queue &q = map.queues[no];
+    const Namespace &ns = map.namespaces[q.ns];
+    WaitingLook look{};
+    bool stopped = false;
+    {
+        pg::LwLockGuard lock(namespace_lock(q.ns), LW_SHARED);
+        for (SlotNo lane : lanes_of(q)) {
+            look.listed += map.lanes[lane].held ? 0 : map.lanes[lane].count;
+            look.delayed += map.lanes[lane].due;
+        }
+        stopped = !may_run(q) || !has_room(q) || ns.paused || !has_room(ns);
+    }
+    // The counts of rows and of lists change at different moments.
+    const int64 waiting = Max(
+        q.counts[static_cast<int>(Status::New)].load() + q.counts[static_cast<int>(Status::Retry)].load(), int64{0});
+    look.delayed = Min(look.delayed, waiting);
+    look.listed = Min(look.listed, waiting - look.delayed);
+    look.ready = stopped ? 0 : look.listed;
+    look.blocked = waiting - look.delayed - look.ready;
+    return look;
+}
+
 GroupLook look_at_group(SlotNo no, uint64 key, int64 id) {
     const Queue &q = map.queues[no];
     GroupLook look{-1, 0, 0, q.group_max_running, 0};

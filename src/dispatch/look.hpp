@@ -22,6 +22,16 @@ struct QueueLook {
 // Reads the state of a queue and its namespace. Takes the namespace lock.
 QueueLook inspect_queue(SlotNo queue);
 
+// The waiting tasks of a queue.
+struct WaitingLook {
+    int64 ready;    // could start now
+    int64 delayed;  // wait for their time
+    int64 blocked;  // wait for other tasks, their group, their role, a limit or the end of a pause
+    int64 listed;   // in ready lists, even if a limit or a pause blocks the queue
+};
+// Counts them. Takes the namespace lock.
+WaitingLook look_at_waiting(SlotNo queue);
+
 // A waiting task in its group.
 struct GroupLook {
     int64 before;  // tasks of the group before it, counted up to group_look_most; -1: it is not in the group

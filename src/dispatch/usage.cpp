@@ -6,6 +6,7 @@
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
+#include "stats/totals.hpp"
 
 namespace pgqueue::dispatch {
 namespace {
@@ -58,6 +59,9 @@ Usage usage_of(Table kind) {
             return {"pages", int64(s.pages) - free_pages(), s.pages,
                     "pages of 4 kB with waiting tasks; middle pages of long lists go to a file when three quarters are "
                     "used"};
+        case Table::Histograms:
+            return {"histograms", s.times_pages.load(), stats::most_times_pages(),
+                    "pages of those with histograms of times; without one the times of a queue are not counted"};
     }
     pg_unreachable();
 }

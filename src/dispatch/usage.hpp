@@ -5,8 +5,8 @@
 
 namespace pgqueue::dispatch {
 
-enum class Table { Namespaces, Queues, Roles, Lanes, Priorities, Leases, Waiters, Pages };
-constexpr int table_kinds = 8;
+enum class Table { Namespaces, Queues, Roles, Lanes, Priorities, Leases, Waiters, Pages, Histograms };
+constexpr int table_kinds = 9;
 
 struct Usage {
     const char *kind;

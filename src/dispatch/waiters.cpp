@@ -45,6 +45,16 @@ bool is_awaited_outside(SlotNo queue) {
     return false;
 }
 
+int count_waiting(SlotNo queue) {
+    int n = 0;
+    if (database(map.queues[queue].db).waiters.tasks.load() == 0) return 0;
+    for (int i = 0; i < max_task_waiters; i++) {
+        TaskWaiter w;
+        n += read_waiter(i, map.queues[queue].db, &w) && waits_for(w, queue);
+    }
+    return n;
+}
+
 TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues) {
     for (TaskWaiter &w : map.shared->task_waiters) {
         if (!w.state.replace(WaitState::Free, WaitState::Filling)) continue;

@@ -10,6 +10,8 @@ void wake_task_waiters(SlotNo queue, int count);
 void wake_ready_waiters(SlotNo db);
 // Returns whether a session waits for a task of this queue.
 bool is_awaited_outside(SlotNo queue);
+// Returns how many sessions wait for a task of this queue.
+int count_waiting(SlotNo queue);
 // Registers this process as a waiter for tasks of these queues (empty: of any queue of the namespace). Returns nullptr
 // if no place is free.
 TaskWaiter *begin_wait(SlotNo ns, std::span<const SlotNo> queues);

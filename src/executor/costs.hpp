@@ -1,15 +1,11 @@
-// What a task costs.
+// Measures what a run costs: CPU time, WAL and blocks of this process.
 #pragma once
+#include "core/costs.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::executor {
 
-// CPU seconds and WAL bytes that this process has used since the last mark.
-struct Costs {
-    double cpu_seconds;
-    int64 wal_bytes;
-};
-// Set the mark, and return the costs since.
+// Set the mark, and return what this process has used since.
 void mark_costs();
 Costs costs_since_mark();
 

@@ -7,6 +7,7 @@
 #include "handover/edges.hpp"
 #include "handover/leases.hpp"
 #include "handover/pack.hpp"
+#include "handover/statistics.hpp"
 #include "memory/pool.hpp"
 #include "memory/registry.hpp"
 #include "memory/users.hpp"
@@ -144,6 +145,7 @@ void forget_all() {
     tasks.reset();
     forget_counts(InvalidSubTransactionId);
     forget_actions(InvalidSubTransactionId);
+    forget_statistics(InvalidSubTransactionId);
     packed.out_of_pages = false;
 }
 
@@ -171,6 +173,7 @@ void expect_look(SlotNo db) {
 void at_commit() {
     const SlotNo db = find_database(MyDatabaseId);
     run_actions(db);
+    add_statistics();
     if (db >= 0) {
         hand_over_counts(db, packed.basis, &packed.deltas);
         // The hints come first: a task that is retried is in its group before the group's place is free.
@@ -195,6 +198,7 @@ void on_xact(XactEvent event, void *) {
         case XACT_EVENT_PRE_COMMIT:
             if (tasks.count + noted_counts().count > 0)
                 pack(find_database(MyDatabaseId), tasks, noted_counts(), &packed);
+            prepare_statistics();
             break;
         case XACT_EVENT_COMMIT:
             // Also without notes: the memory of notes that a subtransaction rolled back ends with the transaction.
@@ -231,6 +235,7 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
         tasks.forget(mine);
         forget_counts(mine);
         forget_actions(mine);
+        forget_statistics(mine);
     } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
         hand_up_holds(mine, parent);
         hand_up_asked(mine, parent);
@@ -238,6 +243,7 @@ void on_subxact(SubXactEvent event, SubTransactionId mine, SubTransactionId pare
         touched.hand_up(mine, parent);
         tasks.hand_up(mine, parent);
         hand_up_counts(mine, parent);
+        hand_up_statistics(mine, parent);
         hand_up_actions(mine, parent);
     }
 }

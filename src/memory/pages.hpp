@@ -4,6 +4,7 @@
 #include "core/ready_order.hpp"
 #include "core/task_ref.hpp"
 #include "core/token_bucket.hpp"
+#include "memory/statistics.hpp"
 #include "pg/atomic.hpp"
 
 namespace pgqueue::memory {
@@ -66,8 +67,8 @@ struct Delta {
     int32 count;
 };
 
-// Ready: tasks of one lane and one priority. Mixed: of one lane.
-enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab };
+// Ready: tasks of one lane and one priority. Mixed: of one lane. Times: a histogram.
+enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab, Times };
 
 // An entry of a page of ready tasks with several priorities.
 struct MixedEntry {
@@ -97,6 +98,7 @@ struct Page {
         Hint hints[(page_bytes - page_header) / sizeof(Hint)];
         char slab[page_bytes - page_header];
         Delta deltas[(page_bytes - page_header) / sizeof(Delta)];
+        Times times;
         uint32 slots[(page_bytes - page_header) / sizeof(uint32)];  // places in the spill file, in order
     };
 };

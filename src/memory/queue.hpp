@@ -1,7 +1,7 @@
 // Entries of namespaces and queues, and the lists of their tasks. memory/shared.hpp describes the locks.
 #pragma once
 #include "core/priority_range.hpp"
-#include "core/queue_settings.hpp"
+#include "core/dispatch_settings.hpp"
 #include "core/share.hpp"
 #include "core/status.hpp"
 #include "core/virtual_time.hpp"
@@ -130,6 +130,7 @@ struct Namespace {
     Atomic<bool> blocked;
     Atomic<int64> full_since;   // as of a queue
     Atomic<int32> lanes;        // its lanes
+    Atomic<int32> times_pages;  // with histograms of its queues; stats/totals
     Atomic<int64> edges;        // open edges (handover/edges.hpp)
     Atomic<int64> edges_asked;  // reserved by open transactions
     SettlePosts posts;

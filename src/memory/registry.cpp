@@ -20,6 +20,11 @@ SlotNo find_queue_locked(SlotNo db, int32 queue_id) {
     return -1;
 }
 
+void init_statistics(Statistics *s) {
+    MemSet(s, 0, sizeof(Statistics));
+    s->since.init(GetCurrentTimestamp());
+}
+
 void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
     MemSet(q, 0, sizeof(Queue));
     q->db = db;
@@ -177,6 +182,7 @@ SlotNo make_queue(SlotNo db, SlotNo ns, int32 queue_id) {
     if (no == map.shared->n_queues) return -1;
     note_made();
     map.shared->used_queues = Max(map.shared->used_queues, no + 1);
+    init_statistics(&map.statistics[no]);
     init_queue(&map.queues[no], db, ns, queue_id);
     map.namespaces[ns].queues++;
     map.shared->taken_queues++;

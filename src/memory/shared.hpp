@@ -53,6 +53,8 @@ struct Shared {
     Atomic<int32> free_leases, free_lanes, free_priorities;
     Atomic<bool> leases_wanted;  // a session found no lease for its namespace since one became free
     int32 taken_queues;          // used entries of queues [registry lock]
+    Atomic<int32> times_pages;   // pages with histograms; stats/totals
+    Atomic<int64> times_lost;    // times that no histogram has counted, because there was no memory for it
 };
 
 // Addresses of the block's parts in this process; nullptr while the library is not preloaded.
@@ -60,6 +62,7 @@ struct Map {
     Shared *shared;
     Namespace *namespaces;
     Queue *queues;
+    Statistics *statistics;  // by queue
     Lane *lanes;
     PriorityList *priorities;
     Source *sources;

@@ -65,6 +65,7 @@ extern "C" {
 #include "common/hashfn.h"
 #include "common/int.h"
 #include "common/pg_prng.h"
+#include "common/shortest_dec.h"
 #include "executor/executor.h"
 #include "executor/instrument.h"
 #include "executor/spi.h"

@@ -97,8 +97,10 @@ OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, Timesta
     t.set_text(o_error, cut(outcome.error.message));
     if (Jsonb *info = error_info(outcome.error)) t.set(o_error_info, JsonbPGetDatum(info));
     if (outcome.result != nullptr) t.set(o_result, JsonbPGetDatum(outcome.result));
-    if (outcome.cpu_seconds >= 0) t.set(o_cpu_seconds, Float8GetDatum(outcome.cpu_seconds));
-    if (outcome.wal_bytes >= 0) t.set(o_wal_bytes, Int64GetDatum(outcome.wal_bytes));
+    if (outcome.costs.known) {
+        t.set(o_cpu_seconds, Float8GetDatum(outcome.costs.cpu_seconds()));
+        t.set(o_wal_bytes, Int64GetDatum(outcome.costs.wal_bytes));
+    }
     if (outcome.row_count >= 0) t.set(o_row_count, Int64GetDatum(outcome.row_count));
     return t;
 }

@@ -2,7 +2,7 @@
 // needs few of them: each is read when needed, and again after a change.
 #pragma once
 #include "core/backoff.hpp"
-#include "core/queue_settings.hpp"
+#include "core/dispatch_settings.hpp"
 #include "pg/backend.hpp"
 
 namespace pgqueue::store {

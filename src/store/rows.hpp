@@ -3,6 +3,7 @@
 // without privilege checks, which api/ makes. They raise on I/O or memory trouble, and where a comment says so. Times
 // are TimestampTz in microseconds. A segment slot is 0..5 (store/segments.hpp).
 #pragma once
+#include "core/costs.hpp"
 #include "core/status.hpp"
 #include "core/task_ref.hpp"
 #include "pg/backend.hpp"
@@ -78,9 +79,8 @@ struct OutcomeRow {
     const char *role;       // nullptr none
     pg::ErrorReport error;  // sqlstate 0 and message nullptr: none
     Jsonb *result;          // nullptr none
-    double cpu_seconds;     // < 0 unknown
-    int64 wal_bytes;        // < 0 unknown
-    int64 row_count;        // < 0 unknown
+    Costs costs;
+    int64 row_count;  // < 0 unknown
 };
 
 // Returns the hash by which shared memory knows a group key; 0 only for nullptr.

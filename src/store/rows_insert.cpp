@@ -188,4 +188,13 @@ void insert(std::span<const NewTask> tasks, TaskRef *refs) {
     close_target(target);
 }
 
+int64 stored_bytes(const NewTask &t) {
+    constexpr int64 fixed = 200;  // the columns of a fixed width, with the headers of the row
+    int64 bytes = fixed;
+    for (const void *body : std::initializer_list<const void *>{t.type, t.group_key, t.dedup_key, t.batch_key, t.ticker,
+                                                                t.command, t.payload, t.headers, t.depends_on})
+        if (body != nullptr) bytes += VARSIZE_ANY(body);
+    return bytes;
+}
+
 }  // namespace pgqueue::store

@@ -6,6 +6,7 @@
 #include "signal/incidents.hpp"
 #include "store/rows.hpp"
 #include "task/dependencies.hpp"
+#include "task/statistics.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -56,15 +57,17 @@ void record_trouble(int64 id, int sqlstate) {
 void announce(const Transition &t) {
     count_status(t);
     count_unhinted(t);
+    add_to_statistics(t);
     if (leaves_group(t)) leave_group(t.from_queue, *t.from);
     bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
     if (ends) announce_end(t.from_queue, *t.from);
     if (t.end != nullptr) record_trouble(t.from->ref.id, t.end->error.sqlstate);
 }
 
-void announce_created(const QueueRef &queue, int32 count, int32 unhinted) {
+void announce_created(const QueueRef &queue, int32 count, int32 unhinted, int64 bytes) {
     if (queue.slot < 0) return;
     handover::count_at_commit(queue.slot, nowhere, static_cast<int>(Status::New), count);
+    add_created_to_statistics(queue, count, bytes);
     if (unhinted > 0) handover::count_at_commit(queue.slot, nowhere, memory::unhinted, unhinted);
 }
 

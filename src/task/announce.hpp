@@ -8,15 +8,15 @@
 
 namespace pgqueue::task {
 
-// How an attempt ends. Costs below 0 are not known.
+// How an attempt ends. row_count below 0 is not known.
 struct End {
     AttemptEnd outcome = AttemptEnd::Released;
     Status status = Status::Released;  // new status of the task
     pg::ErrorReport error{};
     Jsonb *result = nullptr;
     const char *worker = nullptr, *role = nullptr;
-    double cpu_seconds = -1;
-    int64 wal_bytes = -1, row_count = -1;
+    Costs costs{};
+    int64 row_count = -1;
     bool only_if_any = false;  // write no outcome row without result or error: the task's row says all
 };
 
@@ -24,13 +24,15 @@ struct Transition {
     QueueRef from_queue, to_queue;    // the queues of `from` and `to`
     const store::TaskRow *from, *to;  // to nullptr: the row is deleted
     const End *end = nullptr;         // the attempt that ended, nullptr none
+    TimestampTz at = 0;               // when the attempt or the task ended
     bool popped = false;              // its hint was popped: it has left its list and its group
 };
 // Hands the effects of a transition to the commit.
 void announce(const Transition &t);
 
-// Hands the counts of inserted tasks to the commit: `count` tasks of a queue, of which `unhinted` wait without a hint.
-void announce_created(const QueueRef &queue, int32 count, int32 unhinted);
+// Hands the counts of inserted tasks to the commit: `count` tasks of a queue with so many bytes, of which `unhinted`
+// wait without a hint.
+void announce_created(const QueueRef &queue, int32 count, int32 unhinted, int64 bytes);
 // Hands the count of a row to the commit that was archived, or removed after its retention.
 void announce_removed(const QueueRef &queue, const store::TaskRow &row);
 

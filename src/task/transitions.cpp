@@ -42,8 +42,10 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
     store::insert(tasks, refs);
     if (queue.slot < 0) return;
     int32 without_hint = 0;
+    int64 bytes = 0;
     for (std::size_t i = 0; i < tasks.size(); i++) {
         const store::NewTask &t = tasks[i];
+        bytes += store::stored_bytes(t);
         bool server = runs_in_server(*queue.info, t.flags);
         if (lanes[server] < 0 || (server && t.type != type)) {
             lanes[server] = ensure_lane_for(
@@ -58,7 +60,7 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
         uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
         handover::hint_at_commit({refs[i], lanes[server], t.priority, due, t.dies_at, group, memory::Arrival::Behind});
     }
-    announce_created(queue, static_cast<int32>(tasks.size()), without_hint);
+    announce_created(queue, static_cast<int32>(tasks.size()), without_hint, bytes);
 }
 
 namespace {
@@ -76,9 +78,8 @@ QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
 
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
     if (end.only_if_any && end.result == nullptr && end.error.message == nullptr) return;
-    store::append_outcome(
-        row, {end.outcome, end.worker, end.role, end.error, end.result, end.cpu_seconds, end.wal_bytes, end.row_count},
-        now);
+    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs, end.row_count},
+                          now);
     if (row.attempt > config::attempt_history) store::trim_outcomes(row, config::attempt_history);
 }
 
@@ -100,7 +101,8 @@ bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, Tim
         store::remove(row);
     else
         write_outcome(*row, end, now);
-    announce({.from_queue = queue, .to_queue = to, .from = &before, .to = drop ? nullptr : row, .end = &end});
+    announce(
+        {.from_queue = queue, .to_queue = to, .from = &before, .to = drop ? nullptr : row, .end = &end, .at = now});
     if (!finished) hint_again(to, *row, memory::Arrival::InFront);
     return true;
 }
@@ -185,12 +187,11 @@ bool end_waiting(const QueueRef &queue, store::TaskRow *row, Status status, cons
                               nullptr,
                               error,
                               nullptr,
-                              -1,
-                              -1,
+                              {},
                               -1};
         store::append_outcome(*row, out, now);
     }
-    announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row});
+    announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row, .at = now});
     return true;
 }
 

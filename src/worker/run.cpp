@@ -39,7 +39,7 @@ using memory::HoldState;
 // The results of a run, for its outcome.
 struct Record {
     executor::Result result;
-    executor::Costs costs;
+    Costs costs;
     bool ran_outside;  // its effects and its release were not committed together
     int64 ran;         // when the command had run, monotonic; 0: it has not
     bool given_back;   // its handler is now for a worker of another role
@@ -60,11 +60,7 @@ task::QueueRef fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
 }
 
 task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
-    task::End end{.outcome = outcome, .status = status, .worker = self.name, .role = self.role};
-    if (!config::track_costs) return end;
-    end.cpu_seconds = record.costs.cpu_seconds;
-    end.wal_bytes = record.costs.wal_bytes;
-    return end;
+    return {.outcome = outcome, .status = status, .worker = self.name, .role = self.role, .costs = record.costs};
 }
 
 // Runs the task's command, or the functions for its type. Returns false if this worker must not run it.

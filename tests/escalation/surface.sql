@@ -94,6 +94,8 @@ INSERT INTO routine_rule VALUES
     ('stop_workers', '            - - - - - - - - +', $$SELECT pgqueue.stop_workers(timeout => '1 ms')$$),
     ('ensure_workers', '          - - - - - - - - +', $$SELECT pgqueue.ensure_workers()$$),
     ('version', '                 + + + + + + + + +', $$SELECT pgqueue.version()$$),
+    ('prometheus', '              0 0 0 + + 0 + + +',
+        $$SELECT WHERE pgqueue.prometheus() OPERATOR(pg_catalog.~~) '%{namespace="esc",%'$$),
 -- Extension pg_background_queue, whose schema is {bq}; its namespace gives these roles the same rights as esc.
 -- {bq_task} is a waiting task of the superuser's.
     ('pg_background_queue_enqueue', '- + - - - - - + +', $$SELECT {bq}.pg_background_queue_enqueue('SELECT 1')$$),
@@ -133,6 +135,9 @@ INSERT INTO view_rule VALUES
     ('queue', 'DELETE', '             0 - - + - 0 - + +',
         $$DELETE FROM pgqueue.queue WHERE namespace = 'esc' AND queue = 'empty'$$),
     ('queue_status', 'SELECT', '      0 + + + + 0 + + +', $$SELECT FROM pgqueue.queue_status WHERE namespace = 'esc'$$),
+    ('queue_stat', 'SELECT', '        0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.queue_stat WHERE namespace = 'esc'$$),
+    ('metric', 'SELECT', '            0 0 0 + + 0 + + +',
+        $$SELECT FROM pgqueue.metric WHERE labels ->> 'namespace' = 'esc'$$),
     ('task', 'SELECT', '              0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.task WHERE namespace = 'esc'$$),
     ('task', 'SELECT', '              0 0 0 + + 0 0 + +',
         $$SELECT FROM pgqueue.task WHERE namespace = 'esc' AND payload IS NOT NULL$$),

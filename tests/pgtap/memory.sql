@@ -18,8 +18,8 @@ END
 $$;
 
 SELECT results_eq($$SELECT kind FROM pgqueue.memory WHERE namespace IS NULL ORDER BY kind$$,
-    $$VALUES ('lanes'), ('leases'), ('namespaces'), ('pages'), ('priorities'), ('queues'), ('rebuilds'), ('repaired'),
-        ('roles'), ('spilled pages'), ('waiters')$$,
+    $$VALUES ('histograms'), ('lanes'), ('leases'), ('namespaces'), ('pages'), ('priorities'), ('queues'), ('rebuilds'),
+        ('repaired'), ('roles'), ('spilled pages'), ('waiters')$$,
     'a row for each kind, of the cluster');
 SELECT results_eq($$SELECT kind FROM pgqueue.memory WHERE namespace = 'default' ORDER BY kind$$,
     $$VALUES ('grouped tasks'), ('groups'), ('leases'), ('priorities'), ('queues')$$, 'and for each namespace');

@@ -1,0 +1,90 @@
+-- Statistics. Numbers have their unit in the name, so that programs need not read intervals.
+
+CREATE FUNCTION pgqueue_internal.queue_statistics()
+    RETURNS TABLE (queue_id integer, ready bigint, delayed bigint, blocked bigint, retained bigint, waiters integer,
+        oldest_ready_seconds double precision, created_total bigint, retained_total bigint, released_total bigint,
+        failed_total bigint, retried_total bigint, expired_total bigint, cancelled_total bigint, rescued_total bigint,
+        dead_lettered_total bigint, limited_total bigint, bytes bigint, wait_seconds_p50 double precision,
+        wait_seconds_p90 double precision, wait_seconds_p99 double precision, wait_seconds_max double precision,
+        run_seconds_p50 double precision, run_seconds_p90 double precision, run_seconds_p99 double precision,
+        run_seconds_max double precision, total_seconds_p50 double precision, total_seconds_p90 double precision,
+        total_seconds_p99 double precision, total_seconds_max double precision, cpu_seconds_total double precision,
+        wal_bytes_total bigint, blocks_hit_total bigint, blocks_read_total bigint, temp_bytes_total bigint,
+        since timestamptz)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_queue_statistics';
+CREATE VIEW pgqueue.queue_stat WITH (security_barrier) AS
+SELECT n.name AS namespace, q.name AS queue, coalesce(s.ready, 0) AS ready, coalesce(s.delayed, 0) AS delayed,
+    coalesce(s.blocked, 0) AS blocked, coalesce(s.retained, 0) AS retained, coalesce(s.waiters, 0) AS waiters,
+    s.oldest_ready_seconds, coalesce(s.created_total, 0) AS created_total,
+    coalesce(s.retained_total, 0) AS retained_total, coalesce(s.released_total, 0) AS released_total,
+    coalesce(s.failed_total, 0) AS failed_total, coalesce(s.retried_total, 0) AS retried_total,
+    coalesce(s.expired_total, 0) AS expired_total, coalesce(s.cancelled_total, 0) AS cancelled_total,
+    coalesce(s.rescued_total, 0) AS rescued_total, coalesce(s.dead_lettered_total, 0) AS dead_lettered_total,
+    coalesce(s.limited_total, 0) AS limited_total, s.bytes, s.wait_seconds_p50, s.wait_seconds_p90, s.wait_seconds_p99,
+    s.wait_seconds_max, s.run_seconds_p50, s.run_seconds_p90, s.run_seconds_p99, s.run_seconds_max,
+    s.total_seconds_p50, s.total_seconds_p90, s.total_seconds_p99, s.total_seconds_max,
+    coalesce(s.cpu_seconds_total, 0) AS cpu_seconds_total, coalesce(s.wal_bytes_total, 0) AS wal_bytes_total,
+    coalesce(s.blocks_hit_total, 0) AS blocks_hit_total, coalesce(s.blocks_read_total, 0) AS blocks_read_total,
+    coalesce(s.temp_bytes_total, 0) AS temp_bytes_total, s.since
+FROM pgqueue_internal.queue q
+JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+LEFT JOIN pgqueue_internal.queue_statistics() s ON s.queue_id = q.id
+WHERE q.id >= 100 AND n.statistics;
+COMMENT ON VIEW pgqueue.queue_stat IS 'counters and times of each queue';
+COMMENT ON COLUMN pgqueue.queue_stat.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.queue_stat.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.queue_stat.ready IS 'could start now';
+COMMENT ON COLUMN pgqueue.queue_stat.delayed IS 'wait for their time';
+COMMENT ON COLUMN pgqueue.queue_stat.blocked IS 'wait for a group, dependency or limit';
+COMMENT ON COLUMN pgqueue.queue_stat.retained IS 'held by workers';
+COMMENT ON COLUMN pgqueue.queue_stat.waiters IS 'processes waiting for a task';
+COMMENT ON COLUMN pgqueue.queue_stat.oldest_ready_seconds IS 'age of the oldest ready task';
+COMMENT ON COLUMN pgqueue.queue_stat.created_total IS 'tasks created since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.retained_total IS 'tasks retained (attempts) since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.released_total IS 'tasks released since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.failed_total IS 'tasks failed for good since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.retried_total IS 'tasks sent to retry since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.expired_total IS 'tasks expired since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.cancelled_total IS 'tasks cancelled since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.rescued_total IS 'tasks taken back from a lost lease since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.dead_lettered_total IS 'tasks moved to a dead-letter queue since reset';
+COMMENT ON COLUMN pgqueue.queue_stat.limited_total IS 'starts put off by a limit';
+COMMENT ON COLUMN pgqueue.queue_stat.bytes IS 'bytes of payloads and rows';
+COMMENT ON COLUMN pgqueue.queue_stat.wait_seconds_p50 IS 'median of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.wait_seconds_p90 IS '90th percentile of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.wait_seconds_p99 IS '99th percentile of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.wait_seconds_max IS 'maximum of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.run_seconds_p50 IS 'median of the run time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.run_seconds_p90 IS '90th percentile of the run time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.run_seconds_p99 IS '99th percentile of the run time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.run_seconds_max IS 'maximum of the run time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.total_seconds_p50 IS 'median of the total time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.total_seconds_p90 IS '90th percentile of the total time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.total_seconds_p99 IS '99th percentile of the total time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.total_seconds_max IS 'maximum of the total time in seconds';
+COMMENT ON COLUMN pgqueue.queue_stat.cpu_seconds_total IS 'CPU seconds of runs in the server';
+COMMENT ON COLUMN pgqueue.queue_stat.wal_bytes_total IS 'WAL bytes written by runs';
+COMMENT ON COLUMN pgqueue.queue_stat.blocks_hit_total IS 'shared blocks hit';
+COMMENT ON COLUMN pgqueue.queue_stat.blocks_read_total IS 'shared blocks read';
+COMMENT ON COLUMN pgqueue.queue_stat.temp_bytes_total IS 'temporary bytes written';
+COMMENT ON COLUMN pgqueue.queue_stat.since IS 'last reset';
+
+CREATE FUNCTION pgqueue_internal.metrics()
+    RETURNS TABLE (name text, type text, help text, labels jsonb, value double precision)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 1000 AS 'MODULE_PATHNAME', 'pgqueue_internal_metrics';
+
+CREATE VIEW pgqueue.metric WITH (security_barrier) AS
+SELECT m.name, m.type, m.help, m.labels, m.value FROM pgqueue_internal.metrics() m;
+COMMENT ON VIEW pgqueue.metric IS 'every Prometheus sample';
+COMMENT ON COLUMN pgqueue.metric.name IS 'metric name';
+COMMENT ON COLUMN pgqueue.metric.type IS 'counter, gauge or histogram';
+COMMENT ON COLUMN pgqueue.metric.help IS 'help text';
+COMMENT ON COLUMN pgqueue.metric.labels IS 'labels';
+COMMENT ON COLUMN pgqueue.metric.value IS 'value in the base unit';
+
+CREATE FUNCTION pgqueue.prometheus(fleet boolean DEFAULT false) RETURNS text
+    LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_prometheus';
+COMMENT ON FUNCTION pgqueue.prometheus(boolean) IS
+'Returns the rows of view metric in the text format 0.0.4 of Prometheus. They are those of the namespaces whose '
+'statistics the caller may see (read, manage, owner or pg_monitor). fleet: true asks for all servers of the fleet, '
+'which needs the wrapper pgqueue_fdw (0A000 without it); NULL means false. Needs no privilege.';

@@ -1,0 +1,22 @@
+// What a transaction adds to the statistics of queues when it has committed. Rolled back, it adds nothing. A rebuild of
+// the counts does not matter: nothing of this can be read from rows.
+#pragma once
+#include "handover/notes.hpp"
+#include "memory/shared.hpp"
+
+namespace pgqueue::handover {
+
+// Add to the statistics at commit. They allocate in TopTransactionContext. us: microseconds; less than 0, as when a
+// clock has stepped back, counts as 0.
+void add_total_at_commit(SlotNo queue, Total kind, int64 count);
+void add_cost_at_commit(SlotNo queue, RunCost kind, int64 amount);
+void add_time_at_commit(SlotNo queue, Time kind, int64 us);
+
+// For the transaction's callbacks (transaction.cpp).
+// Takes the pages for new histograms. To be called before the commit; the rest allocates nothing.
+void prepare_statistics();
+void add_statistics();
+void forget_statistics(SubTransactionId sub);  // invalid: all
+void hand_up_statistics(SubTransactionId sub, SubTransactionId parent);
+
+}  // namespace pgqueue::handover

@@ -1,0 +1,20 @@
+-- Views queue_stat and metric, and prometheus(): their shape for a queue that has done nothing.
+\set ECHO none
+\set QUIET 1
+BEGIN;
+SELECT no_plan();
+SELECT pgqueue.create_queue('q') \g /dev/null
+SELECT results_eq($$SELECT namespace, queue, ready, delayed, blocked, retained, waiters, created_total, bytes
+    FROM pgqueue.queue_stat$$,
+    $$VALUES ('default'::text, 'q'::text, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0, 0::bigint, 0::bigint)$$,
+    'a queue that has done nothing has zeros');
+SELECT is_empty($$SELECT FROM pgqueue.queue_stat WHERE wait_seconds_p50 IS NOT NULL OR run_seconds_max IS NOT NULL
+    OR total_seconds_p99 IS NOT NULL OR oldest_ready_seconds IS NOT NULL$$, 'and no times');
+SELECT is_empty($$SELECT FROM information_schema.columns WHERE table_schema = 'pgqueue'
+    AND table_name IN ('queue_stat', 'metric') AND data_type = 'interval'$$, 'statistic views hold no interval');
+SELECT results_eq($$SELECT value FROM pgqueue.metric WHERE name = 'queue_tasks' AND labels ->> 'queue' = 'q'$$,
+    $$SELECT 0::double precision FROM generate_series(1, 7)$$, 'a sample for each status');
+SELECT is(pgqueue.prometheus(NULL) ~ E'(^|\n)pgqueue_info', true, 'NULL is false: this server');
+SELECT throws_ok('SELECT pgqueue.prometheus(true)', '0A000', NULL, 'a fleet needs the wrapper');
+SELECT * FROM finish();
+ROLLBACK;
