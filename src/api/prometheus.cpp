@@ -111,6 +111,7 @@ private:
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_metrics) {
+    check_call("metric", false);
     InitMaterializedSRF(fcinfo, 0);
     RowSink sink(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
     all_metrics(&sink);
