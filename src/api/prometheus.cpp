@@ -2,6 +2,7 @@
 // (https://prometheus.io/docs/instrumenting/exposition_formats/).
 #include "api/call.hpp"
 #include "api/metrics.hpp"
+#include "memory/shared.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -111,8 +112,9 @@ private:
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_metrics) {
-    check_call("metric", false);
     InitMaterializedSRF(fcinfo, 0);
+    if (!memory::loaded()) return Datum(0);
+    check_call("metric", false);
     RowSink sink(reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo));
     all_metrics(&sink);
     return Datum(0);
