@@ -2,6 +2,7 @@
 
 #include "pg/clock.hpp"
 #include "pg/errcodes.hpp"
+#include "pg/testpoint.hpp"
 #include "signal/dependency_posts.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
@@ -16,10 +17,19 @@ namespace {
 
 using Stage = Settling::Stage;
 
-// Makes a task ready that waits for nothing any more. Its row is locked.
-void make_ready(store::TaskRow *row) {
+// A task that waits, with its queue. Its row is locked. The queue is looked up once, because it may be deleted
+// meanwhile.
+struct Waiting {
+    QueueRef queue;
+    store::TaskRow row;
+};
+
+// Makes a task ready that waits for nothing any more.
+void make_ready(Waiting *task) {
+    const QueueRef &queue = task->queue;
+    store::TaskRow *row = &task->row;
     const store::TaskRow before = *row;
-    const QueueRef queue = queue_of(*row);
+    PGQUEUE_TESTPOINT("scheduler-makes-ready");
     row->flags &= static_cast<int16>(~flag_waits);
     store::stop_waiting_for_batch(queue.info->ns_id, row->ref.id);
     if (!store::update(row, nullptr, store::Wait::Skip)) return;
@@ -29,16 +39,18 @@ void make_ready(store::TaskRow *row) {
 
 // Locks a task that may wait. *waits: it does, by its newest version, in a queue that exists. Returns false if another
 // transaction holds the row.
-bool lock_waiting(int64 id, store::TaskRow *row, bool *waits) {
-    store::Locked locked = lock_row(id, store::Wait::Skip, false, row);
-    const QueueRef queue = locked == store::Locked::Yes ? queue_of(*row) : QueueRef{};
-    *waits = queue.info != nullptr && is_waiting(row->status) && (row->flags & flag_waits) != 0;
-    if (locked == store::Locked::Yes && !*waits) let_go(queue, *row);
+bool lock_waiting(int64 id, Waiting *task, bool *waits) {
+    const store::TaskRow &row = task->row;
+    store::Locked locked = lock_row(id, store::Wait::Skip, false, &task->row);
+    task->queue = locked == store::Locked::Yes ? queue_of(row) : QueueRef{};
+    *waits = task->queue.info != nullptr && is_waiting(row.status) && (row.flags & flag_waits) != 0;
+    if (locked == store::Locked::Yes && !*waits) let_go(task->queue, row);
     return locked != store::Locked::ByOther;
 }
 
 // Takes the end of a task that a locked task has waited for. Returns whether that one still waits.
-bool take_end(const Settling &s, store::TaskRow *row, int64 awaited, DependencyEnd end, TimestampTz now) {
+bool take_end(const Settling &s, Waiting *task, int64 awaited, DependencyEnd end, TimestampTz now) {
+    store::TaskRow *row = &task->row;
     if (end == DependencyEnd::Good || (row->flags & flag_ignore_failed) != 0) {
         remove_edge(s.namespace_id, awaited, row->ref.id);
         return true;
@@ -47,28 +59,28 @@ bool take_end(const Settling &s, store::TaskRow *row, int64 awaited, DependencyE
     pg::ErrorReport error{};
     error.sqlstate = err::dependency_failed;
     error.message = psprintf("task " INT64_FORMAT ", which it depends on, did not succeed", awaited);
-    end_waiting(queue_of(*row), row, Status::Cancelled, error, now, store::Wait::Skip);
+    end_waiting(task->queue, row, Status::Cancelled, error, now, store::Wait::Skip);
     return false;
 }
 
 bool settle_dependent(const Settling &s, int64 id, DependencyEnd end, TimestampTz now) {
-    store::TaskRow row;
+    Waiting task;
     bool waits;
-    if (!lock_waiting(id, &row, &waits)) return false;
+    if (!lock_waiting(id, &task, &waits)) return false;
     if (!waits)
         remove_edge(s.namespace_id, s.id, id);
-    else if (take_end(s, &row, s.id, end, now) && is_free(s.namespace_id, id))
-        make_ready(&row);
+    else if (take_end(s, &task, s.id, end, now) && is_free(s.namespace_id, id))
+        make_ready(&task);
     return true;
 }
 
 // Makes the task ready if it waits for nothing. Usually no lock is needed to see that it still waits.
 bool settle_free(int32 namespace_id, int64 id) {
-    store::TaskRow row;
+    Waiting task;
     bool waits;
     if (!is_free(namespace_id, id)) return true;
-    if (!lock_waiting(id, &row, &waits)) return false;
-    if (waits && is_free(namespace_id, id)) make_ready(&row);
+    if (!lock_waiting(id, &task, &waits)) return false;
+    if (waits && is_free(namespace_id, id)) make_ready(&task);
     return true;
 }
 
@@ -127,14 +139,14 @@ int settle_awaited(Settling *s, TimestampTz now) {
     store::Ids ids = store::awaited_by(s->namespace_id, s->id, s->after);
     DependencyEnd ends[store::some_rows];
     int64 ended[store::some_rows];
-    store::TaskRow row;
+    Waiting task;
     bool waits = true;
     int n = ended_of(ids, ends, ended);
-    if (n > 0 && !lock_waiting(s->id, &row, &waits)) {
+    if (n > 0 && !lock_waiting(s->id, &task, &waits)) {
         rest(s, Stage::Awaited);
         return ids.count;
     }
-    for (int i = 0; i < n && waits; i++) waits = take_end(*s, &row, ended[i], ends[i], now);
+    for (int i = 0; i < n && waits; i++) waits = take_end(*s, &task, ended[i], ends[i], now);
     if (!waits) {
         // Its own end is announced by the commit.
         go_to(s, Stage::Done);

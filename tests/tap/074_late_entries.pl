@@ -32,6 +32,21 @@ for my $gone (q{purge_queue('q')}, q{delete_queue('q', force => true)})
     ok(wait_for($node, $db, $places, $left, 30), 'what it left is gone') or diag(sql($places));
     sql(q{SELECT pgqueue.delete_queue('q', force => true)}) if $gone =~ /^purge/;
 }
+
+# The scheduler is about to make a task ready that waited for another one, and its queue is deleted. An attack ended the
+# server so: the queue was looked up twice.
+sql(q{SELECT pgqueue.create_queue('q', ttl => '0')});
+my $awaited = sql(q{SELECT pgqueue.create_task('other', '1')});
+sql("SELECT pgqueue.create_task('q', '2', depends_on => ARRAY[$awaited])");
+my $scheduler = pid_of($node, 'pgqueue scheduler');
+my $holder = session($node);
+hold_point($holder, 'scheduler-makes-ready');
+sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.next_task('w', 'other')});
+ok(pid_at($node, $db, 'scheduler-makes-ready'), 'the scheduler makes a task ready');
+sql(q{SELECT pgqueue.delete_queue('q', force => true)});
+$holder->close;
+ok(wait_for($node, $db, $places, 'queues 1', 30), 'its queue is gone') or diag(sql($places));
+is(pid_of($node, 'pgqueue scheduler'), $scheduler, 'and the scheduler goes on');
 check_invariants($node, $db, 'afterwards');
 $node->stop;
 done_testing();
