@@ -6,7 +6,8 @@
 namespace pgqueue::pg {
 
 // Acquires the advisory lock (classid 0x7071, objid hash of the name) in share mode, however long that takes, and
-// releases it. A waiting process shows in pg_locks as not granted.
+// releases it. A waiting process shows in pg_locks as not granted. Afterwards it sees what others have committed
+// meanwhile, as after a wait for a table.
 void wait_at_testpoint(const char *name) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(
@@ -17,6 +18,7 @@ void wait_at_testpoint(const char *name) {
     const int lock_timeout = std::exchange(LockTimeout, 0);
     with_cleanup([&] { (void)LockAcquire(&tag, ShareLock, false, false); }, [&] { LockTimeout = lock_timeout; });
     LockRelease(&tag, ShareLock, false);
+    AcceptInvalidationMessages();
     if (outside) CommitTransactionCommand();
 }
 

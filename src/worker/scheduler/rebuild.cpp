@@ -112,6 +112,7 @@ bool place(const store::TaskRow &row) {
     if (scan.last_queue < 0) return false;
     if (!is_waiting(row.status)) return true;
     q = q ? q : store::queue_by_id(row.queue_id);
+    if (q == nullptr) return false;  // deleted since the row before
     bool server = task::runs_in_server(*q, row.flags);
     if (task::by_handlers(*q, row.flags)) {
         pg::TempContext scratch;
