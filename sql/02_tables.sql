@@ -328,3 +328,38 @@ ALTER TABLE pgqueue_internal.batch_member ALTER task_id SET STATISTICS 0, ALTER 
     ALTER batch_key SET STATISTICS 0;
 ALTER TABLE pgqueue_internal.batch_waiter ALTER task_id SET STATISTICS 0, ALTER namespace_id SET STATISTICS 0,
     ALTER batch_key SET STATISTICS 0;
+
+-- Statistics of queues as the housekeeper saved them last, so that they outlive the server's memory. Numbers in the
+-- order of core/statistics.hpp, histograms as core/packed_times.hpp packs them. minute_...: what the queue has done in
+-- the last minute in which it did something, counted from the totals at its start; a finished minute goes to the
+-- history. No foreign key, because its checks would wait for a queue that somebody changes.
+CREATE TABLE pgqueue_internal.stat (
+    queue_id integer PRIMARY KEY,
+    saved_at timestamptz NOT NULL,
+    since timestamptz NOT NULL,
+    totals bigint[] NOT NULL,
+    costs bigint[] NOT NULL,
+    times bytea[] NOT NULL,
+    minute_totals bigint[] NOT NULL,
+    minute_times bytea[] NOT NULL,
+    minute timestamptz NOT NULL,
+    minute_counts bigint[] NOT NULL,       -- created to cancelled, then unfinished and retained at its end
+    minute_quantiles float8[] NOT NULL     -- p50 and p99 of wait and run in seconds, below 0: no times
+) USING heap WITH (fillfactor = 30);
+-- In the row, so that an update leaves no garbage elsewhere.
+ALTER TABLE pgqueue_internal.stat ALTER times SET STORAGE MAIN, ALTER minute_times SET STORAGE MAIN;
+
+-- What queues did in each minute: a ring of eight tables, each for a seventh of pgqueue.stats_retention
+-- (src/store/history.hpp). The table whose turn comes is truncated.
+DO $make$
+BEGIN
+    FOR i IN 0..7 LOOP
+        EXECUTE format('CREATE TABLE pgqueue_internal.stat_minute_%s (queue_id integer NOT NULL, '
+            'minute timestamptz NOT NULL, created bigint NOT NULL, retained bigint NOT NULL, released bigint NOT NULL, '
+            'failed bigint NOT NULL, retried bigint NOT NULL, expired bigint NOT NULL, cancelled bigint NOT NULL, '
+            'depth bigint NOT NULL, running bigint NOT NULL, wait_p50 float8, wait_p99 float8, run_p50 float8, '
+            'run_p99 float8) USING heap WITH (autovacuum_enabled = off)', i);
+        EXECUTE format('CREATE INDEX stat_minute_%s_minute ON pgqueue_internal.stat_minute_%s (minute)', i, i);
+    END LOOP;
+END
+$make$;

@@ -10,11 +10,12 @@ CREATE FUNCTION pgqueue_internal.queue_statistics()
         run_seconds_max double precision, total_seconds_p50 double precision, total_seconds_p90 double precision,
         total_seconds_p99 double precision, total_seconds_max double precision, cpu_seconds_total double precision,
         wal_bytes_total bigint, blocks_hit_total bigint, blocks_read_total bigint, temp_bytes_total bigint,
-        since timestamptz)
+        since timestamptz, as_of timestamptz)
     LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_queue_statistics';
 CREATE VIEW pgqueue.queue_stat WITH (security_barrier) AS
-SELECT n.name AS namespace, q.name AS queue, coalesce(s.ready, 0) AS ready, coalesce(s.delayed, 0) AS delayed,
-    coalesce(s.blocked, 0) AS blocked, coalesce(s.retained, 0) AS retained, coalesce(s.waiters, 0) AS waiters,
+SELECT n.name AS namespace, q.name AS queue, coalesce(s.ready, now_known.zero) AS ready,
+    coalesce(s.delayed, now_known.zero) AS delayed, coalesce(s.blocked, now_known.zero) AS blocked,
+    coalesce(s.retained, now_known.zero) AS retained, coalesce(s.waiters, now_known.zero) AS waiters,
     s.oldest_ready_seconds, coalesce(s.created_total, 0) AS created_total,
     coalesce(s.retained_total, 0) AS retained_total, coalesce(s.released_total, 0) AS released_total,
     coalesce(s.failed_total, 0) AS failed_total, coalesce(s.retried_total, 0) AS retried_total,
@@ -25,10 +26,11 @@ SELECT n.name AS namespace, q.name AS queue, coalesce(s.ready, 0) AS ready, coal
     s.total_seconds_p50, s.total_seconds_p90, s.total_seconds_p99, s.total_seconds_max,
     coalesce(s.cpu_seconds_total, 0) AS cpu_seconds_total, coalesce(s.wal_bytes_total, 0) AS wal_bytes_total,
     coalesce(s.blocks_hit_total, 0) AS blocks_hit_total, coalesce(s.blocks_read_total, 0) AS blocks_read_total,
-    coalesce(s.temp_bytes_total, 0) AS temp_bytes_total, s.since
+    coalesce(s.temp_bytes_total, 0) AS temp_bytes_total, s.since, coalesce(s.as_of, statement_timestamp()) AS as_of
 FROM pgqueue_internal.queue q
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
 LEFT JOIN pgqueue_internal.queue_statistics() s ON s.queue_id = q.id
+CROSS JOIN (SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE 0 END) now_known (zero)
 WHERE q.id >= 100 AND n.statistics;
 COMMENT ON VIEW pgqueue.queue_stat IS 'counters and times of each queue';
 COMMENT ON COLUMN pgqueue.queue_stat.namespace IS 'namespace';
@@ -68,6 +70,50 @@ COMMENT ON COLUMN pgqueue.queue_stat.blocks_hit_total IS 'shared blocks hit';
 COMMENT ON COLUMN pgqueue.queue_stat.blocks_read_total IS 'shared blocks read';
 COMMENT ON COLUMN pgqueue.queue_stat.temp_bytes_total IS 'temporary bytes written';
 COMMENT ON COLUMN pgqueue.queue_stat.since IS 'last reset';
+COMMENT ON COLUMN pgqueue.queue_stat.as_of IS
+'when the numbers were true: now; on a standby, which does not know what is there now (NULL), when they were saved';
+
+CREATE VIEW pgqueue.stat_history WITH (security_barrier) AS
+SELECT h.minute, n.name AS namespace, q.name AS queue, h.created, h.retained, h.released, h.failed, h.retried,
+    h.expired, h.cancelled, h.depth, h.running::integer AS running, h.wait_p50 AS wait_seconds_p50,
+    h.wait_p99 AS wait_seconds_p99, h.run_p50 AS run_seconds_p50, h.run_p99 AS run_seconds_p99
+FROM (
+    SELECT * FROM pgqueue_internal.stat_minute_0 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_1
+    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_2 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_3
+    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_4 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_5
+    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_6 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_7
+    UNION ALL
+    -- The last minute of each queue, as far as it is saved.
+    SELECT s.queue_id, s.minute, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], nullif(t[1], -1),
+        nullif(t[2], -1), nullif(t[3], -1), nullif(t[4], -1)
+    FROM pgqueue_internal.stat s, LATERAL (SELECT s.minute_counts, s.minute_quantiles) m (c, t)
+    WHERE 0 < ANY (c[1:7])
+) h
+JOIN pgqueue_internal.queue q ON q.id = h.queue_id
+JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+WHERE n.statistics AND h.minute >= statement_timestamp() - current_setting('pgqueue.stats_retention', true)::interval;
+COMMENT ON VIEW pgqueue.stat_history IS 'one row for each minute and queue';
+COMMENT ON COLUMN pgqueue.stat_history.minute IS 'start of the minute';
+COMMENT ON COLUMN pgqueue.stat_history.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.stat_history.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.stat_history.created IS 'tasks created in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.retained IS 'tasks retained in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.released IS 'tasks released in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.failed IS 'tasks failed in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.retried IS 'tasks retried in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.expired IS 'tasks expired in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.cancelled IS 'tasks cancelled in the minute';
+COMMENT ON COLUMN pgqueue.stat_history.depth IS 'unfinished tasks at its end';
+COMMENT ON COLUMN pgqueue.stat_history.running IS 'retained at its end';
+COMMENT ON COLUMN pgqueue.stat_history.wait_seconds_p50 IS 'median wait';
+COMMENT ON COLUMN pgqueue.stat_history.wait_seconds_p99 IS '99th percentile of the wait';
+COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p50 IS 'median run';
+COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p99 IS '99th percentile of the run';
+
+-- For tests and for the curious: queues whose totals do not account for their unfinished tasks.
+CREATE FUNCTION pgqueue_internal.reconcile_statistics()
+    RETURNS TABLE (namespace text, queue text, unfinished bigint, by_totals bigint)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_reconcile_statistics';
 
 CREATE FUNCTION pgqueue_internal.metrics()
     RETURNS TABLE (name text, type text, help text, labels jsonb, value double precision)

@@ -8,6 +8,7 @@ BEGIN
     FOR relation IN
         SELECT c.oid FROM pg_catalog.pg_class c
         WHERE c.relnamespace = 'pgqueue_internal'::pg_catalog.regnamespace AND c.relkind IN ('r', 'S')
+            AND c.relname NOT LIKE 'stat\_minute\_%'
         ORDER BY c.oid
     LOOP
         PERFORM pg_catalog.pg_extension_config_dump(relation, '');

@@ -4,14 +4,10 @@
 #include "api/seen_queues.hpp"
 #include "core/status.hpp"
 #include "dispatch/waiters.hpp"
-#include "stats/totals.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::api {
 namespace {
-
-using memory::Time;
-using memory::Total;
 
 using Queues = std::span<const SeenQueue>;
 
@@ -31,26 +27,25 @@ void each_queue_of(MetricSink *sink, Queues seen, const Family &family, F value)
 void put_tasks(MetricSink *sink, Queues seen) {
     sink->begin({"queue_tasks", MetricType::Gauge, "Number of tasks in each queue by status"});
     for (const SeenQueue &q : seen)
-        for (int s = 0; s < status_count; s++) {
+        for (int s = 0; s < status_count && q.slot >= 0; s++) {
             const Label labels[] = {
                 labels_of(q)[0], labels_of(q)[1], {"status", status_words[static_cast<Size>(s)].data()}};
-            sink->sample("", labels, static_cast<double>(memory::map.queues[q.slot].counts[s].load()));
+            sink->sample("", labels, static_cast<double>(q.count(static_cast<Status>(s))));
         }
 }
 
 void put_gauges(MetricSink *sink, Queues seen) {
     auto gauge = [&](const char *name, const char *help, auto value) {
         each_queue_of(sink, seen, {name, MetricType::Gauge, help},
-                      [value](const SeenQueue &q) { return static_cast<double>(value(q)); });
+                      [value](const SeenQueue &q) { return q.slot >= 0 ? static_cast<double>(value(q)) : -1; });
     };
     gauge("pgqueue_queue_ready", "Tasks that could start now.", [](const SeenQueue &q) { return q.waiting.ready; });
     gauge("pgqueue_queue_delayed", "Tasks that wait for their time.",
           [](const SeenQueue &q) { return q.waiting.delayed; });
     gauge("pgqueue_queue_blocked", "Tasks that wait for a group, a dependency or a limit.",
           [](const SeenQueue &q) { return q.waiting.blocked; });
-    gauge("pgqueue_queue_retained", "Tasks held by workers.", [](const SeenQueue &q) {
-        return memory::map.queues[q.slot].counts[static_cast<int>(Status::Retained)].load();
-    });
+    gauge("pgqueue_queue_retained", "Tasks held by workers.",
+          [](const SeenQueue &q) { return q.count(Status::Retained); });
     gauge("pgqueue_queue_waiters", "Processes that wait for a task.",
           [](const SeenQueue &q) { return dispatch::count_waiting(q.slot); });
     gauge("pgqueue_queue_oldest_ready_seconds", "Age of the oldest ready task.",
@@ -74,19 +69,16 @@ void put_totals(MetricSink *sink, Queues seen) {
         {Total::DeadLettered, "pgqueue_tasks_dead_lettered_total", "Tasks moved to a dead-letter queue."},
         {Total::Limited, "pgqueue_tasks_limited_total", "Starts put off by a limit."}};
     for (const Counter &c : counters)
-        each_queue_of(sink, seen, {c.name, MetricType::Counter, c.help}, [&c](const SeenQueue &q) {
-            return static_cast<double>(memory::map.statistics[q.slot].totals[static_cast<int>(c.kind)].load());
-        });
+        each_queue_of(sink, seen, {c.name, MetricType::Counter, c.help},
+                      [&c](const SeenQueue &q) { return static_cast<double>(q.total(c.kind)); });
 }
 
 void put_costs(MetricSink *sink, Queues seen) {
-    auto cost = [](const SeenQueue &q, memory::RunCost kind) {
-        return static_cast<double>(memory::map.statistics[q.slot].costs[static_cast<int>(kind)].load());
-    };
+    auto cost = [](const SeenQueue &q, RunCost kind) { return static_cast<double>(q.cost(kind)); };
     each_queue_of(sink, seen, {"pgqueue_cpu_seconds_total", MetricType::Counter, "CPU time of runs in the server."},
-                  [cost](const SeenQueue &q) { return cost(q, memory::RunCost::CpuMicros) / USECS_PER_SEC; });
+                  [cost](const SeenQueue &q) { return cost(q, RunCost::CpuMicros) / USECS_PER_SEC; });
     each_queue_of(sink, seen, {"pgqueue_wal_bytes_total", MetricType::Counter, "WAL written by runs in the server."},
-                  [cost](const SeenQueue &q) { return cost(q, memory::RunCost::WalBytes); });
+                  [cost](const SeenQueue &q) { return cost(q, RunCost::WalBytes); });
 }
 
 // The bounds of Prometheus' buckets: powers of four in microseconds, from 256 us to 71 minutes. They are bounds of our
@@ -104,20 +96,21 @@ constexpr Bound bounds[] = {
 
 void put_times(MetricSink *sink, Queues seen, Time kind, const Family &family) {
     sink->begin(family);
-    auto *times = static_cast<stats::TimesCopy *>(palloc(sizeof(stats::TimesCopy)));
+    auto *times = static_cast<histogram::Times *>(palloc(sizeof(histogram::Times)));
     for (const SeenQueue &q : seen) {
-        stats::copy_times(q.slot, kind, times);
+        q.copy_times(kind, times);
         const std::array<Label, 2> names = labels_of(q);
         Label labels[] = {names[0], names[1], {"le", "+Inf"}};
         // Summed once, bucket by bucket, from one copy: the series only grows with its bounds.
         int64 sum = 0;
         int b = 0;
         for (const Bound &bound : bounds) {
-            for (; b < histogram::bucket_count && histogram::upper(b) <= bound.us; b++) sum += times->counts[b];
+            for (; b < histogram::bucket_count && histogram::upper(b) <= bound.us; b++)
+                sum = histogram::sum_of(sum, times->counts[b]);
             labels[2].value = bound.le;
             sink->sample("_bucket", labels, static_cast<double>(sum));
         }
-        for (; b < histogram::bucket_count; b++) sum += times->counts[b];
+        for (; b < histogram::bucket_count; b++) sum = histogram::sum_of(sum, times->counts[b]);
         labels[2].value = "+Inf";
         sink->sample("_bucket", labels, static_cast<double>(sum));
         sink->sample("_sum", names, static_cast<double>(times->sum) / USECS_PER_SEC);

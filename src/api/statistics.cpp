@@ -4,14 +4,9 @@
 #include "api/longest_wait.hpp"
 #include "api/seen_queues.hpp"
 #include "dispatch/waiters.hpp"
-#include "stats/totals.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
-using memory::RunCost;
-using memory::SlotNo;
-using memory::Time;
-using memory::Total;
 
 namespace {
 
@@ -25,7 +20,10 @@ public:
     void add(Datum d) { values[at++] = d; }
     void add_int(int32 n) { add(Int32GetDatum(n)); }
     void add_count(int64 n) { add(Int64GetDatum(n)); }
-    void add_null() { nulls[at++] = true; }
+    void add_null() {
+        nulls[at] = true;
+        add(Datum(0));
+    }
     // Below 0: NULL.
     void add_seconds(double s) {
         nulls[at] = s < 0;
@@ -47,23 +45,27 @@ private:
 // Adds how many tasks of the queue are ready, wait for their time, or are blocked, and for how long the first of the
 // ready ones has waited.
 void add_waiting(Row *row, const SeenQueue &q) {
+    if (q.slot < 0) {
+        for (int unknown = 0; unknown < 6; unknown++) row->add_null();
+        return;
+    }
     row->add_count(q.waiting.ready);
     row->add_count(q.waiting.delayed);
     row->add_count(q.waiting.blocked);
-    row->add_count(memory::map.queues[q.slot].counts[static_cast<int>(Status::Retained)].load());
+    row->add_count(q.count(Status::Retained));
     row->add_int(dispatch::count_waiting(q.slot));
     row->add_seconds(oldest_ready_seconds(q.slot, q.waiting));
 }
 
 // Adds the bytes of the queue's rows, as their number times the mean size of a created task; NULL if none was created
 // since the reset.
-void add_bytes(Row *row, const memory::Queue &q, const memory::Statistics &s) {
-    const int64 created = s.totals[static_cast<int>(Total::Created)].load();
+void add_bytes(Row *row, const SeenQueue &q) {
+    const int64 created = q.total(Total::Created);
     int64 rows = 0;
-    for (int k = 0; k < status_count; k++) rows += q.counts[k].load();
-    if (created > 0) {
-        const double mean = static_cast<double>(s.totals[static_cast<int>(Total::CreatedBytes)].load()) / created;
-        row->add_count(static_cast<int64>(mean * rows));
+    for (int k = 0; k < status_count; k++) rows += q.count(static_cast<Status>(k));
+    if (created > 0 && rows >= 0) {
+        const double mean = static_cast<double>(q.total(Total::CreatedBytes)) / static_cast<double>(created);
+        row->add_count(static_cast<int64>(mean * static_cast<double>(rows)));
     } else if (rows == 0) {
         row->add_count(0);
     } else {
@@ -71,26 +73,28 @@ void add_bytes(Row *row, const memory::Queue &q, const memory::Statistics &s) {
     }
 }
 
-void add_times(Row *row, SlotNo no, Time kind, stats::TimesCopy *times) {
-    stats::copy_times(no, kind, times);
-    for (double q : {0.5, 0.9, 0.99}) row->add_seconds(times->quantile(q));
+void add_times(Row *row, const SeenQueue &q, Time kind, histogram::Times *times) {
+    q.copy_times(kind, times);
+    for (double quantile : {0.5, 0.9, 0.99}) {
+        const double us = histogram::quantile(times->counts, quantile, times->longest);
+        row->add_seconds(us < 0 ? -1 : us / USECS_PER_SEC);
+    }
     const bool any = histogram::total(times->counts) > 0;
     row->add_seconds(any ? static_cast<double>(times->longest) / USECS_PER_SEC : -1);
 }
 
-void put_queue(const ReturnSetInfo *info, const SeenQueue &q, stats::TimesCopy *times) {
-    const memory::Statistics &s = memory::map.statistics[q.slot];
+void put_queue(const ReturnSetInfo *info, const SeenQueue &q, histogram::Times *times) {
     Row row(info);
     row.add_int(q.id);
     add_waiting(&row, q);
-    for (int k = 0; k <= static_cast<int>(Total::Limited); k++) row.add_count(s.totals[k].load());
-    add_bytes(&row, memory::map.queues[q.slot], s);
-    for (Time kind : {Time::Wait, Time::Run, Time::Whole}) add_times(&row, q.slot, kind, times);
-    auto cost = [&s](RunCost kind) { return s.costs[static_cast<int>(kind)].load(); };
-    row.add_seconds(static_cast<double>(cost(RunCost::CpuMicros)) / USECS_PER_SEC);
+    for (int k = 0; k <= static_cast<int>(Total::Limited); k++) row.add_count(q.total(static_cast<Total>(k)));
+    add_bytes(&row, q);
+    for (Time kind : {Time::Wait, Time::Run, Time::Whole}) add_times(&row, q, kind, times);
+    row.add_seconds(static_cast<double>(q.cost(RunCost::CpuMicros)) / USECS_PER_SEC);
     for (RunCost kind : {RunCost::WalBytes, RunCost::BlocksHit, RunCost::BlocksRead, RunCost::TempBytes})
-        row.add_count(cost(kind));
-    row.add(TimestampTzGetDatum(s.since.load()));
+        row.add_count(q.cost(kind));
+    row.add(TimestampTzGetDatum(q.since()));
+    row.add(TimestampTzGetDatum(q.as_of));
     row.put(info);
 }
 
@@ -99,7 +103,28 @@ void put_queue(const ReturnSetInfo *info, const SeenQueue &q, stats::TimesCopy *
 PGQ_FUNCTION(pgqueue_internal_queue_statistics) {
     InitMaterializedSRF(fcinfo, 0);
     const auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    auto *times = static_cast<stats::TimesCopy *>(palloc(sizeof(stats::TimesCopy)));
+    auto *times = static_cast<histogram::Times *>(palloc(sizeof(histogram::Times)));
     for (const SeenQueue &q : seen_queues()) put_queue(info, q, times);
+    return Datum(0);
+}
+
+// The queues whose totals do not account for their unfinished tasks. After a crash, what was done since the totals were
+// saved is missing in them. Beside open transactions, they may differ for a moment.
+PGQ_FUNCTION(pgqueue_internal_reconcile_statistics) {
+    InitMaterializedSRF(fcinfo, 0);
+    const auto *info = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    for (const SeenQueue &q : seen_queues()) {
+        if (q.slot < 0) continue;
+        Statistics all{};
+        for (int k = 0; k < total_kinds; k++) all.totals[k] = q.total(static_cast<Total>(k));
+        const int64 unfinished = q.count(Status::New) + q.count(Status::Retry) + q.count(Status::Retained);
+        if (unfinished == all.unfinished()) continue;
+        Row row(info);
+        row.add(CStringGetTextDatum(q.namespace_name));
+        row.add(CStringGetTextDatum(q.name));
+        row.add_count(unfinished);
+        row.add_count(all.unfinished());
+        row.put(info);
+    }
     return Datum(0);
 }

@@ -19,6 +19,8 @@ constinit int segment_size = 256 * 1024;
 constinit int attempt_history = 10;
 constinit int notify_interval = 10;
 constinit bool track_costs = true;
+constinit int stats_flush_interval = 10 * 1000;
+constinit int stats_retention = 7 * 24 * 60;
 constinit int log_tasks = log_failed;
 
 namespace {
@@ -86,6 +88,10 @@ void define_ints(bool preloaded) {
         {"pgqueue.attempt_history", "Attempts kept for each task.", &attempt_history, 0, 1000, PGC_SIGHUP, 0},
         {"pgqueue.notify_interval", "At most one NOTIFY for a queue in this time; -1 is none.", &notify_interval, -1,
          INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.stats_flush_interval", "Statistics that have changed are saved after this time.",
+         &stats_flush_interval, 100, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.stats_retention", "How long view stat_history goes back.", &stats_retention, 10, INT_MAX, PGC_SIGHUP,
+         GUC_UNIT_MIN},
         {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2,
          PGC_POSTMASTER, GUC_UNIT_KB},
     };

@@ -32,16 +32,35 @@ constexpr std::int64_t upper(int bucket) {
 }
 constexpr std::int64_t lower(int bucket) { return bucket == 0 ? 0 : upper(bucket - 1); }
 
+// A histogram with the sum and the longest of its times, in microseconds.
+struct Times {
+    std::int64_t counts[bucket_count];
+    std::int64_t sum, longest;
+};
+
+// Returns a + b, but no more than the largest number. Both are at least 0.
+constexpr std::int64_t sum_of(std::int64_t a, std::int64_t b) {
+    std::int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+// Adds the times of another histogram.
+constexpr void merge(Times *to, const Times &from) {
+    for (int b = 0; b < bucket_count; b++) to->counts[b] = sum_of(to->counts[b], from.counts[b]);
+    to->sum = sum_of(to->sum, from.sum);
+    if (from.longest > to->longest) to->longest = from.longest;
+}
+
 // Returns how many times are at most `bound`, which is a power of two.
 constexpr std::int64_t at_most(std::span<const std::int64_t, bucket_count> counts, std::int64_t bound) {
     std::int64_t n = 0;
-    for (int b = 0; b < bucket_count && upper(b) <= bound; b++) n += counts[b];
+    for (int b = 0; b < bucket_count && upper(b) <= bound; b++) n = sum_of(n, counts[b]);
     return n;
 }
 
 constexpr std::int64_t total(std::span<const std::int64_t, bucket_count> counts) {
     std::int64_t n = 0;
-    for (std::int64_t c : counts) n += c;
+    for (std::int64_t c : counts) n = sum_of(n, c);
     return n;
 }
 
@@ -51,12 +70,11 @@ inline double quantile(std::span<const std::int64_t, bucket_count> counts, doubl
     const std::int64_t n = total(counts);
     if (n <= 0) return -1;
     const double wanted = q * static_cast<double>(n);
-    auto rank = static_cast<std::int64_t>(wanted);
-    if (static_cast<double>(rank) < wanted) rank++;
-    rank = rank < 1 ? 1 : rank > n ? n : rank;
-    std::int64_t seen = 0;
+    auto rank = wanted < static_cast<double>(n) ? static_cast<std::int64_t>(wanted) : n;
+    if (rank < n && static_cast<double>(rank) < wanted) rank++;
+    rank = rank < 1 ? 1 : rank;
     int b = 0;
-    while (b < bucket_count - 1 && (seen += counts[b]) < rank) b++;
+    for (std::int64_t seen = counts[0]; b < bucket_count - 1 && seen < rank; seen = sum_of(seen, counts[b])) b++;
     const double middle = static_cast<double>(lower(b) + 1 + upper(b)) / 2;
     return middle < static_cast<double>(most) ? middle : static_cast<double>(most);
 }

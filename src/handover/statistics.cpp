@@ -1,5 +1,7 @@
 #include "handover/statistics.hpp"
 
+#include "config/server_settings.hpp"
+#include "memory/wake.hpp"
 #include "stats/totals.hpp"
 
 namespace pgqueue::handover {
@@ -44,6 +46,21 @@ void note(Note n) {
     known.longest = Max(known.longest, n.longest);
 }
 
+// Notes since when the statistics of these queues have not been saved. The first of a database wakes the scheduler in a
+// while, but before the minute ends, because stat_history counts by minutes.
+void mark_unsaved(SlotNo db) {
+    TimestampTz now = 0;
+    for (const Note &n : std::span(notes.items, static_cast<Size>(notes.count))) {
+        Atomic<TimestampTz> &since = map.statistics[n.queue].unsaved_since;
+        if (since.load() != 0 || map.queues[n.queue].queue_id < first_id_of_users) continue;
+        if (now == 0) now = GetCurrentTimestamp();
+        (void)since.replace(0, now);
+    }
+    if (now == 0 || db < 0 || database(db).unsaved.any.load() || database(db).unsaved.any.exchange(true)) return;
+    const int64 left = USECS_PER_MINUTE - now % USECS_PER_MINUTE;
+    wake_scheduler_by(db, pg::deadline_in(Min(int64{config::stats_flush_interval} * 1000, left)));
+}
+
 }  // namespace
 
 void add_total_at_commit(SlotNo queue, Total kind, int64 count) {
@@ -64,7 +81,7 @@ void prepare_statistics() {
         if (n.what == What::Time) (void)stats::prepare_times(n.queue, static_cast<Time>(n.kind));
 }
 
-void add_statistics() {
+void add_statistics(SlotNo db) {
     for (const Note &n : std::span(notes.items, static_cast<Size>(notes.count))) switch (n.what) {
             case What::Total: stats::add_total(n.queue, static_cast<Total>(n.kind), n.count); break;
             case What::Cost: stats::add_cost(n.queue, static_cast<RunCost>(n.kind), n.count); break;
@@ -72,6 +89,7 @@ void add_statistics() {
                 stats::add_times(n.queue, static_cast<Time>(n.kind), n.bucket, n.count, n.sum, n.longest);
                 break;
         }
+    mark_unsaved(db);
 }
 
 void forget_statistics(SubTransactionId sub) { sub == InvalidSubTransactionId ? notes.reset() : notes.forget(sub); }

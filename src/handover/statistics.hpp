@@ -15,7 +15,7 @@ void add_time_at_commit(SlotNo queue, Time kind, int64 us);
 // For the transaction's callbacks (transaction.cpp).
 // Takes the pages for new histograms. To be called before the commit; the rest allocates nothing.
 void prepare_statistics();
-void add_statistics();
+void add_statistics(SlotNo db);                // db: this database's entry; -1: it has none
 void forget_statistics(SubTransactionId sub);  // invalid: all
 void hand_up_statistics(SubTransactionId sub, SubTransactionId parent);
 

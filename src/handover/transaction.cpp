@@ -173,7 +173,7 @@ void expect_look(SlotNo db) {
 void at_commit() {
     const SlotNo db = find_database(MyDatabaseId);
     run_actions(db);
-    add_statistics();
+    add_statistics(db);
     if (db >= 0) {
         hand_over_counts(db, packed.basis, &packed.deltas);
         // The hints come first: a task that is retried is in its group before the group's place is free.

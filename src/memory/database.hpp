@@ -191,6 +191,13 @@ struct Housekeeper {
     Atomic<TimestampTz> held_back_since;  // only for display
 };
 
+// Statistics of queues (memory/statistics.hpp) that are not complete or not saved.
+struct Unsaved {
+    Atomic<bool> any;      // numbers have changed; handover/statistics, worker/save_statistics
+    Atomic<bool> entries;  // an entry was made: what was saved before is to be added; memory/registry,
+                           // worker/scheduler/saved_statistics
+};
+
 // Findings for health. signal/incidents.
 struct Found {
     IncidentList incidents[incident_kinds];
@@ -220,6 +227,7 @@ struct Database {
     SpillFile spill;
     Cleaning cleaning;
     Housekeeper housekeeper;
+    Unsaved unsaved;
     Found found;
 };
 

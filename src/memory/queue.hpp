@@ -75,6 +75,9 @@ struct Role {
 
 enum class Refile : uint32 { No, Wanted, Begun };  // dispatch/refile.hpp
 
+// The extension's own queues have lower ids (sql/02_tables.sql). Their statistics are neither shown nor saved.
+constexpr int32 first_id_of_users = 100;
+
 // The settings are a copy, written under the lock of the namespace.
 struct Queue : QueueSettings {
     bool used;

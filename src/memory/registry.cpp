@@ -20,8 +20,8 @@ SlotNo find_queue_locked(SlotNo db, int32 queue_id) {
     return -1;
 }
 
-void init_statistics(Statistics *s) {
-    MemSet(s, 0, sizeof(Statistics));
+void init_statistics(QueueStatistics *s) {
+    MemSet(s, 0, sizeof(QueueStatistics));
     s->since.init(GetCurrentTimestamp());
 }
 
@@ -184,6 +184,7 @@ SlotNo make_queue(SlotNo db, SlotNo ns, int32 queue_id) {
     map.shared->used_queues = Max(map.shared->used_queues, no + 1);
     init_statistics(&map.statistics[no]);
     init_queue(&map.queues[no], db, ns, queue_id);
+    database(db).unsaved.entries.store(true);
     map.namespaces[ns].queues++;
     map.shared->taken_queues++;
     SlotNo *head = hash_head(db, queue_id);

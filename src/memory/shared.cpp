@@ -34,7 +34,7 @@ Capacity capacity_for(Size memory) {
     c.group_hash = group_locks;
     while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
     c.users = MaxBackends + NUM_AUXILIARY_PROCS;
-    Size fixed = sizeof(Namespace) * c.namespaces + (sizeof(Queue) + sizeof(Statistics)) * c.queues +
+    Size fixed = sizeof(Namespace) * c.namespaces + (sizeof(Queue) + sizeof(QueueStatistics)) * c.queues +
                  sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities + sizeof(Source) * c.sources +
                  sizeof(Role) * c.roles + sizeof(Lease) * c.leases + sizeof(SlotNo) * (c.hash + c.lease_hash) +
                  sizeof(GroupNo) * c.group_hash;
@@ -53,7 +53,7 @@ Size lay_out(const Capacity &c, char *base) {
     char *shared = part(sizeof(Shared));
     char *namespaces = part(sizeof(Namespace) * c.namespaces);
     char *queues = part(sizeof(Queue) * c.queues);
-    char *statistics = part(sizeof(Statistics) * c.queues);
+    char *statistics = part(sizeof(QueueStatistics) * c.queues);
     char *lanes = part(sizeof(Lane) * c.lanes);
     char *priorities = part(sizeof(PriorityList) * c.priorities);
     char *sources = part(sizeof(Source) * c.sources);
@@ -69,7 +69,7 @@ Size lay_out(const Capacity &c, char *base) {
         map.shared = reinterpret_cast<Shared *>(shared);
         map.namespaces = reinterpret_cast<Namespace *>(namespaces);
         map.queues = reinterpret_cast<Queue *>(queues);
-        map.statistics = reinterpret_cast<Statistics *>(statistics);
+        map.statistics = reinterpret_cast<QueueStatistics *>(statistics);
         map.lanes = reinterpret_cast<Lane *>(lanes);
         map.priorities = reinterpret_cast<PriorityList *>(priorities);
         map.sources = reinterpret_cast<Source *>(sources);
@@ -106,7 +106,7 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.lease_hash_size; i++) map.lease_hash[i] = -1;
     MemSet(map.namespaces, 0, sizeof(Namespace) * c.namespaces);
     MemSet(map.queues, 0, sizeof(Queue) * c.queues);
-    MemSet(map.statistics, 0, sizeof(Statistics) * c.queues);
+    MemSet(map.statistics, 0, sizeof(QueueStatistics) * c.queues);
     MemSet(map.lanes, 0, sizeof(Lane) * c.lanes);
     MemSet(map.priorities, 0, sizeof(PriorityList) * c.priorities);
     MemSet(map.sources, 0, sizeof(Source) * c.sources);

@@ -62,7 +62,7 @@ struct Map {
     Shared *shared;
     Namespace *namespaces;
     Queue *queues;
-    Statistics *statistics;  // by queue
+    QueueStatistics *statistics;  // by queue
     Lane *lanes;
     PriorityList *priorities;
     Source *sources;

@@ -40,6 +40,11 @@ void give_times(SlotNo queue, PageNo no) {
     count_pages(queue, -1);
 }
 
+void add(Atomic<int64> *to, int64 more) {
+    const int64 before = to->fetch_add(more);
+    if (before > INT64_MAX - more) to->store(INT64_MAX);
+}
+
 void raise(Atomic<int64> *longest, int64 value) {
     for (int64 seen = longest->load(); value > seen && !longest->compare_exchange(&seen, value);) continue;
 }
@@ -56,34 +61,71 @@ bool prepare_times(SlotNo queue, Time kind) {
 }
 
 void add_total(SlotNo queue, Total kind, int64 count) {
-    map.statistics[queue].totals[static_cast<int>(kind)].fetch_add(count);
+    add(&map.statistics[queue].totals[static_cast<int>(kind)], count);
 }
 
 void add_cost(SlotNo queue, RunCost kind, int64 amount) {
-    map.statistics[queue].costs[static_cast<int>(kind)].fetch_add(amount);
+    add(&map.statistics[queue].costs[static_cast<int>(kind)], amount);
 }
 
 void add_times(SlotNo queue, Time kind, int bucket, int64 count, int64 sum, int64 longest) {
     Times *times = times_of(queue, kind);
     if (times == nullptr) {
-        map.shared->times_lost.fetch_add(count);
+        add(&map.shared->times_lost, count);
         return;
     }
-    times->counts[bucket].fetch_add(count);
-    times->sum.fetch_add(sum);
+    add(&times->counts[bucket], count);
+    add(&times->sum, sum);
     raise(&times->longest, longest);
 }
 
-void copy_times(SlotNo queue, Time kind, TimesCopy *copy) {
-    const Times *times = times_of(queue, kind);
-    for (int b = 0; b < histogram::bucket_count; b++) copy->counts[b] = times != nullptr ? times->counts[b].load() : 0;
-    copy->sum = times != nullptr ? times->sum.load() : 0;
-    copy->longest = times != nullptr ? times->longest.load() : 0;
+namespace {
+
+void add_saved_times(SlotNo queue, Time kind, const histogram::Times &saved) {
+    const int64 count = histogram::total(saved.counts);
+    if (count == 0) return;
+    if (!prepare_times(queue, kind)) {
+        add(&map.shared->times_lost, count);
+        return;
+    }
+    Times *times = times_of(queue, kind);
+    for (int b = 0; b < histogram::bucket_count; b++)
+        if (saved.counts[b] > 0) add(&times->counts[b], saved.counts[b]);
+    add(&times->sum, saved.sum);
+    raise(&times->longest, saved.longest);
 }
 
-double TimesCopy::quantile(double q) const {
-    const double us = histogram::quantile(counts, q, longest);
-    return us < 0 ? -1 : us / USECS_PER_SEC;
+}  // namespace
+
+void add_saved(SlotNo queue, const Statistics &saved) {
+    QueueStatistics &s = map.statistics[queue];
+    if (!s.saved.replace(Saved::NotAdded, Saved::BeingAdded)) return;
+    for (int k = 0; k < total_kinds; k++) add(&s.totals[k], saved.totals[k]);
+    for (int k = 0; k < cost_kinds; k++) add(&s.costs[k], saved.costs[k]);
+    for (Time kind : {Time::Wait, Time::Run, Time::Whole})
+        add_saved_times(queue, kind, saved.times[static_cast<int>(kind)]);
+    s.since.store(saved.since);
+    (void)s.saved.exchange(Saved::Added);
+}
+
+void expect_no_saved(SlotNo queue) { (void)map.statistics[queue].saved.replace(Saved::NotAdded, Saved::Added); }
+
+void copy_times(SlotNo queue, Time kind, histogram::Times *copy) {
+    *copy = {};
+    const Times *times = times_of(queue, kind);
+    if (times == nullptr) return;
+    for (int b = 0; b < histogram::bucket_count; b++) copy->counts[b] = times->counts[b].load();
+    copy->sum = times->sum.load();
+    copy->longest = times->longest.load();
+}
+
+void copy(SlotNo queue, Statistics *copy) {
+    const QueueStatistics &s = map.statistics[queue];
+    for (int k = 0; k < total_kinds; k++) copy->totals[k] = s.totals[k].load();
+    for (int k = 0; k < cost_kinds; k++) copy->costs[k] = s.costs[k].load();
+    for (Time kind : {Time::Wait, Time::Run, Time::Whole})
+        copy_times(queue, kind, &copy->times[static_cast<int>(kind)]);
+    copy->since = s.since.load();
 }
 
 void free_times(SlotNo queue) {

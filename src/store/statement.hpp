@@ -6,7 +6,7 @@
 
 namespace pgqueue::store {
 
-constexpr int statement_args = 8;
+constexpr int statement_args = 12;
 
 struct Statement {
     const char *sql;

@@ -7,8 +7,6 @@ namespace {
 
 using handover::add_time_at_commit;
 using handover::add_total_at_commit;
-using memory::Time;
-using memory::Total;
 
 // Returns the total for tasks that end with this status.
 Total total_of_end(Status status) {
@@ -30,7 +28,6 @@ void add_retain(const Transition &t) {
 }
 
 void add_costs(SlotNo queue, const End &end) {
-    using memory::RunCost;
     const std::pair<RunCost, int64> all[] = {{RunCost::CpuMicros, end.costs.cpu_us},
                                              {RunCost::WalBytes, end.costs.wal_bytes},
                                              {RunCost::BlocksHit, end.costs.blocks_hit},

@@ -17,6 +17,7 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/segments.hpp"
+#include "store/statistics.hpp"
 #include "task/outside.hpp"
 #include "task/receipt.hpp"
 #include "task/requested_end.hpp"
@@ -70,6 +71,17 @@ void remove_keys(TimestampTz at) {
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
+// Removes saved statistics of deleted queues. In a database that is being restored, the queues come last.
+void remove_statistics() {
+    pg::Outcome out = pg::run_limited(
+        [] {
+            if (store::is_ours()) (void)store::remove_saved_of_no_queue();
+        },
+        TopMemoryContext);
+    if (!out.ok && !pg::met_lock(out))
+        ereport(ERROR, errcode(out.error.sqlstate), errmsg("while removing statistics: %s", out.error.message));
+}
+
 // Records for health whether a segment waits, since when, and for which process. kept: what else is known to be held.
 void record_held_back(const store::CleanReport &report, uint32 kept) {
     memory::Database &d = memory::database(my_db);
@@ -109,6 +121,7 @@ void run_pass(int64 limit, TimestampTz at) {
                                     report.removed, report.archived, report.moved, report.truncated));
     if (report.failure != nullptr) ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("%s", report.failure));
     remove_keys(at);
+    remove_statistics();
 }
 
 // Returns the next task of the system queue, held by this session; 0: none.
@@ -169,6 +182,7 @@ void housekeep(SlotNo db, int64 limit, TimestampTz at) {
         if (!pass.ok) ereport(LOG, errmsg("pgqueue housekeeper failed %s", pass.error.message));
         return;
     }
+    save_statistics(db);
     truncate_held_back();
     for (HeldTask held = take_task(); held.id != 0; held = take_task()) {
         pg::Outcome pass =

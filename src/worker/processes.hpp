@@ -22,6 +22,10 @@ bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, uint32 generation, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
 
+// save_statistics.cpp: saves the statistics of the queues of a database that have changed since they were last saved.
+// Tries again later what another transaction prevents. For the housekeeper.
+void save_statistics(SlotNo db);
+
 constexpr int64 turn_length = 100 * 1000;  // a role keeps its only worker this long while another role has none
 // A role keeps an idle worker this long while another role has workers but wants more, so that its next task need not
 // wait for a process.

@@ -136,6 +136,8 @@ INSERT INTO view_rule VALUES
         $$DELETE FROM pgqueue.queue WHERE namespace = 'esc' AND queue = 'empty'$$),
     ('queue_status', 'SELECT', '      0 + + + + 0 + + +', $$SELECT FROM pgqueue.queue_status WHERE namespace = 'esc'$$),
     ('queue_stat', 'SELECT', '        0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.queue_stat WHERE namespace = 'esc'$$),
+    ('stat_history', 'SELECT', '      0 0 0 + + 0 + + +',
+        $$SELECT FROM pgqueue.stat_history WHERE namespace = 'esc'$$),
     ('metric', 'SELECT', '            0 0 0 + + 0 + + +',
         $$SELECT FROM pgqueue.metric WHERE labels ->> 'namespace' = 'esc'$$),
     ('task', 'SELECT', '              0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.task WHERE namespace = 'esc'$$),
@@ -212,5 +214,6 @@ INSERT INTO setting_rule VALUES
         ('pgqueue.dispatch_memory', '55P02'), ('pgqueue.enabled', '55P02'),
     ('pgqueue.log_tasks', '55P02'), ('pgqueue.max_crashes', '55P02'), ('pgqueue.max_workers', '55P02'),
         ('pgqueue.max_workers_per_role', '55P02'), ('pgqueue.namespace', '+'),
-    ('pgqueue.notify_interval', '55P02'), ('pgqueue.segment_size', '55P02'), ('pgqueue.tickers', '55P02'),
+    ('pgqueue.notify_interval', '55P02'), ('pgqueue.segment_size', '55P02'),
+    ('pgqueue.stats_flush_interval', '55P02'), ('pgqueue.stats_retention', '55P02'), ('pgqueue.tickers', '55P02'),
         ('pgqueue.track_costs', '-'), ('pgqueue.worker_idle_timeout', '55P02');

@@ -113,6 +113,20 @@ void count_try(const pg::Moment &now) {
     retry.at = now.in(retry.wait);
 }
 
+constinit pg::Deadline next_save{};  // not before
+
+// Returns when the housekeeper is to save statistics: a while after the first change, but before the minute ends,
+// because stat_history counts by minutes.
+pg::Deadline when_to_save(const pg::Moment &now) {
+    static constinit pg::Moment first{};
+    static constinit bool any = false;
+    const bool before = std::exchange(any, my_db().unsaved.any.load());
+    if (!any) return never;
+    if (!before) first = now;
+    const int64 left = USECS_PER_MINUTE - first.wall % USECS_PER_MINUTE;
+    return Max(next_save, first.in(Min(int64{config::stats_flush_interval} * 1000, left)));
+}
+
 }  // namespace
 
 bool housekeeper_waits() { return no_slot; }
@@ -128,12 +142,17 @@ pg::Deadline housekeeping(const pg::Moment &now) {
         task = false;
         next = Min(next, next_start);
     }
-    if (!task && !retry.at.passed(now)) return Min(next, retry.at);
+    const pg::Deadline save_at = when_to_save(now);
+    const bool save = save_at.passed(now);
+    if (!save) next = Min(next, save_at);
+    if (!task && !save && !retry.at.passed(now)) return Min(next, retry.at);
     if (running()) return Min(next, now.in(second));
     if (task) my_db().cleaning.next_pass = now.in(pass_every);
     count_try(now);
     next = Min(next, retry.at);
     pg::MemoryScope scope(self.lasting);
+    if (save) next_save = now.in(second);
+    if (save) next = Min(next, next_save);
     if (start_housekeeper(self.db, &handle)) {
         next_start = now.in(start_every);
         return next;

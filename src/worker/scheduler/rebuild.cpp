@@ -244,6 +244,7 @@ bool read_again() {
     }
     take_deltas(count_in_scan);
     publish_counts();
+    (void)follow_statistics(pg::this_moment());
     pg_memory_barrier();
     d.service.state.store(DbState::Ready);
     apply_late_deltas();

@@ -269,6 +269,7 @@ pg::Deadline turn() {
     }
     if (has_late_deltas()) apply_late_deltas();
     pg::Deadline next = Min(follow_topics(now), follow_configuration(now));
+    next = Min(next, follow_statistics(now));
     next = Min(next, recover_workers(now));
     if (!dispatch::drain_inboxes(self.db)) next = now.in(0);
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));

@@ -1,0 +1,129 @@
+// Saves the statistics of queues, so that they go on after a crash or a restart. Those of a crashed server go on from
+// the last time that they were saved.
+#include "config/server_settings.hpp"
+#include "core/status.hpp"
+#include "memory/registry.hpp"
+#include "memory/users.hpp"
+#include "pg/failure_log.hpp"
+#include "pg/limited.hpp"
+#include "stats/totals.hpp"
+#include "store/history.hpp"
+#include "worker/processes.hpp"
+
+namespace pgqueue::worker {
+namespace {
+
+using memory::map;
+using store::SavedStatistics;
+using store::StatMinute;
+
+TimestampTz minute_of(TimestampTz at) { return at - at % USECS_PER_MINUTE; }
+
+bool did_something(const StatMinute &m) {
+    for (int64 count : m.counts)
+        if (count != 0) return true;
+    return false;
+}
+
+// Returns a quantile of the times that were added since the start of the minute; below 0: there are none.
+double quantile_since(const SavedStatistics &s, Time kind, double q) {
+    const int k = static_cast<int>(kind);
+    int64 added[histogram::bucket_count];
+    for (int b = 0; b < histogram::bucket_count; b++) added[b] = s.now.times[k].counts[b] - s.before.times[k].counts[b];
+    const double us = histogram::quantile(added, q, s.now.times[k].longest);
+    return us < 0 ? -1 : us / USECS_PER_SEC;
+}
+
+void fill_minute(SavedStatistics *s, const memory::Queue &q) {
+    StatMinute &m = s->minute;
+    for (int k = 0; k < StatMinute::count_kinds; k++) m.counts[k] = s->now.totals[k] - s->before.totals[k];
+    auto count = [&q](Status status) { return q.counts[static_cast<int>(status)].load(); };
+    m.running = count(Status::Retained);
+    m.depth = count(Status::New) + count(Status::Retry) + m.running;
+    m.wait_p50 = quantile_since(*s, Time::Wait, 0.5);
+    m.wait_p99 = quantile_since(*s, Time::Wait, 0.99);
+    m.run_p50 = quantile_since(*s, Time::Run, 0.5);
+    m.run_p99 = quantile_since(*s, Time::Run, 0.99);
+}
+
+// Saves one queue. changed: when the first change since the last time was. What was done in an earlier minute is
+// counted for that one.
+void save(SlotNo no, TimestampTz changed) {
+    const memory::Queue &q = map.queues[no];
+    auto *s = static_cast<SavedStatistics *>(palloc0(sizeof(SavedStatistics)));
+    const bool found = store::read_saved(q.queue_id, s);
+    const TimestampTz minute = minute_of(changed);
+    const bool reset = s->now.since != map.statistics[no].since.load();
+    if (found && minute != s->minute.minute) {
+        if (did_something(s->minute)) store::add_to_history(q.queue_id, s->minute, config::stats_retention);
+        s->before = s->now;
+    }
+    s->queue_id = q.queue_id;
+    s->minute.minute = minute;
+    stats::copy(no, &s->now);
+    if (reset) s->before = {};
+    s->saved_at = GetCurrentTimestamp();
+    fill_minute(s, q);
+    store::write_saved(*s, !found);
+    pfree(s);
+}
+
+// A queue whose statistics are to be saved, and since when.
+struct Unsaved {
+    SlotNo no;
+    TimestampTz since;
+};
+
+constexpr std::size_t most_in_transaction = 64;
+
+// What a transaction saves.
+struct Part {
+    SlotNo next = 0;  // the queues from here are left
+    std::size_t count = 0;
+    Unsaved queues[most_in_transaction];
+};
+
+// Saves the next queues that have unsaved statistics.
+void save_some(SlotNo db, Part *part) {
+    memory::begin_use();
+    for (; part->next < map.shared->used_queues && part->count < most_in_transaction; part->next++) {
+        const memory::Queue &q = map.queues[part->next];
+        if (!q.used || q.db != db || memory::is_dropped(q) || !stats::is_complete(part->next)) continue;
+        const TimestampTz since = map.statistics[part->next].unsaved_since.exchange(0);
+        if (since == 0) continue;
+        part->queues[part->count++] = {part->next, since};
+        save(part->next, since);
+    }
+}
+
+// Returns false if the transaction failed, or another one saves statistics.
+bool save_part(SlotNo db, Part *part) {
+    bool mine = false;
+    part->count = 0;
+    pg::Outcome out = pg::run_limited(
+        [=, &mine] {
+            mine = store::lock_saving();
+            if (mine) save_some(db, part);
+        },
+        TopMemoryContext);
+    if (!out.ok) pg::log_refusal("pgqueue housekeeper could not save statistics", out.error);
+    if (!out.ok)
+        for (const Unsaved &u : std::span(part->queues, part->count))
+            (void)map.statistics[u.no].unsaved_since.replace(0, u.since);
+    return out.ok && mine;
+}
+
+}  // namespace
+
+void save_statistics(SlotNo db) {
+    pg::Atomic<bool> &any = memory::database(db).unsaved.any;
+    if (!any.exchange(false)) return;
+    Part part;
+    do {
+        if (save_part(db, &part)) continue;
+        any.store(true);
+        return;
+    } while (part.count == most_in_transaction);
+}
+
+}  // namespace pgqueue::worker
