@@ -329,22 +329,25 @@ ALTER TABLE pgqueue_internal.batch_member ALTER task_id SET STATISTICS 0, ALTER 
 ALTER TABLE pgqueue_internal.batch_waiter ALTER task_id SET STATISTICS 0, ALTER namespace_id SET STATISTICS 0,
     ALTER batch_key SET STATISTICS 0;
 
--- Statistics of queues as the housekeeper saved them last, so that they outlive the server's memory. Numbers in the
--- order of core/statistics.hpp, histograms as core/packed_times.hpp packs them. minute_...: what the queue has done in
--- the last minute in which it did something, counted from the totals at its start; a finished minute goes to the
--- history. No foreign key, because its checks would wait for a queue that somebody changes.
+-- Statistics as the housekeeper saved them last, so that they outlive the server's memory. Numbers in the order of
+-- core/statistics.hpp, histograms as core/packed_times.hpp packs them. minute_... of a queue: what it has done in the
+-- last minute in which it did something, counted from the totals at its start; a finished minute goes to the history.
+-- No foreign key, because its checks would wait for a queue that somebody changes.
 CREATE TABLE pgqueue_internal.stat (
-    queue_id integer PRIMARY KEY,
+    kind smallint NOT NULL,                -- 0 queue, 1 tasks of other types, 2 type, 3 role (core/statistics.hpp)
+    object_id integer NOT NULL,            -- the queue, or the namespace of a role
+    name text COLLATE "C" NOT NULL,        -- the type, or the oid of the role; else empty
     saved_at timestamptz NOT NULL,
     since timestamptz NOT NULL,
     totals bigint[] NOT NULL,
     costs bigint[] NOT NULL,
     times bytea[] NOT NULL,
-    minute_totals bigint[] NOT NULL,
-    minute_times bytea[] NOT NULL,
-    minute timestamptz NOT NULL,
-    minute_counts bigint[] NOT NULL,       -- created to cancelled, then unfinished and retained at its end
-    minute_quantiles float8[] NOT NULL     -- p50 and p99 of wait and run in seconds, below 0: no times
+    minute_totals bigint[],
+    minute_times bytea[],
+    minute timestamptz,
+    minute_counts bigint[],                -- created to cancelled, then unfinished and retained at its end
+    minute_quantiles float8[],             -- p50 and p99 of wait and run in seconds, below 0: no times
+    PRIMARY KEY (kind, object_id, name)
 ) USING heap WITH (fillfactor = 30);
 -- In the row, so that an update leaves no garbage elsewhere.
 ALTER TABLE pgqueue_internal.stat ALTER times SET STORAGE MAIN, ALTER minute_times SET STORAGE MAIN;

@@ -73,6 +73,86 @@ COMMENT ON COLUMN pgqueue.queue_stat.since IS 'last reset';
 COMMENT ON COLUMN pgqueue.queue_stat.as_of IS
 'when the numbers were true: now; on a standby, which does not know what is there now (NULL), when they were saved';
 
+CREATE FUNCTION pgqueue_internal.type_statistics()
+    RETURNS TABLE (namespace text, queue text, type text, retained_total bigint, released_total bigint,
+        failed_total bigint, retried_total bigint, wait_seconds_p50 double precision, wait_seconds_p90 double precision,
+        wait_seconds_p99 double precision, wait_seconds_max double precision, run_seconds_p50 double precision,
+        run_seconds_p90 double precision, run_seconds_p99 double precision, run_seconds_max double precision,
+        cpu_seconds_total double precision, wal_bytes_total bigint, blocks_hit_total bigint, blocks_read_total bigint,
+        temp_bytes_total bigint, since timestamptz, as_of timestamptz)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_type_statistics';
+CREATE VIEW pgqueue.type_stat WITH (security_barrier) AS
+SELECT s.namespace, s.queue, s.type, s.retained_total, s.released_total, s.failed_total, s.retried_total,
+    s.wait_seconds_p50, s.wait_seconds_p90, s.wait_seconds_p99, s.wait_seconds_max, s.run_seconds_p50,
+    s.run_seconds_p90, s.run_seconds_p99, s.run_seconds_max, s.cpu_seconds_total, s.wal_bytes_total,
+    s.blocks_hit_total, s.blocks_read_total, s.temp_bytes_total, s.since, s.as_of
+FROM pgqueue_internal.type_statistics() s;
+COMMENT ON VIEW pgqueue.type_stat IS
+'counters and times of each type; types beyond pgqueue.max_types are the row with type NULL';
+COMMENT ON COLUMN pgqueue.type_stat.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.type_stat.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.type_stat.type IS 'type';
+COMMENT ON COLUMN pgqueue.type_stat.retained_total IS 'tasks retained (attempts) since reset';
+COMMENT ON COLUMN pgqueue.type_stat.released_total IS 'tasks released since reset';
+COMMENT ON COLUMN pgqueue.type_stat.failed_total IS 'tasks failed for good since reset';
+COMMENT ON COLUMN pgqueue.type_stat.retried_total IS 'tasks sent to retry since reset';
+COMMENT ON COLUMN pgqueue.type_stat.wait_seconds_p50 IS 'median of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.wait_seconds_p90 IS '90th percentile of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.wait_seconds_p99 IS '99th percentile of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.wait_seconds_max IS 'maximum of the wait time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.run_seconds_p50 IS 'median of the run time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.run_seconds_p90 IS '90th percentile of the run time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.run_seconds_p99 IS '99th percentile of the run time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.run_seconds_max IS 'maximum of the run time in seconds';
+COMMENT ON COLUMN pgqueue.type_stat.cpu_seconds_total IS 'CPU seconds of runs in the server';
+COMMENT ON COLUMN pgqueue.type_stat.wal_bytes_total IS 'WAL bytes written by runs';
+COMMENT ON COLUMN pgqueue.type_stat.blocks_hit_total IS 'shared blocks hit';
+COMMENT ON COLUMN pgqueue.type_stat.blocks_read_total IS 'shared blocks read';
+COMMENT ON COLUMN pgqueue.type_stat.temp_bytes_total IS 'temporary bytes written';
+COMMENT ON COLUMN pgqueue.type_stat.since IS 'last reset';
+COMMENT ON COLUMN pgqueue.type_stat.as_of IS 'when the numbers were true: now; on a standby, when they were saved';
+
+CREATE FUNCTION pgqueue_internal.role_statistics()
+    RETURNS TABLE (role oid, namespace text, retained_total bigint, released_total bigint, failed_total bigint,
+        retried_total bigint, run_seconds_total double precision, cpu_seconds_total double precision,
+        wal_bytes_total bigint, blocks_hit_total bigint, blocks_read_total bigint, temp_bytes_total bigint,
+        since timestamptz, as_of timestamptz)
+    LANGUAGE C PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'pgqueue_internal_role_statistics';
+CREATE VIEW pgqueue.worker_stat WITH (security_barrier) AS
+SELECT r.rolname::text COLLATE "default" AS role, s.namespace, coalesce(w.workers, 0) AS workers, s.retained_total,
+    s.released_total, s.failed_total, s.retried_total, s.run_seconds_total, s.cpu_seconds_total, s.wal_bytes_total,
+    s.blocks_hit_total, s.blocks_read_total, s.temp_bytes_total, s.since, s.as_of
+FROM pgqueue_internal.role_statistics() s
+JOIN pg_catalog.pg_roles r ON r.oid = s.role
+LEFT JOIN (
+    SELECT v.role, v.namespace, count(DISTINCT v.pid)::integer AS workers FROM pgqueue.worker v GROUP BY 1, 2
+) w ON w.role = r.rolname AND w.namespace = s.namespace;
+COMMENT ON VIEW pgqueue.worker_stat IS 'sums by role and namespace';
+COMMENT ON COLUMN pgqueue.worker_stat.role IS 'role';
+COMMENT ON COLUMN pgqueue.worker_stat.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.worker_stat.workers IS 'live workers';
+COMMENT ON COLUMN pgqueue.worker_stat.retained_total IS 'tasks retained (attempts) since reset';
+COMMENT ON COLUMN pgqueue.worker_stat.released_total IS 'tasks released since reset';
+COMMENT ON COLUMN pgqueue.worker_stat.failed_total IS 'tasks failed for good since reset';
+COMMENT ON COLUMN pgqueue.worker_stat.retried_total IS 'tasks sent to retry since reset';
+COMMENT ON COLUMN pgqueue.worker_stat.run_seconds_total IS 'seconds of runs';
+COMMENT ON COLUMN pgqueue.worker_stat.cpu_seconds_total IS 'CPU seconds of runs in the server';
+COMMENT ON COLUMN pgqueue.worker_stat.wal_bytes_total IS 'WAL bytes written by runs';
+COMMENT ON COLUMN pgqueue.worker_stat.blocks_hit_total IS 'shared blocks hit';
+COMMENT ON COLUMN pgqueue.worker_stat.blocks_read_total IS 'shared blocks read';
+COMMENT ON COLUMN pgqueue.worker_stat.temp_bytes_total IS 'temporary bytes written';
+COMMENT ON COLUMN pgqueue.worker_stat.since IS 'last reset';
+COMMENT ON COLUMN pgqueue.worker_stat.as_of IS 'when the numbers were true: now; on a standby, when they were saved';
+
+CREATE FUNCTION pgqueue.reset_stats(queue text DEFAULT NULL, type text DEFAULT NULL, namespace text DEFAULT NULL)
+    RETURNS void
+    LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_reset_stats';
+COMMENT ON FUNCTION pgqueue.reset_stats(text, text, text) IS
+'Makes the counters and times of a namespace begin anew at commit: those of its queues, types and roles. queue: only '
+'those of this queue and its types, NULL means all. type: only those of this type, in the queue or in all queues; NULL '
+'means all. namespace: NULL means the session''s namespace. Needs manage. An unknown namespace, queue or type raises '
+'42704.';
+
 CREATE VIEW pgqueue.stat_history WITH (security_barrier) AS
 SELECT h.minute, n.name AS namespace, q.name AS queue, h.created, h.retained, h.released, h.failed, h.retried,
     h.expired, h.cancelled, h.depth, h.running::integer AS running, h.wait_p50 AS wait_seconds_p50,
@@ -84,10 +164,10 @@ FROM (
     UNION ALL SELECT * FROM pgqueue_internal.stat_minute_6 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_7
     UNION ALL
     -- The last minute of each queue, as far as it is saved.
-    SELECT s.queue_id, s.minute, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], nullif(t[1], -1),
+    SELECT s.object_id, s.minute, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], nullif(t[1], -1),
         nullif(t[2], -1), nullif(t[3], -1), nullif(t[4], -1)
     FROM pgqueue_internal.stat s, LATERAL (SELECT s.minute_counts, s.minute_quantiles) m (c, t)
-    WHERE 0 < ANY (c[1:7])
+    WHERE s.kind = 0 AND 0 < ANY (c[1:7])
 ) h
 JOIN pgqueue_internal.queue q ON q.id = h.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id

@@ -35,7 +35,8 @@ GRANT DELETE ON pgqueue.task_archive TO pgqueue_user;
 GRANT EXECUTE ON FUNCTION
     pgqueue_internal.may(integer, text), pgqueue_internal.is_condemned(smallint), pgqueue_internal.is_mine(integer),
     pgqueue_internal.role_name(oid, text), pgqueue_internal.role_of(integer), pgqueue_internal.nobody(text),
-    pgqueue_internal.queue_counts(), pgqueue_internal.queue_statistics(), pgqueue_internal.metrics(),
+    pgqueue_internal.queue_counts(), pgqueue_internal.queue_statistics(),
+    pgqueue_internal.type_statistics(), pgqueue_internal.role_statistics(), pgqueue_internal.metrics(),
     pgqueue_internal.workers(), pgqueue_internal.outside_workers(), pgqueue_internal.memory(),
     pgqueue_internal.is_held(bigint, bigint), pgqueue_internal.problems(),
     pgqueue_internal.incidents(), pgqueue_internal.reasons(bigint, text), pgqueue_internal.current_task_id(),

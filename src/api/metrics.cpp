@@ -1,7 +1,7 @@
 #include "api/metrics.hpp"
 
 #include "api/longest_wait.hpp"
-#include "api/seen_queues.hpp"
+#include "api/seen_statistics.hpp"
 #include "core/status.hpp"
 #include "dispatch/waiters.hpp"
 #include "store/statement.hpp"
@@ -70,11 +70,11 @@ void put_totals(MetricSink *sink, Queues seen) {
         {Total::Limited, "pgqueue_tasks_limited_total", "Starts put off by a limit."}};
     for (const Counter &c : counters)
         each_queue_of(sink, seen, {c.name, MetricType::Counter, c.help},
-                      [&c](const SeenQueue &q) { return static_cast<double>(q.total(c.kind)); });
+                      [&c](const SeenQueue &q) { return static_cast<double>(q.numbers.total(c.kind)); });
 }
 
 void put_costs(MetricSink *sink, Queues seen) {
-    auto cost = [](const SeenQueue &q, RunCost kind) { return static_cast<double>(q.cost(kind)); };
+    auto cost = [](const SeenQueue &q, RunCost kind) { return static_cast<double>(q.numbers.cost(kind)); };
     each_queue_of(sink, seen, {"pgqueue_cpu_seconds_total", MetricType::Counter, "CPU time of runs in the server."},
                   [cost](const SeenQueue &q) { return cost(q, RunCost::CpuMicros) / USECS_PER_SEC; });
     each_queue_of(sink, seen, {"pgqueue_wal_bytes_total", MetricType::Counter, "WAL written by runs in the server."},
@@ -98,7 +98,7 @@ void put_times(MetricSink *sink, Queues seen, Time kind, const Family &family) {
     sink->begin(family);
     auto *times = static_cast<histogram::Times *>(palloc(sizeof(histogram::Times)));
     for (const SeenQueue &q : seen) {
-        q.copy_times(kind, times);
+        q.numbers.copy_times(kind, times);
         const std::array<Label, 2> names = labels_of(q);
         Label labels[] = {names[0], names[1], {"le", "+Inf"}};
         // Summed once, bucket by bucket, from one copy: the series only grows with its bounds.

@@ -19,6 +19,7 @@ constinit int segment_size = 256 * 1024;
 constinit int attempt_history = 10;
 constinit int notify_interval = 10;
 constinit bool track_costs = true;
+constinit int max_types = 1000;
 constinit int stats_flush_interval = 10 * 1000;
 constinit int stats_retention = 7 * 24 * 60;
 constinit int log_tasks = log_failed;
@@ -88,6 +89,8 @@ void define_ints(bool preloaded) {
         {"pgqueue.attempt_history", "Attempts kept for each task.", &attempt_history, 0, 1000, PGC_SIGHUP, 0},
         {"pgqueue.notify_interval", "At most one NOTIFY for a queue in this time; -1 is none.", &notify_interval, -1,
          INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.max_types", "Types with statistics of their own; each takes half a kilobyte.", &max_types, 0, 1000000,
+         PGC_POSTMASTER, 0},
         {"pgqueue.stats_flush_interval", "Statistics that have changed are saved after this time.",
          &stats_flush_interval, 100, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
         {"pgqueue.stats_retention", "How long view stat_history goes back.", &stats_retention, 10, INT_MAX, PGC_SIGHUP,

@@ -19,6 +19,7 @@ extern int segment_size;     // kB
 extern int attempt_history;
 extern int notify_interval;  // ms, -1: none
 extern bool track_costs;
+extern int max_types;
 extern int stats_flush_interval;  // ms
 extern int stats_retention;       // minutes
 extern int log_tasks;             // LogTasks

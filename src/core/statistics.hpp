@@ -25,13 +25,28 @@ enum class Total : std::uint8_t {
 constexpr int total_kinds = 13;
 
 // What runs have cost.
-enum class RunCost : std::uint8_t { CpuMicros, WalBytes, BlocksHit, BlocksRead, BlocksDirtied, TempBytes, Rows };
-constexpr int cost_kinds = 7;
+enum class RunCost : std::uint8_t {
+    CpuMicros,
+    WalBytes,
+    BlocksHit,
+    BlocksRead,
+    BlocksDirtied,
+    TempBytes,
+    Rows,
+    RunMicros  // the time itself
+};
+constexpr int cost_kinds = 8;
 
 // Times, in microseconds. Wait: from the creation or the due time, the later, to the retain. Run: from there to the end
 // of the attempt. Whole: from the creation to the end of the task.
 enum class Time : std::uint8_t { Wait, Run, Whole };
 constexpr int time_kinds = 3;
+
+// What has statistics: a queue, its tasks whose types have none of their own, a type in a queue, a role in a namespace.
+// The last two are named.
+enum class StatKind : std::uint8_t { Queue, Others, Type, Role };
+constexpr int named_stat_kinds = 2;
+constexpr int named_index(StatKind kind) { return static_cast<int>(kind) - static_cast<int>(StatKind::Type); }
 
 // A copy of all of them. since: a TimestampTz.
 struct Statistics {

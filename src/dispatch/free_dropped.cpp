@@ -11,6 +11,7 @@
 #include "memory/roles.hpp"
 #include "memory/users.hpp"
 #include "pg/guards.hpp"
+#include "stats/named.hpp"
 #include "stats/totals.hpp"
 
 namespace pgqueue::dispatch {
@@ -31,6 +32,8 @@ void free_queue(SlotNo no) {
     ns.queues--;
     ns.dropped_queues -= is_dropped(q);
     stats::free_times(no);
+    stats::free_times(others_of(no));
+    stats::free_named(StatKind::Type, no);
     q.used = false;
     Shared *s = map.shared;
     s->taken_queues--;
@@ -100,6 +103,7 @@ void free_namespace(SlotNo no) {
     pg::LwLockGuard lock(registry_lock());
     for (SlotNo i = 0; i < map.shared->used_sources; i++)
         if (map.sources[i].ns == no) map.sources[i].ns = -1;
+    stats::free_named(StatKind::Role, no);
     Database &d = database(ns.db);
     for (SlotNo &place : std::span(d.ns, static_cast<Size>(d.namespaces.load())))
         if (place == no) place = -1;

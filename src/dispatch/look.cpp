@@ -60,11 +60,14 @@ WaitingLook look_at_waiting(SlotNo no) {
         }
         stopped = !may_run(q) || !has_room(q) || ns.paused || !has_room(ns);
     }
-    // The counts of rows and of lists change at different moments.
-    const int64 waiting = Max(
-        q.counts[static_cast<int>(Status::New)].load() + q.counts[static_cast<int>(Status::Retry)].load(), int64{0});
-    look.delayed = Min(look.delayed, waiting);
-    look.listed = Min(look.listed, waiting - look.delayed);
+    // The counts of rows and of lists change at different moments. Entries of tasks that were cancelled, moved or
+    // deleted stay in lists and heap for a while, and tasks that wait for others may be in the heap for their expiry.
+    // So lists come first: what is ready is never shown as delayed.
+    int64 waiting = q.counts[static_cast<int>(Status::New)].load() + q.counts[static_cast<int>(Status::Retry)].load();
+    const int64 others = Max(q.counts[awaiting].load(), int64{0});
+    waiting = Max(waiting, others);
+    look.listed = Min(look.listed, waiting - others);
+    look.delayed = Min(look.delayed, waiting - others - look.listed);
     look.ready = stopped ? 0 : look.listed;
     look.blocked = waiting - look.delayed - look.ready;
     return look;

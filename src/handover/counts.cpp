@@ -77,7 +77,7 @@ void hand_over_counts(SlotNo db, const CountsBasis &before, PageNo *deltas) {
     for (int i = 0; i < counts.count; i++) {
         if (apply) apply_delta(counts.items[i].delta);
         int from = counts.items[i].delta.from, to = counts.items[i].delta.to;
-        bool of_rows = from < unhinted && to < unhinted;
+        bool of_rows = from < awaiting && to < awaiting;
         finished = finished || (of_rows && (to < 0 || to >= static_cast<int>(Status::Released)));
     }
     // A rebuild that has begun while they were applied may have seen the rows, too: then it is done again.

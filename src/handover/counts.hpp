@@ -12,7 +12,7 @@ struct CountNote {
 };
 
 // Changes counts of a queue at commit: `count` rows go from one status to another (from -1: created, to -1: removed).
-// Status `unhinted` counts rows that wait without a hint. edges.hpp uses status `edges`, with the slot of a namespace.
+// Status `awaiting` counts rows that wait for other tasks. edges.hpp uses status `edges`, with the slot of a namespace.
 void count_at_commit(SlotNo slot, int from, int to, int32 count);
 // Applies a committed change to the counts in shared memory. Takes no lock.
 void apply_delta(const Delta &delta);

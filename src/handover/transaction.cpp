@@ -31,12 +31,12 @@ constinit Locking locking{};
 
 bool anything() {
     return locking.id != 0 || tasks.count + noted_counts().count + touched.count > 0 || any_actions() || any_holds() ||
-           any_asked();
+           any_asked() || any_statistics();
 }
 // Also true if everything was rolled back to a savepoint.
 bool was_used() {
     return tasks.used() || noted_counts().used() || were_actions() || touched.used() || has_noted_holds() ||
-           any_holds();
+           any_holds() || were_statistics();
 }
 
 void give_reserved() {

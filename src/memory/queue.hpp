@@ -20,8 +20,8 @@ struct PriorityList {
     PageList list;
 };
 
-// Counts of a queue: one for each status, and one for rows that wait for other tasks and so have no hint.
-constexpr int unhinted = status_count;
+// Counts of a queue: one for each status, and one for rows that wait for other tasks.
+constexpr int awaiting = status_count;
 constexpr int count_kinds = status_count + 1;
 // A delta of this kind counts open edges of a namespace; its slot is that of the namespace.
 constexpr int edges = count_kinds;
@@ -95,7 +95,7 @@ struct Queue : QueueSettings {
     int64 group_token_at;               // when the first of these gets a token (monotonic), 0 there is none
     Atomic<int32> running;              // tasks that are popped, retained or leased
     Atomic<bool> blocked;               // lanes were removed from their sources because of a limit
-    Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait without a hint
+    Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait for other tasks
     Atomic<bool> unnotified;   // ready tasks for outside workers for which LISTEN clients have not been notified
     Atomic<int64> hinted;      // entries in ready lists and due heap
     Atomic<int64> full_since;  // since when max_depth has refused all tasks (monotonic), 0 it has not
@@ -131,11 +131,12 @@ struct Namespace {
     Atomic<bool> handlers_changed;
     Atomic<int32> running;
     Atomic<bool> blocked;
-    Atomic<int64> full_since;   // as of a queue
-    Atomic<int32> lanes;        // its lanes
-    Atomic<int32> times_pages;  // with histograms of its queues; stats/totals
-    Atomic<int64> edges;        // open edges (handover/edges.hpp)
-    Atomic<int64> edges_asked;  // reserved by open transactions
+    Atomic<int64> full_since;                     // as of a queue
+    Atomic<int32> lanes;                          // its lanes
+    Atomic<int32> times_pages;                    // with histograms of its queues; stats/totals
+    Atomic<int32> named_stats[named_stat_kinds];  // its named entries of statistics; stats/named
+    Atomic<int64> edges;                          // open edges (handover/edges.hpp)
+    Atomic<int64> edges_asked;                    // reserved by open transactions
     SettlePosts posts;
     uint64 virtual_time;  // of fair share: grows by virtual_time_unit / weight for each task
     PageList arrived;     // waiting tasks whose time has come; dispatch/due [due lock of its database]
@@ -147,7 +148,8 @@ struct Namespace {
     int64 groups_missed;  // the least id left out since the scheduler began to read, INT64_MAX none
     bool groups_short;    // they were left out for lack of memory, or because of max_groups
     bool groups_blocked;  // there was no room at the last reading
-    bool idle_groups;     // some groups exist only for their token buckets
+    Atomic<bool> roles_complete;  // what was saved of its roles has been added; worker/scheduler/saved_statistics
+    bool idle_groups;             // some groups exist only for their token buckets
 };
 
 }  // namespace pgqueue::memory

@@ -20,11 +20,6 @@ SlotNo find_queue_locked(SlotNo db, int32 queue_id) {
     return -1;
 }
 
-void init_statistics(QueueStatistics *s) {
-    MemSet(s, 0, sizeof(QueueStatistics));
-    s->since.init(GetCurrentTimestamp());
-}
-
 void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
     MemSet(q, 0, sizeof(Queue));
     q->db = db;
@@ -35,6 +30,12 @@ void init_queue(Queue *q, SlotNo db, SlotNo ns, int32 queue_id) {
 }
 
 }  // namespace
+
+void init_statistics(StatNo no) {
+    StatEntry *s = &map.statistics[no];
+    MemSet(s, 0, sizeof(StatEntry));
+    s->since.init(GetCurrentTimestamp());
+}
 
 SlotNo find_database(Oid oid) {
     for (SlotNo i = 0; i < max_databases; i++)
@@ -122,6 +123,7 @@ SlotNo make_namespace(SlotNo db, int32 ns_id) {
     d.ns[place] = made;
     pg_write_barrier();
     if (place == d.namespaces.load()) d.namespaces.store(place + 1);
+    d.unsaved.entries.store(true);
     return made;
 }
 
@@ -182,7 +184,8 @@ SlotNo make_queue(SlotNo db, SlotNo ns, int32 queue_id) {
     if (no == map.shared->n_queues) return -1;
     note_made();
     map.shared->used_queues = Max(map.shared->used_queues, no + 1);
-    init_statistics(&map.statistics[no]);
+    init_statistics(no);
+    init_statistics(others_of(no));
     init_queue(&map.queues[no], db, ns, queue_id);
     database(db).unsaved.entries.store(true);
     map.namespaces[ns].queues++;

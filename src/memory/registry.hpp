@@ -37,6 +37,8 @@ bool is_queue_known(SlotNo db, int32 queue_id);
 // Returns whether shared memory has learned that the queue was dropped. The catalog caches may learn of it slightly
 // later.
 bool is_queue_dropped(SlotNo db, int32 queue_id);
+// Empties an entry of statistics.
+void init_statistics(StatNo no);
 // Marks a queue as dropped and removes it from the hash table. Takes the registry lock.
 void hide_queue(SlotNo queue);
 

@@ -1,5 +1,6 @@
 #include "memory/shared.hpp"
 
+#include "config/server_settings.hpp"
 #include "memory/pool.hpp"
 
 namespace pgqueue::memory {
@@ -12,8 +13,12 @@ constexpr const char *tranche = "pgqueue";
 
 // The number of fixed entries of each kind in a block of this size. Entries take about a fifth, pages the rest.
 struct Capacity {
-    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash, users;
+    int32 namespaces, queues, lanes, priorities, sources, roles, leases, lease_hash, hash, group_hash, users,
+        named_stats[named_stat_kinds], stat_hash;
     uint32 pages;
+
+    int32 all_named_stats() const { return named_stats[0] + named_stats[1]; }
+    int32 all_stats() const { return 2 * queues + all_named_stats(); }
 };
 
 Capacity capacity_for(Size memory) {
@@ -34,7 +39,12 @@ Capacity capacity_for(Size memory) {
     c.group_hash = group_locks;
     while (c.group_hash < scaled(65536, 1024)) c.group_hash *= 2;
     c.users = MaxBackends + NUM_AUXILIARY_PROCS;
-    Size fixed = sizeof(Namespace) * c.namespaces + (sizeof(Queue) + sizeof(QueueStatistics)) * c.queues +
+    // Types take memory of their own, as the setting says.
+    c.named_stats[named_index(StatKind::Type)] = config::max_types;
+    c.named_stats[named_index(StatKind::Role)] = scaled(2048, 64);
+    c.stat_hash = 1;
+    while (c.stat_hash < c.all_named_stats()) c.stat_hash *= 2;
+    Size fixed = sizeof(Namespace) * c.namespaces + (sizeof(Queue) + 2 * sizeof(StatEntry)) * c.queues +
                  sizeof(Lane) * c.lanes + sizeof(PriorityList) * c.priorities + sizeof(Source) * c.sources +
                  sizeof(Role) * c.roles + sizeof(Lease) * c.leases + sizeof(SlotNo) * (c.hash + c.lease_hash) +
                  sizeof(GroupNo) * c.group_hash;
@@ -53,7 +63,9 @@ Size lay_out(const Capacity &c, char *base) {
     char *shared = part(sizeof(Shared));
     char *namespaces = part(sizeof(Namespace) * c.namespaces);
     char *queues = part(sizeof(Queue) * c.queues);
-    char *statistics = part(sizeof(QueueStatistics) * c.queues);
+    char *statistics = part(sizeof(StatEntry) * c.all_stats());
+    char *stat_names = part(sizeof(StatName) * c.all_named_stats());
+    char *stat_hash = part(sizeof(AtomicSlot) * c.stat_hash);
     char *lanes = part(sizeof(Lane) * c.lanes);
     char *priorities = part(sizeof(PriorityList) * c.priorities);
     char *sources = part(sizeof(Source) * c.sources);
@@ -69,7 +81,10 @@ Size lay_out(const Capacity &c, char *base) {
         map.shared = reinterpret_cast<Shared *>(shared);
         map.namespaces = reinterpret_cast<Namespace *>(namespaces);
         map.queues = reinterpret_cast<Queue *>(queues);
-        map.statistics = reinterpret_cast<QueueStatistics *>(statistics);
+        map.statistics = reinterpret_cast<StatEntry *>(statistics);
+        map.stat_names = reinterpret_cast<StatName *>(stat_names);
+        map.stat_hash = reinterpret_cast<AtomicSlot *>(stat_hash);
+        map.stat_hash_size = c.stat_hash;
         map.lanes = reinterpret_cast<Lane *>(lanes);
         map.priorities = reinterpret_cast<PriorityList *>(priorities);
         map.sources = reinterpret_cast<Source *>(sources);
@@ -106,7 +121,10 @@ void init_block(const Capacity &c) {
     for (int i = 0; i < map.lease_hash_size; i++) map.lease_hash[i] = -1;
     MemSet(map.namespaces, 0, sizeof(Namespace) * c.namespaces);
     MemSet(map.queues, 0, sizeof(Queue) * c.queues);
-    MemSet(map.statistics, 0, sizeof(QueueStatistics) * c.queues);
+    for (int k = 0; k < named_stat_kinds; k++) s->n_named_stats[k] = c.named_stats[k];
+    MemSet(map.statistics, 0, sizeof(StatEntry) * c.all_stats());
+    MemSet(map.stat_names, 0, sizeof(StatName) * c.all_named_stats());
+    MemSet(map.stat_hash, 0, sizeof(AtomicSlot) * c.stat_hash);
     MemSet(map.lanes, 0, sizeof(Lane) * c.lanes);
     MemSet(map.priorities, 0, sizeof(PriorityList) * c.priorities);
     MemSet(map.sources, 0, sizeof(Source) * c.sources);

@@ -15,6 +15,7 @@
 #pragma once
 #include "memory/database.hpp"
 #include "memory/holders.hpp"
+#include "memory/stat_names.hpp"
 
 namespace pgqueue::memory {
 
@@ -51,10 +52,12 @@ struct Shared {
     int32 n_leases;
     Atomic<uint64> free_lease;  // tag << 32 | SlotNo + 1
     Atomic<int32> free_leases, free_lanes, free_priorities;
-    Atomic<bool> leases_wanted;  // a session found no lease for its namespace since one became free
-    int32 taken_queues;          // used entries of queues [registry lock]
-    Atomic<int32> times_pages;   // pages with histograms; stats/totals
-    Atomic<int64> times_lost;    // times that no histogram has counted, because there was no memory for it
+    Atomic<bool> leases_wanted;                   // a session found no lease for its namespace since one became free
+    int32 taken_queues;                           // used entries of queues [registry lock]
+    Atomic<int32> times_pages;                    // pages with histograms; stats/totals
+    int32 n_named_stats[named_stat_kinds];        // capacities
+    Atomic<int32> named_stats[named_stat_kinds];  // used
+    Atomic<int64> times_lost;  // times that no histogram has counted, because there was no memory for it
 };
 
 // Addresses of the block's parts in this process; nullptr while the library is not preloaded.
@@ -62,7 +65,10 @@ struct Map {
     Shared *shared;
     Namespace *namespaces;
     Queue *queues;
-    QueueStatistics *statistics;  // by queue
+    StatEntry *statistics;  // by StatNo
+    StatName *stat_names;   // of the named entries
+    AtomicSlot *stat_hash;
+    int32 stat_hash_size;
     Lane *lanes;
     PriorityList *priorities;
     Source *sources;
@@ -95,6 +101,12 @@ inline int lease_part(int64 id) { return static_cast<int>(static_cast<uint64>(id
 inline LWLock *lease_lock(int64 id) { return &map.locks[2 + due_locks + namespace_locks + lease_part(id)].lock; }
 inline LWLock *group_lock(int part) { return &map.locks[2 + due_locks + namespace_locks + lease_locks + part].lock; }
 constexpr int lock_count = 2 + due_locks + namespace_locks + lease_locks + group_locks;
+
+// Returns the entry of statistics of a queue's tasks whose types have none of their own.
+inline StatNo others_of(SlotNo queue) { return map.shared->n_queues + queue; }
+// The first named entry of statistics.
+inline StatNo first_named_stat() { return 2 * map.shared->n_queues; }
+inline StatName &name_of(StatNo named) { return map.stat_names[named - first_named_stat()]; }
 
 // Returns the entry of a database.
 inline Database &database(SlotNo no) { return map.shared->databases[no]; }

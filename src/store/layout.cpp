@@ -1,5 +1,6 @@
 #include "store/layout.hpp"
 
+#include "core/type_hash.hpp"
 #include "pg/guards.hpp"
 #include "store/rows.hpp"
 #include "store/rows_write.hpp"
@@ -114,12 +115,23 @@ const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
     return p;
 }
 
-// Returns the hash of a tuple's group key. Group keys are never toasted (sql/02_tables.sql).
-uint64 read_group(HeapTupleHeader t) {
-    if ((t->t_infomask & HEAP_HASNULL) != 0 && att_isnull(first_body_column + group_key, t->t_bits)) return 0;
+uint64 read_type_hash(const varlena *type) {
+    if (type == nullptr) return no_type;
+    if (VARATT_IS_EXTERNAL(type) || VARATT_IS_COMPRESSED(type)) return long_type;
+    return hash_of_type({VARDATA_ANY(type), static_cast<std::size_t>(VARSIZE_ANY_EXHDR(type))});
+}
+
+// Reads the hashes of a tuple's group key and type. Group keys are never toasted (sql/02_tables.sql).
+void read_hashes(HeapTupleHeader t, TaskRow *row) {
+    row->group = row->type_hash = 0;
+    auto is_null = [t](int column) {
+        return (t->t_infomask & HEAP_HASNULL) != 0 && att_isnull(first_body_column + column, t->t_bits);
+    };
+    if (is_null(group_key) && is_null(type)) return;
     RowImage image;
     deform_row(t, &image);
-    return hash_of_group(reinterpret_cast<const text *>(image.body[group_key]));
+    row->group = hash_of_group(reinterpret_cast<const text *>(image.body[group_key]));
+    row->type_hash = read_type_hash(image.body[type]);
 }
 
 // Copies the changeable columns of a row into an image.
@@ -204,7 +216,7 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->receipt = f.receipt;
     row->created_at = f.created_at;
     row->run_limit = f.run_limit;
-    row->group = read_group(tuple->t_data);
+    read_hashes(tuple->t_data, row);
     row->delayed_at = times[delayed_at];
     row->dies_at = times[dies_at];
     row->started_at = times[started_at];

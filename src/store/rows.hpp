@@ -57,6 +57,7 @@ struct TaskRow {
     TimestampTz created_at;
     int64 run_limit;
     uint64 group;             // hash_of_group of its group key
+    uint64 type_hash;         // core/type_hash.hpp
     TimestampTz delayed_at;   // 0 none
     TimestampTz dies_at;      // 0 none
     TimestampTz started_at;   // 0 none

@@ -52,14 +52,44 @@ uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls,
     return rows;
 }
 
-uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
+namespace {
+
+// The rights of a role, as the server keeps them.
+struct Rights {
     Oid user;
     int sec;
-    GetUserIdAndSecContext(&user, &sec);
+
+    static Rights now() {
+        Rights r;
+        GetUserIdAndSecContext(&r.user, &r.sec);
+        return r;
+    }
+    void set() const { SetUserIdAndSecContext(user, sec); }
+};
+
+// A handler that runs with the rights of the caller.
+struct CallersHandler {
+    RowHandler handler;
+    void *arg;
+    Rights callers, owners;
+};
+
+void call_as_caller(void *p, const ResultRow &row) {
+    const auto *c = static_cast<const CallersHandler *>(p);
+    c->callers.set();
+    c->handler(c->arg, row);
+    c->owners.set();
+}
+
+}  // namespace
+
+uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg) {
+    const Rights callers = Rights::now();
+    CallersHandler as_caller{handler, arg, callers, {tables_owner(), callers.sec | SECURITY_LOCAL_USERID_CHANGE}};
     // An error restores the user with the (sub)transaction's abort.
-    SetUserIdAndSecContext(tables_owner(), sec | SECURITY_LOCAL_USERID_CHANGE);
-    uint64 rows = run_as_self(statement, values, nulls, handler, arg);
-    SetUserIdAndSecContext(user, sec);
+    as_caller.owners.set();
+    uint64 rows = run_as_self(statement, values, nulls, handler != nullptr ? call_as_caller : nullptr, &as_caller);
+    callers.set();
     return rows;
 }
 

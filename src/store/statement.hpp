@@ -6,7 +6,7 @@
 
 namespace pgqueue::store {
 
-constexpr int statement_args = 12;
+constexpr int statement_args = 13;
 
 struct Statement {
     const char *sql;
@@ -26,8 +26,9 @@ struct ResultRow {
 
 using RowHandler = void (*)(void *arg, const ResultRow &row);
 
-// Runs the statement as the owner of the tables. Calls the handler (nullptr: none) for each returned row, in the
-// caller's memory context. Returns the number of rows. nulls: 'n' or ' ' for each argument, nullptr none.
+// Runs the statement as the owner of the tables. Calls the handler (nullptr: none) for each returned row, with the
+// rights and in the memory context of the caller. Returns the number of rows. nulls: 'n' or ' ' for each argument,
+// nullptr none.
 uint64 run_statement(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);
 // The same with the rights of the current user.
 uint64 run_as_self(Statement *statement, const Datum *values, const char *nulls, RowHandler handler, void *arg);

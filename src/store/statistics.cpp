@@ -8,27 +8,36 @@ namespace pgqueue::store {
 namespace {
 
 #define PGQ_EQ " OPERATOR(pg_catalog.=) "
-#define PGQ_SAVED                                                                                                  \
-    "SELECT queue_id, saved_at, since, totals, costs, times, minute_totals, minute_times, minute, minute_counts, " \
-    "minute_quantiles FROM pgqueue_internal.stat "
+#define PGQ_SAVED                                                                                                \
+    "SELECT kind, object_id, name, saved_at, since, totals, costs, times, minute_totals, minute_times, minute, " \
+    "minute_counts, minute_quantiles FROM pgqueue_internal.stat "
+#define PGQ_KEY " kind" PGQ_EQ "$1 AND object_id" PGQ_EQ "$2 AND name" PGQ_EQ "$3"
+#define PGQ_TYPES                                                                                             \
+    {                                                                                                         \
+        INT2OID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, \
+            INT8ARRAYOID, BYTEAARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, FLOAT8ARRAYOID                         \
+    }
 
 // clang-format off
 constinit Statement read_all{PGQ_SAVED, 0, {}, nullptr};
-constinit Statement read_some{PGQ_SAVED "WHERE queue_id" PGQ_EQ "ANY ($1)", 1, {INT4ARRAYOID}, nullptr};
+constinit Statement read_some{
+    PGQ_SAVED "WHERE kind OPERATOR(pg_catalog.<) 3 AND object_id" PGQ_EQ "ANY ($1) "
+    "OR kind" PGQ_EQ "3 AND object_id" PGQ_EQ "ANY ($2) ORDER BY kind DESC",
+    2, {INT4ARRAYOID, INT4ARRAYOID}, nullptr};
+constinit Statement read_one{PGQ_SAVED "WHERE" PGQ_KEY, 3, {INT2OID, INT4OID, TEXTOID}, nullptr};
 constinit Statement insert_one{
-    "INSERT INTO pgqueue_internal.stat (queue_id, saved_at, since, totals, costs, times, minute_totals, minute_times, "
-    "minute, minute_counts, minute_quantiles) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    11, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, INT8ARRAYOID,
-         BYTEAARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, FLOAT8ARRAYOID}, nullptr};
+    "INSERT INTO pgqueue_internal.stat (kind, object_id, name, saved_at, since, totals, costs, times, minute_totals, "
+    "minute_times, minute, minute_counts, minute_quantiles) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    13, PGQ_TYPES, nullptr};
 constinit Statement update_one{
-    "UPDATE pgqueue_internal.stat SET saved_at = $2, since = $3, totals = $4, costs = $5, times = $6, "
-    "minute_totals = $7, minute_times = $8, minute = $9, minute_counts = $10, minute_quantiles = $11 "
-    "WHERE queue_id" PGQ_EQ "$1",
-    11, {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8ARRAYOID, INT8ARRAYOID, BYTEAARRAYOID, INT8ARRAYOID,
-         BYTEAARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, FLOAT8ARRAYOID}, nullptr};
+    "UPDATE pgqueue_internal.stat SET saved_at = $4, since = $5, totals = $6, costs = $7, times = $8, "
+    "minute_totals = $9, minute_times = $10, minute = $11, minute_counts = $12, minute_quantiles = $13 WHERE" PGQ_KEY,
+    13, PGQ_TYPES, nullptr};
 constinit Statement remove_gone{
-    "DELETE FROM pgqueue_internal.stat s WHERE NOT EXISTS "
-    "(SELECT FROM pgqueue_internal.queue q WHERE q.id" PGQ_EQ "s.queue_id)", 0, {}, nullptr};
+    "DELETE FROM pgqueue_internal.stat s WHERE NOT CASE kind WHEN 3 "
+    "THEN EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id" PGQ_EQ "s.object_id) "
+    "ELSE EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.id" PGQ_EQ "s.object_id) END", 0, {}, nullptr};
 // clang-format on
 
 struct Elements {
@@ -89,13 +98,13 @@ Datum array_of(std::span<const histogram::Times> times) {
 
 void read_minute(const ResultRow &row, StatMinute *minute) {
     bool null;
-    minute->minute = DatumGetTimestampTz(row.get(9, &null));
+    minute->minute = DatumGetTimestampTz(row.get(11, &null));
     int64 counts[StatMinute::count_kinds + 2];
-    read_numbers(row.get(10, &null), counts);
+    read_numbers(row.get(12, &null), counts);
     memcpy(minute->counts, counts, sizeof(minute->counts));
     minute->depth = counts[StatMinute::count_kinds];
     minute->running = counts[StatMinute::count_kinds + 1];
-    const Elements e = elements_of(row.get(11, &null), FLOAT8OID, sizeof(double), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    const Elements e = elements_of(row.get(13, &null), FLOAT8OID, sizeof(double), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
     double *quantiles[] = {&minute->wait_p50, &minute->wait_p99, &minute->run_p50, &minute->run_p99};
     for (int i = 0; i < 4; i++) *quantiles[i] = i < e.count ? DatumGetFloat8(e.values[i]) : -1;
 }
@@ -103,28 +112,27 @@ void read_minute(const ResultRow &row, StatMinute *minute) {
 void read(const ResultRow &row, SavedStatistics *saved) {
     bool null;
     *saved = {};
-    saved->queue_id = DatumGetInt32(row.get(1, &null));
-    saved->saved_at = DatumGetTimestampTz(row.get(2, &null));
-    saved->now.since = saved->before.since = DatumGetTimestampTz(row.get(3, &null));
-    read_numbers(row.get(4, &null), saved->now.totals);
-    read_numbers(row.get(5, &null), saved->now.costs);
-    read_times(row.get(6, &null), saved->now.times);
-    read_numbers(row.get(7, &null), saved->before.totals);
-    read_times(row.get(8, &null), saved->before.times);
+    saved->key = {static_cast<StatKind>(DatumGetInt16(row.get(1, &null))), DatumGetInt32(row.get(2, &null)),
+                  TextDatumGetCString(row.get(3, &null))};
+    saved->saved_at = DatumGetTimestampTz(row.get(4, &null));
+    saved->now.since = saved->before.since = DatumGetTimestampTz(row.get(5, &null));
+    read_numbers(row.get(6, &null), saved->now.totals);
+    read_numbers(row.get(7, &null), saved->now.costs);
+    read_times(row.get(8, &null), saved->now.times);
+    if (saved->key.kind != StatKind::Queue) return;
+    read_numbers(row.get(9, &null), saved->before.totals);
+    read_times(row.get(10, &null), saved->before.times);
     read_minute(row, &saved->minute);
 }
 
-}  // namespace
-
-void each_saved_raw(const ArrayType *queue_ids, void (*fn)(void *, const SavedStatistics &), void *arg) {
+void run_for_each(Statement *statement, const Datum *values, void (*fn)(void *, const SavedStatistics &), void *arg) {
     struct To {
         void (*fn)(void *, const SavedStatistics &);
         void *arg;
         SavedStatistics *saved;
     } to{fn, arg, static_cast<SavedStatistics *>(palloc(sizeof(SavedStatistics)))};
-    Datum value = PointerGetDatum(queue_ids);
     (void)run_statement(
-        queue_ids == nullptr ? &read_all : &read_some, &value, nullptr,
+        statement, values, nullptr,
         [](void *p, const ResultRow &row) {
             auto *t = static_cast<To *>(p);
             read(row, t->saved);
@@ -134,17 +142,38 @@ void each_saved_raw(const ArrayType *queue_ids, void (*fn)(void *, const SavedSt
     pfree(to.saved);
 }
 
-bool read_saved(int32 queue_id, SavedStatistics *saved) {
-    Datum id = Int32GetDatum(queue_id);
-    bool found = false;
-    each_saved(construct_array(&id, 1, INT4OID, sizeof(int32), true, TYPALIGN_INT), [&](const SavedStatistics &s) {
-        *saved = s;
-        found = true;
-    });
-    return found;
+}  // namespace
+
+void each_saved_raw(void (*fn)(void *, const SavedStatistics &), void *arg) {
+    run_for_each(&read_all, nullptr, fn, arg);
+}
+
+void each_saved_of_raw(const ArrayType *queue_ids, const ArrayType *namespace_ids,
+                       void (*fn)(void *, const SavedStatistics &), void *arg) {
+    const Datum values[] = {PointerGetDatum(queue_ids), PointerGetDatum(namespace_ids)};
+    run_for_each(&read_some, values, fn, arg);
+}
+
+bool read_saved(const StatKey &key, SavedStatistics *saved) {
+    const Datum values[] = {Int16GetDatum(static_cast<int16>(key.kind)), Int32GetDatum(key.object_id),
+                            CStringGetTextDatum(key.name)};
+    struct To {
+        SavedStatistics *saved;
+        bool found;
+    } to{saved, false};
+    run_for_each(
+        &read_one, values,
+        [](void *p, const SavedStatistics &s) {
+            auto *t = static_cast<To *>(p);
+            *t->saved = s;
+            t->found = true;
+        },
+        &to);
+    return to.found;
 }
 
 void write_saved(const SavedStatistics &saved, bool is_new) {
+    const bool queue = saved.key.kind == StatKind::Queue;
     const StatMinute &m = saved.minute;
     int64 counts[StatMinute::count_kinds + 2];
     memcpy(counts, m.counts, sizeof(m.counts));
@@ -153,7 +182,9 @@ void write_saved(const SavedStatistics &saved, bool is_new) {
     const double quantiles[] = {m.wait_p50, m.wait_p99, m.run_p50, m.run_p99};
     // Only these times are needed for the quantiles of a minute.
     const std::span<const histogram::Times> wait_and_run(saved.before.times, 2);
-    const Datum values[] = {Int32GetDatum(saved.queue_id),
+    const Datum values[] = {Int16GetDatum(static_cast<int16>(saved.key.kind)),
+                            Int32GetDatum(saved.key.object_id),
+                            CStringGetTextDatum(saved.key.name),
                             TimestampTzGetDatum(saved.saved_at),
                             TimestampTzGetDatum(saved.now.since),
                             array_of(std::span<const int64>(saved.now.totals)),
@@ -164,10 +195,11 @@ void write_saved(const SavedStatistics &saved, bool is_new) {
                             TimestampTzGetDatum(m.minute),
                             array_of(std::span<const int64>(counts)),
                             array_of(std::span<const double>(quantiles))};
-    (void)run_statement(is_new ? &insert_one : &update_one, values);
+    (void)run_statement(is_new ? &insert_one : &update_one, values, queue ? nullptr : "        nnnnn", nullptr,
+                        nullptr);
 }
 
-int64 remove_saved_of_no_queue() { return static_cast<int64>(run_statement(&remove_gone, nullptr)); }
+int64 remove_saved_of_nothing() { return static_cast<int64>(run_statement(&remove_gone, nullptr)); }
 
 bool lock_saving() {
     LOCKTAG tag;

@@ -27,9 +27,9 @@ void count_status(const Transition &t) {
     }
 }
 
-void count_unhinted(const Transition &t) {
-    if (is_unhinted(*t.from)) count(t.from_queue, memory::unhinted, nowhere);
-    if (t.to != nullptr && is_unhinted(*t.to)) count(t.to_queue, nowhere, memory::unhinted);
+void count_awaiting(const Transition &t) {
+    if (waits_for_others(*t.from)) count(t.from_queue, memory::awaiting, nowhere);
+    if (t.to != nullptr && waits_for_others(*t.to)) count(t.to_queue, nowhere, memory::awaiting);
 }
 
 bool leaves_group(const Transition &t) {
@@ -56,7 +56,7 @@ void record_trouble(int64 id, int sqlstate) {
 
 void announce(const Transition &t) {
     count_status(t);
-    count_unhinted(t);
+    count_awaiting(t);
     add_to_statistics(t);
     if (leaves_group(t)) leave_group(t.from_queue, *t.from);
     bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
@@ -64,11 +64,11 @@ void announce(const Transition &t) {
     if (t.end != nullptr) record_trouble(t.from->ref.id, t.end->error.sqlstate);
 }
 
-void announce_created(const QueueRef &queue, int32 count, int32 unhinted, int64 bytes) {
+void announce_created(const QueueRef &queue, int32 count, int32 awaiting, int64 bytes) {
     if (queue.slot < 0) return;
     handover::count_at_commit(queue.slot, nowhere, static_cast<int>(Status::New), count);
     add_created_to_statistics(queue, count, bytes);
-    if (unhinted > 0) handover::count_at_commit(queue.slot, nowhere, memory::unhinted, unhinted);
+    if (awaiting > 0) handover::count_at_commit(queue.slot, nowhere, memory::awaiting, awaiting);
 }
 
 void announce_removed(const QueueRef &queue, const store::TaskRow &row) {

@@ -30,9 +30,9 @@ struct Transition {
 // Hands the effects of a transition to the commit.
 void announce(const Transition &t);
 
-// Hands the counts of inserted tasks to the commit: `count` tasks of a queue with so many bytes, of which `unhinted`
-// wait without a hint.
-void announce_created(const QueueRef &queue, int32 count, int32 unhinted, int64 bytes);
+// Hands the counts of inserted tasks to the commit: `count` tasks of a queue with so many bytes, of which `awaiting`
+// wait for others.
+void announce_created(const QueueRef &queue, int32 count, int32 awaiting, int64 bytes);
 // Hands the count of a row to the commit that was archived, or removed after its retention.
 void announce_removed(const QueueRef &queue, const store::TaskRow &row);
 

@@ -63,9 +63,9 @@ inline bool hint_time(int16 flags, TimestampTz delayed_at, TimestampTz dies_at, 
     return !waits || dies_at != 0;
 }
 
-// Returns whether the row waits without a hint.
-inline bool is_unhinted(const store::TaskRow &row) {
-    return is_waiting(row.status) && (row.flags & flag_waits) != 0 && row.dies_at == 0;
+// Returns whether the row waits for other tasks.
+inline bool waits_for_others(const store::TaskRow &row) {
+    return is_waiting(row.status) && (row.flags & flag_waits) != 0;
 }
 
 }  // namespace pgqueue::task

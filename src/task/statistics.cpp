@@ -1,12 +1,20 @@
 #include "task/statistics.hpp"
 
 #include "handover/statistics.hpp"
+#include "pg/guards.hpp"
+#include "stats/named.hpp"
+#include "store/rows_find.hpp"
 
 namespace pgqueue::task {
 namespace {
 
+using handover::add_cost_at_commit;
 using handover::add_time_at_commit;
 using handover::add_total_at_commit;
+using memory::StatNo;
+
+// Statistics of the extension's own queues are not kept.
+bool is_counted(SlotNo queue) { return queue >= 0 && memory::map.queues[queue].queue_id >= memory::first_id_of_users; }
 
 // Returns the total for tasks that end with this status.
 Total total_of_end(Status status) {
@@ -18,16 +26,57 @@ Total total_of_end(Status status) {
     }
 }
 
+// Returns the entry of a task's type, made with the first task of the type; that of other types if there is no room;
+// -1: the task has no type.
+StatNo type_of(SlotNo queue, const store::TaskRow &row) {
+    if (row.type_hash == no_type) return -1;
+    StatNo no = stats::find_named(StatKind::Type, queue, row.type_hash);
+    if (no < 0 && row.type_hash != long_type && stats::has_room(StatKind::Type, queue)) {
+        pg::TempContext scratch;
+        const char *name = store::fetch_type(row.ref);
+        if (name != nullptr) no = stats::make_named(StatKind::Type, queue, hash_of_type(name), name);
+    }
+    return no >= 0 ? no : memory::others_of(queue);
+}
+
+// Returns the entry of the session's role in the namespace of a queue; -1: there is no room.
+StatNo my_role_in(SlotNo queue) {
+    const SlotNo ns = memory::map.queues[queue].ns;
+    const Oid role = GetUserId();
+    const StatNo no = stats::find_named(StatKind::Role, ns, role);
+    return no >= 0 || !stats::has_room(StatKind::Role, ns) ? no : stats::make_named(StatKind::Role, ns, role, "");
+}
+
+// The entries to which an attempt adds: of the queue, the type, and the role of the worker (-1 none).
+struct Entries {
+    SlotNo queue;
+    StatNo type, role;
+
+    void total(Total kind) const {
+        for (StatNo no : {queue, type, role})
+            if (no >= 0) add_total_at_commit(no, kind, 1);
+    }
+    void cost(RunCost kind, int64 amount) const {
+        for (StatNo no : {queue, type, role})
+            if (no >= 0 && amount > 0) add_cost_at_commit(no, kind, amount);
+    }
+    void time(Time kind, int64 us) const {
+        for (StatNo no : {queue, type})
+            if (no >= 0) add_time_at_commit(no, kind, us);
+    }
+};
+
 // A waiting task was retained. A task that was retried at once has no due time: it has waited since its last attempt
 // began, at the earliest.
 void add_retain(const Transition &t) {
     const SlotNo queue = t.to_queue.slot;
+    const Entries entries{queue, type_of(queue, *t.to), my_role_in(queue)};
     const TimestampTz since = Max(t.from->created_at, t.from->delayed_at);
-    add_total_at_commit(queue, Total::Retained, 1);
-    add_time_at_commit(queue, Time::Wait, t.to->started_at - Max(since, t.from->started_at));
+    entries.total(Total::Retained);
+    entries.time(Time::Wait, t.to->started_at - Max(since, t.from->started_at));
 }
 
-void add_costs(SlotNo queue, const End &end) {
+void add_costs(const Entries &entries, const End &end) {
     const std::pair<RunCost, int64> all[] = {{RunCost::CpuMicros, end.costs.cpu_us},
                                              {RunCost::WalBytes, end.costs.wal_bytes},
                                              {RunCost::BlocksHit, end.costs.blocks_hit},
@@ -35,31 +84,46 @@ void add_costs(SlotNo queue, const End &end) {
                                              {RunCost::BlocksDirtied, end.costs.blocks_dirtied},
                                              {RunCost::TempBytes, end.costs.temp_bytes},
                                              {RunCost::Rows, end.row_count}};
-    for (const auto &[cost, amount] : all)
-        if (amount > 0) handover::add_cost_at_commit(queue, cost, amount);
+    for (const auto &[cost, amount] : all) entries.cost(cost, amount);
+}
+
+// Returns whether the worker itself has ended the attempt: a session, or a worker of the server. Not the scheduler, for
+// instance, when a lease was over.
+bool is_by_worker(const End &end) {
+    return (end.outcome == AttemptEnd::Released || end.outcome == AttemptEnd::Failed) &&
+           (MyBackendType == B_BACKEND || end.role != nullptr);
 }
 
 // An attempt has ended. A lost one has no end of its own, and one that was snoozed has not done its work.
 void add_attempt(const Transition &t) {
     const SlotNo queue = t.from_queue.slot;
-    add_costs(queue, *t.end);
-    if (t.end->outcome == AttemptEnd::Lost)
+    const End &end = *t.end;
+    const Entries entries{queue, type_of(queue, *t.from), is_by_worker(end) ? my_role_in(queue) : -1};
+    add_costs(entries, end);
+    if (end.outcome == AttemptEnd::Lost)
         add_total_at_commit(queue, Total::Rescued, 1);
-    else if (t.end->outcome == AttemptEnd::Failed && t.end->status == Status::Retry)
-        add_total_at_commit(queue, Total::Retried, 1);
-    if (t.end->outcome != AttemptEnd::Lost && t.end->outcome != AttemptEnd::Snoozed)
-        add_time_at_commit(queue, Time::Run, t.at - t.from->started_at);
+    else if (end.outcome == AttemptEnd::Failed && end.status == Status::Retry)
+        entries.total(Total::Retried);
+    if (end.status == Status::Released || end.status == Status::Failed)
+        for (StatNo no : {entries.type, entries.role})
+            if (no >= 0) add_total_at_commit(no, total_of_end(end.status), 1);
+    if (end.outcome == AttemptEnd::Lost || end.outcome == AttemptEnd::Snoozed) return;
+    const int64 ran = Max(t.at - t.from->started_at, int64{0});
+    entries.time(Time::Run, ran);
+    entries.cost(RunCost::RunMicros, ran);
 }
 
 }  // namespace
 
 void add_created_to_statistics(const QueueRef &queue, int32 count, int64 bytes) {
+    if (!is_counted(queue.slot)) return;
     add_total_at_commit(queue.slot, Total::CreatedBytes, bytes);
     add_total_at_commit(queue.slot, Total::Created, count);
 }
 
 void add_to_statistics(const Transition &t) {
-    const SlotNo from = t.from_queue.slot, to = t.to_queue.slot;
+    const SlotNo from = is_counted(t.from_queue.slot) ? t.from_queue.slot : -1;
+    const SlotNo to = is_counted(t.to_queue.slot) ? t.to_queue.slot : -1;
     const bool was_unfinished = is_unfinished(t.from->status);
     // A row that is deleted with its end has the status of that end.
     const bool vanishes = t.to == nullptr && t.end == nullptr;

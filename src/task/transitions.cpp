@@ -41,7 +41,7 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
                         : static_cast<TaskRef *>(palloc_extended(sizeof(TaskRef) * tasks.size(), MCXT_ALLOC_HUGE));
     store::insert(tasks, refs);
     if (queue.slot < 0) return;
-    int32 without_hint = 0;
+    int32 awaiting = 0;
     int64 bytes = 0;
     for (std::size_t i = 0; i < tasks.size(); i++) {
         const store::NewTask &t = tasks[i];
@@ -52,15 +52,13 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks) {
                 queue, server ? runner_of(*queue.info, {t.role_id, t.flags, view_of(t.type)}) : t.role_id, server);
             type = t.type;
         }
+        if ((t.flags & flag_waits) != 0) awaiting++;
         TimestampTz due;
-        if (!hint_time(t.flags, t.delayed_at, t.dies_at, &due)) {
-            without_hint++;
-            continue;
-        }
+        if (!hint_time(t.flags, t.delayed_at, t.dies_at, &due)) continue;
         uint64 group = (t.flags & flag_waits) != 0 ? 0 : store::hash_of_group(t.group_key);
         handover::hint_at_commit({refs[i], lanes[server], t.priority, due, t.dies_at, group, memory::Arrival::Behind});
     }
-    announce_created(queue, static_cast<int32>(tasks.size()), without_hint, bytes);
+    announce_created(queue, static_cast<int32>(tasks.size()), awaiting, bytes);
 }
 
 namespace {

@@ -71,11 +71,11 @@ void remove_keys(TimestampTz at) {
     ereport(DEBUG1, errmsg_internal("pgqueue housekeeper: removed " INT64_FORMAT " dedup keys", removed));
 }
 
-// Removes saved statistics of deleted queues. In a database that is being restored, the queues come last.
+// Removes saved statistics of deleted queues and namespaces. In a database that is being restored, these come last.
 void remove_statistics() {
     pg::Outcome out = pg::run_limited(
         [] {
-            if (store::is_ours()) (void)store::remove_saved_of_no_queue();
+            if (store::is_ours()) (void)store::remove_saved_of_nothing();
         },
         TopMemoryContext);
     if (!out.ok && !pg::met_lock(out))

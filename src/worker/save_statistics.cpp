@@ -1,4 +1,4 @@
-// Saves the statistics of queues, so that they go on after a crash or a restart. Those of a crashed server go on from
+// Saves statistics, so that they go on after a crash or a restart. Those of a crashed server go on from
 // the last time that they were saved.
 #include "config/server_settings.hpp"
 #include "core/status.hpp"
@@ -6,6 +6,7 @@
 #include "memory/users.hpp"
 #include "pg/failure_log.hpp"
 #include "pg/limited.hpp"
+#include "stats/named.hpp"
 #include "stats/totals.hpp"
 #include "store/history.hpp"
 #include "worker/processes.hpp"
@@ -14,6 +15,7 @@ namespace pgqueue::worker {
 namespace {
 
 using memory::map;
+using memory::StatNo;
 using store::SavedStatistics;
 using store::StatMinute;
 
@@ -46,31 +48,46 @@ void fill_minute(SavedStatistics *s, const memory::Queue &q) {
     m.run_p99 = quantile_since(*s, Time::Run, 0.99);
 }
 
-// Saves one queue. changed: when the first change since the last time was. What was done in an earlier minute is
-// counted for that one.
-void save(SlotNo no, TimestampTz changed) {
-    const memory::Queue &q = map.queues[no];
-    auto *s = static_cast<SavedStatistics *>(palloc0(sizeof(SavedStatistics)));
-    const bool found = store::read_saved(q.queue_id, s);
+// Counts what was done before a change, at this time, for its minute.
+void begin_minute(SavedStatistics *s, bool found, TimestampTz changed) {
     const TimestampTz minute = minute_of(changed);
-    const bool reset = s->now.since != map.statistics[no].since.load();
     if (found && minute != s->minute.minute) {
-        if (did_something(s->minute)) store::add_to_history(q.queue_id, s->minute, config::stats_retention);
+        if (did_something(s->minute)) store::add_to_history(s->key.object_id, s->minute, config::stats_retention);
         s->before = s->now;
     }
-    s->queue_id = q.queue_id;
     s->minute.minute = minute;
+}
+
+store::StatKey key_of(StatNo no) {
+    const StatKind kind = stats::kind_of(no);
+    switch (kind) {
+        case StatKind::Type: return {kind, map.queues[stats::queue_of(no)].queue_id, memory::name_of(no).name};
+        case StatKind::Role:
+            return {kind, map.namespaces[stats::namespace_of(no)].ns_id,
+                    psprintf(UINT64_FORMAT, memory::name_of(no).key)};
+        default: return {kind, map.queues[stats::queue_of(no)].queue_id, ""};
+    }
+}
+
+// Saves one entry. changed: when the first change since the last time was.
+void save(StatNo no, TimestampTz changed) {
+    auto *s = static_cast<SavedStatistics *>(palloc0(sizeof(SavedStatistics)));
+    const store::StatKey key = key_of(no);
+    const bool found = store::read_saved(key, s), queue = key.kind == StatKind::Queue;
+    const bool reset = s->now.since != map.statistics[no].since.load();
+    s->key = key;
+    if (queue) begin_minute(s, found, changed);
     stats::copy(no, &s->now);
     if (reset) s->before = {};
     s->saved_at = GetCurrentTimestamp();
-    fill_minute(s, q);
+    if (queue) fill_minute(s, map.queues[no]);
     store::write_saved(*s, !found);
     pfree(s);
 }
 
-// A queue whose statistics are to be saved, and since when.
+// Statistics that are to be saved, and since when.
 struct Unsaved {
-    SlotNo no;
+    StatNo no;
     TimestampTz since;
 };
 
@@ -78,20 +95,30 @@ constexpr std::size_t most_in_transaction = 64;
 
 // What a transaction saves.
 struct Part {
-    SlotNo next = 0;  // the queues from here are left
+    StatNo next = 0;  // the entries from here are left
     std::size_t count = 0;
-    Unsaved queues[most_in_transaction];
+    Unsaved entries[most_in_transaction];
 };
 
-// Saves the next queues that have unsaved statistics.
+// Returns whether an entry belongs to the database and to something that exists.
+bool is_mine(SlotNo db, StatNo no) {
+    if (no >= memory::first_named_stat() && !memory::name_of(no).used) return false;
+    if (stats::kind_of(no) != StatKind::Role) {
+        const memory::Queue &q = map.queues[stats::queue_of(no)];
+        if (!q.used || memory::is_dropped(q)) return false;
+    }
+    const memory::Namespace &ns = map.namespaces[stats::namespace_of(no)];
+    return ns.used && ns.db == db && !ns.dropped.load();
+}
+
+// Saves the next entries that have unsaved numbers.
 void save_some(SlotNo db, Part *part) {
     memory::begin_use();
-    for (; part->next < map.shared->used_queues && part->count < most_in_transaction; part->next++) {
-        const memory::Queue &q = map.queues[part->next];
-        if (!q.used || q.db != db || memory::is_dropped(q) || !stats::is_complete(part->next)) continue;
-        const TimestampTz since = map.statistics[part->next].unsaved_since.exchange(0);
-        if (since == 0) continue;
-        part->queues[part->count++] = {part->next, since};
+    for (; part->next < stats::end_of_stats() && part->count < most_in_transaction; part->next++) {
+        memory::StatEntry &entry = map.statistics[part->next];
+        if (entry.unsaved_since.load() == 0 || !is_mine(db, part->next) || !stats::is_complete(part->next)) continue;
+        const TimestampTz since = entry.unsaved_since.exchange(0);
+        part->entries[part->count++] = {part->next, since};
         save(part->next, since);
     }
 }
@@ -108,7 +135,7 @@ bool save_part(SlotNo db, Part *part) {
         TopMemoryContext);
     if (!out.ok) pg::log_refusal("pgqueue housekeeper could not save statistics", out.error);
     if (!out.ok)
-        for (const Unsaved &u : std::span(part->queues, part->count))
+        for (const Unsaved &u : std::span(part->entries, part->count))
             (void)map.statistics[u.no].unsaved_since.replace(0, u.since);
     return out.ok && mine;
 }

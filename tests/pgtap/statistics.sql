@@ -1,4 +1,4 @@
--- Views queue_stat, stat_history and metric, and prometheus(): their shape for a queue that has done nothing.
+-- Views of statistics, and prometheus(): their shape for a queue that has done nothing.
 \set ECHO none
 \set QUIET 1
 BEGIN;
@@ -11,9 +11,14 @@ SELECT results_eq($$SELECT namespace, queue, ready, delayed, blocked, retained, 
 SELECT is_empty($$SELECT FROM pgqueue.queue_stat WHERE wait_seconds_p50 IS NOT NULL OR run_seconds_max IS NOT NULL
     OR total_seconds_p99 IS NOT NULL OR oldest_ready_seconds IS NOT NULL$$, 'and no times');
 SELECT is_empty($$SELECT FROM information_schema.columns WHERE table_schema = 'pgqueue'
-    AND table_name IN ('queue_stat', 'stat_history', 'metric') AND data_type = 'interval'$$,
+    AND table_name IN ('queue_stat', 'type_stat', 'worker_stat', 'stat_history', 'metric') AND data_type = 'interval'$$,
     'statistic views hold no interval');
 SELECT is_empty('SELECT * FROM pgqueue.stat_history', 'nor a history');
+SELECT is_empty('SELECT * FROM pgqueue.type_stat', 'nor types');
+SELECT is_empty('SELECT * FROM pgqueue.worker_stat', 'nor roles');
+SELECT lives_ok($$SELECT pgqueue.reset_stats('q'), pgqueue.reset_stats()$$, 'a queue without numbers can be reset');
+SELECT throws_ok($$SELECT pgqueue.reset_stats('q', 'nix')$$, '42704', 'type "nix" has no statistics',
+    'a type that was never retained cannot');
 SELECT results_eq($$SELECT value FROM pgqueue.metric WHERE name = 'queue_tasks' AND labels ->> 'queue' = 'q'$$,
     $$SELECT 0::double precision FROM generate_series(1, 7)$$, 'a sample for each status');
 SELECT is(pgqueue.prometheus(NULL) ~ E'(^|\n)pgqueue_info', true, 'NULL is false: this server');

@@ -38,7 +38,7 @@ is(sql(q{SELECT oldest_ready_seconds BETWEEN 0 AND 60 AND bytes BETWEEN 600 AND 
     FROM pgqueue.queue_stat WHERE queue = 'q'}), 't', 'they have an age and a size');
 sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.next_tasks('w', '{q}', 2)});
 sql(q{SELECT pgqueue.fail_task(id, receipt, 'no') FROM pgqueue.next_tasks('w', '{q}', 2)});
-sql(q{SELECT pgqueue.cancel_task(max(id)) FROM pgqueue.task WHERE queue = 'q' AND status = 'new'});
+sql(q{SELECT pgqueue.cancel_task(min(id)) FROM pgqueue.task WHERE queue = 'q' AND status = 'new'});
 sql(q{SELECT pgqueue.snooze_task(id, receipt, '1 day') FROM pgqueue.next_task('w', 'q')});
 stat_is('q', "$totals, ready, delayed, retained", '6|5|2|0|2|0|1|0|0|2|1|0',
     'released, retried, cancelled; what was snoozed is no retry');
@@ -87,6 +87,34 @@ stat_is('one', 'ready, blocked, retained, limited_total > 0, oldest_ready_second
     'tasks behind a limit are blocked, and still have an age');
 sql(q{SELECT pgqueue.pause_queue('empty'), pgqueue.create_task('empty', '1')});
 stat_is('empty', 'ready, blocked', '0|1', 'so are those of a paused queue');
+
+# Entries that stay in memory after a task was cancelled, moved or retried hide no ready task. An attack found that they
+# did: what was ready was shown as delayed, without an age.
+sql(q{SELECT pgqueue.create_queue('stale')});
+sql(q{SELECT pgqueue.create_tasks('stale', array_fill('1'::jsonb, ARRAY[5]))});
+my $waiting = 'ready, delayed, blocked, oldest_ready_seconds IS NOT NULL';
+sql(q{SELECT count(pgqueue.cancel_task(id)) FROM pgqueue.create_tasks('stale', array_fill('2'::jsonb, ARRAY[20]),
+    delay => '1 day', ttl => '0') id});
+stat_is('stale', $waiting, '5|0|0|t', 'delayed tasks that were cancelled');
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('stale', array_fill('3'::jsonb, ARRAY[20]), delay => '1 day')});
+stat_is('stale', $waiting, '5|20|0|t', 'others that wait');
+sql(q{SELECT count(pgqueue.retry_task(id)) FROM (
+    SELECT id FROM pgqueue.task WHERE queue = 'stale' AND payload = '3' LIMIT 10) t});
+stat_is('stale', $waiting, '15|10|0|t', 'delayed tasks that are retried at once');
+sql(q{DELETE FROM pgqueue.task WHERE queue = 'stale' AND delayed_at > now()});
+stat_is('stale', $waiting, '15|0|0|t', 'delayed tasks that were deleted');
+my $first = sql(q{SELECT pgqueue.create_task('empty', '1', delay => '1 hour')});
+sql("SELECT count(*) FROM pgqueue.create_tasks('stale', array_fill('4'::jsonb, ARRAY[10]), depends_on => ARRAY[$first],
+    ttl => '1 hour')");
+stat_is('stale', $waiting, '15|0|10|t', 'tasks with a ttl that wait for another one are blocked');
+sql("SELECT pgqueue.cancel_task($first)");
+sql(q{SELECT pgqueue.resume_queue('empty')});
+$first = sql(q{SELECT pgqueue.create_task('gone', '1')});
+sql("SELECT count(*) FROM pgqueue.create_tasks('stale', array_fill('5'::jsonb, ARRAY[10]), depends_on => ARRAY[$first],
+    ttl => '1 hour')");
+sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.next_task('w', 'gone')});
+stat_is('stale', "$waiting", '25|0|0|t', 'and ready after its end; those of the other were cancelled');
+sql(q{SELECT pgqueue.delete_queue('stale', force => true)});
 
 # The bill of runs in the server.
 sql(q{CREATE TABLE made AS SELECT 1 AS i});

@@ -137,11 +137,9 @@ bool on_row(void *, const store::TaskRow &row) {
     int64 *counts = scan.counts + int64(scan.last_queue) * memory::count_kinds;
     counts[static_cast<int>(row.status)]++;
     if (is_waiting(row.status)) {
+        if (task::waits_for_others(row)) counts[memory::awaiting]++;
         TimestampTz due;
-        if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) {
-            counts[memory::unhinted]++;
-            return true;
-        }
+        if (!task::hint_time(row.flags, row.delayed_at, row.dies_at, &due)) return true;
         if (due <= GetCurrentStatementStartTimestamp()) due = 0;
         if (memory::free_pages() == 0) make_room();
         uint64 group = (row.flags & flag_waits) != 0 ? 0 : row.group;
