@@ -361,8 +361,7 @@ BEGIN
             'minute timestamptz NOT NULL, created bigint NOT NULL, retained bigint NOT NULL, released bigint NOT NULL, '
             'failed bigint NOT NULL, retried bigint NOT NULL, expired bigint NOT NULL, cancelled bigint NOT NULL, '
             'depth bigint NOT NULL, running bigint NOT NULL, wait_p50 float8, wait_p99 float8, run_p50 float8, '
-            'run_p99 float8) USING heap WITH (autovacuum_enabled = off)', i);
-        EXECUTE format('CREATE INDEX stat_minute_%s_minute ON pgqueue_internal.stat_minute_%s (minute)', i, i);
+            'run_p99 float8, PRIMARY KEY (minute, queue_id)) USING heap WITH (autovacuum_enabled = off)', i);
     END LOOP;
 END
 $make$;

@@ -37,10 +37,17 @@ GRANT EXECUTE ON FUNCTION
     pgqueue_internal.role_name(oid, text), pgqueue_internal.role_of(integer), pgqueue_internal.nobody(text),
     pgqueue_internal.queue_counts(), pgqueue_internal.queue_statistics(),
     pgqueue_internal.type_statistics(), pgqueue_internal.role_statistics(), pgqueue_internal.metrics(),
+    pgqueue_internal.sparkline(bigint[]),
     pgqueue_internal.workers(), pgqueue_internal.outside_workers(), pgqueue_internal.memory(),
     pgqueue_internal.is_held(bigint, bigint), pgqueue_internal.problems(),
     pgqueue_internal.incidents(), pgqueue_internal.reasons(bigint, text), pgqueue_internal.current_task_id(),
     pgqueue_internal.handler_trouble(text, text, oid, oid), pgqueue_internal.outcome_result(integer, bigint, integer),
     pgqueue_internal.outcome_error(integer, bigint), pgqueue_internal.outcome_error_code(integer, bigint),
     pgqueue_internal.outcome_error_info(integer, bigint)
-TO pgqueue_user;
+TO pgqueue_user, pg_monitor;
+
+-- Who monitors needs no other role: statistics, and no word of a task's content.
+GRANT USAGE ON SCHEMA pgqueue TO pg_monitor;
+GRANT SELECT ON pgqueue.queue_status, pgqueue.queue_stat, pgqueue.type_stat, pgqueue.worker_stat, pgqueue.stat_history,
+    pgqueue.metric, pgqueue.top, pgqueue.worker, pgqueue.health, pgqueue.memory TO pg_monitor;
+GRANT EXECUTE ON FUNCTION pgqueue.prometheus(boolean) TO pg_monitor;

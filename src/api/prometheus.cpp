@@ -87,12 +87,13 @@ private:
     // Backslash, quotation mark and line feed are escaped in the value of a label.
     void append_quoted(const char *value) {
         appendStringInfoString(&out, "=\"");
-        for (const char *c = value; *c != '\0'; c++) {
-            if (*c == '\\' || *c == '"') appendStringInfoChar(&out, '\\');
-            if (*c == '\n')
-                appendStringInfoString(&out, "\\n");
-            else
-                appendStringInfoChar(&out, *c);
+        for (const char *c = value;; c++) {
+            const std::size_t plain = strcspn(c, "\\\"\n");
+            appendBinaryStringInfo(&out, c, static_cast<int>(plain));
+            c += plain;
+            if (*c == '\0') break;
+            appendStringInfoChar(&out, '\\');
+            appendStringInfoChar(&out, *c == '\n' ? 'n' : *c);
         }
         appendStringInfoChar(&out, '"');
     }

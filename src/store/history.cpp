@@ -9,10 +9,15 @@ namespace {
 
 constexpr int history_tables = 8;
 
+// A minute comes again when the clock is set back. Then its rows are added up.
 // clang-format off
-#define PGQ_ADD(n)                                                                                                \
-    {"INSERT INTO pgqueue_internal.stat_minute_" #n " VALUES ($1, $2, $3[1], $3[2], $3[3], $3[4], $3[5], $3[6], " \
-     "$3[7], $3[8], $3[9], $4, $5, $6, $7)",                                                                      \
+#define PGQ_SUM(column) column " = s." column " OPERATOR(pg_catalog.+) excluded." column ", "
+#define PGQ_ADD(n)                                                                                                    \
+    {"INSERT INTO pgqueue_internal.stat_minute_" #n " AS s VALUES ($1, $2, $3[1], $3[2], $3[3], $3[4], $3[5], "       \
+     "$3[6], $3[7], $3[8], $3[9], $4, $5, $6, $7) ON CONFLICT (minute, queue_id) DO UPDATE SET " PGQ_SUM("created")   \
+     PGQ_SUM("retained") PGQ_SUM("released") PGQ_SUM("failed") PGQ_SUM("retried") PGQ_SUM("expired")                  \
+     PGQ_SUM("cancelled") "depth = excluded.depth, running = excluded.running, wait_p50 = excluded.wait_p50, "        \
+     "wait_p99 = excluded.wait_p99, run_p50 = excluded.run_p50, run_p99 = excluded.run_p99",                          \
      7, {INT4OID, TIMESTAMPTZOID, INT8ARRAYOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID}, nullptr}
 constinit Statement add_row[history_tables] = {PGQ_ADD(0), PGQ_ADD(1), PGQ_ADD(2), PGQ_ADD(3),
                                                PGQ_ADD(4), PGQ_ADD(5), PGQ_ADD(6), PGQ_ADD(7)};

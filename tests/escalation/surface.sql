@@ -137,6 +137,7 @@ INSERT INTO view_rule VALUES
         $$DELETE FROM pgqueue.queue WHERE namespace = 'esc' AND queue = 'empty'$$),
     ('queue_status', 'SELECT', '      0 + + + + 0 + + +', $$SELECT FROM pgqueue.queue_status WHERE namespace = 'esc'$$),
     ('queue_stat', 'SELECT', '        0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.queue_stat WHERE namespace = 'esc'$$),
+    ('top', 'SELECT', '               0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.top WHERE namespace = 'esc'$$),
     ('type_stat', 'SELECT', '         0 0 0 + + 0 + + +', $$SELECT FROM pgqueue.type_stat WHERE namespace = 'esc'$$),
     ('worker_stat', 'SELECT', '       0 0 0 + + 0 + + +',
         $$SELECT FROM pgqueue.worker_stat WHERE namespace = 'esc'$$),

@@ -200,6 +200,16 @@ $reader->query('COMMIT');
 is(sql(q{SELECT count(*) FROM pgqueue.stat_history WHERE minute > clock_timestamp() - interval '10 min'}), '4',
     'no row was lost beside it');
 
+# The clock is set back: a minute that comes again is one row.
+for my $minutes (1, -1, 1, 5)
+{
+    next_minute($minutes);
+    sql(q{SELECT pgqueue.create_task('out', '1')});
+    ok(wait_for($node, $db, $minute_saved, 't'), "saved by a clock that is set by minutes: $minutes");
+}
+is(sql('SELECT count(*) FROM (SELECT minute, count(*), sum(created) FROM pgqueue.stat_history GROUP BY 1
+    HAVING count(*) > 1) twice'), '0', 'no minute has two rows');
+
 # Deleted queues leave nothing.
 sql('SELECT pgqueue.delete_queue(queue, force => true) FROM pgqueue.queue');
 is(sql('SELECT count(*) FROM pgqueue.stat_history'), '0', 'the history of a deleted queue is not shown');

@@ -1,9 +1,11 @@
 # Views type_stat and worker_stat, and reset_stats: what they count, their limits, and that they outlive a restart.
 use strict;
 use warnings;
+use File::Basename;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use PgQueue;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $db = 'postgres';
@@ -137,6 +139,14 @@ ok(wait_for($node, $db, q{SELECT created_total, released_total FROM pgqueue.queu
     '9223372036854775807|9223372036854775807'), 'a counter stops at its largest value');
 like(sql(q{SELECT pgqueue.prometheus()}), qr/pgqueue_tasks_created_total\{[^}]*queue="q"\} 9\.2233720368547\d*e\+18/,
     'and Prometheus reads it');
+
+# The shortcuts for psql.
+my $shortcuts = dirname(__FILE__) . '/../../docs/monitoring/psqlrc';
+for my $name (slurp_file($shortcuts) =~ /^\\set (\w+)/mg)
+{
+    my $rc = $node->psql($db, "\\i $shortcuts\n:$name;", stderr => \$err);
+    is($rc, 0, "psqlrc: :$name works") or diag($err);
+}
 
 # Entries of deleted queues and namespaces are used again.
 sql(q{SELECT pgqueue.delete_queue(queue, force => true) FROM pgqueue.queue WHERE namespace = 'default'});
