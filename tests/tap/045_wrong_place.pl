@@ -39,7 +39,7 @@ my %writes = (
     grant_namespace => "'other', 'use', 'pgqueue_user'", revoke_namespace => "'other', 'use', 'pgqueue_user'",
     create_queue => "'x'", update_queue => "'q', retries => 7", delete_queue => "'q', force => true",
     pause_queue => "'q'", resume_queue => "'q'", clean_queue => "'q'", purge_queue => "'q', force => true",
-    redrive => "'q'",
+    redrive => "'q'", reset_stats => "'q'",
     create_task => "'q', '1'", create_tasks => q{'q', '{"1"}'}, next_task => "'w', 'q'", next_tasks => "'w', '{q}'",
     release_task => "$id, $receipt", release_tasks => "'{$id}', '{$receipt}'",
     fail_task => "$id, $receipt", fail_tasks => "'{$id}', '{$receipt}'", extend_task => "$id, $receipt",
