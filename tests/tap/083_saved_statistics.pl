@@ -132,6 +132,33 @@ ok(wait_for($standby, $db, q{SELECT s.totals[1] = v.created_total FROM pgqueue_i
     WHERE q.name = 'out'}, 't'), 'and saves again');
 $standby->stop;
 
+# Commits without a pause: saved once in the interval, not at each look of the scheduler.
+$node->start;
+sql(q{ALTER SYSTEM SET pgqueue.stats_flush_interval = '4 s'});
+$node->reload;
+sql(<<~'SQL');
+    CREATE PROCEDURE count_saves(INOUT saves integer) LANGUAGE plpgsql AS $$
+    DECLARE
+        ends_at timestamptz := clock_timestamp() + '8 s';
+        before timestamptz;
+        last timestamptz;
+    BEGIN
+        saves := 0;
+        WHILE clock_timestamp() < ends_at LOOP
+            PERFORM pgqueue.create_task('out', '1');
+            COMMIT;
+            last := (SELECT max(s.saved_at) FROM pgqueue_internal.stat s WHERE s.kind = 0);
+            saves := saves + coalesce(last > before, false)::integer;
+            before := last;
+        END LOOP;
+    END
+    $$
+    SQL
+like(sql('CALL count_saves(NULL)'), qr/^[1-4]$/, 'eight seconds of commits are saved a few times');
+sql('ALTER SYSTEM RESET pgqueue.stats_flush_interval');
+$node->reload;
+$node->stop;
+
 # History: a row for each minute in which a queue did something. The clock decides what a minute is.
 $node->start;
 $db = 'history';

@@ -113,18 +113,22 @@ void count_try(const pg::Moment &now) {
     retry.at = now.in(retry.wait);
 }
 
-constinit pg::Deadline next_save{};  // not before
+// Since when statistics wait to be saved, and when that was tried last.
+struct Unsaved {
+    bool any = false;
+    pg::Moment since{};
+    pg::Deadline retry{};  // no process slot was free
+};
+constinit Unsaved unsaved{};
 
 // Returns when the housekeeper is to save statistics: a while after the first change, but before the minute ends,
 // because stat_history counts by minutes.
 pg::Deadline when_to_save(const pg::Moment &now) {
-    static constinit pg::Moment first{};
-    static constinit bool any = false;
-    const bool before = std::exchange(any, my_db().unsaved.any.load());
-    if (!any) return never;
-    if (!before) first = now;
-    const int64 left = USECS_PER_MINUTE - first.wall % USECS_PER_MINUTE;
-    return Max(next_save, first.in(Min(int64{config::stats_flush_interval} * 1000, left)));
+    const bool before = std::exchange(unsaved.any, my_db().unsaved.any.load());
+    if (!unsaved.any) return never;
+    if (!before) unsaved.since = now;
+    const int64 left = USECS_PER_MINUTE - unsaved.since.wall % USECS_PER_MINUTE;
+    return Max(unsaved.retry, unsaved.since.in(Min(int64{config::stats_flush_interval} * 1000, left)));
 }
 
 }  // namespace
@@ -151,10 +155,12 @@ pg::Deadline housekeeping(const pg::Moment &now) {
     count_try(now);
     next = Min(next, retry.at);
     pg::MemoryScope scope(self.lasting);
-    if (save) next_save = now.in(second);
-    if (save) next = Min(next, next_save);
+    if (save) unsaved.retry = now.in(second);
+    if (save) next = Min(next, unsaved.retry);
     if (start_housekeeper(self.db, &handle)) {
         next_start = now.in(start_every);
+        // What commits change from now on waits anew, also if that is before this process looks again.
+        if (save) unsaved.since = now;
         return next;
     }
     handle = nullptr;
