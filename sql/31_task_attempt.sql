@@ -4,9 +4,19 @@
 CREATE VIEW pgqueue.task_attempt WITH (security_barrier) AS
 SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
     CASE WHEN n.receipts THEN nullif(e.receipt, 0) END AS receipt,
-    e.worker, e.role, nullif(e.pid, 0) AS pid, e.started_at, e.finished_at, e.lease_until,
-    (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[e.outcome + 1] AS outcome,
-    e.error, e.error_code, e.error_info, e.cpu_seconds, e.wal_bytes, e.row_count
+    -- What an outcome says is taken with its task, so that nothing is compared before the task's rights were asked.
+    CASE WHEN t.attempt >= 0 THEN e.worker END AS worker, CASE WHEN t.attempt >= 0 THEN e.role END AS role,
+    CASE WHEN t.attempt >= 0 THEN nullif(e.pid, 0) END AS pid,
+    CASE WHEN t.attempt >= 0 THEN e.started_at END AS started_at,
+    CASE WHEN t.attempt >= 0 THEN e.finished_at END AS finished_at,
+    CASE WHEN t.attempt >= 0 THEN e.lease_until END AS lease_until,
+    CASE WHEN t.attempt >= 0 THEN
+        (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[e.outcome + 1] END AS outcome,
+    CASE WHEN t.attempt >= 0 THEN e.error END AS error, CASE WHEN t.attempt >= 0 THEN e.error_code END AS error_code,
+    CASE WHEN t.attempt >= 0 THEN e.error_info END AS error_info,
+    CASE WHEN t.attempt >= 0 THEN e.cpu_seconds END AS cpu_seconds,
+    CASE WHEN t.attempt >= 0 THEN e.wal_bytes END AS wal_bytes,
+    CASE WHEN t.attempt >= 0 THEN e.row_count END AS row_count
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
@@ -25,8 +35,7 @@ CROSS JOIN LATERAL (
         AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o
                         WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
 ) e
-WHERE n.all_tasks OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
-    OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt));
+WHERE pgqueue_internal.may_see_task(t.queue_id, t.role_id, t.status, t.id, t.receipt);
 COMMENT ON VIEW pgqueue.task_attempt IS 'one row for each attempt, live ones too; the last 10 of a task are kept';
 COMMENT ON COLUMN pgqueue.task_attempt.task_id IS 'task';
 COMMENT ON COLUMN pgqueue.task_attempt.namespace IS 'namespace';

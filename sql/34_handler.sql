@@ -5,7 +5,8 @@ CREATE VIEW pgqueue.handler WITH (security_barrier) AS
 SELECT n.name AS namespace, h.type, h.phase, h.function, pgqueue_internal.role_name(h.role, h.role_name) AS role,
     h.created_at
 FROM pgqueue_internal.handler h
-JOIN pgqueue_internal.visible n ON n.id = h.namespace_id;
+JOIN pgqueue_internal.visible n ON n.id = h.namespace_id
+WHERE pgqueue_internal.may(h.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.handler IS 'functions that run typed tasks';
 COMMENT ON COLUMN pgqueue.handler.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.handler.type IS 'exact type or prefix, longest wins';

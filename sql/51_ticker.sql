@@ -27,7 +27,7 @@ SELECT t.namespace, t.ticker, t.queue, t.period, t.cron, t.time_zone, t.payload,
     t.retries, t.ttl, t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused,
     t.description, t.role, t.next_at, t.last_at, t.last_task, t.last_status, t.created_at
 FROM pgqueue_internal.ticker_shown t
-JOIN pgqueue_internal.visible n ON n.id = t.namespace_id;
+WHERE pgqueue_internal.may(t.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.ticker IS 'one row for each ticker';
 COMMENT ON COLUMN pgqueue.ticker.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.ticker.ticker IS 'ticker';
@@ -41,14 +41,16 @@ COMMENT ON COLUMN pgqueue.ticker.created_at IS 'created';
 -- With the right use: slots of tickers of own roles; with work: those whose tasks it holds.
 CREATE VIEW pgqueue.ticker_run WITH (security_barrier) AS
 SELECT n.name AS namespace, t.name AS ticker, r.slot, r.fired_at,
-    (ARRAY['fired', 'skipped', 'missed', 'error'])[r.outcome + 1] AS outcome, r.task_id, r.error
+    (ARRAY['fired', 'skipped', 'missed', 'error'])[r.outcome + 1] AS outcome, r.task_id,
+    CASE WHEN t.id > 0 AND n.id > 0 THEN r.error END AS error  -- after the rights were asked, as in task_attempt
 FROM pgqueue_internal.ticker_run r
 JOIN pgqueue_internal.ticker t ON t.id = r.ticker_id
 JOIN pgqueue_internal.visible n ON n.id = t.namespace_id
-WHERE n.all_tasks OR (n.own_tasks AND pg_catalog.pg_has_role(t.role, 'USAGE'))
-    OR (n.held_tasks AND EXISTS (SELECT FROM pgqueue_internal.segment k
-                                 WHERE k.id = r.task_id AND k.status = 2
-                                     AND pgqueue_internal.is_held(k.id, k.receipt)));
+WHERE pgqueue_internal.may(t.namespace_id, 'see')
+    AND (n.all_tasks OR (n.own_tasks AND pg_catalog.pg_has_role(t.role, 'USAGE'))
+        OR (n.held_tasks AND EXISTS (SELECT FROM pgqueue_internal.segment k
+                                     WHERE k.id = r.task_id AND k.status = 2
+                                         AND pgqueue_internal.is_held(k.id, k.receipt))));
 COMMENT ON VIEW pgqueue.ticker_run IS 'slots, the last 1000 of each ticker';
 COMMENT ON COLUMN pgqueue.ticker_run.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.ticker_run.ticker IS 'ticker';

@@ -44,15 +44,18 @@ Datum invoke_as_owner(FunctionCallInfo fcinfo) {
     return result;
 }
 
+void see_revocations() {
+    AcceptInvalidationMessages();
+    store::refresh_catalog();
+}
+
 void check_call(const char *function, bool writes) {
     if (!memory::loaded())
         ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                 errmsg("pgqueue is not preloaded, %s cannot work", function),
                 errdetail("The library must be loaded when the server starts."),
                 errhint("Add pgqueue to shared_preload_libraries in postgresql.conf and restart the server."));
-    // A right that another session has revoked ends with its commit, in the middle of a statement too.
-    AcceptInvalidationMessages();
-    store::refresh_catalog();
+    see_revocations();
     if (!writes) return;
     if (RecoveryInProgress())
         ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s on a standby", function),
@@ -281,6 +284,7 @@ PGQ_FUNCTION(pgqueue_internal_require) {
 
 PGQ_FUNCTION(pgqueue_internal_may) {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_BOOL(false);
+    see_revocations();
     PG_RETURN_BOOL(may(PG_GETARG_INT32(0), privilege_bits(text_arg(fcinfo, 1))));
 }
 

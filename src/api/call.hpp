@@ -13,6 +13,10 @@ namespace pgqueue::api {
 // Returns the role that called the function of schema pgqueue, not the extension's owner as which it may run.
 Oid caller();
 
+// A right that another session has revoked ends with its commit, in the middle of a statement and of a transaction too:
+// a statement that was prepared takes no lock that would show it. Called before rights are read.
+void see_revocations();
+
 // Raises 55000 if the library is not preloaded, or its version differs from that of the SQL objects. With `writes` also
 // raises 25006 on a standby or in a read-only transaction, and 25000 in a parallel plan. function: its name for
 // messages.

@@ -102,11 +102,36 @@ PGQ_FUNCTION(pgqueue_internal_outside_workers) {
     return Datum(0);
 }
 
-PGQ_FUNCTION(pgqueue_internal_is_held) {
+namespace {
+
+// Returns whether the caller holds the task with this receipt.
+bool is_held(int64 id, int64 receipt) {
     memory::Lease lease;
-    if (!memory::loaded() || !dispatch::find_lease(PG_GETARG_INT64(0), &lease) || lease.receipt != PG_GETARG_INT64(1))
-        PG_RETURN_BOOL(false);
-    if (memory::database(lease.db).oid != MyDatabaseId) PG_RETURN_BOOL(false);
-    bool mine = is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
-    PG_RETURN_BOOL(mine);
+    if (!memory::loaded() || !dispatch::find_lease(id, &lease) || lease.receipt != receipt) return false;
+    if (memory::database(lease.db).oid != MyDatabaseId) return false;
+    return is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
+}
+
+constexpr unsigned sees_all = store::priv_manage | store::priv_read | store::priv_monitor;
+
+}  // namespace
+
+PGQ_FUNCTION(pgqueue_internal_is_held) { PG_RETURN_BOOL(is_held(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
+
+// Whether the caller may see the row of a task: all of the namespace, its own, or those in its hands.
+PGQ_FUNCTION(pgqueue_internal_may_see_task) {
+    const store::QueueInfo *queue = store::queue_by_id(PG_GETARG_INT32(0));
+    if (queue == nullptr) PG_RETURN_BOOL(false);
+    if (may(queue->ns_id, sees_all)) PG_RETURN_BOOL(true);
+    if (may(queue->ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1))) PG_RETURN_BOOL(true);
+    const bool retained = PG_GETARG_INT16(2) == static_cast<int16>(Status::Retained);
+    PG_RETURN_BOOL(retained && may(queue->ns_id, store::priv_work) && is_held(PG_GETARG_INT64(3), PG_GETARG_INT64(4)));
+}
+
+// The same for a task in the archive, whose role may be NULL.
+PGQ_FUNCTION(pgqueue_internal_may_see_archived) {
+    if (PG_ARGISNULL(0)) PG_RETURN_BOOL(false);
+    const int32 ns_id = PG_GETARG_INT32(0);
+    if (may(ns_id, sees_all)) PG_RETURN_BOOL(true);
+    PG_RETURN_BOOL(!PG_ARGISNULL(1) && may(ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1)));
 }

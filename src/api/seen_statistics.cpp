@@ -80,6 +80,7 @@ bool is_complete(SlotNo db) {
 
 // Returns the entry of this database, whose numbers are used from now on; -1: none.
 SlotNo begin() {
+    see_revocations();
     const SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db >= 0) memory::begin_use();
     return db;
