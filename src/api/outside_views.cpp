@@ -118,14 +118,35 @@ constexpr unsigned sees_all = store::priv_manage | store::priv_read | store::pri
 
 PGQ_FUNCTION(pgqueue_internal_is_held) { PG_RETURN_BOOL(is_held(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
 
+namespace {
+
+// A queue that is gone, and that the query still sees.
+struct GoneQueue {
+    int32 id, ns_id;  // ns_id 0: it sees no such queue
+};
+
+// Returns the namespace of a row's queue; 0: there is none. A query whose snapshot is older than a purge or the deletion
+// of a queue sees the queue's tasks still.
+int32 namespace_in_query(FmgrInfo *call, int32 queue_id) {
+    auto *gone = static_cast<GoneQueue *>(call->fn_extra);
+    if (gone != nullptr && gone->id == queue_id) return gone->ns_id;
+    if (const store::QueueInfo *queue = store::queue_by_id(queue_id)) return queue->ns_id;
+    if (gone == nullptr) call->fn_extra = gone = static_cast<GoneQueue *>(MemoryContextAlloc(call->fn_mcxt, sizeof(GoneQueue)));
+    *gone = {queue_id, store::namespace_of_queue(queue_id, GetActiveSnapshot())};
+    return gone->ns_id;
+}
+
+}  // namespace
+
+
 // Whether the caller may see the row of a task: all of the namespace, its own, or those in its hands.
 PGQ_FUNCTION(pgqueue_internal_may_see_task) {
-    const store::QueueInfo *queue = store::queue_by_id(PG_GETARG_INT32(0));
-    if (queue == nullptr) PG_RETURN_BOOL(false);
-    if (may(queue->ns_id, sees_all)) PG_RETURN_BOOL(true);
-    if (may(queue->ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1))) PG_RETURN_BOOL(true);
+    const int32 ns_id = namespace_in_query(fcinfo->flinfo, PG_GETARG_INT32(0));
+    if (ns_id == 0) PG_RETURN_BOOL(false);
+    if (may(ns_id, sees_all)) PG_RETURN_BOOL(true);
+    if (may(ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1))) PG_RETURN_BOOL(true);
     const bool retained = PG_GETARG_INT16(2) == static_cast<int16>(Status::Retained);
-    PG_RETURN_BOOL(retained && may(queue->ns_id, store::priv_work) && is_held(PG_GETARG_INT64(3), PG_GETARG_INT64(4)));
+    PG_RETURN_BOOL(retained && may(ns_id, store::priv_work) && is_held(PG_GETARG_INT64(3), PG_GETARG_INT64(4)));
 }
 
 // The same for a task in the archive, whose role may be NULL.

@@ -268,6 +268,21 @@ const QueueInfo *read_queue_by_id(int32 id) {
     return q;
 }
 
+int32 namespace_of_queue(int32 id, Snapshot snapshot) {
+    find_tables();
+    pg::RelationRef rel(table, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, q_id, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(id));
+    SysScanDesc scan = systable_beginscan(rel, pg::primary_key_index(rel), true, snapshot, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    bool isnull;
+    const int32 ns_id = tuple == nullptr ? 0
+                                         : DatumGetInt32(heap_getattr(
+                                               tuple, q_namespace, RelationGetDescr(static_cast<Relation>(rel)), &isnull));
+    systable_endscan(scan);
+    return ns_id;
+}
+
 const QueueInfo &queue_there(int32 id) {
     const QueueInfo *q = queue_by_id(id);
     if (q == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the queue was deleted"));

@@ -33,6 +33,8 @@ const QueueInfo *queue_by_name(int32 ns_id, const char *name);
 const QueueInfo *queue_by_id(int32 id);
 // Reads the table always: also sees a queue that was deleted by a commit whose invalidation is not sent yet.
 const QueueInfo *read_queue_by_id(int32 id);
+// Returns the namespace of a queue as a snapshot sees it, also if the queue has been deleted since; 0: it sees none.
+int32 namespace_of_queue(int32 id, Snapshot snapshot);
 // Returns a queue that existed a moment ago. Raises 42704 if it has been deleted since.
 const QueueInfo &queue_there(int32 id);
 

@@ -85,9 +85,10 @@ for my $signal ('TERM', 'KILL')
     my $holder = session($node);
     hold_point($holder, 'scheduler-recovering');
     # The worker of the one long task among many short ones.
-    fill(1, 2);
+    # Its first attempt does not end before its worker is terminated.
+    fill(1, 'CASE WHEN (SELECT attempt FROM pgqueue.current_task()) = 1 THEN 120 ELSE 0 END');
     my $worker = wait_until(
-        sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%pg_sleep(2)%' AND state = 'running'}) }, 30)
+        sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%THEN 120%' AND state = 'running'}) }, 30)
         or die 'nobody works';
     under_way();
     terminate($node, $worker, 10);
