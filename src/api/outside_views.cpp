@@ -125,19 +125,19 @@ struct GoneQueue {
     int32 id, ns_id;  // ns_id 0: it sees no such queue
 };
 
-// Returns the namespace of a row's queue; 0: there is none. A query whose snapshot is older than a purge or the deletion
-// of a queue sees the queue's tasks still.
+// Returns the namespace of a row's queue; 0: there is none. A query whose snapshot is older than a purge or the
+// deletion of a queue sees the queue's tasks still.
 int32 namespace_in_query(FmgrInfo *call, int32 queue_id) {
     auto *gone = static_cast<GoneQueue *>(call->fn_extra);
     if (gone != nullptr && gone->id == queue_id) return gone->ns_id;
     if (const store::QueueInfo *queue = store::queue_by_id(queue_id)) return queue->ns_id;
-    if (gone == nullptr) call->fn_extra = gone = static_cast<GoneQueue *>(MemoryContextAlloc(call->fn_mcxt, sizeof(GoneQueue)));
+    if (gone == nullptr)
+        call->fn_extra = gone = static_cast<GoneQueue *>(MemoryContextAlloc(call->fn_mcxt, sizeof(GoneQueue)));
     *gone = {queue_id, store::namespace_of_queue(queue_id, GetActiveSnapshot())};
     return gone->ns_id;
 }
 
 }  // namespace
-
 
 // Whether the caller may see the row of a task: all of the namespace, its own, or those in its hands.
 PGQ_FUNCTION(pgqueue_internal_may_see_task) {

@@ -276,9 +276,10 @@ int32 namespace_of_queue(int32 id, Snapshot snapshot) {
     SysScanDesc scan = systable_beginscan(rel, pg::primary_key_index(rel), true, snapshot, 1, &key);
     HeapTuple tuple = systable_getnext(scan);
     bool isnull;
-    const int32 ns_id = tuple == nullptr ? 0
-                                         : DatumGetInt32(heap_getattr(
-                                               tuple, q_namespace, RelationGetDescr(static_cast<Relation>(rel)), &isnull));
+    const int32 ns_id =
+        tuple == nullptr
+            ? 0
+            : DatumGetInt32(heap_getattr(tuple, q_namespace, RelationGetDescr(static_cast<Relation>(rel)), &isnull));
     systable_endscan(scan);
     return ns_id;
 }
