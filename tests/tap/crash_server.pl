@@ -85,10 +85,10 @@ for my $signal ('TERM', 'KILL')
     my $holder = session($node);
     hold_point($holder, 'scheduler-recovering');
     # The worker of the one long task among many short ones.
-    # Its first attempt does not end before its worker is terminated.
-    fill(1, 'CASE WHEN (SELECT attempt FROM pgqueue.current_task()) = 1 THEN 120 ELSE 0 END');
+    # Its first attempt does not end before its worker is terminated; after a crash it may be its first attempt again.
+    fill(1, 'CASE WHEN (SELECT attempt FROM pgqueue.current_task()) = 1 THEN 20 ELSE 0 END');
     my $worker = wait_until(
-        sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%THEN 120%' AND state = 'running'}) }, 30)
+        sub { sql(q{SELECT pid FROM pgqueue.worker WHERE command LIKE '%THEN 20%' AND state = 'running'}) }, 30)
         or die 'nobody works';
     under_way();
     terminate($node, $worker, 10);
