@@ -193,8 +193,9 @@ CREATE TABLE pgqueue_internal.segment_0 (
     queue_id integer NOT NULL,
     role_id integer NOT NULL,
     status smallint NOT NULL,
-    -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 256 has a dedup key, 512 in a
-    -- batch, 1024 depends on others, 2048 waits for them, 4096 hold, 8192 ignore their failures
+    -- 1 ran at top level (not transactional), 2 suspect after a crash, 4 SQL command, 8 was last retained by a worker
+    -- of the server with the task's role, 16 calls a function of phase failed, 256 has a dedup key, 512 in a batch,
+    -- 1024 depends on others, 2048 waits for them, 4096 hold, 8192 ignore their failures
     flags smallint NOT NULL,
     attempt integer NOT NULL,           -- attempts begun
     -- attempts that do not count against retries (snooze, serialization failure, terminated)
@@ -213,6 +214,14 @@ CREATE TABLE pgqueue_internal.segment_0 (
     started_at timestamptz,
     finished_at timestamptz,
     lease_until timestamptz,
+    -- What the last attempt cost, if it has ended and has no outcome. cpu_us NULL: not measured; else NULL is 0.
+    cpu_us bigint,
+    wal_bytes bigint,
+    blocks_hit bigint,
+    blocks_read bigint,
+    blocks_dirtied bigint,
+    temp_bytes bigint,
+    row_count bigint,                   -- NULL: not known
     worker text,
     type text,
     group_key text,
@@ -223,6 +232,7 @@ CREATE TABLE pgqueue_internal.segment_0 (
     payload jsonb,
     headers jsonb,
     depends_on bigint[],
+    result jsonb,                       -- of the last attempt, if it has ended and has no outcome
     CONSTRAINT segment_0_pkey PRIMARY KEY (id) WITH (fillfactor = 100)
 ) USING heap WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off,
     vacuum_truncate = off, toast.vacuum_truncate = off);
@@ -246,9 +256,13 @@ CREATE TABLE pgqueue_internal.outcome_0 (
     error text,
     error_info jsonb,
     result jsonb,
-    cpu_seconds double precision,
+    cpu_us bigint,                      -- NULL: the costs were not measured
     wal_bytes bigint,
-    row_count bigint,
+    blocks_hit bigint,
+    blocks_read bigint,
+    blocks_dirtied bigint,
+    temp_bytes bigint,
+    row_count bigint,                   -- NULL: not known
     CONSTRAINT outcome_0_pkey PRIMARY KEY (id, attempt)
 ) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off,
     vacuum_truncate = off, toast.vacuum_truncate = off);
@@ -351,6 +365,23 @@ CREATE TABLE pgqueue_internal.stat (
 ) USING heap WITH (fillfactor = 30);
 -- In the row, so that an update leaves no garbage elsewhere.
 ALTER TABLE pgqueue_internal.stat ALTER times SET STORAGE MAIN, ALTER minute_times SET STORAGE MAIN;
+
+-- The slowest and the dearest runs (src/store/slow_runs.hpp). role_id: of the worker.
+CREATE TABLE pgqueue_internal.slow_run (
+    task_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    namespace_id integer NOT NULL,
+    queue_id integer NOT NULL,
+    role_id integer NOT NULL,
+    type text,
+    command text,                          -- the first 1000 characters
+    started_at timestamptz NOT NULL,
+    run_us bigint NOT NULL,
+    cpu_us bigint,                         -- NULL: the costs were not measured, as the next two
+    wal_bytes bigint,
+    blocks_read bigint,
+    PRIMARY KEY (task_id, attempt)
+) USING heap;
 
 -- What queues did in each minute: a ring of eight tables, each for a seventh of pgqueue.stats_retention
 -- (src/store/history.hpp). The table whose turn comes is truncated.

@@ -102,7 +102,8 @@ CREATE FUNCTION pgqueue_internal.outcome_error_info(slot integer, id bigint) RET
 CREATE FUNCTION pgqueue_internal.workers()
     RETURNS TABLE (worker text, kind text, pid integer, role_id integer, queue_id integer,
     task_id bigint, attempt integer, state text, since timestamptz, lease_until timestamptz,
-    cpu_seconds double precision, progress double precision, progress_note text)
+    cpu_seconds double precision, progress double precision, progress_note text,
+    wal_bytes bigint, blocks_hit bigint, blocks_read bigint, blocks_dirtied bigint, temp_bytes bigint)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_workers';
 
 -- Outside workers of this database, whosoever: those that hold a task, and sessions that wait for one. role: its oid.

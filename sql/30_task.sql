@@ -56,7 +56,7 @@ SELECT t.id, n.name AS namespace, q.name AS queue,
     CASE WHEN t.status = 2 AND n.receipts THEN nullif(t.receipt, 0) END AS receipt,
     CASE WHEN t.status = 2 THEN t.lease_until END AS lease_until,
     CASE WHEN (n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))) AND t.attempt > 0 THEN
-        pgqueue_internal.outcome_result(t.slot, t.id, t.attempt) END AS result,
+        coalesce(t.result, pgqueue_internal.outcome_result(t.slot, t.id, t.attempt)) END AS result,
     pgqueue_internal.outcome_error(t.slot, t.id) AS error,
     pgqueue_internal.outcome_error_code(t.slot, t.id) AS error_code,
     pgqueue_internal.outcome_error_info(t.slot, t.id) AS error_info,

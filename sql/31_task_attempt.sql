@@ -14,23 +14,32 @@ SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
         (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[e.outcome + 1] END AS outcome,
     CASE WHEN t.attempt >= 0 THEN e.error END AS error, CASE WHEN t.attempt >= 0 THEN e.error_code END AS error_code,
     CASE WHEN t.attempt >= 0 THEN e.error_info END AS error_info,
-    CASE WHEN t.attempt >= 0 THEN e.cpu_seconds END AS cpu_seconds,
+    CASE WHEN t.attempt >= 0 THEN e.cpu_us / 1e6::double precision END AS cpu_seconds,
     CASE WHEN t.attempt >= 0 THEN e.wal_bytes END AS wal_bytes,
-    CASE WHEN t.attempt >= 0 THEN e.row_count END AS row_count
+    CASE WHEN t.attempt >= 0 THEN e.row_count END AS row_count,
+    CASE WHEN t.attempt >= 0 THEN e.blocks_hit END AS blocks_hit,
+    CASE WHEN t.attempt >= 0 THEN e.blocks_read END AS blocks_read,
+    CASE WHEN t.attempt >= 0 THEN e.blocks_dirtied END AS blocks_dirtied,
+    CASE WHEN t.attempt >= 0 THEN e.temp_bytes END AS temp_bytes
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
 CROSS JOIN LATERAL (
     SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until,
-        o.outcome::integer AS outcome, o.error, o.error_code, o.error_info, o.cpu_seconds, o.wal_bytes, o.row_count
+        o.outcome::integer AS outcome, o.error, o.error_code, o.error_info, o.cpu_us, o.wal_bytes, o.row_count,
+        o.blocks_hit, o.blocks_read, o.blocks_dirtied, o.temp_bytes
     FROM pgqueue_internal.outcome o
     WHERE o.slot = t.slot AND o.id = t.id AND o.attempt > 0
     UNION ALL
-    SELECT t.attempt, t.receipt, t.worker, CASE WHEN t.epoch <> 0 THEN t.creator END, t.pid, t.started_at,
+    SELECT t.attempt, t.receipt, t.worker, CASE WHEN t.flags & 8 <> 0 THEN t.creator END, t.pid, t.started_at,
         CASE WHEN t.status <> 2 THEN t.finished_at END,
         t.lease_until,
         CASE t.status WHEN 0 THEN 2 WHEN 1 THEN 3 WHEN 3 THEN 0 WHEN 4 THEN 1 WHEN 5 THEN 5 WHEN 6 THEN 4 END,
-        NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, t.cpu_us, CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.wal_bytes, 0) END, t.row_count,
+        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_hit, 0) END,
+        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_read, 0) END,
+        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_dirtied, 0) END,
+        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.temp_bytes, 0) END
     WHERE t.attempt > 0
         AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o
                         WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
@@ -53,6 +62,11 @@ COMMENT ON COLUMN pgqueue.task_attempt.outcome IS
 COMMENT ON COLUMN pgqueue.task_attempt.error IS 'message';
 COMMENT ON COLUMN pgqueue.task_attempt.error_code IS 'SQLSTATE';
 COMMENT ON COLUMN pgqueue.task_attempt.error_info IS 'detail, hint, context';
-COMMENT ON COLUMN pgqueue.task_attempt.cpu_seconds IS 'CPU seconds';
+COMMENT ON COLUMN pgqueue.task_attempt.cpu_seconds IS
+'CPU seconds; NULL of an outside worker and while pgqueue.track_costs is off, as all costs';
 COMMENT ON COLUMN pgqueue.task_attempt.wal_bytes IS 'WAL bytes';
 COMMENT ON COLUMN pgqueue.task_attempt.row_count IS 'rows processed';
+COMMENT ON COLUMN pgqueue.task_attempt.blocks_hit IS 'blocks that it found in memory';
+COMMENT ON COLUMN pgqueue.task_attempt.blocks_read IS 'blocks that it has read';
+COMMENT ON COLUMN pgqueue.task_attempt.blocks_dirtied IS 'blocks that it has changed first';
+COMMENT ON COLUMN pgqueue.task_attempt.temp_bytes IS 'bytes that it has written to temporary files';

@@ -10,7 +10,7 @@ WHERE pgqueue_internal.may(h.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.handler IS 'functions that run typed tasks';
 COMMENT ON COLUMN pgqueue.handler.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.handler.type IS 'exact type or prefix, longest wins';
-COMMENT ON COLUMN pgqueue.handler.phase IS 'handle, before or after';
+COMMENT ON COLUMN pgqueue.handler.phase IS 'handle, before, after or failed';
 COMMENT ON COLUMN pgqueue.handler.function IS 'schema-qualified function';
 COMMENT ON COLUMN pgqueue.handler.role IS 'role it runs as';
 COMMENT ON COLUMN pgqueue.handler.created_at IS 'registration; order of before and after';
@@ -51,11 +51,11 @@ BEGIN
     PERFORM pgqueue_internal.check_given('type', type),
         pgqueue_internal.check_length('type', type, 1000, 'Shorten it.'),
         pgqueue_internal.check_given('phase', phase),
-        pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
+        pgqueue_internal.check_word('phase', phase, '{handle,before,after,failed}');
     IF phase = 'handle' AND pgqueue_internal.trimmed(type) = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'missing type of the handler',
             HINT = 'Give a type, or the beginning of one. '
-                'Only functions of phase before and after can be for all types.';
+                'Functions of the other phases can be for all types.';
     END IF;
 END
 $$;
@@ -104,7 +104,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT p.proowner FROM pg_catalog.pg_proc p
     WHERE p.oid = pg_catalog.to_regprocedure(
-        function || CASE phase WHEN 'after' THEN '(jsonb,jsonb)' ELSE '(jsonb)' END);
+        function || CASE phase WHEN 'after' THEN '(jsonb,jsonb)' WHEN 'failed' THEN '(jsonb,text)' ELSE '(jsonb)' END);
 END;
 
 -- Registers a function, whose name is whole and known to exist, for the calling role. It waits only for a
@@ -156,7 +156,8 @@ COMMENT ON FUNCTION pgqueue.create_handler IS
 'Registers a function that runs typed tasks in the server, as the role of the caller, and returns its row. It '
 'serves the type and all types that begin with it; the longest one wins. In phase handle (default) the function '
 'f(payload jsonb) does the task; f(payload jsonb) of phase before and f(payload jsonb, result jsonb) of phase after '
-'run around it, and there the type '''' means all. Raises 42883 for an unknown function, 42809 for one that cannot be '
+'run around it, and f(payload jsonb, error text) of phase failed when a task has failed for good; there the type '''' '
+'means all. Raises 42883 for an unknown function, 42809 for one that cannot be '
 'a handler, 42710 when the place is taken, 53400 beyond 1000 handlers of the namespace, 22023 for a wrong type or '
 'phase. Needs the privilege manage, and the right to execute the function (42501).';
 
@@ -173,7 +174,7 @@ BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.check_given('type', type);
     phase := coalesce(phase, 'handle');
-    PERFORM pgqueue_internal.check_word('phase', phase, '{handle,before,after}');
+    PERFORM pgqueue_internal.check_word('phase', phase, '{handle,before,after,failed}');
     FOR gone IN
         DELETE FROM pgqueue_internal.handler h
         WHERE h.namespace_id = target AND h.type = delete_handler.type AND h.phase = delete_handler.phase

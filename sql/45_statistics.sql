@@ -153,22 +153,23 @@ COMMENT ON FUNCTION pgqueue.reset_stats(text, text, text) IS
 'means all. namespace: NULL means the session''s namespace. Needs manage. An unknown namespace, queue or type raises '
 '42704.';
 
+-- What queues did in each minute: the history, and the last minute of each queue, as far as it is saved.
+CREATE VIEW pgqueue_internal.stat_minute AS
+SELECT * FROM pgqueue_internal.stat_minute_0 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_1
+UNION ALL SELECT * FROM pgqueue_internal.stat_minute_2 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_3
+UNION ALL SELECT * FROM pgqueue_internal.stat_minute_4 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_5
+UNION ALL SELECT * FROM pgqueue_internal.stat_minute_6 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_7
+UNION ALL
+SELECT s.object_id, s.minute, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], nullif(t[1], -1),
+    nullif(t[2], -1), nullif(t[3], -1), nullif(t[4], -1)
+FROM pgqueue_internal.stat s, LATERAL (SELECT s.minute_counts, s.minute_quantiles) m (c, t)
+WHERE s.kind = 0 AND 0 < ANY (c[1:7]);
+
 CREATE VIEW pgqueue.stat_history WITH (security_barrier) AS
 SELECT h.minute, n.name AS namespace, q.name AS queue, h.created, h.retained, h.released, h.failed, h.retried,
     h.expired, h.cancelled, h.depth, h.running::integer AS running, h.wait_p50 AS wait_seconds_p50,
     h.wait_p99 AS wait_seconds_p99, h.run_p50 AS run_seconds_p50, h.run_p99 AS run_seconds_p99
-FROM (
-    SELECT * FROM pgqueue_internal.stat_minute_0 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_1
-    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_2 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_3
-    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_4 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_5
-    UNION ALL SELECT * FROM pgqueue_internal.stat_minute_6 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_7
-    UNION ALL
-    -- The last minute of each queue, as far as it is saved.
-    SELECT s.object_id, s.minute, c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], nullif(t[1], -1),
-        nullif(t[2], -1), nullif(t[3], -1), nullif(t[4], -1)
-    FROM pgqueue_internal.stat s, LATERAL (SELECT s.minute_counts, s.minute_quantiles) m (c, t)
-    WHERE s.kind = 0 AND 0 < ANY (c[1:7])
-) h
+FROM pgqueue_internal.stat_minute h
 JOIN pgqueue_internal.queue q ON q.id = h.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
 WHERE n.statistics AND h.minute >= statement_timestamp() - current_setting('pgqueue.stats_retention', true)::interval;
@@ -189,6 +190,34 @@ COMMENT ON COLUMN pgqueue.stat_history.wait_seconds_p50 IS 'median wait';
 COMMENT ON COLUMN pgqueue.stat_history.wait_seconds_p99 IS '99th percentile of the wait';
 COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p50 IS 'median run';
 COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p99 IS '99th percentile of the run';
+
+CREATE VIEW pgqueue.slow_task WITH (security_barrier) AS
+SELECT s.task_id, n.name AS namespace, q.name AS queue, s.type, pgqueue_internal.role_of(s.role_id) AS role,
+    s.command, s.started_at, s.run_us / 1e6::double precision AS run_seconds,
+    s.cpu_us / 1e6::double precision AS cpu_seconds, s.wal_bytes, s.blocks_read
+FROM (
+    SELECT r.*, row_number() OVER (ORDER BY r.run_us DESC) AS by_run,
+        row_number() OVER (ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu
+    FROM pgqueue_internal.slow_run r
+    -- Here, so that a comparison of the caller, which comes above, counts no others.
+    WHERE pgqueue_internal.may(r.namespace_id, 'read') OR pgqueue_internal.may(r.namespace_id, 'manage')
+        OR pgqueue_internal.may(r.namespace_id, 'monitor')
+) s
+JOIN pgqueue_internal.queue q ON q.id = s.queue_id
+JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
+WHERE s.by_run <= 100 OR s.by_cpu <= 100 AND s.cpu_us IS NOT NULL;
+COMMENT ON VIEW pgqueue.slow_task IS 'the 100 slowest and the 100 dearest runs since reset';
+COMMENT ON COLUMN pgqueue.slow_task.task_id IS 'task';
+COMMENT ON COLUMN pgqueue.slow_task.namespace IS 'namespace';
+COMMENT ON COLUMN pgqueue.slow_task.queue IS 'queue';
+COMMENT ON COLUMN pgqueue.slow_task.type IS 'type';
+COMMENT ON COLUMN pgqueue.slow_task.role IS 'role';
+COMMENT ON COLUMN pgqueue.slow_task.command IS 'command, first 1000 characters';
+COMMENT ON COLUMN pgqueue.slow_task.started_at IS 'start';
+COMMENT ON COLUMN pgqueue.slow_task.run_seconds IS 'seconds';
+COMMENT ON COLUMN pgqueue.slow_task.cpu_seconds IS 'CPU seconds';
+COMMENT ON COLUMN pgqueue.slow_task.wal_bytes IS 'WAL bytes';
+COMMENT ON COLUMN pgqueue.slow_task.blocks_read IS 'blocks read';
 
 -- For tests and for the curious: queues whose totals do not account for their unfinished tasks.
 CREATE FUNCTION pgqueue_internal.reconcile_statistics()

@@ -51,5 +51,6 @@ TO pgqueue_user, pg_monitor;
 -- Who monitors needs no other role: statistics, and no word of a task's content.
 GRANT USAGE ON SCHEMA pgqueue TO pg_monitor;
 GRANT SELECT ON pgqueue.queue_status, pgqueue.queue_stat, pgqueue.type_stat, pgqueue.worker_stat, pgqueue.stat_history,
+    pgqueue.slow_task,
     pgqueue.metric, pgqueue.top, pgqueue.worker, pgqueue.health, pgqueue.memory TO pg_monitor;
 GRANT EXECUTE ON FUNCTION pgqueue.prometheus(boolean) TO pg_monitor;

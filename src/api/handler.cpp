@@ -13,13 +13,9 @@ namespace {
 
 enum Arg { h_type, h_function, h_phase, h_namespace };
 
-bool is_phase(const char *word) {
-    return strcmp(word, "handle") == 0 || strcmp(word, "before") == 0 || strcmp(word, "after") == 0;
-}
-
-Oid look_up(const char *name, const char *phase) {
-    constexpr Oid types[2] = {JSONBOID, JSONBOID};
-    return LookupFuncName(pg::qualified_name_list(name), strcmp(phase, "after") == 0 ? 2 : 1, types, true);
+Oid look_up(const char *name, Phase phase) {
+    const std::span<const Oid> types = executor::arguments_of(phase);
+    return LookupFuncName(pg::qualified_name_list(name), static_cast<int>(types.size()), types.data(), true);
 }
 
 text *whole_name(Oid function) {
@@ -30,16 +26,15 @@ text *whole_name(Oid function) {
     return cstring_to_text(quote_qualified_identifier(schema, name));
 }
 
-const char *arguments_of(const char *phase) { return strcmp(phase, "after") == 0 ? "jsonb, jsonb" : "jsonb"; }
-
 // Returns the schema-qualified name of a function that can be a handler of this phase for the calling role.
-text *usable_function(const char *name, const char *phase) {
+text *usable_function(const char *name, Phase phase) {
     Oid oid = look_up(name, phase);
-    const char *arguments = arguments_of(phase);
+    const char *arguments = executor::list_of_arguments(phase);
     if (!OidIsValid(oid))
         ereport(
             ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
-            errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb."));
+            errhint("A handler is a function of payload jsonb; of phase after, of payload jsonb and result jsonb; of "
+                    "phase failed, of payload jsonb and error text."));
     if (get_func_prokind(oid) != PROKIND_FUNCTION || get_func_retset(oid))
         ereport(ERROR, errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s(%s) cannot be a handler", name, arguments),
                 errdetail("It is a procedure, an aggregate or returns a set."),
@@ -80,20 +75,21 @@ PGQ_FUNCTION(pgqueue_create_handler) {
     check_call("create_handler", true);
     not_null(fcinfo, h_type, "type");
     not_null(fcinfo, h_function, "function");
-    const char *phase = phase_arg(fcinfo);
+    Phase phase;
     // The SQL function refuses a wrong word.
+    const bool known = read_phase(phase_arg(fcinfo), &phase);
     const char *name = text_arg(fcinfo, h_function);
-    if (is_phase(phase)) set_function(fcinfo, usable_function(name, phase));
+    if (known) set_function(fcinfo, usable_function(name, phase));
     Datum made = manage(fcinfo);
-    if (is_phase(phase)) warn_of_owner(look_up(name, phase), arguments_of(phase));
+    if (known) warn_of_owner(look_up(name, phase), executor::list_of_arguments(phase));
     return made;
 }
 
 PGQ_FUNCTION(pgqueue_delete_handler) {
     check_call("delete_handler", true);
     not_null(fcinfo, h_type, "type");
-    const char *phase = phase_arg(fcinfo);
-    if (!PG_ARGISNULL(h_function) && is_phase(phase)) {
+    Phase phase;
+    if (!PG_ARGISNULL(h_function) && read_phase(phase_arg(fcinfo), &phase)) {
         // The function may be gone. Then the name must be given as the view shows it.
         Oid oid = look_up(text_arg(fcinfo, h_function), phase);
         if (OidIsValid(oid)) set_function(fcinfo, whole_name(oid));
@@ -110,23 +106,24 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
     int function_column = SPI_fnumber(desc, "function");
     bool isnull;
     Datum phase = heap_getattr(tuple, SPI_fnumber(desc, "phase"), desc, &isnull);
-    const char *word = isnull ? "handle" : TextDatumGetCString(phase);
+    Phase read;
+    const bool known = read_phase(isnull ? "handle" : TextDatumGetCString(phase), &read);
     Datum function = heap_getattr(tuple, function_column, desc, &isnull);
     if (isnull)
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
                 errmsg("column \"function\" of view \"handler\" must not be NULL"));
-    if (!is_phase(word)) return PointerGetDatum(tuple);
-    Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), word));
-    warn_of_owner(look_up(TextDatumGetCString(function), word), arguments_of(word));
+    if (!known) return PointerGetDatum(tuple);
+    Datum whole = PointerGetDatum(usable_function(TextDatumGetCString(function), read));
+    warn_of_owner(look_up(TextDatumGetCString(function), read), executor::list_of_arguments(read));
     bool null = false;
     return PointerGetDatum(heap_modify_tuple_by_cols(tuple, desc, 1, &function_column, &whole, &null));
 }
 
 // Ignores the caller's rights on functions: the calling view shows the result only to roles that it concerns.
 PGQ_FUNCTION(pgqueue_internal_handler_trouble) {
-    const char *phase = text_arg(fcinfo, 1);
     HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3)};
-    const char *trouble = executor::trouble_of_step(step, strcmp(phase, "after") == 0 ? 2 : 1);
+    (void)read_phase(text_arg(fcinfo, 1), &step.phase);
+    const char *trouble = executor::trouble_of_step(step);
     if (trouble == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(trouble));
 }

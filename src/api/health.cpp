@@ -61,12 +61,14 @@ void put_server(ReturnSetInfo *info) {
         put(info, {.severity = "critical",
                    .word = "disabled",
                    .message = "pgqueue.enabled is off, no task starts",
-                   .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();"});
+                   .hint = "ALTER SYSTEM SET pgqueue.enabled = on; SELECT pg_reload_conf();",
+                   .since = PgReloadTime});
     if (!config::serves_database(get_database_name(MyDatabaseId)))
         put(info, {.severity = "critical",
                    .word = "disabled",
                    .message = "pgqueue.databases leaves this database out, no task starts",
-                   .hint = serve_this_database()});
+                   .hint = serve_this_database(),
+                   .since = PgReloadTime});
     if (memory::launcher_missing(5 * int64(USECS_PER_SEC)))
         put(info, {.severity = "critical",
                    .word = "disabled",
@@ -78,6 +80,15 @@ void put_server(ReturnSetInfo *info) {
                    .word = "not_adopted",
                    .message = "this database was restored, copied or cloned, its tasks are held",
                    .hint = "SELECT pgqueue.adopt();"});
+}
+
+// Returns how many tasks wait for workers of the server.
+int64 ready_in_server(const memory::Database &d) {
+    int64 ready = 0;
+    for (memory::SlotNo r = 0; r < memory::map.shared->used_roles; r++)
+        if (const memory::Role &role = memory::map.roles[r]; role.used && &memory::database(role.db) == &d)
+            ready += dispatch::look_at_role(r).ready;
+    return ready;
 }
 
 void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now) {
@@ -94,6 +105,12 @@ void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now)
                    .word = "disabled",
                    .message = "workers were stopped by stop_workers()",
                    .hint = "SELECT pgqueue.ensure_workers();"});
+    if (const int64 ready = config::max_workers() == 0 ? ready_in_server(d) : 0; ready > 0)
+        put(info, {.severity = "critical",
+                   .word = "disabled",
+                   .message = psprintf("%s, but pgqueue.max_workers is 0", waiting(ready)),
+                   .hint = "ALTER SYSTEM RESET pgqueue.max_workers; SELECT pg_reload_conf();",
+                   .since = PgReloadTime});
     if (uint32 n = signal::in_loop(d.scheduler.deaths, now))
         put(info, {.severity = "critical",
                    .word = "crash_loop",
@@ -264,12 +281,13 @@ PGQ_FUNCTION(pgqueue_internal_incidents) {
     memory::SlotNo db = memory::loaded() ? memory::find_database(MyDatabaseId) : -1;
     if (db < 0) return Datum(0);
     for (auto [kind, code] :
-         {std::pair{memory::Incident::Quarantined, "PQ103"}, std::pair{memory::Incident::NoHandler, "PQ104"}}) {
+         {std::pair{memory::Incident::Quarantined, "PQ103"}, std::pair{memory::Incident::NoHandler, "PQ104"},
+          std::pair{memory::Incident::Failed, ""}}) {
         int64 ids[memory::incident_places];
         int n = signal::read_incidents(db, kind, ids);
         for (int i = 0; i < n; i++) {
             Datum values[2] = {CStringGetTextDatum(code), Int64GetDatum(ids[i])};
-            bool nulls[2] = {};
+            bool nulls[2] = {*code == '\0', false};
             tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
         }
     }

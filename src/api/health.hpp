@@ -2,6 +2,8 @@
 #pragma once
 #include "memory/shared.hpp"
 #include "pg/clock.hpp"
+#include "store/catalog.hpp"
+#include "store/queues.hpp"
 
 namespace pgqueue::api {
 
@@ -28,7 +30,20 @@ constexpr int64 owed_patience = 5 * int64(USECS_PER_SEC);
 // Returns the statement that ends a session.
 const char *end_session(pid_t pid);
 
-// Writes what is wrong with a queue, with a namespace (health_tenants.cpp).
+// A queue that is looked at.
+struct HealthCase {
+    memory::SlotNo queue;
+    const store::NamespaceInfo *ns;
+    const store::QueueInfo *info;
+    TimestampTz now;
+};
+// Write that ready tasks wait for longer than pgqueue.health_wait, that pgqueue.health_failures failed tasks are kept,
+// and that a paused namespace has waiting tasks.
+void put_late(ReturnSetInfo *info, const HealthCase &c);
+void put_failed_pile(ReturnSetInfo *info, const HealthCase &c);
+void put_paused_namespace(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known);
+
+// Write what is wrong with a queue, with a namespace.
 void put_queue(ReturnSetInfo *info, memory::SlotNo queue);
 void put_namespace(ReturnSetInfo *info, memory::SlotNo ns);
 

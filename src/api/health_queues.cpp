@@ -122,6 +122,9 @@ void put_queue(ReturnSetInfo *info, memory::SlotNo no) {
     put_overdue_pause(info, q);
     put_queue_limits(info, no, *ns, *known);
     put_held(info, no, *known);
+    const HealthCase queue{no, ns, known, GetCurrentTimestamp()};
+    put_late(info, queue);
+    put_failed_pile(info, queue);
     int64 depth = known->max_depth > 0 ? handover::unfinished(no) : 0;
     if (known->max_depth > 0 && depth >= known->max_depth)
         put(info, {.severity = "warning",
@@ -240,6 +243,7 @@ void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
     const memory::Namespace &ns = memory::map.namespaces[no];
     const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
     if (known == nullptr) return;
+    put_paused_namespace(info, no, *known);
     if (!ns.paused) put_shares(info, no, known->name);
     put_more_shares(info, no, *known);
     auto running = ns.running.load();

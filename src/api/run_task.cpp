@@ -67,7 +67,7 @@ task::End end_of(const InlineRun &run, const pg::Outcome &out, const task::Queue
     end.worker = "run_task";
     end.role = GetUserNameFromId(GetUserId(), false);
     if (out.ok) {
-        end.row_count = run.result.rows;
+        end.costs.rows = run.result.rows;
         end.result = run.result.json;
     }
     if (out.ok || run.own.decided.what == task::Ending::What::Failed) {
@@ -145,7 +145,7 @@ PGQ_FUNCTION(pgqueue_run_task) {
         run.role = run.route.found ? run.route.handle.role : InvalidOid;
     }
     require_handler_role(run.route, id);
-    task::retain(queue, &row, "run_task", task::new_receipt(), 0, true, GetCurrentTimestamp());
+    task::retain(queue, &row, "run_task", task::new_receipt(), 0, task::Held::Bound, GetCurrentTimestamp());
     run.own.id = id;
     run.own.role = run.role;
     run.own.memory = run.keep;

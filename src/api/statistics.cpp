@@ -7,6 +7,7 @@
 #include "handover/statistics.hpp"
 #include "memory/registry.hpp"
 #include "stats/named.hpp"
+#include "store/slow_runs.hpp"
 #include "task/where.hpp"
 
 using namespace pgqueue;
@@ -223,6 +224,7 @@ PGQ_FUNCTION(pgqueue_reset_stats) {
     if (db < 0) PG_RETURN_VOID();
     const memory::SlotNo of = memory::ensure_namespace(db, ns.id);
     const memory::SlotNo only = queue != nullptr ? task::ensure_entry(find_queue(ns, queue)) : -1;
+    store::forget_slow_runs(ns.id, only >= 0 ? memory::map.queues[only].queue_id : 0, type);
     bool found = false;
     if (type != nullptr && only >= 0)
         found = reset_type(only, type);

@@ -5,6 +5,7 @@
 #include "memory/registry.hpp"
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
+#include "signal/live_costs.hpp"
 #include "signal/progress.hpp"
 #include "store/rows.hpp"
 #include "store/scan.hpp"
@@ -94,8 +95,9 @@ const char *state_word(const memory::WorkerSlot &w, memory::WorkerState state) {
 
 void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &now) {
     auto state = w.state.load();
-    Datum values[13] = {};
-    bool nulls[13];
+    constexpr int columns = 18;
+    Datum values[columns] = {};
+    bool nulls[columns];
     memset(nulls, true, sizeof(nulls));
     auto set = [&](int i, Datum d) {
         values[i] = d;
@@ -115,6 +117,14 @@ void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &no
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
         set_since(&w.started);
+        if (const Costs costs = signal::shown_costs(w); costs.known) {
+            set(10, Float8GetDatum(costs.cpu_seconds()));
+            set(13, Int64GetDatum(costs.wal_bytes));
+            set(14, Int64GetDatum(costs.blocks_hit));
+            set(15, Int64GetDatum(costs.blocks_read));
+            set(16, Int64GetDatum(costs.blocks_dirtied));
+            set(17, Int64GetDatum(costs.temp_bytes));
+        }
         signal::Progress progress;
         if (!signal::read_progress(&w, &progress)) continue;
         set(11, Float8GetDatum(progress.part));

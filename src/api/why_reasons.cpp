@@ -169,9 +169,9 @@ void add_role_missing(const Case &c, Reasons *reasons) {
 }
 
 // Adds functions for its type that are gone, or differ from those that were registered.
-void add_broken_steps(std::span<const HandlerStep> steps, int arguments, Reasons *reasons) {
+void add_broken_steps(std::span<const HandlerStep> steps, Reasons *reasons) {
     for (const HandlerStep &step : steps)
-        if (const char *trouble = executor::trouble_of_step(step, arguments))
+        if (const char *trouble = executor::trouble_of_step(step))
             reasons->add({"no_handler", psprintf("An attempt fails: %s.", trouble),
                           "SELECT namespace, message, hint FROM pgqueue.health WHERE problem = 'no_handler';"});
 }
@@ -179,9 +179,9 @@ void add_broken_steps(std::span<const HandlerStep> steps, int arguments, Reasons
 void add_no_handler(const Case &c, Reasons *reasons) {
     if (!task::by_handlers(*c.queue, c.row.flags)) return;
     if (task::Route route = task::route_of(*c.queue, c.row.type); route.found) {
-        add_broken_steps(route.before, 1, reasons);
-        add_broken_steps({&route.handle, 1}, 1, reasons);
-        add_broken_steps(route.after, 2, reasons);
+        add_broken_steps(route.before, reasons);
+        add_broken_steps({&route.handle, 1}, reasons);
+        add_broken_steps(route.after, reasons);
         return;
     }
     const char *type = c.row.type != nullptr ? c.row.type : "";

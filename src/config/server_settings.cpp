@@ -22,6 +22,8 @@ constinit bool track_costs = true;
 constinit int max_types = 1000;
 constinit int stats_flush_interval = 10 * 1000;
 constinit int stats_retention = 7 * 24 * 60;
+constinit int health_wait = 5 * 60 * 1000;
+constinit int health_failures = 100;
 constinit int log_tasks = log_failed;
 
 namespace {
@@ -95,6 +97,11 @@ void define_ints(bool preloaded) {
          &stats_flush_interval, 100, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
         {"pgqueue.stats_retention", "How long view stat_history goes back.", &stats_retention, 10, INT_MAX, PGC_SIGHUP,
          GUC_UNIT_MIN},
+        {"pgqueue.health_wait", "View health tells of tasks that are ready for longer; -1 is never.", &health_wait, -1,
+         INT_MAX, PGC_SIGHUP, GUC_UNIT_MS},
+        {"pgqueue.health_failures",
+         "View health tells of so many final failures of a queue, in ten minutes or kept; 0 is never.",
+         &health_failures, 0, INT_MAX, PGC_SIGHUP, 0},
         {"pgqueue.dispatch_memory", "Shared memory of the dispatcher.", &dispatch_memory, 1024, INT_MAX / 2,
          PGC_POSTMASTER, GUC_UNIT_KB},
     };

@@ -22,6 +22,8 @@ extern bool track_costs;
 extern int max_types;
 extern int stats_flush_interval;  // ms
 extern int stats_retention;       // minutes
+extern int health_wait;           // ms, -1: no bound
+extern int health_failures;       // 0: no bound
 extern int log_tasks;             // LogTasks
 
 enum LogTasks { log_none, log_failed, log_all };

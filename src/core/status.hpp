@@ -27,9 +27,13 @@ constexpr std::int16_t flag_top_level =
     1;  // ran outside a transaction block: effects and release did not commit together
 constexpr std::int16_t flag_suspect =
     2;  // was executing when a worker or the server crashed; suspects run one at a time
-constexpr std::int16_t flag_command = 4;           // an SQL command: always runs in the server
-constexpr std::int16_t flag_keyed = 256;           // has a dedup key
-constexpr std::int16_t flag_batch = 512;           // member of a batch
+constexpr std::int16_t flag_command = 4;   // an SQL command: always runs in the server
+constexpr std::int16_t flag_own_role = 8;  // was last retained by a worker of the server with the task's role
+constexpr std::int16_t flag_after_failure =
+    16;  // calls a function of phase failed, for a task that has failed: always runs in the server, as its role
+constexpr std::int16_t flags_own_work = flag_command | flag_after_failure;  // not for the handlers of its type
+constexpr std::int16_t flag_keyed = 256;                                    // has a dedup key
+constexpr std::int16_t flag_batch = 512;                                    // member of a batch
 constexpr std::int16_t flag_depends = 1024;        // was created to wait for other tasks or a batch
 constexpr std::int16_t flag_waits = 2048;          // still waits, and is not ready
 constexpr std::int16_t flag_hold_failed = 4096;    // waits on if a task it depends on fails; without it: is cancelled

@@ -10,15 +10,14 @@
 namespace pgqueue::executor {
 namespace {
 
-// The arguments of a step: the payload, and for phase after also the result.
+// The arguments of a step: the payload, for phase after the result, for phase failed the error. nullptr: NULL.
 struct Arguments {
-    Jsonb *values[2];  // nullptr: NULL
-    int count;
+    const void *payload, *second;
 };
 
-constexpr Oid types_of_arguments[2] = {JSONBOID, JSONBOID};
-
-const char *list_of(int arguments) { return arguments == 1 ? "jsonb" : "jsonb, jsonb"; }
+constexpr Oid of_payload[] = {JSONBOID};
+constexpr Oid of_result[] = {JSONBOID, JSONBOID};
+constexpr Oid of_error[] = {JSONBOID, TEXTOID};
 
 // Functions are found by name. If another role has replaced the registered function, its code would run with the rights
 // of the handler's role. Only that role itself and superusers are trusted with that.
@@ -34,41 +33,44 @@ Oid owner_of(Oid function) {
     return owner;
 }
 
-// Returns the function of a step, with arguments of type jsonb. Raises 42883 if there is none (any more), and 42501 if
+// Returns the function of a step. Raises 42883 if there is none (any more), and 42501 if
 // it is another one.
-Oid find_function(const HandlerStep &step, int arguments) {
-    const char *name = step.function;
-    Oid oid = LookupFuncName(pg::qualified_name_list(name), arguments, types_of_arguments, true);
+Oid find_function(const HandlerStep &step) {
+    const char *name = step.function, *arguments = list_of_arguments(step.phase);
+    const std::span<const Oid> types = arguments_of(step.phase);
+    Oid oid = LookupFuncName(pg::qualified_name_list(name), static_cast<int>(types.size()), types.data(), true);
     if (!OidIsValid(oid) || get_func_prokind(oid) != PROKIND_FUNCTION)
-        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION),
-                errmsg("function %s(%s) does not exist", name, list_of(arguments)),
+        ereport(ERROR, errcode(ERRCODE_UNDEFINED_FUNCTION), errmsg("function %s(%s) does not exist", name, arguments),
                 errdetail("It is registered as a handler."));
     if (!is_trusted(owner_of(oid), step))
-        ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name,
-                       list_of(arguments)),
-                errhint("If it is meant, have role \"%s\" register it again: SELECT pgqueue.create_handler(type, "
-                        "function, phase, namespace) FROM pgqueue.delete_handler(...);",
-                        GetUserNameFromId(step.role, true)));
+        ereport(
+            ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("function %s(%s) belongs to another role than when it was registered as a handler", name, arguments),
+            errhint("If it is meant, have role \"%s\" register it again: SELECT pgqueue.create_handler(type, "
+                    "function, phase, namespace) FROM pgqueue.delete_handler(...);",
+                    GetUserNameFromId(step.role, true)));
     return oid;
 }
 
 // Returns the function of exactly that name, whatever the current user may see; invalid: there is none.
-Oid function_named(const char *name, int arguments) {
+Oid function_named(const HandlerStep &step) {
     char *schema, *function;
-    DeconstructQualifiedName(pg::qualified_name_list(name), &schema, &function);
+    DeconstructQualifiedName(pg::qualified_name_list(step.function), &schema, &function);
     Oid ns = schema != nullptr ? get_namespace_oid(schema, true) : InvalidOid;
-    oidvector *types = buildoidvector(types_of_arguments, arguments);
+    const std::span<const Oid> arguments = arguments_of(step.phase);
+    oidvector *types = buildoidvector(arguments.data(), static_cast<int>(arguments.size()));
     return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(function), PointerGetDatum(types),
                            ObjectIdGetDatum(ns));
 }
 
 // Calls the function as an expression does: the executor checks the current user's right to EXECUTE.
-Datum call_function(Oid function, const Arguments &arguments, Oid *type, bool *isnull) {
+Datum call_function(Oid function, std::span<const Oid> types, const Arguments &arguments, Oid *type, bool *isnull) {
     List *list = NIL;
-    for (int i = 0; i < arguments.count; i++)
-        list = lappend(list, makeConst(JSONBOID, -1, InvalidOid, -1, PointerGetDatum(arguments.values[i]),
-                                       arguments.values[i] == nullptr, false));
+    for (std::size_t i = 0; i < types.size(); i++) {
+        const void *value = i == 0 ? arguments.payload : arguments.second;
+        list = lappend(list, makeConst(types[i], -1, get_typcollation(types[i]), -1, PointerGetDatum(value),
+                                       value == nullptr, false));
+    }
     *type = get_func_rettype(function);
     FuncExpr *call = makeFuncExpr(function, *type, list, get_typcollation(*type), InvalidOid, COERCE_EXPLICIT_CALL);
     ExprState *state = ExecInitExpr(reinterpret_cast<Expr *>(call), nullptr);
@@ -82,7 +84,7 @@ Jsonb *call_step(const HandlerStep &step, const Arguments &arguments, MemoryCont
     pg::ActiveSnapshot snapshot;
     Oid type;
     bool isnull;
-    Datum value = call_function(find_function(step, arguments.count), arguments, &type, &isnull);
+    Datum value = call_function(find_function(step), arguments_of(step.phase), arguments, &type, &isnull);
     CommandCounterIncrement();
     if (isnull || type == VOIDOID) return nullptr;
     Jsonb *json = whole_value(type, value);
@@ -111,8 +113,8 @@ struct Run {
 Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &arguments) {
     CHECK_FOR_INTERRUPTS();
     if (run.is_worker) {
-        announce(MemoryContextStrdup(run.keep,
-                                     psprintf("SELECT %s(%s)", step.function, arguments.count == 1 ? "$1" : "$1, $2")));
+        announce(MemoryContextStrdup(run.keep, psprintf("SELECT %s(%s)", step.function,
+                                                        arguments_of(step.phase).size() == 1 ? "$1" : "$1, $2")));
         begin_statement();
     }
     bool foreign = step.role != run.call->handle.role;
@@ -133,9 +135,9 @@ Jsonb *run_step(const Run &run, const HandlerStep &step, const Arguments &argume
 
 Jsonb *run_all(const Run &run) {
     const HandlerCall &call = *run.call;
-    for (const HandlerStep &step : call.before) run_step(run, step, {{call.payload, nullptr}, 1});
-    Jsonb *result = run_step(run, call.handle, {{call.payload, nullptr}, 1});
-    for (const HandlerStep &step : call.after) run_step(run, step, {{call.payload, result}, 2});
+    for (const HandlerStep &step : call.before) run_step(run, step, {call.payload, nullptr});
+    Jsonb *result = run_step(run, call.handle, {call.payload, nullptr});
+    for (const HandlerStep &step : call.after) run_step(run, step, {call.payload, result});
     return result;
 }
 
@@ -153,13 +155,38 @@ Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep)
     return result;
 }
 
-const char *trouble_of_step(const HandlerStep &step, int arguments) {
-    Oid function = function_named(step.function, arguments);
-    if (!OidIsValid(function)) return psprintf("function %s(%s) does not exist", step.function, list_of(arguments));
+void run_failed_step(const HandlerStep &step, Jsonb *payload, text *error) {
+    const HandlerCall call{step, {}, {}, payload};
+    const Run run{&call, true, CurrentMemoryContext};
+    pg::with_cleanup(
+        [&] {
+            (void)run_step(run, step, {payload, error});
+        },
+        [] {
+            end_statement();
+            debug_query_string = nullptr;
+        });
+}
+
+std::span<const Oid> arguments_of(Phase phase) {
+    if (phase == Phase::After) return of_result;
+    if (phase == Phase::Failed) return of_error;
+    return of_payload;
+}
+
+const char *list_of_arguments(Phase phase) {
+    if (phase == Phase::After) return "jsonb, jsonb";
+    return phase == Phase::Failed ? "jsonb, text" : "jsonb";
+}
+
+const char *trouble_of_step(const HandlerStep &step) {
+    const char *arguments = list_of_arguments(step.phase);
+    Oid function = function_named(step);
+    if (!OidIsValid(function)) return psprintf("function %s(%s) does not exist", step.function, arguments);
     Oid owner = owner_of(function);
     if (is_trusted(owner, step)) return nullptr;
     return psprintf("function %s(%s) belongs to role \"%s\", which did not have it when it was registered",
-                    step.function, list_of(arguments), GetUserNameFromId(owner, true));
+                    step.function, arguments, GetUserNameFromId(owner, true));
 }
 
 }  // namespace pgqueue::executor

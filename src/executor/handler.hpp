@@ -18,8 +18,16 @@ struct HandlerCall {
 // `keep`; nullptr for void and NULL.
 Jsonb *run_handlers(const HandlerCall &call, bool is_worker, MemoryContext keep);
 
+// Runs a function of phase failed as the current user, which must be its role. error: text, nullptr NULL.
+void run_failed_step(const HandlerStep &step, Jsonb *payload, text *error);
+
+// Returns the types of the arguments of a phase's functions.
+std::span<const Oid> arguments_of(Phase phase);
+// Returns them in words.
+const char *list_of_arguments(Phase phase);
+
 // Returns in words why a step cannot run: its function is gone, or belongs to another role than at its registration.
-// nullptr: it can. arguments: 1, or 2 for phase after.
-const char *trouble_of_step(const HandlerStep &step, int arguments);
+// nullptr: it can.
+const char *trouble_of_step(const HandlerStep &step);
 
 }  // namespace pgqueue::executor

@@ -27,6 +27,7 @@ enum class ActionKind {
     MoveLease,
     Ticker,
     Handlers,
+    Failure,
     RunningGone
 };
 
@@ -122,6 +123,11 @@ void run_action(SlotNo db, const Action &a) {
             pg_memory_barrier();
             database(db).changes.handlers.store(true);
             break;
+        case ActionKind::Failure:
+            map.queues[a.slot].failures_unnotified.store(true);
+            database(db).waiters.unnotified.store(true);
+            if (database(db).waiters.listened.load()) wake_scheduler_if_sleeping(db);
+            break;
         case ActionKind::Identity: look_at_identity(db); break;
         case ActionKind::Database: {
             SlotNo other = find_database(a.database.oid);
@@ -181,7 +187,7 @@ void leave_groups() {
 
 bool concern_scheduler() {
     for (int i = 0; i < actions.count; i++)
-        if (actions.items[i].kind != ActionKind::Finished) return true;
+        if (actions.items[i].kind != ActionKind::Finished && actions.items[i].kind != ActionKind::Failure) return true;
     return false;
 }
 
@@ -191,6 +197,7 @@ void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &c
 void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings) {
     add_action(ActionKind::Queue, queue)->queue = settings;
 }
+void notify_failure_at_commit(SlotNo queue) { add_action(ActionKind::Failure, queue); }
 void drop_queue_at_commit(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void drop_namespace_at_commit(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
 void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {

@@ -40,6 +40,9 @@ void read_ticker_at_commit(int32 id);
 // the namespace has no entry.
 void read_handlers_at_commit(SlotNo ns);
 
+// Has the scheduler notify those who listen for failed tasks of the namespace of this queue.
+void notify_failure_at_commit(SlotNo queue);
+
 // For the callbacks of transactions (transaction.cpp). They allocate nothing, raise nothing and wait for nothing but
 // short locks.
 bool any_actions();

@@ -1,8 +1,7 @@
 #include "handover/statistics.hpp"
 
-#include "config/server_settings.hpp"
-#include "memory/wake.hpp"
 #include "stats/totals.hpp"
+#include "stats/unsaved.hpp"
 
 namespace pgqueue::handover {
 namespace {
@@ -44,21 +43,6 @@ void note(Note n) {
     known.count += n.count;
     known.sum += n.sum;
     known.longest = Max(known.longest, n.longest);
-}
-
-// Notes since when these statistics have not been saved. The first of a database wakes the scheduler in a
-// while, but before the minute ends, because stat_history counts by minutes.
-void mark_unsaved(SlotNo db) {
-    TimestampTz now = 0;
-    for (const Note &n : std::span(notes.items, static_cast<Size>(notes.count))) {
-        Atomic<TimestampTz> &since = map.statistics[n.stat].unsaved_since;
-        if (since.load() != 0) continue;
-        if (now == 0) now = GetCurrentTimestamp();
-        (void)since.replace(0, now);
-    }
-    if (now == 0 || db < 0 || database(db).unsaved.any.load() || database(db).unsaved.any.exchange(true)) return;
-    const int64 left = USECS_PER_MINUTE - now % USECS_PER_MINUTE;
-    wake_scheduler_by(db, pg::deadline_in(Min(int64{config::stats_flush_interval} * 1000, left)));
 }
 
 int64 unfinished_rows(SlotNo queue) {
@@ -106,7 +90,9 @@ void add_statistics(SlotNo db) {
                 break;
             case What::Reset: break;
         }
-    mark_unsaved(db);
+    TimestampTz marked = 0;
+    for (const Note &n : all) marked = stats::mark_unsaved(n.stat, marked);
+    stats::save_soon(db, marked);
 }
 
 void forget_statistics(SubTransactionId sub) { sub == InvalidSubTransactionId ? notes.reset() : notes.forget(sub); }

@@ -11,8 +11,8 @@ constexpr int most_namespaces = 1024;  // per database
 constexpr int ticker_posts = 64;
 
 // signal/incidents.hpp
-enum class Incident { Quarantined, NoHandler };
-constexpr int incident_kinds = 2;
+enum class Incident { Quarantined, NoHandler, Failed };
+constexpr int incident_kinds = 3;
 constexpr int incident_places = 128;
 
 struct IncidentList {
@@ -198,6 +198,13 @@ struct Unsaved {
                            // worker/scheduler/saved_statistics
 };
 
+// Bounds of the table slow_run, in microseconds. A run that exceeds one is added. task/slow_runs,
+// worker/save_statistics.
+struct SlowRuns {
+    Atomic<int64> least_run_us, least_cpu_us;
+    Atomic<int32> added;  // since the table was trimmed
+};
+
 // Findings for health. signal/incidents.
 struct Found {
     IncidentList incidents[incident_kinds];
@@ -228,6 +235,7 @@ struct Database {
     Cleaning cleaning;
     Housekeeper housekeeper;
     Unsaved unsaved;
+    SlowRuns slow_runs;
     Found found;
 };
 

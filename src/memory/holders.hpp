@@ -35,6 +35,12 @@ constexpr int progress_note_bytes = 128;
 constexpr int cancel_reason_bytes = 256;
 
 // A worker process of the server, or a free slot for one.
+// What the running task has cost so far (core/costs.hpp).
+struct LiveCosts {
+    Atomic<bool> known;  // false: not measured yet
+    Atomic<int64> cpu_us, wal_bytes, blocks_hit, blocks_read, blocks_dirtied, temp_bytes;
+};
+
 struct WorkerSlot {
     Atomic<WorkerState> state;
     SlotNo db, role;    // workers lock while Free to Starting, then immutable until Free
@@ -55,6 +61,7 @@ struct WorkerSlot {
     Atomic<uint64> progress;  // as the running task reported it, 0: not yet
     Atomic<uint32> progress_turn;
     char progress_note[progress_note_bytes];
+    LiveCosts costs;  // signal/live_costs.hpp
     Atomic<int32> n_holds;
     Hold holds[max_batch];
 };

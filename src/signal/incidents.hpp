@@ -1,4 +1,5 @@
-// Lists of tasks that need attention: tasks that were quarantined, and tasks without a handler. Each list keeps only
+// Lists of tasks that need attention: tasks that were quarantined, tasks without a handler, and tasks that failed for
+// good after several attempts. Each list keeps only
 // the ids of the last incident_places tasks. An id may be stale, appear twice, or come from a transaction that was
 // rolled back, so readers check the task's row. And the number of repairs of shared memory. No function takes a lock.
 #pragma once

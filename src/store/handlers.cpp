@@ -31,8 +31,9 @@ constinit int32 reading = 0;  // the namespace that is read
 constinit Oid watched = InvalidOid;
 
 Phase phase_of(const char *word) {
-    if (strcmp(word, "before") == 0) return Phase::Before;
-    return strcmp(word, "after") == 0 ? Phase::After : Phase::Handle;
+    Phase phase = Phase::Handle;
+    (void)read_phase(word, &phase);
+    return phase;
 }
 
 HandlerInfo read_handler(HeapTuple tuple, TupleDesc desc) {

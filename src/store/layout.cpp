@@ -46,9 +46,9 @@ std::size_t write_part(const varlena *v, int column, char *data, std::size_t at)
 // Returns the length of an image's data, and whether it has NULLs, variable and toasted parts.
 std::size_t measure(const RowImage &image, bool *nulls, bool *variable, bool *external) {
     std::size_t at = sizeof(FixedPart);
-    for (TimestampTz t : image.times)
-        if (t != 0)
-            at += sizeof(t);
+    for (int c = 0; c < number_columns; c++)
+        if (image.numbers[c] != null_of(c))
+            at += sizeof(int64);
         else
             *nulls = true;
     for (int c = 0; c < body_columns; c++) {
@@ -75,11 +75,11 @@ void fill(HeapTupleHeader t, const RowImage &image, bool nulls) {
     memcpy(data, &image.fixed, sizeof(FixedPart));
     for (int c = 0; c < fixed_columns; c++) set_present(t, nulls, c);
     std::size_t at = sizeof(FixedPart);
-    for (int c = 0; c < time_columns; c++) {
-        if (image.times[c] == 0) continue;
+    for (int c = 0; c < number_columns; c++) {
+        if (image.numbers[c] == null_of(c)) continue;
         set_present(t, nulls, fixed_columns + c);
-        memcpy(data + at, &image.times[c], sizeof(TimestampTz));
-        at += sizeof(TimestampTz);
+        memcpy(data + at, &image.numbers[c], sizeof(int64));
+        at += sizeof(int64);
     }
     for (int c = 0; c < body_columns; c++) {
         if (image.body[c] == nullptr) continue;
@@ -88,7 +88,7 @@ void fill(HeapTupleHeader t, const RowImage &image, bool nulls) {
     }
 }
 
-// Reads the variable parts of a tuple from `p`, the end of its times.
+// Reads the variable parts of a tuple from `p`, the end of its numbers.
 void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
     bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
     for (int c = 0; c < body_columns; c++) {
@@ -102,15 +102,15 @@ void deform_body(HeapTupleHeader t, const char *p, RowImage *image) {
     }
 }
 
-// Reads the times, and returns their end.
-const char *deform_times(HeapTupleHeader t, TimestampTz *times) {
+// Reads the times and costs, and returns their end.
+const char *deform_numbers(HeapTupleHeader t, int64 *numbers) {
     bool nulls = (t->t_infomask & HEAP_HASNULL) != 0;
     const char *p = reinterpret_cast<const char *>(t) + t->t_hoff + sizeof(FixedPart);
-    for (int c = 0; c < time_columns; c++) {
-        times[c] = 0;
+    for (int c = 0; c < number_columns; c++) {
+        numbers[c] = null_of(c);
         if (nulls && att_isnull(fixed_columns + c, t->t_bits)) continue;
-        memcpy(&times[c], p, sizeof(TimestampTz));
-        p += sizeof(TimestampTz);
+        memcpy(&numbers[c], p, sizeof(int64));
+        p += sizeof(int64);
     }
     return p;
 }
@@ -134,6 +134,16 @@ void read_hashes(HeapTupleHeader t, TaskRow *row) {
     row->type_hash = read_type_hash(image.body[type]);
 }
 
+void take_costs(const Costs &costs, int64 *numbers) {
+    numbers[cpu_us] = costs.known ? Max(costs.cpu_us, int64{1}) : null_of(cpu_us);
+    numbers[wal_bytes] = costs.wal_bytes;
+    numbers[blocks_hit] = costs.blocks_hit;
+    numbers[blocks_read] = costs.blocks_read;
+    numbers[blocks_dirtied] = costs.blocks_dirtied;
+    numbers[temp_bytes] = costs.temp_bytes;
+    numbers[row_count] = Max(costs.rows, null_of(row_count));
+}
+
 // Copies the changeable columns of a row into an image.
 void take_changes(const TaskRow &row, RowImage *image) {
     FixedPart &f = image->fixed;
@@ -149,11 +159,15 @@ void take_changes(const TaskRow &row, RowImage *image) {
     f.origin_queue_id = row.origin_queue_id;
     f.epoch = row.epoch;
     f.receipt = row.receipt;
-    image->times[delayed_at] = row.delayed_at;
-    image->times[dies_at] = row.dies_at;
-    image->times[started_at] = row.started_at;
-    image->times[finished_at] = row.finished_at;
-    image->times[lease_until] = row.lease_until;
+    image->numbers[delayed_at] = row.delayed_at;
+    image->numbers[dies_at] = row.dies_at;
+    image->numbers[started_at] = row.started_at;
+    image->numbers[finished_at] = row.finished_at;
+    image->numbers[lease_until] = row.lease_until;
+    if (row.status != Status::Retained && row.last == nullptr) return;
+    const LastAttempt last = row.status == Status::Retained ? LastAttempt{} : *row.last;
+    take_costs(last.costs, image->numbers);
+    image->body[result] = reinterpret_cast<const varlena *>(last.result);
 }
 
 }  // namespace
@@ -190,13 +204,13 @@ void deform_row(HeapTupleHeader tuple, RowImage *image) {
         ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
                 errmsg("a task's row has %d columns instead of %d", HeapTupleHeaderGetNatts(tuple), row_columns));
     image->fixed = *fixed_part(tuple);
-    deform_body(tuple, deform_times(tuple, image->times), image);
+    deform_body(tuple, deform_numbers(tuple, image->numbers), image);
 }
 
 void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *row) {
     const FixedPart &f = *fixed_part(tuple->t_data);
-    TimestampTz times[time_columns];
-    deform_times(tuple->t_data, times);
+    int64 numbers[number_columns];
+    deform_numbers(tuple->t_data, numbers);
     row->ref = TaskRef{f.id, ItemPointerGetBlockNumberNoCheck(&root), ItemPointerGetOffsetNumberNoCheck(&root),
                        static_cast<uint8>(slot)};
     row->tid = tuple->t_self;
@@ -217,11 +231,12 @@ void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *r
     row->created_at = f.created_at;
     row->run_limit = f.run_limit;
     read_hashes(tuple->t_data, row);
-    row->delayed_at = times[delayed_at];
-    row->dies_at = times[dies_at];
-    row->started_at = times[started_at];
-    row->finished_at = times[finished_at];
-    row->lease_until = times[lease_until];
+    row->delayed_at = numbers[delayed_at];
+    row->dies_at = numbers[dies_at];
+    row->started_at = numbers[started_at];
+    row->finished_at = numbers[finished_at];
+    row->lease_until = numbers[lease_until];
+    row->last = nullptr;
     row->type = nullptr;
     row->group_key = nullptr;
     row->command = nullptr;

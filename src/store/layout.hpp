@@ -1,6 +1,6 @@
-// The layout of a task's row in its tuple (sql/02_tables.sql): a fixed block, five times that may be NULL, and ten
-// parts of variable length. The block and each time are multiples of 8 bytes, so the parts stay aligned whichever times
-// are NULL.
+// The layout of a task's row in its tuple (sql/02_tables.sql): a fixed block, five times and seven costs that may be
+// NULL, and eleven parts of variable length. The block, each time and each cost are multiples of 8 bytes, so the parts
+// stay aligned whichever of them are NULL.
 #pragma once
 #include "store/rows.hpp"
 #include "store/rows_write.hpp"
@@ -28,7 +28,21 @@ struct FixedPart {
 static_assert(sizeof(FixedPart) == 80 && offsetof(FixedPart, epoch) == 48 && std::is_trivially_copyable_v<FixedPart>);
 
 constexpr int fixed_columns = 16;
-enum TimeColumn { delayed_at, dies_at, started_at, finished_at, lease_until, time_columns };
+enum NumberColumn {
+    delayed_at,
+    dies_at,
+    started_at,
+    finished_at,
+    lease_until,
+    cpu_us,
+    wal_bytes,
+    blocks_hit,
+    blocks_read,
+    blocks_dirtied,
+    temp_bytes,
+    row_count,
+    number_columns
+};
 enum BodyColumn {
     worker,
     type,
@@ -40,16 +54,20 @@ enum BodyColumn {
     payload,
     headers,
     depends_on,
+    result,
     body_columns
 };
-constexpr int row_columns = fixed_columns + time_columns + body_columns;
-constexpr int first_body_column = fixed_columns + time_columns;
+constexpr int row_columns = fixed_columns + number_columns + body_columns;
+constexpr int first_body_column = fixed_columns + number_columns;
 
-// The columns of a row. A time is 0, and a part nullptr, if it is NULL. Parts may be plain, short, compressed or toast
-// pointers, and are stored as they are.
+// Returns how an image says that a number is NULL.
+constexpr int64 null_of(int column) { return column == row_count ? -1 : 0; }
+
+// The columns of a row. A part is nullptr if it is NULL. Parts may be plain, short, compressed or toast pointers, and
+// are stored as they are.
 struct RowImage {
     FixedPart fixed;
-    TimestampTz times[time_columns];
+    int64 numbers[number_columns];
     const varlena *body[body_columns];
 };
 
@@ -62,7 +80,7 @@ inline const FixedPart *fixed_part(HeapTupleHeader t) {
 HeapTuple form_row(const RowImage &image);
 // Reads all columns of a tuple. Parts point into the tuple.
 void deform_row(HeapTupleHeader tuple, RowImage *image);
-// Reads the columns of fixed width, and the times, into `row`.
+// Reads the columns of fixed width, and the times, into `row`. Costs are not read.
 void read_row(HeapTuple tuple, int slot, const ItemPointerData &root, TaskRow *row);
 // Copies type, command and payload into the current memory context.
 void read_body(HeapTuple tuple, TaskRow *row);

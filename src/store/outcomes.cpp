@@ -2,6 +2,7 @@
 #include "store/outcomes.hpp"
 
 #include "pg/guards.hpp"
+#include "pg/jsonb.hpp"
 #include "store/relations.hpp"
 #include "store/rows.hpp"
 
@@ -24,8 +25,12 @@ enum OutcomeColumn {
     o_error,
     o_error_info,
     o_result,
-    o_cpu_seconds,
+    o_cpu_us,
     o_wal_bytes,
+    o_blocks_hit,
+    o_blocks_read,
+    o_blocks_dirtied,
+    o_temp_bytes,
     o_row_count,
     outcome_columns
 };
@@ -55,28 +60,14 @@ const char *cut(const char *text) {
                                     pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most))), bytes);
 }
 
-// Adds a member unless its value is nullptr.
-void push_member(JsonbParseState **state, const char *key, const char *value) {
-    if (value == nullptr) return;
-    JsonbValue v;
-    v.type = jbvString;
-    v.val.string.val = const_cast<char *>(key);
-    v.val.string.len = static_cast<int>(strlen(key));
-    pushJsonbValue(state, WJB_KEY, &v);
-    v.val.string.val = const_cast<char *>(value);
-    v.val.string.len = static_cast<int>(strlen(value));
-    pushJsonbValue(state, WJB_VALUE, &v);
-}
-
 // Returns {"detail":...,"hint":...,"context":...} with the existing members; nullptr: there are none.
 Jsonb *error_info(const pg::ErrorReport &error) {
     if (error.detail == nullptr && error.hint == nullptr && error.context == nullptr) return nullptr;
-    JsonbParseState *state = nullptr;
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-    push_member(&state, "detail", cut(error.detail));
-    push_member(&state, "hint", cut(error.hint));
-    push_member(&state, "context", cut(error.context));
-    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+    pg::JsonbObject info;
+    info.add("detail", cut(error.detail));
+    info.add("hint", cut(error.hint));
+    info.add("context", cut(error.context));
+    return info.finish();
 }
 
 // Fills the columns of an attempt's end.
@@ -97,11 +88,15 @@ OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, Timesta
     t.set_text(o_error, cut(outcome.error.message));
     if (Jsonb *info = error_info(outcome.error)) t.set(o_error_info, JsonbPGetDatum(info));
     if (outcome.result != nullptr) t.set(o_result, JsonbPGetDatum(outcome.result));
-    if (outcome.costs.known) {
-        t.set(o_cpu_seconds, Float8GetDatum(outcome.costs.cpu_seconds()));
-        t.set(o_wal_bytes, Int64GetDatum(outcome.costs.wal_bytes));
+    if (const Costs &costs = outcome.costs; costs.known) {
+        t.set(o_cpu_us, Int64GetDatum(costs.cpu_us));
+        t.set(o_wal_bytes, Int64GetDatum(costs.wal_bytes));
+        t.set(o_blocks_hit, Int64GetDatum(costs.blocks_hit));
+        t.set(o_blocks_read, Int64GetDatum(costs.blocks_read));
+        t.set(o_blocks_dirtied, Int64GetDatum(costs.blocks_dirtied));
+        t.set(o_temp_bytes, Int64GetDatum(costs.temp_bytes));
     }
-    if (outcome.row_count >= 0) t.set(o_row_count, Int64GetDatum(outcome.row_count));
+    if (outcome.costs.rows >= 0) t.set(o_row_count, Int64GetDatum(outcome.costs.rows));
     return t;
 }
 

@@ -36,6 +36,14 @@ struct NewTask {
     ArrayType *depends_on;
 };
 
+// What a row says of an attempt that has ended and has no outcome row.
+struct LastAttempt {
+    Costs costs;
+    const Jsonb *result;  // nullptr none
+};
+// A larger result needs an outcome row.
+constexpr Size most_result_in_row = 256;
+
 // A task's row as read. Variable parts are copied into the current memory context if `with_body`.
 struct TaskRow {
     TaskRef ref;          // root tuple
@@ -63,6 +71,7 @@ struct TaskRow {
     TimestampTz started_at;   // 0 none
     TimestampTz finished_at;  // 0 none
     TimestampTz lease_until;  // 0 none
+    const LastAttempt *last;  // only written; nullptr: as it is, and empty while retained
     char *type;
     char *group_key;
     char *command;
@@ -79,9 +88,8 @@ struct OutcomeRow {
     const char *worker;     // nullptr none
     const char *role;       // nullptr none
     pg::ErrorReport error;  // sqlstate 0 and message nullptr: none
-    Jsonb *result;          // nullptr none
+    const Jsonb *result;    // nullptr none
     Costs costs;
-    int64 row_count;  // < 0 unknown
 };
 
 // Returns the hash by which shared memory knows a group key; 0 only for nullptr.

@@ -58,8 +58,9 @@ HeapTuple form_task(const NewTask &task) {
     f.priority = task.priority;
     f.created_at = task.created_at;
     f.run_limit = task.run_limit;
-    image.times[delayed_at] = task.delayed_at;
-    image.times[dies_at] = task.dies_at;
+    image.numbers[delayed_at] = task.delayed_at;
+    image.numbers[dies_at] = task.dies_at;
+    image.numbers[row_count] = null_of(row_count);
     auto part = [](const void *p) { return static_cast<const varlena *>(p); };
     image.body[type] = part(task.type);
     image.body[group_key] = part(task.group_key);

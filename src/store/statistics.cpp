@@ -38,6 +38,9 @@ constinit Statement remove_gone{
     "DELETE FROM pgqueue_internal.stat s WHERE NOT CASE kind WHEN 3 "
     "THEN EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id" PGQ_EQ "s.object_id) "
     "ELSE EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.id" PGQ_EQ "s.object_id) END", 0, {}, nullptr};
+constinit Statement remove_slow_runs{
+    "DELETE FROM pgqueue_internal.slow_run s WHERE NOT EXISTS (SELECT FROM pgqueue_internal.queue q WHERE q.id" PGQ_EQ
+    "s.queue_id)", 0, {}, nullptr};
 // clang-format on
 
 struct Elements {
@@ -199,7 +202,9 @@ void write_saved(const SavedStatistics &saved, bool is_new) {
                         nullptr);
 }
 
-int64 remove_saved_of_nothing() { return static_cast<int64>(run_statement(&remove_gone, nullptr)); }
+int64 remove_saved_of_nothing() {
+    return static_cast<int64>(run_statement(&remove_gone, nullptr) + run_statement(&remove_slow_runs, nullptr));
+}
 
 bool lock_saving() {
     LOCKTAG tag;

@@ -45,11 +45,18 @@ void announce_end(const QueueRef &queue, const store::TaskRow &row) {
 }
 
 // Records an incident for view health.
-void record_trouble(int64 id, int sqlstate) {
-    if (sqlstate != err::quarantined && sqlstate != err::handler_not_found) return;
-    if (SlotNo db = ensure_my_database(); db >= 0)
-        signal::record_incident(
-            db, sqlstate == err::quarantined ? memory::Incident::Quarantined : memory::Incident::NoHandler, id);
+void record_trouble(const Transition &t) {
+    const int sqlstate = t.end->error.sqlstate;
+    memory::Incident kind;
+    if (sqlstate == err::quarantined)
+        kind = memory::Incident::Quarantined;
+    else if (sqlstate == err::handler_not_found)
+        kind = memory::Incident::NoHandler;
+    else if (t.end->status == Status::Failed && t.from->attempt > 1)
+        kind = memory::Incident::Failed;
+    else
+        return;
+    if (SlotNo db = ensure_my_database(); db >= 0) signal::record_incident(db, kind, t.from->ref.id);
 }
 
 }  // namespace
@@ -61,7 +68,7 @@ void announce(const Transition &t) {
     if (leaves_group(t)) leave_group(t.from_queue, *t.from);
     bool ends = t.to == nullptr || (is_unfinished(t.from->status) && !is_unfinished(t.to->status));
     if (ends) announce_end(t.from_queue, *t.from);
-    if (t.end != nullptr) record_trouble(t.from->ref.id, t.end->error.sqlstate);
+    if (t.end != nullptr) record_trouble(t);
 }
 
 void announce_created(const QueueRef &queue, int32 count, int32 awaiting, int64 bytes) {

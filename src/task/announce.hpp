@@ -8,7 +8,7 @@
 
 namespace pgqueue::task {
 
-// How an attempt ends. row_count below 0 is not known.
+// How an attempt ends.
 struct End {
     AttemptEnd outcome = AttemptEnd::Released;
     Status status = Status::Released;  // new status of the task
@@ -16,8 +16,8 @@ struct End {
     Jsonb *result = nullptr;
     const char *worker = nullptr, *role = nullptr;
     Costs costs{};
-    int64 row_count = -1;
-    bool only_if_any = false;  // write no outcome row without result or error: the task's row says all
+    bool only_if_any = false;  // write no outcome row without error or large result: the task's row says all
+    bool by_worker = true;     // the worker itself has ended it, not the scheduler for one that is gone
 };
 
 struct Transition {
@@ -26,6 +26,7 @@ struct Transition {
     const End *end = nullptr;         // the attempt that ended, nullptr none
     TimestampTz at = 0;               // when the attempt or the task ended
     bool popped = false;              // its hint was popped: it has left its list and its group
+    bool begins_later = false;        // it was retained, and may be given back before it begins
 };
 // Hands the effects of a transition to the commit.
 void announce(const Transition &t);

@@ -50,7 +50,7 @@ bool take_one(const TakeRequest &r, SlotNo entry, store::TaskRow *row, const pg:
         return false;
     }
     memory::LeaseTime time = lease_time(*row, r.lease >= 0 ? r.lease : r.session_bound ? 0 : q->lease, at);
-    if (!retain(queue, row, r.worker, r.receipt, time.until, r.session_bound, now)) {
+    if (!retain(queue, row, r.worker, r.receipt, time.until, r.session_bound ? Held::Bound : Held::ForATime, now)) {
         if (row->group != 0 && !q->group_pass) put_off(queue, *row, memory::Wait::Locked);
         return false;
     }

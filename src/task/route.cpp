@@ -12,7 +12,8 @@ namespace pgqueue::task {
 namespace {
 
 using store::HandlerInfo;
-using store::Phase;
+
+HandlerStep step_of(const HandlerInfo &h) { return {h.function, h.role, h.owner, h.phase}; }
 
 // Returns the steps of one phase for a type, in the order of registration.
 std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
@@ -24,7 +25,7 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
     auto *steps = static_cast<HandlerStep *>(palloc(sizeof(HandlerStep) * n));
     std::size_t at = 0;
     for (const HandlerInfo &h : all)
-        if (mine(h)) steps[at++] = HandlerStep{h.function, h.role, h.owner};
+        if (mine(h)) steps[at++] = step_of(h);
     return {steps, n};
 }
 
@@ -33,7 +34,7 @@ std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type)
 Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
     if (!store::role_exists(handler.role)) return handler.role;
     for (const HandlerInfo &h : store::around_handlers(handler.ns_id))
-        if (begins(h.type, type) && !store::role_exists(h.role)) return h.role;
+        if (h.phase != Phase::Failed && begins(h.type, type) && !store::role_exists(h.role)) return h.role;
     return handler.role;
 }
 
@@ -60,12 +61,16 @@ Route route_of(const store::QueueInfo &queue, const char *type) {
     const HandlerInfo *h = type != nullptr ? store::handler_of_type(queue.ns_id, type) : nullptr;
     if (h == nullptr) return route;
     route.found = true;
-    route.handle = {h->function, h->role, h->owner};
+    route.handle = step_of(*h);
     route.before = steps_of(queue.ns_id, Phase::Before, type);
     std::span<HandlerStep> after = steps_of(queue.ns_id, Phase::After, type);
     for (std::size_t i = 0; i < after.size() / 2; i++) std::swap(after[i], after[after.size() - 1 - i]);
     route.after = after;
     return route;
+}
+
+std::span<const HandlerStep> failed_steps(int32 ns_id, std::string_view type) {
+    return steps_of(ns_id, Phase::Failed, type);
 }
 
 void no_handler(const char *type) {

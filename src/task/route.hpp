@@ -16,7 +16,7 @@ struct Routed {
 
 // Returns whether handlers run the task. If so, its type decides which role's workers take it.
 inline bool by_handlers(const store::QueueInfo &queue, int16 flags) {
-    return queue.server && (flags & flag_command) == 0;
+    return queue.server && (flags & flags_own_work) == 0;
 }
 
 // Returns the key of the role whose workers run a task of the server: the role of its handler. For a command, or
@@ -37,6 +37,9 @@ struct Route {
 };
 // Finds the route of a type (nullptr: not found) in the current memory context.
 Route route_of(const store::QueueInfo &queue, const char *type);
+// Returns the functions of phase failed for a type ('' none), in the order of registration, in the current memory
+// context.
+std::span<const HandlerStep> failed_steps(int32 ns_id, std::string_view type);
 // Raises PQ104: there is no handler for a task of this type (nullptr: it has no type).
 [[noreturn]] void no_handler(const char *type);
 

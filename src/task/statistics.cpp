@@ -3,6 +3,8 @@
 #include "handover/statistics.hpp"
 #include "pg/guards.hpp"
 #include "stats/named.hpp"
+#include "stats/totals.hpp"
+#include "stats/unsaved.hpp"
 #include "store/rows_find.hpp"
 
 namespace pgqueue::task {
@@ -66,14 +68,15 @@ struct Entries {
     }
 };
 
-// A waiting task was retained. A task that was retried at once has no due time: it has waited since its last attempt
-// began, at the earliest.
+// Returns since when a waiting task could be taken. One that was retried at once has no due time: it has waited since
+// its last attempt began, at the earliest.
+TimestampTz waits_since(const store::TaskRow &row) { return Max(Max(row.created_at, row.delayed_at), row.started_at); }
+
 void add_retain(const Transition &t) {
     const SlotNo queue = t.to_queue.slot;
     const Entries entries{queue, type_of(queue, *t.to), my_role_in(queue)};
-    const TimestampTz since = Max(t.from->created_at, t.from->delayed_at);
     entries.total(Total::Retained);
-    entries.time(Time::Wait, t.to->started_at - Max(since, t.from->started_at));
+    entries.time(Time::Wait, t.to->started_at - waits_since(*t.from));
 }
 
 void add_costs(const Entries &entries, const End &end) {
@@ -83,15 +86,13 @@ void add_costs(const Entries &entries, const End &end) {
                                              {RunCost::BlocksRead, end.costs.blocks_read},
                                              {RunCost::BlocksDirtied, end.costs.blocks_dirtied},
                                              {RunCost::TempBytes, end.costs.temp_bytes},
-                                             {RunCost::Rows, end.row_count}};
+                                             {RunCost::Rows, end.costs.rows}};
     for (const auto &[cost, amount] : all) entries.cost(cost, amount);
 }
 
-// Returns whether the worker itself has ended the attempt: a session, or a worker of the server. Not the scheduler, for
-// instance, when a lease was over.
+// Returns whether the attempt counts for the role of its worker.
 bool is_by_worker(const End &end) {
-    return (end.outcome == AttemptEnd::Released || end.outcome == AttemptEnd::Failed) &&
-           (MyBackendType == B_BACKEND || end.role != nullptr);
+    return (end.outcome == AttemptEnd::Released || end.outcome == AttemptEnd::Failed) && end.by_worker;
 }
 
 // An attempt has ended. A lost one has no end of its own, and one that was snoozed has not done its work.
@@ -115,6 +116,27 @@ void add_attempt(const Transition &t) {
 
 }  // namespace
 
+Start start_of(const QueueRef &queue, const store::TaskRow &waiting) {
+    if (!is_counted(queue.slot)) return {};
+    return {queue.slot, type_of(queue.slot, waiting), my_role_in(queue.slot), waits_since(waiting)};
+}
+
+void count_start(SlotNo db, const Start &start, TimestampTz retained) {
+    if (start.queue < 0) return;
+    const int64 waited = Max(retained - start.waits_since, int64{0});
+    const int bucket = histogram::bucket_of(waited);
+    TimestampTz now = 0;
+    for (StatNo no : {start.queue, start.type, start.role}) {
+        if (no < 0) continue;
+        stats::add_total(no, Total::Retained, 1);
+        now = stats::mark_unsaved(no, now);
+        if (no == start.role) continue;
+        (void)stats::prepare_times(no, Time::Wait);
+        stats::add_times(no, Time::Wait, bucket, 1, waited, waited);
+    }
+    stats::save_soon(db, now);
+}
+
 void add_created_to_statistics(const QueueRef &queue, int32 count, int64 bytes) {
     if (!is_counted(queue.slot)) return;
     add_total_at_commit(queue.slot, Total::CreatedBytes, bytes);
@@ -136,7 +158,7 @@ void add_to_statistics(const Transition &t) {
         if (status == Status::Failed && from != to) add_total_at_commit(from, Total::DeadLettered, 1);
         return;
     }
-    if (to >= 0 && status == Status::Retained && t.from->status != Status::Retained) add_retain(t);
+    if (to >= 0 && status == Status::Retained && t.from->status != Status::Retained && !t.begins_later) add_retain(t);
     const bool moved = was_unfinished && !vanishes && from != to;
     if (from >= 0 && was_unfinished && (vanishes || moved)) add_total_at_commit(from, Total::Left, 1);
     if (to >= 0 && (moved || (!was_unfinished && !vanishes && is_unfinished(status))))

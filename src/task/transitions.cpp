@@ -12,8 +12,10 @@
 #include "store/rows_write.hpp"
 #include "task/dedup.hpp"
 #include "task/dependencies.hpp"
+#include "task/after_failure.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"
+#include "task/slow_runs.hpp"
 
 namespace pgqueue::task {
 namespace {
@@ -74,10 +76,14 @@ QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
     return ref_of(*to);
 }
 
+// Returns whether the end of an attempt has an outcome row; else the task's row says all.
+bool has_outcome(const End &end) {
+    return !end.only_if_any || end.error.message != nullptr ||
+           (end.result != nullptr && VARSIZE(end.result) > store::most_result_in_row);
+}
+
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
-    if (end.only_if_any && end.result == nullptr && end.error.message == nullptr) return;
-    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs, end.row_count},
-                          now);
+    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs}, now);
     if (row.attempt > config::attempt_history) store::trim_outcomes(row, config::attempt_history);
 }
 
@@ -94,32 +100,43 @@ bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, Tim
     const QueueRef to = end.status == Status::Failed ? move_to_dead_letter(row, queue) : queue;
     bool drop = end.status == Status::Released && queue.info != nullptr &&
                 queue.info->on_finish == store::OnFinish::Delete && !is_awaited(row->ref.id);
+    const store::LastAttempt last{end.costs, end.result};
+    row->last = has_outcome(end) ? nullptr : &last;
     if (!store::update(row, nullptr, wait)) return false;
+    row->last = nullptr;
+    if (end.by_worker) note_slow_run(queue, before, *row, end, now);
     if (drop)
         store::remove(row);
-    else
+    else if (has_outcome(end))
         write_outcome(*row, end, now);
     announce(
         {.from_queue = queue, .to_queue = to, .from = &before, .to = drop ? nullptr : row, .end = &end, .at = now});
     if (!finished) hint_again(to, *row, memory::Arrival::InFront);
+    if (end.status == Status::Failed) tell_of_failure(queue, *row, end);
     return true;
 }
 
 bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until,
-            bool bound, TimestampTz now) {
+            Held held, TimestampTz now) {
     const store::TaskRow before = *row;
     row->status = Status::Retained;
     row->flags &= static_cast<int16>(~flag_waits);  // run_task does not wait for others
+    if (held != Held::Claimed) row->flags &= static_cast<int16>(~flag_own_role);
     row->attempt++;
     row->pid = MyProcPid;
     // A task bound to a process of this server is free after a restart. A lease by time continues after it.
-    row->epoch = bound ? memory::map.shared->boot_epoch : 0;
+    row->epoch = held == Held::ForATime ? 0 : memory::map.shared->boot_epoch;
     row->receipt = receipt;
     row->started_at = now;
     row->finished_at = 0;
     row->lease_until = lease_until;
     if (!store::update(row, worker, store::Wait::Skip)) return false;
-    announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row, .popped = true});
+    announce({.from_queue = queue,
+              .to_queue = queue,
+              .from = &before,
+              .to = row,
+              .popped = true,
+              .begins_later = held == Held::Claimed});
     return true;
 }
 
@@ -143,7 +160,8 @@ bool charge_crash(const QueueRef &queue, store::TaskRow *row, int sqlstate, cons
     const char *text = quarantine ? psprintf("quarantined after %d crashes: %s", row->crashes, message) : message;
     End end{.outcome = quarantine ? AttemptEnd::Failed : AttemptEnd::Lost,
             .status = quarantine ? Status::Failed : Status::Retry,
-            .error = {quarantine ? err::quarantined : sqlstate, text, nullptr, nullptr, nullptr}};
+            .error = {quarantine ? err::quarantined : sqlstate, text, nullptr, nullptr, nullptr},
+            .by_worker = false};
     return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
@@ -161,7 +179,8 @@ bool charge_terminated(const QueueRef &queue, store::TaskRow *row, TimestampTz n
 bool fail_stopped(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now) {
     End end{.outcome = AttemptEnd::Failed,
             .status = after_failure(queue.info, row, sqlstate, now),
-            .error = {sqlstate, message, nullptr, nullptr, nullptr}};
+            .error = {sqlstate, message, nullptr, nullptr, nullptr},
+            .by_worker = false};
     return end_attempt(queue, row, end, now, store::Wait::Skip);
 }
 
@@ -185,8 +204,7 @@ bool end_waiting(const QueueRef &queue, store::TaskRow *row, Status status, cons
                               nullptr,
                               error,
                               nullptr,
-                              {},
-                              -1};
+                              {}};
         store::append_outcome(*row, out, now);
     }
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row, .at = now});

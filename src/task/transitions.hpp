@@ -16,10 +16,15 @@ void create(const QueueRef &queue, std::span<const store::NewTask> tasks);
 // written, if another transaction has changed or holds the row (Wait::Skip only).
 bool end_attempt(const QueueRef &queue, store::TaskRow *row, const End &end, TimestampTz now, store::Wait wait);
 
-// Makes a waiting task retained by this process. Returns false if another transaction was faster. bound: the lease ends
-// with this process. lease_until 0: it ends only then.
+// How long a retained task is held.
+enum class Held {
+    ForATime,  // until lease_until
+    Bound,     // until this process ends, or until lease_until (0: none)
+    Claimed,   // until this process ends; it may be given back before it begins (count_start)
+};
+// Makes a waiting task retained by this process. Returns false if another transaction was faster.
 bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int64 receipt, TimestampTz lease_until,
-            bool bound, TimestampTz now);
+            Held held, TimestampTz now);
 
 // Gives a retained task back as if it had never been taken: its attempt is not counted. *place is where the caller
 // files the task after the commit. Returns false if another transaction was faster, as do the next three functions.

@@ -63,7 +63,9 @@ SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row) {
     return ensure_lane_for(queue, runner_of(*queue.info, row), runs_in_server(*queue.info, row.flags));
 }
 
-bool runs_in_server(const store::QueueInfo &queue, int16 flags) { return queue.server || (flags & flag_command) != 0; }
+bool runs_in_server(const store::QueueInfo &queue, int16 flags) {
+    return queue.server || (flags & flags_own_work) != 0;
+}
 
 bool hint_of(const QueueRef &queue, const store::TaskRow &row, memory::Arrival arrival, memory::Hint *hint) {
     SlotNo lane = queue.info != nullptr ? ensure_lane_of(queue, row) : none;

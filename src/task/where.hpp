@@ -34,7 +34,8 @@ SlotNo ensure_lane_for(const QueueRef &queue, int32 role_id, bool in_server);
 // Returns the lane for a row. In the server, this is the lane of the role whose workers run the task (task/route.hpp).
 SlotNo ensure_lane_of(const QueueRef &queue, const store::TaskRow &row);
 
-// Returns whether the server runs a task with these flags: its queue has executor server, or the task is a command.
+// Returns whether the server runs a task with these flags: its queue has executor server, the task is a command, or it
+// calls a function of phase failed.
 bool runs_in_server(const store::QueueInfo &queue, int16 flags);
 
 // Builds the hint of a waiting task of the queue. Returns false if there is nowhere to file it.

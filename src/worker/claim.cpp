@@ -41,7 +41,7 @@ bool take_suspect_turn() {
 // hints it there.
 bool is_for_my_role(const task::QueueRef &queue, const store::TaskRow &row) {
     int32 mine = map.roles[my_slot().role].role_id;
-    if ((row.flags & flag_command) != 0) return row.role_id == mine;
+    if ((row.flags & flags_own_work) != 0) return row.role_id == mine;
     if (queue.info->server && store::same_role(task::runner_of(*queue.info, row), mine)) return true;
     task::hint_again(queue, row, memory::Arrival::InFront);
     return false;
@@ -74,7 +74,10 @@ bool claim_one(const Hold &h, Claimed *c, TimestampTz now) {
     }
     // Read here, because the task's own transaction must begin without a snapshot.
     c->run_limit = row->run_limit >= 0 ? row->run_limit : queue.info->run_limit;
-    if (task::retain(queue, row, self.name, h.receipt, 0, true, now)) return true;
+    c->start = task::start_of(queue, *row);
+    row->flags = static_cast<int16>(row->role_id == map.roles[my_slot().role].role_id ? row->flags | flag_own_role
+                                                                                      : row->flags & ~flag_own_role);
+    if (task::retain(queue, row, self.name, h.receipt, 0, task::Held::Claimed, now)) return true;
     // The transaction that holds the row hints the task again, but its group does not continue without it.
     if (row->group != 0 && !queue.info->group_pass) task::put_off(queue, *row, memory::Wait::Locked);
     return false;

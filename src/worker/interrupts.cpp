@@ -5,7 +5,10 @@
 // checks all reasons.
 #include "worker/interrupts.hpp"
 
+#include "config/server_settings.hpp"
+#include "executor/costs.hpp"
 #include "memory/wake.hpp"
+#include "signal/live_costs.hpp"
 #include "worker/worker.hpp"
 
 #include <signal.h>
@@ -24,6 +27,8 @@ constexpr int64 share_after = 20 * 1000;
 constexpr int64 patience_after_limit = 5 * int64(USECS_PER_SEC);
 // How often the wall clock is checked for a task with dies_at, as the clock may be set forward.
 constexpr int64 calendar_look = 60 * int64(USECS_PER_SEC);
+// How often others are told what the command has cost so far.
+constexpr int64 costs_every = USECS_PER_SEC;
 
 // The alarms of the timer.
 struct Alarms {
@@ -31,10 +36,11 @@ struct Alarms {
     pg::Deadline calendar;  // next check of the wall clock
     pg::Deadline share;     // the task is long: others get the rest of its batch
     pg::Deadline patience;  // the command runs on after its limit or its time
+    pg::Deadline costs;     // tell what it has cost so far
 
-    pg::Deadline first() const { return Min(Min(limit, calendar), Min(share, patience)); }
+    pg::Deadline first() const { return Min(Min(Min(limit, calendar), Min(share, patience)), costs); }
 };
-constexpr Alarms no_alarms{never, never, never, never};
+constexpr Alarms no_alarms{never, never, never, never, never};
 constinit Alarms alarms = no_alarms;
 constinit TimestampTz dies = 0;
 constinit timer_t timer{};
@@ -112,6 +118,10 @@ void look_at_alarms() {
     if (alarms.patience.passed(now)) {
         alarms.patience = never;
         end_process();
+    }
+    if (alarms.costs.passed(now)) {
+        alarms.costs = now.in(costs_every);
+        signal::show_costs(&my_slot(), executor::costs_since_mark());
     }
     set_timer();
 }
@@ -205,6 +215,7 @@ void arm(const Attempt &attempt) {
     if (attempt.run_limit > 0) wanted.limit = attempt.began.in(attempt.run_limit);
     if (attempt.dies != 0) wanted.calendar = calendar_alarm(attempt.dies, attempt.began);
     if (my_slot().n_holds.load() > 1) wanted.share = attempt.began.in(share_after);
+    if (config::track_costs) wanted.costs = attempt.began.in(costs_every);
     set_alarms(wanted, attempt.dies);
 }
 

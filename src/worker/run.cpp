@@ -14,6 +14,7 @@
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/cancel.hpp"
+#include "signal/live_costs.hpp"
 #include "signal/progress.hpp"
 #include "signal/running_file.hpp"
 #include "store/catalog.hpp"
@@ -36,12 +37,15 @@ namespace {
 using memory::Hold;
 using memory::HoldState;
 
+// A run up to this long that succeeds leaves no outcome row: the task's row has its costs and a small result.
+constexpr int64 brief_run = 100 * 1000;
+
 // The results of a run, for its outcome.
 struct Record {
     executor::Result result;
     Costs costs;
     bool ran_outside;  // its effects and its release were not committed together
-    int64 ran;         // when the command had run, monotonic; 0: it has not
+    int64 began, ran;  // when the command had begun and run, monotonic; 0: it has not
     bool given_back;   // its handler is now for a worker of another role
     task::OwnRun own;
 };
@@ -87,7 +91,7 @@ void give_back(const Claimed &c, Record *record) {
 void release(const Claimed &c, const Record &record) {
     task::End end = end_of(AttemptEnd::Released, Status::Released, record);
     end.result = record.result.json;
-    end.row_count = record.result.rows;
+    end.costs.rows = record.result.rows;
     TimestampTz now = GetCurrentTimestamp();
     // The housekeeper may move the row to another segment at this moment. Then it is tried once more, with the row's
     // lock.
@@ -96,6 +100,8 @@ void release(const Claimed &c, const Record &record) {
         const task::QueueRef queue = fetch_ours(c, lock, &row);
         if (record.ran_outside) row.flags |= flag_top_level;
         task::apply(record.own.decided, queue.info, &row, &end, now);
+        end.only_if_any = end.status == Status::Released && (row.flags & flag_own_role) != 0 &&
+                          record.ran - record.began <= brief_run;
         if (task::end_attempt(queue, &row, end, now, lock ? store::Wait::Block : store::Wait::Skip)) break;
     }
 }
@@ -235,11 +241,14 @@ void run(Claimed *c) {
         end_hold(&h);
         return;
     }
+    task::count_start(w.db, c->start, c->row.started_at);
     SetCurrentStatementStartTimestamp();
     pg::Moment began{GetCurrentStatementStartTimestamp(), pg::monotonic_now()};
     w.started.store(began.monotonic);
     signal::clear_progress(&w);
+    signal::clear_costs(&w);
     Record record{};
+    record.began = began.monotonic;
     record.own.id = c->row.ref.id;
     record.own.role = GetSessionUserId();
     record.own.memory = self.task;

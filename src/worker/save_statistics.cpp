@@ -9,6 +9,7 @@
 #include "stats/named.hpp"
 #include "stats/totals.hpp"
 #include "store/history.hpp"
+#include "store/slow_runs.hpp"
 #include "worker/processes.hpp"
 
 namespace pgqueue::worker {
@@ -123,6 +124,21 @@ void save_some(SlotNo db, Part *part) {
     }
 }
 
+// Keeps the table of slow runs short. What is added meanwhile is trimmed the next time.
+void trim_slow_runs(memory::SlowRuns *slow) {
+    const int32 added = slow->added.load();
+    if (added == 0) return;
+    pg::Outcome out = pg::run_limited(
+        [slow] {
+            const store::LeastRuns least = store::trim_slow_runs();
+            slow->least_run_us.store(least.run_us);
+            slow->least_cpu_us.store(least.cpu_us);
+        },
+        TopMemoryContext);
+    if (!out.ok) pg::log_refusal("pgqueue housekeeper could not trim the list of slow runs", out.error);
+    if (out.ok) slow->added.fetch_add(-added);
+}
+
 // Returns false if the transaction failed, or another one saves statistics.
 bool save_part(SlotNo db, Part *part) {
     bool mine = false;
@@ -145,6 +161,7 @@ bool save_part(SlotNo db, Part *part) {
 void save_statistics(SlotNo db) {
     pg::Atomic<bool> &any = memory::database(db).unsaved.any;
     if (!any.exchange(false)) return;
+    trim_slow_runs(&memory::database(db).slow_runs);
     Part part;
     do {
         if (save_part(db, &part)) continue;

@@ -5,6 +5,7 @@
 #include "store/queues.hpp"
 #include "store/roles.hpp"
 #include "store/rows.hpp"
+#include "task/after_failure.hpp"
 #include "task/route.hpp"
 #include "worker/worker.hpp"
 
@@ -13,6 +14,11 @@ namespace pgqueue::worker::runner {
 bool run_typed(const store::TaskRow &row, MemoryContext keep, Jsonb **result) {
     const store::QueueInfo *q = store::queue_by_id(row.queue_id);
     if (q == nullptr) task::no_handler(row.type);
+    if ((row.flags & flag_after_failure) != 0) {
+        const task::FailedCall call = task::failed_call(*q, row);
+        executor::run_failed_step(call.step, row.payload, call.error);
+        return true;
+    }
     if (!store::same_role(task::runner_of(*q, row), memory::map.roles[my_slot().role].role_id)) return false;
     task::Route route = task::route_of(*q, row.type);
     if (!route.found) task::no_handler(row.type);

@@ -1,6 +1,7 @@
 // The state of a worker process. It belongs to a database and a role, and claims and runs tasks one after another.
 #pragma once
 #include "store/rows.hpp"
+#include "task/statistics.hpp"
 #include "worker/processes.hpp"
 
 namespace pgqueue::worker::runner {
@@ -24,6 +25,7 @@ struct Claimed {
     int hold;
     int64 run_limit;  // microseconds, 0 none
     store::TaskRow row;
+    task::Start start;
 };
 
 }  // namespace pgqueue::worker::runner

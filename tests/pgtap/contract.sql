@@ -7,8 +7,7 @@ BEGIN;
 CREATE TEMP TABLE later (kind text, name text);
 INSERT INTO later
 SELECT 'functions', unnest('{fleet_next_tasks,fleet_release_tasks,fleet_fail_tasks,
-    create_sharded_queue}'::text[])
-UNION ALL SELECT 'views', unnest('{slow_task}'::text[]);
+    create_sharded_queue}'::text[]);
 
 -- The contract as rows, and the catalog in the same shape.
 CREATE TEMP VIEW wanted AS SELECT s.* FROM surface s WHERE (s.kind, s.name) NOT IN (SELECT l.kind, l.name FROM later l);

@@ -28,6 +28,11 @@ INSERT INTO pgqueue_internal.archive (id, namespace_id, namespace, queue, status
 SELECT -1, n.id, 'hidden', 'q', 'failed', 'SELECT secret', 'secret', 'secret', 'secret'
 FROM pgqueue_internal.namespace n WHERE n.name = 'hidden';
 
+INSERT INTO pgqueue_internal.slow_run (task_id, attempt, namespace_id, queue_id, role_id, type, command, started_at,
+    run_us)
+SELECT -1, 1, n.id, q.id, 10, 'secret', 'SELECT secret', now(), 5000000
+FROM pgqueue_internal.queue q JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id WHERE n.name = 'hidden';
+
 -- The plan of a statement with what it counts, without the value that was guessed.
 CREATE FUNCTION pg_temp.plan_of(view text, column_name text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -54,7 +59,8 @@ BEGIN
         FROM pg_class t
         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND a.atttypid = 'text'::regtype
         WHERE t.relnamespace = 'pgqueue'::regnamespace AND t.relkind = 'v'
-            AND t.relname IN ('task', 'task_attempt', 'task_archive', 'ticker', 'ticker_run', 'handler', 'queue')
+            AND t.relname IN ('task', 'task_attempt', 'task_archive', 'ticker', 'ticker_run', 'handler', 'queue',
+                'slow_task')
     LOOP
         EXECUTE format('SELECT max(%I) FROM pgqueue.%I WHERE namespace = ''hidden'' AND %1$I LIKE ''%%secret%%''',
             c.name, c.view) INTO found;
@@ -67,7 +73,7 @@ $$;
 GRANT SELECT ON guess TO PUBLIC;
 SELECT cmp_ok((SELECT count(*) FROM guess), '>', 15::bigint, 'there is much to guess');
 SELECT is((SELECT string_agg(DISTINCT view, ' ' ORDER BY view) FROM guess),
-    'handler queue task task_archive task_attempt ticker ticker_run', 'in each view');
+    'handler queue slow_task task task_archive task_attempt ticker ticker_run', 'in each view');
 
 SELECT isnt(pg_temp.plan_of('task', 'command', 'SELECT secret'), pg_temp.plan_of('task', 'command', 'xELECT secret'),
     'who may see the task sees a difference');

@@ -11,9 +11,11 @@ SELECT results_eq($$SELECT namespace, queue, ready, delayed, blocked, retained, 
 SELECT is_empty($$SELECT FROM pgqueue.queue_stat WHERE wait_seconds_p50 IS NOT NULL OR run_seconds_max IS NOT NULL
     OR total_seconds_p99 IS NOT NULL OR oldest_ready_seconds IS NOT NULL$$, 'and no times');
 SELECT is_empty($$SELECT FROM information_schema.columns WHERE table_schema = 'pgqueue'
-    AND table_name IN ('queue_stat', 'type_stat', 'worker_stat', 'stat_history', 'metric') AND data_type = 'interval'$$,
+    AND table_name IN ('queue_stat', 'type_stat', 'worker_stat', 'stat_history', 'slow_task', 'metric')
+    AND data_type = 'interval'$$,
     'statistic views hold no interval');
 SELECT is_empty('SELECT * FROM pgqueue.stat_history', 'nor a history');
+SELECT is_empty('SELECT * FROM pgqueue.slow_task', 'nor slow runs');
 SELECT is_empty('SELECT * FROM pgqueue.type_stat', 'nor types');
 SELECT is_empty('SELECT * FROM pgqueue.worker_stat', 'nor roles');
 SELECT lives_ok($$SELECT pgqueue.reset_stats('q'), pgqueue.reset_stats()$$, 'a queue without numbers can be reset');
@@ -32,7 +34,8 @@ CREATE ROLE tap_monitors IN ROLE pg_monitor;
 SELECT pgqueue.create_task('q', '"SECRET"', type => 'known') \g /dev/null
 SET ROLE tap_monitors;
 SELECT lives_ok(format('SELECT * FROM pgqueue.%I', v), 'pg_monitor reads ' || v)
-FROM unnest('{queue_status,queue_stat,type_stat,worker_stat,stat_history,metric,top,worker,health,memory}'::text[]) v;
+FROM unnest('{queue_status,queue_stat,type_stat,worker_stat,stat_history,slow_task,metric,top,worker,health,
+    memory}'::text[]) v;
 SELECT results_eq('SELECT queue FROM pgqueue.queue_stat', $$SELECT 'q'::text$$, 'of every namespace');
 SELECT matches(pgqueue.prometheus(), 'queue_tasks.namespace="default",queue="q",status="new". 0', 'and prometheus()');
 SELECT throws_ok(format('SELECT * FROM pgqueue.%I', v), '42501', NULL, 'but not ' || v)

@@ -34,20 +34,20 @@ SELECT pg_temp.put(0, 901, 0, 0, '{"command": null, "payload": {"a": 1}, "header
     pg_temp.put(1, 902, 1, 1, '{"delayed_at": "2026-01-01 00:05+00", "worker": "w", "pid": 42, "receipt": 7}'),
     pg_temp.ended(1, 902, 1, 1, '{"error": "division by zero", "error_code": "22012", "error_info": {"detail": "d"}}'),
     pg_temp.put(2, 903, 2, 2,
-        '{"worker": "w2", "pid": 43, "receipt": 8, "epoch": 5, "started_at": "2026-01-01 00:03+00", '
+        '{"worker": "w2", "pid": 43, "receipt": 8, "flags": 8, "started_at": "2026-01-01 00:03+00", '
         '"lease_until": "2026-01-01 01:00+00"}'),
         pg_temp.ended(2, 903, 1, 3, '{"error": "lost", "error_code": "PQ102"}'),
     pg_temp.put(3, 904, 3, 2, '{"worker": "w", "finished_at": "2026-01-01 00:02+00"}'),
     pg_temp.ended(3, 904, 1, 1, '{"error": "once", "error_code": "XX000"}'),
     pg_temp.ended(3, 904, 2, 0,
-        '{"result": {"tag": "SELECT 1", "rows": 1}, "cpu_seconds": 0.5, "wal_bytes": 10, "row_count": 1, '
+        '{"result": {"tag": "SELECT 1", "rows": 1}, "cpu_us": 500000, "wal_bytes": 10, "row_count": 1, '
         '"role": "bob"}'),
     pg_temp.put(4, 905, 4, 1,
         jsonb_build_object('origin_queue_id', (SELECT id FROM pgqueue_internal.queue WHERE name = 'dead'), 'flags', 1)),
         pg_temp.ended(4, 905, 1, 1, '{"error": "bad", "error_code": "42601"}'),
     pg_temp.put(5, 906, 5, 0), pg_temp.put(0, 907, 6, 0),
-    pg_temp.put(0, 908, 3, 1, '{"worker": "w", "receipt": 9, "epoch": 5, "started_at": "2026-01-01 00:03+00", '
-        '"finished_at": "2026-01-01 00:04+00"}') \g /dev/null
+    pg_temp.put(0, 908, 3, 1, '{"worker": "w", "receipt": 9, "flags": 8, "started_at": "2026-01-01 00:03+00", '
+        '"finished_at": "2026-01-01 00:04+00", "cpu_us": 1500000, "wal_bytes": 7, "row_count": 0}') \g /dev/null
 
 -- task.
 SELECT results_eq('SELECT id, status FROM pgqueue.task ORDER BY id',
@@ -135,8 +135,9 @@ SELECT results_eq('SELECT started_at, finished_at, lease_until, role FROM pgqueu
     'WHERE task_id = 903 AND attempt = 2',
     format($$VALUES ('2026-01-01 00:03+00'::timestamptz, NULL::timestamptz, '2026-01-01 01:00+00'::timestamptz, %L)$$,
         current_user), 'a live one in the server has no end; its role is the task''s');
-SELECT results_eq('SELECT finished_at, role FROM pgqueue.task_attempt WHERE task_id = 908',
-    format($$VALUES ('2026-01-01 00:04+00'::timestamptz, %L)$$, current_user), 'one that ended without an outcome row');
+SELECT results_eq('SELECT finished_at, role, cpu_seconds, wal_bytes, blocks_hit, row_count FROM pgqueue.task_attempt '
+    'WHERE task_id = 908', format($$VALUES ('2026-01-01 00:04+00'::timestamptz, %L, 1.5::double precision, 7::bigint,
+    0::bigint, 0::bigint)$$, current_user), 'one that ended without an outcome row; costs that are not stored are 0');
 SELECT results_eq('SELECT role, cpu_seconds, wal_bytes, row_count FROM pgqueue.task_attempt '
     'WHERE task_id = 904 AND attempt = 2', $$VALUES ('bob', 0.5::double precision, 10::bigint, 1::bigint)$$, 'costs');
 

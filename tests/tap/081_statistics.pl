@@ -124,6 +124,15 @@ stat_is('work', "released_total, wal_bytes_total > 1000000, blocks_hit_total > 5
 is(sql(q{SELECT cpu_seconds_total = (SELECT cpu_seconds FROM pgqueue.task_attempt a WHERE a.queue = 'work')
     FROM pgqueue.queue_stat WHERE queue = 'work'}), 't', 'the sum of one run is that run');
 
+# A worker claims several short tasks at once. When the first one is long, the others are given back before they begin:
+# such a claim is no retain.
+sql(q{SELECT pgqueue.create_queue('mixed', executor => 'server')});
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('mixed', commands => array_fill('SELECT 1'::text, ARRAY[100]))});
+stat_is('mixed', 'released_total', '100', 'short tasks are done');
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('mixed',
+    commands => '{SELECT pg_sleep(1)}' || array_fill('SELECT 1'::text, ARRAY[20]))});
+stat_is('mixed', 'released_total, retained_total, retained', '121|121|0', 'claims that were given back do not count');
+
 # A rebuild changes no total.
 my $all = "SELECT queue, $totals FROM pgqueue.queue_stat WHERE queue <> 'work' ORDER BY 1";
 my $before = sql($all);
@@ -136,7 +145,7 @@ is(sql($all), $before, 'a rebuild changes no total');
 sql(q{CREATE ROLE reads IN ROLE pgqueue_user; SELECT pgqueue.grant_namespace('default', 'read', 'reads');
     CREATE ROLE uses IN ROLE pgqueue_user; SELECT pgqueue.grant_namespace('default', 'use', 'uses');
     CREATE ROLE monitors IN ROLE pgqueue_user, pg_monitor});
-for ([ reads => 8 ], [ uses => 0 ], [ monitors => 8 ])
+for ([ reads => 9 ], [ uses => 0 ], [ monitors => 9 ])
 {
     my ($role, $rows) = @$_;
     is(sql("SET ROLE $role; SELECT count(*) FROM pgqueue.queue_stat"), $rows, "B35: what a role that $role sees");

@@ -43,7 +43,8 @@ char *archive_statement(int slot) {
         &s,
         " END, t.type, t.command, t.payload, t.headers, t.priority,"
         " t.role_id, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,"
-        " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker, a.result, e.error, "
+        " t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,"
+        " COALESCE(t.result, a.result), e.error, "
         "e.error_code, e.error_info,"
         " (t.flags::pg_catalog.int4 OPERATOR(pg_catalog.&) %d) OPERATOR(pg_catalog.=) 0, t.ticker, o.name, t.uncounted"
         " FROM pgqueue_internal.segment_%d t"

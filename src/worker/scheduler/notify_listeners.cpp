@@ -1,4 +1,4 @@
-// Notifies listeners of queues that have got ready tasks for outside workers.
+// Notifies listeners of queues that have got ready tasks for outside workers, or whose tasks have failed for good.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/server_settings.hpp"
@@ -12,29 +12,43 @@ using memory::map;
 
 constinit pg::Deadline notified{INT64_MIN};  // when we last did so
 
-void notify_of(const memory::Queue &queue) {
-    const store::QueueInfo *info = store::queue_by_id(queue.queue_id);
+// What a queue has to tell: ready tasks for outside workers, tasks that have failed for good.
+struct News {
+    SlotNo queue;
+    bool ready, failures;
+};
+
+void notify_of(const News &news) {
+    const store::QueueInfo *info = store::queue_by_id(map.queues[news.queue].queue_id);
     const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
     if (ns == nullptr) return;
     char channel[NAMEDATALEN];
-    snprintf(channel, sizeof(channel), "pgqueue_%s", ns->name);
-    Async_Notify(channel, info->name);
+    auto notify = [&](const char *prefix) {
+        snprintf(channel, sizeof(channel), "%s%s", prefix, ns->name);
+        Async_Notify(channel, info->name);
+    };
+    if (news.ready) notify("pgqueue_");
+    if (news.failures) notify("pgqueue_failed:");
 }
 
-// Sends one NOTIFY for each queue that got ready tasks for outside workers since the last time. Returns false if that
-// failed.
+// Sends one NOTIFY of each kind for each queue that has had news since the last time. Returns false if that failed.
 bool notify_queues() {
-    auto *notified = static_cast<SlotNo *>(
-        MemoryContextAlloc(self.scratch, sizeof(SlotNo) * static_cast<Size>(map.shared->n_queues)));
+    auto *sent =
+        static_cast<News *>(MemoryContextAlloc(self.scratch, sizeof(News) * static_cast<Size>(map.shared->n_queues)));
     int n = 0;
-    bool ok = transact("notify listeners", [notified, &n] {
-        memory::each_queue(self.db, [notified, &n](SlotNo q) {
-            if (!map.queues[q].unnotified.exchange(false)) return;
-            notified[n++] = q;
-            notify_of(map.queues[q]);
+    bool ok = transact("notify listeners", [sent, &n] {
+        memory::each_queue(self.db, [sent, &n](SlotNo no) {
+            memory::Queue &q = map.queues[no];
+            const News news{no, q.unnotified.exchange(false), q.failures_unnotified.exchange(false)};
+            if (!news.ready && !news.failures) return;
+            sent[n++] = news;
+            notify_of(news);
         });
     });
-    for (int i = 0; i < n && !ok; i++) map.queues[notified[i]].unnotified.store(true);
+    for (const News &news : std::span(sent, ok ? 0 : static_cast<Size>(n))) {
+        if (news.ready) map.queues[news.queue].unnotified.store(true);
+        if (news.failures) map.queues[news.queue].failures_unnotified.store(true);
+    }
     return ok;
 }
 
