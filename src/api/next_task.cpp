@@ -10,7 +10,7 @@
 #include "store/rows_find.hpp"
 #include "task/outside.hpp"
 #include "task/own_run.hpp"
-#include "task/receipt.hpp"
+#include "task/make_receipt.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -49,7 +49,7 @@ bool is_distinct(const Row &a, const Row &b, int column) {
 }  // namespace
 
 // row_with(now, given, was): returns `now` with the columns of `given` that differ from `was`
-// (sql/05_queue_settings.sql).
+// (sql/05_settings.sql).
 PGQ_FUNCTION(pgqueue_internal_row_with) {
     Row now = row_argument(fcinfo, 0), given = row_argument(fcinfo, 1), was = row_argument(fcinfo, 2);
     for (int i = 0; i < given.desc->natts; i++) {

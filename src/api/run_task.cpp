@@ -10,7 +10,7 @@
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 #include "task/own_run.hpp"
-#include "task/receipt.hpp"
+#include "task/make_receipt.hpp"
 #include "task/requested_end.hpp"
 #include "task/retry.hpp"
 #include "task/route.hpp"

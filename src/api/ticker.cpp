@@ -3,7 +3,7 @@
 
 #include "memory/registry.hpp"
 #include "signal/ticker_posts.hpp"
-#include "task/ticker.hpp"
+#include "task/fire_ticker.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -17,7 +17,7 @@
 #include "store/rows_find.hpp"
 #include "task/dependencies.hpp"
 #include "task/may_run.hpp"
-#include "task/receipt.hpp"
+#include "task/make_receipt.hpp"
 #include "task/route.hpp"
 #include "task/transitions.hpp"
 #include "worker/own_statements.hpp"

@@ -11,7 +11,7 @@
 #include "pg/limited.hpp"
 #include "pg/snapshots.hpp"
 #include "store/catalog.hpp"
-#include "store/cleaning/clean.hpp"
+#include "store/cleaning/pass.hpp"
 #include "store/dedup.hpp"
 #include "store/identity.hpp"
 #include "store/queues.hpp"
@@ -19,7 +19,7 @@
 #include "store/segments.hpp"
 #include "store/statistics.hpp"
 #include "task/outside.hpp"
-#include "task/receipt.hpp"
+#include "task/make_receipt.hpp"
 #include "task/requested_end.hpp"
 #include "task/row_lock.hpp"
 

@@ -1,7 +1,7 @@
 // The steps of a housekeeping pass. Each step runs in a transaction. Inside store/ only. The states of a segment are in
 // docs/internals/storage.md.
 #pragma once
-#include "store/cleaning/clean.hpp"
+#include "store/cleaning/pass.hpp"
 #include "store/ring.hpp"
 #include "store/rows.hpp"
 #include "store/segments.hpp"

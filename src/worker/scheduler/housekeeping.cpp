@@ -11,7 +11,7 @@
 #include "pg/guards.hpp"
 #include "store/catalog.hpp"
 #include "store/segments.hpp"
-#include "task/ticker.hpp"
+#include "task/fire_ticker.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

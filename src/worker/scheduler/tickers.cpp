@@ -1,12 +1,12 @@
 // Decides when tickers fire. For each namespace this process has a heap of due times, filled from the rows, and a heap
-// of tickers to be tried again after a while. Namespaces take turns. task/ticker handles the slots.
+// of tickers to be tried again after a while. Namespaces take turns. task/fire_ticker handles the slots.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/server_settings.hpp"
 #include "pg/guards.hpp"
 #include "pg/testpoint.hpp"
 #include "signal/ticker_posts.hpp"
-#include "task/ticker.hpp"
+#include "task/fire_ticker.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {

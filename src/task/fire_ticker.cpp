@@ -1,4 +1,4 @@
-#include "task/ticker.hpp"
+#include "task/fire_ticker.hpp"
 
 #include "core/schedule.hpp"
 #include "handover/actions.hpp"

@@ -1,4 +1,4 @@
-#include "task/receipt.hpp"
+#include "task/make_receipt.hpp"
 
 namespace pgqueue::task {
 

@@ -4,7 +4,7 @@
 #include "pg/clock.hpp"
 #include "pg/guards.hpp"
 #include "pg/limited.hpp"
-#include "store/cleaning/clean.hpp"
+#include "store/cleaning/pass.hpp"
 #include "store/relations.hpp"
 #include "store/segments.hpp"
 
