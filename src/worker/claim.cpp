@@ -72,7 +72,10 @@ bool claim_one(const Hold &h, Claimed *c, TimestampTz now) {
         task::put_off(queue, *row, memory::Wait::Suspect);
         return false;
     }
-    // Read here, because the task's own transaction must begin without a snapshot.
+    // Read here, because the task's own transaction must begin without a snapshot. The names live as long as the batch.
+    const store::NamespaceInfo *ns = store::namespace_by_id(queue.info->ns_id);
+    c->ns = pstrdup(ns != nullptr ? ns->name : "");
+    c->queue = pstrdup(queue.info->name);
     c->run_limit = row->run_limit >= 0 ? row->run_limit : queue.info->run_limit;
     c->start = task::start_of(queue, *row);
     row->flags = static_cast<int16>(row->role_id == map.roles[my_slot().role].role_id ? row->flags | flag_own_role

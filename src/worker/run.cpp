@@ -28,6 +28,7 @@
 #include "task/transitions.hpp"
 #include "worker/interrupts.hpp"
 #include "worker/own_statements.hpp"
+#include "worker/task_log.hpp"
 #include "worker/typed.hpp"
 #include "worker/worker.hpp"
 
@@ -165,16 +166,6 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     PGQUEUE_TESTPOINT("worker-recording");
 }
 
-void log_event(const Claimed &c, const char *event, const Failure *f, int64 micros) {
-    if (config::log_tasks == config::log_none || (config::log_tasks == config::log_failed && f == nullptr)) return;
-    ereport(LOG,
-            errmsg("task %s: task_id=" INT64_FORMAT " task_type=%s priority=%d attempts=%d duration=" INT64_FORMAT
-                   " us%s%s",
-                   event, c.row.ref.id, c.row.type ? c.row.type : "sql", c.row.priority, c.row.attempt, micros,
-                   f ? " error=" : "", f ? f->error.message : ""),
-            errhidestmt(true), errhidecontext(true));
-}
-
 const char *event_of(const Record &record, bool ok) {
     if (!ok) return "failed";
     switch (record.own.decided.what) {
@@ -226,6 +217,13 @@ bool is_gone(const Claimed &c, const Hold &h) {
     return !out.ok && out.error.sqlstate == err::receipt_not_valid;
 }
 
+// Shows the task in pg_stat_activity.
+void show_task(const Claimed &c) {
+    char name[NAMEDATALEN];
+    snprintf(name, sizeof(name), "pgqueue %s/%s " INT64_FORMAT, c.ns, c.queue, c.row.ref.id);
+    pgstat_report_appname(name);
+}
+
 void end_hold(Hold *h) {
     h->state.store(HoldState::None);
     dispatch::end_running(h->queue, h->group);
@@ -247,6 +245,7 @@ void run(Claimed *c) {
     w.started.store(began.monotonic);
     signal::clear_progress(&w);
     signal::clear_costs(&w);
+    show_task(*c);
     Record record{};
     record.began = began.monotonic;
     record.own.id = c->row.ref.id;
@@ -262,12 +261,13 @@ void run(Claimed *c) {
     }
     signal::clear_running(self.slot);
     end_hold(&h);
+    pgstat_report_appname("pgqueue");
     int64 micros = pg::monotonic_now() - began.monotonic;
     // The number of tasks to take at once depends on their own run time, not on how long the disk takes to confirm a
     // commit.
     int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
-    if (!record.given_back) log_event(*c, event_of(record, out.ok), out.ok ? nullptr : &failure, micros);
+    if (!record.given_back) log_end_of_task(*c, event_of(record, out.ok), out.ok ? nullptr : &failure.error, micros);
     executor::reset_session();
     pgstat_report_stat(false);  // once a second
     MemoryContextReset(self.task);

@@ -128,6 +128,7 @@ void set_up() {
     snprintf(self.name, sizeof(self.name), "server/%d", MyProcPid);
     StartTransactionCommand();
     strlcpy(self.role, GetUserNameFromId(GetSessionUserId(), false), sizeof(self.role));
+    strlcpy(self.database, get_database_name(MyDatabaseId), sizeof(self.database));
     CommitTransactionCommand();
     install_interrupts();
     store::set_current_segment_source(&memory::database(my_slot().db).current_segment);

@@ -12,7 +12,7 @@ struct Self {
     MemoryContext batch;  // reset for each batch of claimed tasks
     MemoryContext task;   // reset for each task
     char name[64];        // the worker's name in its tasks
-    char role[NAMEDATALEN];
+    char role[NAMEDATALEN], database[NAMEDATALEN];
     double mean_run_us;  // moving average of run times
 };
 extern Self self;
@@ -23,7 +23,8 @@ inline memory::WorkerSlot &my_slot() { return memory::map.shared->workers[self.s
 // A claimed task, in the memory of its batch.
 struct Claimed {
     int hold;
-    int64 run_limit;  // microseconds, 0 none
+    int64 run_limit;         // microseconds, 0 none
+    const char *ns, *queue;  // names
     store::TaskRow row;
     task::Start start;
 };
