@@ -36,7 +36,8 @@ sub run
 sql(q{CREATE ROLE "odd role=1" LOGIN IN ROLE pgqueue_user; SELECT pgqueue.create_queue('q', executor => 'server',
     retries => 0), pgqueue.grant_namespace('default', 'all', 'odd role=1')});
 my ($id, $line) = run('SELECT 1');
-my $words = "task_id=$id task_type=sql namespace=default queue=q role=postgres database=postgres priority=100 attempts=1";
+my $words = "task_id=$id task_type=sql namespace=default queue=q role=postgres database=postgres priority=100"
+  . ' attempts=1';
 like($line, qr/^task completed: $words duration=\d+ us$/, 'B23: a success');
 ($id, $line) = run(<<~'SQL');
     DO $$BEGIN RAISE EXCEPTION E'one\n2026-01-01 UTC [1] LOG:  task failed: task_id=999 error="x"'; END$$
