@@ -142,6 +142,50 @@ for my $time (qw(wait run))
             $seen =~ /^pgqueue=[0-9.e-]+ postgres_exporter=[0-9.e-]+$/;
         }), "K06: Prometheus' own quantile of the $time time, from two of them") or diag($seen);
 }
+# The dashboards: every expression finds series, every statement runs.
+sub panels { my ($file) = @_; return @{ decode_json(slurp_file("$docs/$file"))->{panels} }; }
+sub replaced
+{
+    my ($text) = @_;
+    $text =~ s/\$__rate_interval/15s/g;
+    $text =~ s/\$__timeFilter\((\w+)\)/$1 > now() - interval '1 hour'/g;
+    $text =~ s/\$(?:namespace|queue)\b/.*/g;
+    return $text;
+}
+for my $panel (panels('grafana-prometheus.json'))
+{
+    for my $target (@{ $panel->{targets} })
+    {
+        my $expression = replaced($target->{expr});
+        ok(wait_until(sub { @{ (ask('query', query => $expression) // {})->{result} // [] } }),
+            "dashboard: $panel->{title}: $target->{legendFormat}") or diag($expression);
+    }
+}
+for my $panel (panels('grafana-sql.json'))
+{
+    my $query = replaced($panel->{targets}[0]{rawSql});
+    my $err;
+    is($node->psql($db, $query, stderr => \$err, extra_params => [ '-U', 'exporter' ]), 0,
+        "dashboard in SQL: $panel->{title}") or diag($err);
+}
+SKIP:
+{
+    my $modules = $ENV{NODE_PATH} // '';
+    skip 'no npm, so no types of Grafana', 2 unless -d "$modules/\@grafana/schema";
+    for my $name (qw(grafana-prometheus grafana-sql))
+    {
+        # An enumeration of the types, a string in the file.
+        my $json = slurp_file("$docs/$name.json") =~ s/"mode": "absolute"/"mode": ThresholdsMode.Absolute/gr =~ s/\s+\z//r;
+        append_to_file("$dir/$name.ts", "import { type Dashboard, ThresholdsMode } from '\@grafana/schema';\n"
+              . "const d = $json satisfies Dashboard; export default d;\n");
+        symlink($modules, "$dir/node_modules");
+        my $said = '';
+        ok(IPC::Run::run([ "$modules/.bin/tsc", qw(--noEmit --strict --skipLibCheck --module esnext --moduleResolution
+                bundler), "$name.ts" ], '>&', \$said, init => sub { chdir $dir }), "Grafana's types accept $name.json")
+          or diag($said);
+    }
+}
+
 my @rules = @{ ask('rules')->{groups}[0]{rules} };
 is(join(' ', sort { $a cmp $b } map { $_->{name} } grep { $_->{type} eq 'alerting' } @rules),
     'PgqueueDeadLetters PgqueueFailing PgqueueLate PgqueueLeasesLost PgqueueNobodyWorks PgqueueProblem PgqueueWarning',
