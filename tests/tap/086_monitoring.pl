@@ -175,7 +175,8 @@ SKIP:
     for my $name (qw(grafana-prometheus grafana-sql))
     {
         # An enumeration of the types, a string in the file.
-        my $json = slurp_file("$docs/$name.json") =~ s/"mode": "absolute"/"mode": ThresholdsMode.Absolute/gr =~ s/\s+\z//r;
+        my $json = slurp_file("$docs/$name.json") =~ s/"mode": "absolute"/"mode": ThresholdsMode.Absolute/gr;
+        $json =~ s/\s+\z//;
         append_to_file("$dir/$name.ts", "import { type Dashboard, ThresholdsMode } from '\@grafana/schema';\n"
               . "const d = $json satisfies Dashboard; export default d;\n");
         symlink($modules, "$dir/node_modules");
