@@ -3,6 +3,7 @@
 #include "api/call.hpp"
 #include "api/metrics.hpp"
 #include "memory/shared.hpp"
+#include "pg/jsonb.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -34,20 +35,10 @@ private:
         bool nulls[5] = {};
         tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
     }
-    static void push(JsonbParseState **state, JsonbIteratorToken token, const char *text) {
-        JsonbValue v{};
-        v.type = jbvString;
-        v.val.string = {static_cast<int>(strlen(text)), const_cast<char *>(text)};
-        pushJsonbValue(state, token, &v);
-    }
     static Jsonb *json_of(std::span<const Label> labels) {
-        JsonbParseState *state = nullptr;
-        pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
-        for (const Label &l : labels) {
-            push(&state, WJB_KEY, l.name);
-            push(&state, WJB_VALUE, l.value);
-        }
-        return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr));
+        pg::JsonbObject object;
+        for (const Label &l : labels) object.add(l.name, l.value);
+        return object.finish();
     }
     const ReturnSetInfo *info;
     Family family{};
