@@ -48,6 +48,9 @@ END $$;
 CREATE FUNCTION public.fz_work(payload jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT payload';
 CREATE FUNCTION public.fz_look(payload jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
 CREATE FUNCTION public.fz_look(payload jsonb, result jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
+CREATE FUNCTION public.fz_look(payload jsonb, error text) RETURNS void LANGUAGE sql AS 'SELECT';
+CREATE FUNCTION public.fz_fail(payload jsonb, error text) RETURNS void LANGUAGE plpgsql AS
+    'BEGIN RAISE division_by_zero; END';
 CREATE FUNCTION public.fz_fail(payload jsonb) RETURNS jsonb LANGUAGE plpgsql AS 'BEGIN RAISE division_by_zero; END';
 SQL
     return $sql;

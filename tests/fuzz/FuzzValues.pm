@@ -29,7 +29,7 @@ my %words = (
         privilege => [qw(use work manage read owner)],
     type => [ qw(work work.x work:y look other) ],
     function => [ 'public.fz_work', 'public.fz_look', 'fz_fail', 'pg_catalog.jsonb_pretty', 'public.fz_look(jsonb)' ],
-    phase => [ qw(handle before after) ],
+    phase => [ qw(handle before after failed) ],
     cron => [ '* * * * *', '*/2 * * * * *', '@hourly', '@every 1 s', '0 0 29 2 *', '5 4 * * sun',
         '0-59/7 */3 1,15 * *' ],
     time_zone => [qw(UTC Europe/Berlin America/Sao_Paulo CET-1CEST)],
