@@ -155,11 +155,11 @@ PGQ_FUNCTION(pgqueue_internal_update_task) {
     const task::QueueRef from = lock_task(&row, nullptr, Access::Manage);
     refuse_retained(row);
     refuse_system(store::namespace_there(from.info->ns_id));
-    if ((row.flags & flag_command) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) &&
+    if ((row.flags & flags_own_work) != 0 && (wants(fcinfo, "payload") || wants(fcinfo, "headers")) &&
         !is_mine(row.role_id))
         ereport(ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                 errmsg("permission denied for the payload of task " INT64_FORMAT, id),
-                errdetail("Its command runs as another role."), errhint("Cancel it and create another one."));
+                errdetail("It runs as another role."), errhint("Cancel it and create another one."));
     const store::TaskRow before = row;
     set_columns(fcinfo, &row);
     task::QueueRef to = from;

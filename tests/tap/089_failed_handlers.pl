@@ -92,6 +92,21 @@ as('bob', q{SELECT pgqueue.fail_task(id, receipt, 'five') FROM pgqueue.next_task
 calls_are('ann|{"n": 5}|five', 'and once more');
 is(as('bob', q{SELECT count(*) FROM pgqueue.task WHERE role = 'ann'}), '0', 'the task of the call is its role\'s');
 
+# A manager cannot put other words into a call that runs as another role.
+sql(q{CREATE ROLE cat LOGIN IN ROLE pgqueue_user; SELECT pgqueue.grant_namespace('default', 'manage', 'cat')});
+sql(q{SELECT pgqueue.create_queue('slow', retries => 0), pgqueue.pause_queue('slow')});
+sql(q{SELECT pgqueue.resume_queue('slow'), pgqueue.create_task('slow', '{"n": 6}')});
+sql(q{BEGIN; SELECT pgqueue.fail_task(id, receipt, 'six') FROM pgqueue.next_task('w', 'slow');
+    SELECT pgqueue.pause_queue('slow'); COMMIT});
+for my $change (q{payload = '{"n": 7}'}, q{headers = '{"function": "ann.tell", "error": "forged"}'})
+{
+    $node->psql($db, "\\set VERBOSITY verbose\nUPDATE pgqueue.task SET $change WHERE queue = 'slow' AND status = 'new'",
+        stderr => \$err, extra_params => [ '-U', 'cat' ]);
+    like($err, qr/ERROR:  42501: permission denied for the payload of task \d+/, "a manager cannot set $change");
+}
+sql(q{SELECT pgqueue.resume_queue('slow')});
+calls_are('ann|{"n": 6}|six', 'it runs as it was made');
+
 # Channel pgqueue_failed:<namespace>: the queue, once for many.
 my $listener = session($node);
 $listener->query('LISTEN "pgqueue_failed:default"');
