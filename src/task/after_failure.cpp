@@ -51,13 +51,11 @@ store::NewTask call_of(const QueueRef &queue, const store::TaskRow &failed, cons
 void tell_of_failure(const QueueRef &queue, const store::TaskRow &row, const End &end) {
     if (queue.info == nullptr || (row.flags & flag_after_failure) != 0) return;
     if (queue.slot >= 0) handover::notify_failure_at_commit(queue.slot);
-    const char *type = store::fetch_type(row.ref);
+    if (!has_failed_steps(queue.info->ns_id)) return;
     pg::TempContext scratch;
-    const std::span<const HandlerStep> steps =
-        failed_steps(queue.info->ns_id, type != nullptr ? std::string_view(type) : std::string_view());
     store::TaskRow whole;
-    if (steps.empty() || !store::fetch(row.ref, true, &whole)) return;
-    for (const HandlerStep &step : steps) {
+    if (!store::fetch(row.ref, true, &whole)) return;
+    for (const HandlerStep &step : failed_steps(queue.info->ns_id, whole.type != nullptr ? whole.type : "")) {
         const store::NewTask call = call_of(queue, whole, step, end);
         create(queue, {&call, 1});
     }
@@ -67,8 +65,7 @@ FailedCall failed_call(const store::QueueInfo &queue, const store::TaskRow &row)
     // A manager may have changed them.
     const char *function = row.headers != nullptr ? pg::text_member(row.headers, "function") : nullptr;
     const char *error = row.headers != nullptr ? pg::text_member(row.headers, "error") : nullptr;
-    for (const HandlerStep &step :
-         failed_steps(queue.ns_id, row.type != nullptr ? std::string_view(row.type) : std::string_view()))
+    for (const HandlerStep &step : failed_steps(queue.ns_id, row.type != nullptr ? row.type : ""))
         if (function != nullptr && strcmp(step.function, function) == 0 &&
             store::known_role_id_of(step.role) == row.role_id)
             return {step, error != nullptr ? cstring_to_text(error) : nullptr};

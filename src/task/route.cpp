@@ -69,6 +69,12 @@ Route route_of(const store::QueueInfo &queue, const char *type) {
     return route;
 }
 
+bool has_failed_steps(int32 ns_id) {
+    for (const HandlerInfo &h : store::around_handlers(ns_id))
+        if (h.phase == Phase::Failed) return true;
+    return false;
+}
+
 std::span<const HandlerStep> failed_steps(int32 ns_id, std::string_view type) {
     return steps_of(ns_id, Phase::Failed, type);
 }

@@ -37,6 +37,8 @@ struct Route {
 };
 // Finds the route of a type (nullptr: not found) in the current memory context.
 Route route_of(const store::QueueInfo &queue, const char *type);
+// Returns whether a namespace has functions of phase failed.
+bool has_failed_steps(int32 ns_id);
 // Returns the functions of phase failed for a type ('' none), in the order of registration, in the current memory
 // context.
 std::span<const HandlerStep> failed_steps(int32 ns_id, std::string_view type);
