@@ -19,7 +19,7 @@ CREATE FUNCTION pgqueue_internal.require(namespace_id integer, privilege text) R
 -- Whether the calling role has the privilege; never raises. see: any of use, work, manage,
 -- read, owner or membership in pg_monitor.
 CREATE FUNCTION pgqueue_internal.may(namespace_id integer, privilege text) RETURNS boolean
-    LANGUAGE C STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_may';
+    LANGUAGE C STABLE PARALLEL RESTRICTED COST 1 AS 'MODULE_PATHNAME', 'pgqueue_internal_may';
 
 -- Whether a role of the dictionary is one of the calling role's roles.
 CREATE FUNCTION pgqueue_internal.is_mine(role_id integer) RETURNS boolean

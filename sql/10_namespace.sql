@@ -3,10 +3,14 @@
 -- require().
 
 CREATE VIEW pgqueue.namespace WITH (security_barrier) AS
-SELECT n.name AS namespace, pgqueue_internal.role_name(n.owner, n.owner_name) AS owner, n.weight, n.max_running,
-    n.max_depth, n.paused, n.description, n.created_at,
-    abs(n.max_leases) AS max_leases, abs(n.max_groups) AS max_groups, abs(n.max_queues) AS max_queues,
-    abs(n.max_priorities) AS max_priorities, abs(n.max_dependencies) AS max_dependencies
+SELECT n.name AS namespace, pgqueue_internal.shown(pgqueue_internal.role_name(n.owner, n.owner_name)) AS owner,
+    pgqueue_internal.shown(n.weight) AS weight, pgqueue_internal.shown(n.max_running) AS max_running,
+    pgqueue_internal.shown(n.max_depth) AS max_depth, pgqueue_internal.shown(n.paused) AS paused,
+    pgqueue_internal.shown(n.description) AS description, pgqueue_internal.shown(n.created_at) AS created_at,
+    abs(pgqueue_internal.shown(n.max_leases)) AS max_leases, abs(pgqueue_internal.shown(n.max_groups)) AS max_groups,
+    abs(pgqueue_internal.shown(n.max_queues)) AS max_queues,
+    abs(pgqueue_internal.shown(n.max_priorities)) AS max_priorities,
+    abs(pgqueue_internal.shown(n.max_dependencies)) AS max_dependencies
 FROM pgqueue_internal.namespace n
 WHERE pgqueue_internal.may(n.id, 'see');
 COMMENT ON VIEW pgqueue.namespace IS 'one row for each namespace';

@@ -13,6 +13,22 @@ BEGIN
 END
 $$;
 
+-- Locks a namespace that the caller owns until the end of the transaction: alone, or beside others who grant and
+-- revoke. Ownership is asked for again after the wait, in which another session may have given the namespace away. And
+-- who gives it away waits for open grants, so that none of them comes to light later.
+CREATE FUNCTION pgqueue_internal.lock_owned(target integer, alone boolean) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pgqueue_internal.require(target, 'owner');
+    IF alone THEN
+        PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;
+    ELSE
+        PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR SHARE;
+    END IF;
+    PERFORM pgqueue_internal.keep_namespace(target), pgqueue_internal.require(target, 'owner');
+END
+$$;
+
 CREATE FUNCTION pgqueue_internal.create_namespace(given pgqueue.namespace) RETURNS pgqueue.namespace
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -50,7 +66,7 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('update_namespace', true);
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(given.namespace));
-    PERFORM pgqueue_internal.require(target, 'owner');
+    PERFORM pgqueue_internal.lock_owned(target, true);
     given.namespace := NULL;
     PERFORM pgqueue_internal.check_patched(NOT (given IS NULL) OR rename_to IS NOT NULL);
     PERFORM pgqueue_internal.change_namespace(target, given, NULL);
@@ -91,8 +107,7 @@ BEGIN
     PERFORM pgqueue_internal.check_call('delete_namespace', true);
     namespace_name := pgqueue_internal.user_namespace(namespace);
     target := pgqueue_internal.resolve_namespace(namespace_name);
-    PERFORM pgqueue_internal.require(target, 'owner');
-    PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;  -- no new queues until the end
+    PERFORM pgqueue_internal.lock_owned(target, true);
     deleted := pgqueue_internal.shown_namespace(target);
     SELECT count(*) INTO queues FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
     SELECT count(*) INTO tickers FROM pgqueue_internal.ticker t WHERE t.namespace_id = target;
@@ -165,9 +180,8 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('grant_namespace', true);
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
-    PERFORM pgqueue_internal.require(target, 'owner');
+    PERFORM pgqueue_internal.lock_owned(target, false);
     words := pgqueue_internal.privilege_list(privileges);
-    PERFORM pgqueue_internal.keep_namespace(target);
     INSERT INTO pgqueue_internal.namespace_grant (namespace_id, role, role_name, privilege, grantor, grantor_name)
     SELECT target, pgqueue_internal.role_oid(grant_namespace.role, true), grant_namespace.role, p, grantor,
         pgqueue_internal.role_name(grantor, '')
@@ -192,7 +206,7 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('revoke_namespace', true);
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.normalize_name('namespace', namespace));
-    PERFORM pgqueue_internal.require(target, 'owner');
+    PERFORM pgqueue_internal.lock_owned(target, false);
     words := pgqueue_internal.privilege_list(privileges);
     role_oid := pgqueue_internal.role_oid(role, true);
     DELETE FROM pgqueue_internal.namespace_grant g

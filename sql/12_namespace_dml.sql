@@ -34,7 +34,7 @@ DECLARE
 BEGIN
     PERFORM pgqueue_internal.check_call('UPDATE', true);
     target := pgqueue_internal.resolve_namespace(pgqueue_internal.user_namespace(OLD.namespace));
-    PERFORM pgqueue_internal.require(target, 'owner');
+    PERFORM pgqueue_internal.lock_owned(target, true);
     IF NEW.created_at IS DISTINCT FROM OLD.created_at THEN
         PERFORM pgqueue_internal.refuse_column('created_at', 'namespace');
     END IF;

@@ -2,13 +2,25 @@
 -- nobody can use or change it, so the views show its tasks, not itself.
 
 CREATE VIEW pgqueue.queue WITH (security_barrier) AS
-SELECT n.name AS namespace, q.name AS queue, q.description, q.executor, q.priority, q.ttl, q.retries,
-    q.retry_delay, q.backoff, q.max_retry_delay, q.retry_jitter, q.lease, q.run_limit, q.max_running, q.max_depth,
-    q.rate_limit, q.rate_burst, q.group_max_running, q.group_rate_limit, q.group_policy, q.aging, q.retention,
-    q.on_finish, q.dead_letter, q.group_commit, q.forward_to, p.paused,
-    CASE WHEN p.paused THEN q.paused_reason END AS paused_reason,
-    CASE WHEN p.paused THEN q.paused_until END AS paused_until,
-    q.created_at
+SELECT n.name AS namespace, q.name AS queue,
+    pgqueue_internal.shown(q.description) AS description, pgqueue_internal.shown(q.executor) AS executor,
+    pgqueue_internal.shown(q.priority) AS priority, pgqueue_internal.shown(q.ttl) AS ttl,
+    pgqueue_internal.shown(q.retries) AS retries, pgqueue_internal.shown(q.retry_delay) AS retry_delay,
+    pgqueue_internal.shown(q.backoff) AS backoff, pgqueue_internal.shown(q.max_retry_delay) AS max_retry_delay,
+    pgqueue_internal.shown(q.retry_jitter) AS retry_jitter, pgqueue_internal.shown(q.lease) AS lease,
+    pgqueue_internal.shown(q.run_limit) AS run_limit, pgqueue_internal.shown(q.max_running) AS max_running,
+    pgqueue_internal.shown(q.max_depth) AS max_depth, pgqueue_internal.shown(q.rate_limit) AS rate_limit,
+    pgqueue_internal.shown(q.rate_burst) AS rate_burst,
+    pgqueue_internal.shown(q.group_max_running) AS group_max_running,
+    pgqueue_internal.shown(q.group_rate_limit) AS group_rate_limit,
+    pgqueue_internal.shown(q.group_policy) AS group_policy, pgqueue_internal.shown(q.aging) AS aging,
+    pgqueue_internal.shown(q.retention) AS retention, pgqueue_internal.shown(q.on_finish) AS on_finish,
+    pgqueue_internal.shown(q.dead_letter) AS dead_letter, pgqueue_internal.shown(q.group_commit) AS group_commit,
+    pgqueue_internal.shown(q.forward_to) AS forward_to,
+    pgqueue_internal.shown(p.paused) AS paused,
+    CASE WHEN p.paused THEN pgqueue_internal.shown(q.paused_reason) END AS paused_reason,
+    CASE WHEN p.paused THEN pgqueue_internal.shown(q.paused_until) END AS paused_until,
+    pgqueue_internal.shown(q.created_at) AS created_at
 FROM pgqueue_internal.queue q
 JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
 CROSS JOIN LATERAL (SELECT q.paused AND (q.paused_until IS NULL OR q.paused_until > statement_timestamp()) AS paused) p

@@ -36,34 +36,40 @@ WHERE o.slot <> ALL (ARRAY(SELECT c.slot FROM pgqueue_internal.condemned c));
 -- (leakproof ones) then stand in the same node of the plan, and EXPLAIN ANALYZE counts only rows that pass both.
 CREATE FUNCTION pgqueue_internal.may_see_task(queue_id integer, role_id integer, status smallint, id bigint,
     receipt bigint) RETURNS boolean
-    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_may_see_task';
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1 AS 'MODULE_PATHNAME', 'pgqueue_internal_may_see_task';
 CREATE FUNCTION pgqueue_internal.may_see_archived(namespace_id integer, role_id integer) RETURNS boolean
-    LANGUAGE C STABLE PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_may_see_archived';
+    LANGUAGE C STABLE PARALLEL RESTRICTED COST 1 AS 'MODULE_PATHNAME', 'pgqueue_internal_may_see_archived';
 
 CREATE VIEW pgqueue.task WITH (security_barrier) AS
 SELECT t.id, n.name AS namespace, q.name AS queue,
-    (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[t.status + 1] AS status,
-    t.type, t.command,
+    (ARRAY['new', 'retry', 'retained', 'released', 'failed', 'expired', 'cancelled'])[
+        pgqueue_internal.shown(t.status) + 1] AS status,
+    pgqueue_internal.shown(t.type) AS type, pgqueue_internal.shown(t.command) AS command,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
               OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt))
         THEN t.payload END AS payload,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))
               OR (n.held_tasks AND t.status = 2 AND pgqueue_internal.is_held(t.id, t.receipt))
         THEN t.headers END AS headers,
-    t.priority, t.creator AS role, t.attempt, t.retries, t.group_key, t.dedup_key, t.batch_key, t.depends_on,
-    t.created_at, t.delayed_at, t.dies_at, t.started_at, t.finished_at, t.worker,
-    CASE WHEN t.status = 2 THEN nullif(t.pid, 0) END AS pid,
-    CASE WHEN t.status = 2 AND n.receipts THEN nullif(t.receipt, 0) END AS receipt,
-    CASE WHEN t.status = 2 THEN t.lease_until END AS lease_until,
+    pgqueue_internal.shown(t.priority) AS priority, pgqueue_internal.shown(t.creator) AS role,
+    pgqueue_internal.shown(t.attempt) AS attempt, pgqueue_internal.shown(t.retries) AS retries,
+    pgqueue_internal.shown(t.group_key) AS group_key, pgqueue_internal.shown(t.dedup_key) AS dedup_key,
+    pgqueue_internal.shown(t.batch_key) AS batch_key, pgqueue_internal.shown(t.depends_on) AS depends_on,
+    pgqueue_internal.shown(t.created_at) AS created_at, pgqueue_internal.shown(t.delayed_at) AS delayed_at,
+    pgqueue_internal.shown(t.dies_at) AS dies_at, pgqueue_internal.shown(t.started_at) AS started_at,
+    pgqueue_internal.shown(t.finished_at) AS finished_at, pgqueue_internal.shown(t.worker) AS worker,
+    CASE WHEN t.status = 2 THEN nullif(pgqueue_internal.shown(t.pid), 0) END AS pid,
+    CASE WHEN t.status = 2 AND n.receipts THEN nullif(pgqueue_internal.shown(t.receipt), 0) END AS receipt,
+    CASE WHEN t.status = 2 THEN pgqueue_internal.shown(t.lease_until) END AS lease_until,
     CASE WHEN (n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id))) AND t.attempt > 0 THEN
         coalesce(t.result, pgqueue_internal.outcome_result(t.slot, t.id, t.attempt)) END AS result,
     pgqueue_internal.outcome_error(t.slot, t.id) AS error,
     pgqueue_internal.outcome_error_code(t.slot, t.id) AS error_code,
     pgqueue_internal.outcome_error_info(t.slot, t.id) AS error_info,
-    CASE WHEN t.attempt > 0
+    CASE WHEN pgqueue_internal.shown(t.attempt) > 0
         THEN t.flags & 1 = 0 AND (t.command IS NOT NULL OR q.executor = 'server') END AS transactional,
-    t.ticker,
-    (SELECT f.name FROM pgqueue_internal.queue f WHERE f.id = t.origin_queue_id) AS origin_queue
+    pgqueue_internal.shown(t.ticker) AS ticker,
+    (SELECT f.name FROM pgqueue_internal.queue f WHERE f.id = pgqueue_internal.shown(t.origin_queue_id)) AS origin_queue
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
@@ -103,14 +109,25 @@ COMMENT ON COLUMN pgqueue.task.ticker IS 'ticker that made it';
 COMMENT ON COLUMN pgqueue.task.origin_queue IS 'queue it failed in, when in a dead-letter queue';
 
 CREATE VIEW pgqueue.task_archive WITH (security_barrier) AS
-SELECT a.id, n.name AS namespace, a.queue, a.status, a.type, a.command,
+SELECT a.id, n.name AS namespace,
+    pgqueue_internal.shown(a.queue) AS queue, pgqueue_internal.shown(a.status) AS status,
+    pgqueue_internal.shown(a.type) AS type, pgqueue_internal.shown(a.command) AS command,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.payload END AS payload,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.headers END AS headers,
-    a.priority, pgqueue_internal.role_of(a.role_id) AS role, a.attempt, a.retries, a.group_key, a.dedup_key,
-    a.batch_key, a.depends_on, a.created_at, a.delayed_at, a.dies_at, a.started_at, a.finished_at, a.worker,
+    pgqueue_internal.shown(a.priority) AS priority,
+    pgqueue_internal.shown(pgqueue_internal.role_of(a.role_id)) AS role, pgqueue_internal.shown(a.attempt) AS attempt,
+    pgqueue_internal.shown(a.retries) AS retries, pgqueue_internal.shown(a.group_key) AS group_key,
+    pgqueue_internal.shown(a.dedup_key) AS dedup_key, pgqueue_internal.shown(a.batch_key) AS batch_key,
+    pgqueue_internal.shown(a.depends_on) AS depends_on, pgqueue_internal.shown(a.created_at) AS created_at,
+    pgqueue_internal.shown(a.delayed_at) AS delayed_at, pgqueue_internal.shown(a.dies_at) AS dies_at,
+    pgqueue_internal.shown(a.started_at) AS started_at, pgqueue_internal.shown(a.finished_at) AS finished_at,
+    pgqueue_internal.shown(a.worker) AS worker,
     NULL::integer AS pid, NULL::bigint AS receipt, NULL::timestamptz AS lease_until,
     CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(a.role_id)) THEN a.result END AS result,
-    a.error, a.error_code, a.error_info, a.transactional, a.ticker, a.origin_queue, a.archived_at
+    pgqueue_internal.shown(a.error) AS error, pgqueue_internal.shown(a.error_code) AS error_code,
+    pgqueue_internal.shown(a.error_info) AS error_info, pgqueue_internal.shown(a.transactional) AS transactional,
+    pgqueue_internal.shown(a.ticker) AS ticker, pgqueue_internal.shown(a.origin_queue) AS origin_queue,
+    pgqueue_internal.shown(a.archived_at) AS archived_at
 FROM pgqueue_internal.archive a
 JOIN pgqueue_internal.visible n ON n.id = a.namespace_id
 WHERE pgqueue_internal.may_see_archived(a.namespace_id, a.role_id);

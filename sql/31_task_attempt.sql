@@ -2,25 +2,20 @@
 -- task's row when it has no outcome row.
 
 CREATE VIEW pgqueue.task_attempt WITH (security_barrier) AS
-SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, e.attempt,
-    CASE WHEN n.receipts THEN nullif(e.receipt, 0) END AS receipt,
-    -- What an outcome says is taken with its task, so that nothing is compared before the task's rights were asked.
-    CASE WHEN t.attempt >= 0 THEN e.worker END AS worker, CASE WHEN t.attempt >= 0 THEN e.role END AS role,
-    CASE WHEN t.attempt >= 0 THEN nullif(e.pid, 0) END AS pid,
-    CASE WHEN t.attempt >= 0 THEN e.started_at END AS started_at,
-    CASE WHEN t.attempt >= 0 THEN e.finished_at END AS finished_at,
-    CASE WHEN t.attempt >= 0 THEN e.lease_until END AS lease_until,
-    CASE WHEN t.attempt >= 0 THEN
-        (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[e.outcome + 1] END AS outcome,
-    CASE WHEN t.attempt >= 0 THEN e.error END AS error, CASE WHEN t.attempt >= 0 THEN e.error_code END AS error_code,
-    CASE WHEN t.attempt >= 0 THEN e.error_info END AS error_info,
-    CASE WHEN t.attempt >= 0 THEN e.cpu_us / 1e6::double precision END AS cpu_seconds,
-    CASE WHEN t.attempt >= 0 THEN e.wal_bytes END AS wal_bytes,
-    CASE WHEN t.attempt >= 0 THEN e.row_count END AS row_count,
-    CASE WHEN t.attempt >= 0 THEN e.blocks_hit END AS blocks_hit,
-    CASE WHEN t.attempt >= 0 THEN e.blocks_read END AS blocks_read,
-    CASE WHEN t.attempt >= 0 THEN e.blocks_dirtied END AS blocks_dirtied,
-    CASE WHEN t.attempt >= 0 THEN e.temp_bytes END AS temp_bytes
+SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, pgqueue_internal.shown(e.attempt) AS attempt,
+    CASE WHEN n.receipts THEN nullif(pgqueue_internal.shown(e.receipt), 0) END AS receipt,
+    pgqueue_internal.shown(e.worker) AS worker, pgqueue_internal.shown(e.role) AS role,
+    nullif(pgqueue_internal.shown(e.pid), 0) AS pid,
+    pgqueue_internal.shown(e.started_at) AS started_at, pgqueue_internal.shown(e.finished_at) AS finished_at,
+    pgqueue_internal.shown(e.lease_until) AS lease_until,
+    (ARRAY['released', 'failed', 'snoozed', 'lost', 'cancelled', 'expired'])[
+        pgqueue_internal.shown(e.outcome) + 1] AS outcome,
+    pgqueue_internal.shown(e.error) AS error, pgqueue_internal.shown(e.error_code) AS error_code,
+    pgqueue_internal.shown(e.error_info) AS error_info,
+    pgqueue_internal.shown(e.cpu_us) / 1e6::double precision AS cpu_seconds,
+    pgqueue_internal.shown(e.wal_bytes) AS wal_bytes, pgqueue_internal.shown(e.row_count) AS row_count,
+    pgqueue_internal.shown(e.blocks_hit) AS blocks_hit, pgqueue_internal.shown(e.blocks_read) AS blocks_read,
+    pgqueue_internal.shown(e.blocks_dirtied) AS blocks_dirtied, pgqueue_internal.shown(e.temp_bytes) AS temp_bytes
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id

@@ -2,8 +2,10 @@
 -- up by name when a task runs; here its name is made whole, with the search path of the caller (C), and kept.
 
 CREATE VIEW pgqueue.handler WITH (security_barrier) AS
-SELECT n.name AS namespace, h.type, h.phase, h.function, pgqueue_internal.role_name(h.role, h.role_name) AS role,
-    h.created_at
+SELECT n.name AS namespace, pgqueue_internal.shown(h.type) AS type, pgqueue_internal.shown(h.phase) AS phase,
+    pgqueue_internal.shown(h.function) AS function,
+    pgqueue_internal.shown(pgqueue_internal.role_name(h.role, h.role_name)) AS role,
+    pgqueue_internal.shown(h.created_at) AS created_at
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.visible n ON n.id = h.namespace_id
 WHERE pgqueue_internal.may(h.namespace_id, 'see');

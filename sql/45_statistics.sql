@@ -153,6 +153,10 @@ COMMENT ON FUNCTION pgqueue.reset_stats(text, text, text) IS
 'means all. namespace: NULL means the session''s namespace. Needs manage. An unknown namespace, queue or type raises '
 '42704.';
 
+-- Whether the caller may see the statistics of a queue, asked where rows are read.
+CREATE FUNCTION pgqueue_internal.may_see_statistics(queue_id integer) RETURNS boolean
+    LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1 AS 'MODULE_PATHNAME', 'pgqueue_internal_may_see_statistics';
+
 -- What queues did in each minute: the history, and the last minute of each queue, as far as it is saved.
 CREATE VIEW pgqueue_internal.stat_minute AS
 SELECT * FROM pgqueue_internal.stat_minute_0 UNION ALL SELECT * FROM pgqueue_internal.stat_minute_1
@@ -166,13 +170,19 @@ FROM pgqueue_internal.stat s, LATERAL (SELECT s.minute_counts, s.minute_quantile
 WHERE s.kind = 0 AND 0 < ANY (c[1:7]);
 
 CREATE VIEW pgqueue.stat_history WITH (security_barrier) AS
-SELECT h.minute, n.name AS namespace, q.name AS queue, h.created, h.retained, h.released, h.failed, h.retried,
-    h.expired, h.cancelled, h.depth, h.running::integer AS running, h.wait_p50 AS wait_seconds_p50,
-    h.wait_p99 AS wait_seconds_p99, h.run_p50 AS run_seconds_p50, h.run_p99 AS run_seconds_p99
+SELECT h.minute, n.name AS namespace, q.name AS queue,
+    pgqueue_internal.shown(h.created) AS created, pgqueue_internal.shown(h.retained) AS retained,
+    pgqueue_internal.shown(h.released) AS released, pgqueue_internal.shown(h.failed) AS failed,
+    pgqueue_internal.shown(h.retried) AS retried, pgqueue_internal.shown(h.expired) AS expired,
+    pgqueue_internal.shown(h.cancelled) AS cancelled, pgqueue_internal.shown(h.depth) AS depth,
+    pgqueue_internal.shown(h.running)::integer AS running, pgqueue_internal.shown(h.wait_p50) AS wait_seconds_p50,
+    pgqueue_internal.shown(h.wait_p99) AS wait_seconds_p99, pgqueue_internal.shown(h.run_p50) AS run_seconds_p50,
+    pgqueue_internal.shown(h.run_p99) AS run_seconds_p99
 FROM pgqueue_internal.stat_minute h
 JOIN pgqueue_internal.queue q ON q.id = h.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
-WHERE n.statistics AND h.minute >= statement_timestamp() - current_setting('pgqueue.stats_retention', true)::interval;
+WHERE n.statistics AND pgqueue_internal.may_see_statistics(h.queue_id)
+    AND h.minute >= statement_timestamp() - current_setting('pgqueue.stats_retention', true)::interval;
 COMMENT ON VIEW pgqueue.stat_history IS 'one row for each minute and queue';
 COMMENT ON COLUMN pgqueue.stat_history.minute IS 'start of the minute';
 COMMENT ON COLUMN pgqueue.stat_history.namespace IS 'namespace';

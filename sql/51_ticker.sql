@@ -23,9 +23,20 @@ JOIN pgqueue_internal.ticker_state s ON s.ticker_id = t.id
 JOIN pgqueue_internal.namespace n ON n.id = t.namespace_id;
 
 CREATE VIEW pgqueue.ticker WITH (security_barrier) AS
-SELECT t.namespace, t.ticker, t.queue, t.period, t.cron, t.time_zone, t.payload, t.type, t.command, t.priority,
-    t.retries, t.ttl, t.run_limit, t.misfire, t.misfire_max, t.overlap, t.jitter, t.starts_at, t.ends_at, t.paused,
-    t.description, t.role, t.next_at, t.last_at, t.last_task, t.last_status, t.created_at
+SELECT t.namespace, t.ticker,
+    pgqueue_internal.shown(t.queue) AS queue, pgqueue_internal.shown(t.period) AS period,
+    pgqueue_internal.shown(t.cron) AS cron, pgqueue_internal.shown(t.time_zone) AS time_zone,
+    pgqueue_internal.shown(t.payload) AS payload, pgqueue_internal.shown(t.type) AS type,
+    pgqueue_internal.shown(t.command) AS command, pgqueue_internal.shown(t.priority) AS priority,
+    pgqueue_internal.shown(t.retries) AS retries, pgqueue_internal.shown(t.ttl) AS ttl,
+    pgqueue_internal.shown(t.run_limit) AS run_limit, pgqueue_internal.shown(t.misfire) AS misfire,
+    pgqueue_internal.shown(t.misfire_max) AS misfire_max, pgqueue_internal.shown(t.overlap) AS overlap,
+    pgqueue_internal.shown(t.jitter) AS jitter, pgqueue_internal.shown(t.starts_at) AS starts_at,
+    pgqueue_internal.shown(t.ends_at) AS ends_at, pgqueue_internal.shown(t.paused) AS paused,
+    pgqueue_internal.shown(t.description) AS description, pgqueue_internal.shown(t.role) AS role,
+    pgqueue_internal.shown(t.next_at) AS next_at, pgqueue_internal.shown(t.last_at) AS last_at,
+    pgqueue_internal.shown(t.last_task) AS last_task, pgqueue_internal.shown(t.last_status) AS last_status,
+    pgqueue_internal.shown(t.created_at) AS created_at
 FROM pgqueue_internal.ticker_shown t
 WHERE pgqueue_internal.may(t.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.ticker IS 'one row for each ticker';
@@ -40,9 +51,13 @@ COMMENT ON COLUMN pgqueue.ticker.created_at IS 'created';
 
 -- With the right use: slots of tickers of own roles; with work: those whose tasks it holds.
 CREATE VIEW pgqueue.ticker_run WITH (security_barrier) AS
-SELECT n.name AS namespace, t.name AS ticker, r.slot, r.fired_at,
-    (ARRAY['fired', 'skipped', 'missed', 'error'])[r.outcome + 1] AS outcome, r.task_id,
-    CASE WHEN t.id > 0 AND n.id > 0 THEN r.error END AS error  -- after the rights were asked, as in task_attempt
+SELECT n.name AS namespace, t.name AS ticker,
+    -- With their ticker, so that nothing is compared before the rights were asked.
+    CASE WHEN t.id > 0 AND n.id > 0 THEN r.slot END AS slot,
+    CASE WHEN t.id > 0 AND n.id > 0 THEN r.fired_at END AS fired_at,
+    CASE WHEN t.id > 0 AND n.id > 0 THEN (ARRAY['fired', 'skipped', 'missed', 'error'])[r.outcome + 1] END AS outcome,
+    CASE WHEN t.id > 0 AND n.id > 0 THEN r.task_id END AS task_id,
+    CASE WHEN t.id > 0 AND n.id > 0 THEN r.error END AS error
 FROM pgqueue_internal.ticker_run r
 JOIN pgqueue_internal.ticker t ON t.id = r.ticker_id
 JOIN pgqueue_internal.visible n ON n.id = t.namespace_id

@@ -33,7 +33,8 @@ GRANT DELETE ON pgqueue.task_archive TO pgqueue_user;
 
 -- What the views call on behalf of the role that reads them. Without USAGE on the schema nobody can name them.
 GRANT EXECUTE ON FUNCTION
-    pgqueue_internal.may(integer, text), pgqueue_internal.may_see_archived(integer, integer),
+    pgqueue_internal.shown(anyelement), pgqueue_internal.may(integer, text),
+    pgqueue_internal.may_see_archived(integer, integer), pgqueue_internal.may_see_statistics(integer),
     pgqueue_internal.may_see_task(integer, integer, smallint, bigint, bigint),
     pgqueue_internal.is_condemned(smallint), pgqueue_internal.is_mine(integer),
     pgqueue_internal.role_name(oid, text), pgqueue_internal.role_of(integer), pgqueue_internal.nobody(text),

@@ -27,20 +27,54 @@ Oid extension_owner() {
 
 Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
 
+namespace {
+
+// What the SQL functions of the outermost call have required of the caller. Only the last ones are kept, which is
+// enough: a call acts in one namespace.
+struct Requirement {
+    int32 ns_id;
+    unsigned privilege;
+};
+constexpr uint32 requirements_kept = 8;
+constinit Requirement requirements[requirements_kept];
+constinit uint32 required = 0;
+
+// Ownership is asked for under the lock of the namespace (pgqueue_internal.lock_owned), and may be given away.
+void note_requirement(int32 ns_id, unsigned privilege) {
+    if (!OidIsValid(noted_caller) || privilege == store::priv_owner) return;
+    requirements[required++ % requirements_kept] = {ns_id, privilege};
+}
+
+// Asks for them again: while the call waited for a lock, one may have been revoked. What it has done is then rolled
+// back by the error.
+void require_again() {
+    see_revocations();
+    for (uint32 i = 0; i < Min(required, requirements_kept); i++)
+        if (const store::NamespaceInfo *ns = store::namespace_by_id(requirements[i].ns_id); ns != nullptr)
+            require(*ns, requirements[i].privilege);
+}
+
+}  // namespace
+
 Datum invoke_as_owner(FunctionCallInfo fcinfo) {
     Oid user, outer = noted_caller, owner = extension_owner();
+    if (!OidIsValid(outer)) required = 0;
     int sec;
     GetUserIdAndSecContext(&user, &sec);
     noted_caller = OidIsValid(outer) && user == owner && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
     SetUserIdAndSecContext(owner, sec | SECURITY_LOCAL_USERID_CHANGE);
     const int replication_role = std::exchange(SessionReplicationRole, SESSION_REPLICATION_ROLE_ORIGIN);
     Datum result = Datum(0);
-    pg::with_cleanup([&] { pg::hide_context([&] { result = FunctionCallInvoke(fcinfo); }); },
-                     [=] {
-                         noted_caller = outer;
-                         SessionReplicationRole = replication_role;
-                         SetUserIdAndSecContext(user, sec);
-                     });
+    pg::with_cleanup(
+        [&] {
+            pg::hide_context([&] { result = FunctionCallInvoke(fcinfo); });
+            if (!OidIsValid(outer) && required > 0) require_again();
+        },
+        [=] {
+            noted_caller = outer;
+            SessionReplicationRole = replication_role;
+            SetUserIdAndSecContext(user, sec);
+        });
     return result;
 }
 
@@ -276,9 +310,11 @@ PGQ_FUNCTION(pgqueue_internal_require) {
         PG_RETURN_VOID();
     }
     not_null(fcinfo, 0, "namespace_id");
+    see_revocations();
     const store::NamespaceInfo *ns = store::namespace_by_id(PG_GETARG_INT32(0));
     if (ns == nullptr) ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("namespace does not exist"));
     require(*ns, privilege_bits(word));
+    note_requirement(ns->id, privilege_bits(word));
     PG_RETURN_VOID();
 }
 

@@ -156,3 +156,11 @@ PGQ_FUNCTION(pgqueue_internal_may_see_archived) {
     if (may(ns_id, sees_all)) PG_RETURN_BOOL(true);
     PG_RETURN_BOOL(!PG_ARGISNULL(1) && may(ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1)));
 }
+
+PGQ_FUNCTION(pgqueue_internal_may_see_statistics) {
+    const int32 ns_id = namespace_in_query(fcinfo->flinfo, PG_GETARG_INT32(0));
+    PG_RETURN_BOOL(ns_id != 0 && may(ns_id, sees_all));
+}
+
+// Its argument: see sql/04_checks.sql.
+PGQ_FUNCTION(pgqueue_internal_shown) { PG_RETURN_DATUM(PG_GETARG_DATUM(0)); }

@@ -35,6 +35,7 @@ struct Wanted {
 // Registers as a waiter, then checks whether something is ready.
 bool look_and_register(const Wanted &wanted) {
     pg::MemoryScope scope(TopTransactionContext);
+    see_revocations();
     const store::NamespaceInfo &ns = store::namespace_there(wanted.ns_id);
     require(ns, store::priv_work);
     memory::SlotNo slot = namespace_slot(ns);

@@ -1,5 +1,6 @@
 #include "store/slow_runs.hpp"
 
+#include "store/queues.hpp"
 #include "store/statement.hpp"
 
 namespace pgqueue::store {
@@ -44,7 +45,9 @@ Datum text_of(const char *s, int most) {
 
 }  // namespace
 
-void add_slow_run(const TaskRow &row, const SlowRun &run) {
+bool add_slow_run(const TaskRow &row, const SlowRun &run) {
+    // The end of a task waits for nobody who looks at statistics.
+    if (!ConditionalLockRelationOid(internal_relation("slow_run"), RowExclusiveLock)) return false;
     enum { type = 5, command = 6, cpu_us = 9, wal_bytes, blocks_read, columns };
     const Datum values[columns] = {Int64GetDatum(row.ref.id),
                                    Int32GetDatum(row.attempt),
@@ -63,7 +66,7 @@ void add_slow_run(const TaskRow &row, const SlowRun &run) {
     if (row.type == nullptr) nulls[type] = 'n';
     if (row.command == nullptr) nulls[command] = 'n';
     if (!run.costs.known) nulls[cpu_us] = nulls[wal_bytes] = nulls[blocks_read] = 'n';
-    (void)run_statement(&add_statement, values, nulls, nullptr, nullptr);
+    return run_statement(&add_statement, values, nulls, nullptr, nullptr) > 0;
 }
 
 LeastRuns trim_slow_runs() {

@@ -14,8 +14,9 @@ struct SlowRun {
 // How many of each kind are kept.
 constexpr int slow_runs_kept = 100;
 
-// Adds the run of a row's last attempt. The row must have been read with its body.
-void add_slow_run(const TaskRow &row, const SlowRun &run);
+// Adds the run of a row's last attempt. The row must have been read with its body. Returns false, and adds nothing, if
+// another transaction has locked the table against that.
+bool add_slow_run(const TaskRow &row, const SlowRun &run);
 // Removes the runs that are neither among the slowest nor among the dearest. Returns the least time of a run and the
 // least CPU time that belong there, in microseconds; 0: there are fewer.
 struct LeastRuns {

@@ -36,9 +36,9 @@ void note_slow_run(const QueueRef &queue, const store::TaskRow &before, const st
     pg::TempContext scratch;
     store::TaskRow whole;
     if (!store::fetch(after.ref, true, &whole)) return;
-    store::add_slow_run(
-        whole, {map.namespaces[q.ns].ns_id, before.queue_id, store::known_role_id_of(GetUserId()), ran, end.costs});
-    count_slow(&slow);
+    if (store::add_slow_run(
+            whole, {map.namespaces[q.ns].ns_id, before.queue_id, store::known_role_id_of(GetUserId()), ran, end.costs}))
+        count_slow(&slow);
 }
 
 }  // namespace pgqueue::task

@@ -58,14 +58,14 @@ for my $variant ('pg_background_queue_enqueue', 'pg_background_enqueue')
     statement(q{SELECT extname FROM pg_extension WHERE extname = 'pg_background_queue'}, 'pg_background_queue');
     # Basic use. Both tasks wait until they were looked at, however long that takes.
     $node->safe_psql($db, q{SELECT pgqueue.update_namespace('pg_background_queue', paused => true)});
-    my $sleep = statement("SELECT $variant('SELECT pg_sleep(5)')");
+    my $sleep = statement("SELECT $variant('SELECT pg_sleep(10)')");
     my $logging = statement(<<~"SQL");
         SELECT $variant(
             'INSERT INTO logs (message) VALUES (''Background task completed'')',
             'logging'
         )
         SQL
-    like(statement(<<~'SQL'), qr/^$logging\|pending\|INSERT INTO logs.*\n$sleep\|pending\|SELECT pg_sleep\(5\)\|/,
+    like(statement(<<~'SQL'), qr/^$logging\|pending\|INSERT INTO logs.*\n$sleep\|pending\|SELECT pg_sleep\(10\)\|/,
         SELECT id, state, sql_statement, joined_at, started_at, closed_at, errors
         FROM pg_background_tasks
         ORDER BY id DESC

@@ -91,7 +91,8 @@ sub attempts_right
             SELECT task_id, count(*) FILTER (WHERE outcome = 'lost' AND error_code IN ('PQ102', '57P01')) AS lost,
                 string_agg(concat_ws(' ', attempt, outcome, error_code), ', ' ORDER BY attempt) AS ends
             FROM pgqueue.task_attempt GROUP BY task_id) a ON a.task_id = t.id
-        WHERE t.attempt - coalesce(a.lost, 0) <> CASE t.status WHEN 'failed' THEN 3 ELSE 1 END
+        -- A cleaning task may have been made at this moment.
+        WHERE t.queue = 'q' AND t.attempt - coalesce(a.lost, 0) <> CASE t.status WHEN 'failed' THEN 3 ELSE 1 END
         SQL
     my $lost = sql(q{SELECT count(*) FROM pgqueue.task_attempt WHERE outcome = 'lost'});
     cmp_ok($lost, '>=', $least, "A43: $what: what ran is charged");
