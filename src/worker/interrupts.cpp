@@ -25,7 +25,7 @@ constinit int32 running_attempt = 0;
 constexpr int64 share_after = 20 * 1000;
 // A command may run on this long after its limit or its time.
 constexpr int64 patience_after_limit = 5 * int64(USECS_PER_SEC);
-// How often the wall clock is checked for a task with dies_at, as the clock may be set forward.
+// How often the wall clock is checked at least for a task with dies_at, as the clock may be set forward.
 constexpr int64 calendar_look = 60 * int64(USECS_PER_SEC);
 // How often others are told what the command has cost so far.
 constexpr int64 costs_every = USECS_PER_SEC;

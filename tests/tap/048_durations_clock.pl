@@ -18,6 +18,8 @@ my @conf = (
     'max_prepared_transactions = 1',
     'pgqueue.max_workers = 10',
     'pgqueue.log_tasks = all',
+    # A worker that tells what its task costs looks at the clock every second.
+    'pgqueue.track_costs = off',
     'pgqueue.worker_idle_timeout = 3s',
     'pgqueue.notify_interval = 3s',
 );
