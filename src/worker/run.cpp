@@ -166,6 +166,14 @@ void write_failure(const Claimed &c, const Failure &f, const Record &record) {
     PGQUEUE_TESTPOINT("worker-recording");
 }
 
+// Returns the error as the task's row has it.
+pg::ErrorReport shown_error(const Failure &f) {
+    pg::ErrorReport error = f.error;
+    if (f.stop == Stop::RunLimit) error.sqlstate = err::run_limit;
+    if (f.stop == Stop::Expired) error.sqlstate = err::expired_while_running;
+    return error;
+}
+
 const char *event_of(const Record &record, bool ok) {
     if (!ok) return "failed";
     switch (record.own.decided.what) {
@@ -267,7 +275,8 @@ void run(Claimed *c) {
     // commit.
     int64 work = record.ran != 0 ? record.ran - began.monotonic : micros;
     self.mean_run_us += (static_cast<double>(work) - self.mean_run_us) / 8;
-    if (!record.given_back) log_end_of_task(*c, event_of(record, out.ok), out.ok ? nullptr : &failure.error, micros);
+    const pg::ErrorReport error = shown_error(failure);
+    if (!record.given_back) log_end_of_task(*c, event_of(record, out.ok), out.ok ? nullptr : &error, micros);
     executor::reset_session();
     pgstat_report_stat(false);  // once a second
     MemoryContextReset(self.task);
