@@ -21,7 +21,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pgqueue_internal.require(target, 'owner');
     IF alone THEN
-        PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;
+        PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR NO KEY UPDATE;
     ELSE
         PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR SHARE;
     END IF;
@@ -108,6 +108,7 @@ BEGIN
     namespace_name := pgqueue_internal.user_namespace(namespace);
     target := pgqueue_internal.resolve_namespace(namespace_name);
     PERFORM pgqueue_internal.lock_owned(target, true);
+    PERFORM FROM pgqueue_internal.namespace n WHERE n.id = target FOR UPDATE;  -- no new queues until the end
     deleted := pgqueue_internal.shown_namespace(target);
     SELECT count(*) INTO queues FROM pgqueue_internal.queue q WHERE q.namespace_id = target;
     SELECT count(*) INTO tickers FROM pgqueue_internal.ticker t WHERE t.namespace_id = target;

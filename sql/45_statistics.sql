@@ -206,8 +206,8 @@ SELECT s.task_id, n.name AS namespace, q.name AS queue, s.type, pgqueue_internal
     s.command, s.started_at, s.run_us / 1e6::double precision AS run_seconds,
     s.cpu_us / 1e6::double precision AS cpu_seconds, s.wal_bytes, s.blocks_read
 FROM (
-    SELECT r.*, row_number() OVER (ORDER BY r.run_us DESC) AS by_run,
-        row_number() OVER (ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu
+    SELECT r.*, row_number() OVER (PARTITION BY r.namespace_id ORDER BY r.run_us DESC) AS by_run,
+        row_number() OVER (PARTITION BY r.namespace_id ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu
     FROM pgqueue_internal.slow_run r
     -- Here, so that a comparison of the caller, which comes above, counts no others.
     WHERE pgqueue_internal.may(r.namespace_id, 'read') OR pgqueue_internal.may(r.namespace_id, 'manage')

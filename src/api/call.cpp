@@ -29,7 +29,7 @@ Oid caller() { return OidIsValid(noted_caller) ? noted_caller : GetUserId(); }
 
 namespace {
 
-// What the SQL functions of the outermost call have required of the caller. Only the last ones are kept, which is
+// What SQL functions have required of the caller in the calls that are open. Only the last ones are kept, which is
 // enough: a call acts in one namespace.
 struct Requirement {
     int32 ns_id;
@@ -45,33 +45,37 @@ void note_requirement(int32 ns_id, unsigned privilege) {
     requirements[required++ % requirements_kept] = {ns_id, privilege};
 }
 
-// Asks for them again: while the call waited for a lock, one may have been revoked. What it has done is then rolled
-// back by the error.
-void require_again() {
+// Asks for those since `from` again: while the call waited for a lock, one may have been revoked. What it has done is
+// then rolled back by the error.
+void require_again(uint32 from) {
+    if (required == from) return;
     see_revocations();
-    for (uint32 i = 0; i < Min(required, requirements_kept); i++)
-        if (const store::NamespaceInfo *ns = store::namespace_by_id(requirements[i].ns_id); ns != nullptr)
-            require(*ns, requirements[i].privilege);
+    for (uint32 i = required - Min(required - from, requirements_kept); i != required; i++) {
+        const Requirement &r = requirements[i % requirements_kept];
+        if (const store::NamespaceInfo *ns = store::namespace_by_id(r.ns_id)) require(*ns, r.privilege);
+    }
 }
 
 }  // namespace
 
 Datum invoke_as_owner(FunctionCallInfo fcinfo) {
     Oid user, outer = noted_caller, owner = extension_owner();
-    if (!OidIsValid(outer)) required = 0;
     int sec;
     GetUserIdAndSecContext(&user, &sec);
-    noted_caller = OidIsValid(outer) && user == owner && (sec & SECURITY_LOCAL_USERID_CHANGE) ? outer : user;
+    const bool inner = OidIsValid(outer) && user == owner && (sec & SECURITY_LOCAL_USERID_CHANGE);
+    noted_caller = inner ? outer : user;
     SetUserIdAndSecContext(owner, sec | SECURITY_LOCAL_USERID_CHANGE);
     const int replication_role = std::exchange(SessionReplicationRole, SESSION_REPLICATION_ROLE_ORIGIN);
+    const uint32 before = required;
     Datum result = Datum(0);
     pg::with_cleanup(
         [&] {
             pg::hide_context([&] { result = FunctionCallInvoke(fcinfo); });
-            if (!OidIsValid(outer) && required > 0) require_again();
+            if (!inner) require_again(before);
         },
         [=] {
             noted_caller = outer;
+            if (!inner) required = before;
             SessionReplicationRole = replication_role;
             SetUserIdAndSecContext(user, sec);
         });

@@ -197,7 +197,14 @@ void configure_namespace_at_commit(SlotNo db, const dispatch::NamespaceConfig &c
 void configure_queue_at_commit(SlotNo queue, const QueueSettings &settings) {
     add_action(ActionKind::Queue, queue)->queue = settings;
 }
-void notify_failure_at_commit(SlotNo queue) { add_action(ActionKind::Failure, queue); }
+void notify_failure_at_commit(SlotNo queue) {
+    // Once for many tasks that fail in a call.
+    if (actions.count > 0)
+        if (const Action &last = actions.items[actions.count - 1];
+            last.kind == ActionKind::Failure && last.slot == queue && last.sub == GetCurrentSubTransactionId())
+            return;
+    add_action(ActionKind::Failure, queue);
+}
 void drop_queue_at_commit(SlotNo queue) { add_action(ActionKind::DropQueue, queue); }
 void drop_namespace_at_commit(SlotNo db, int32 ns_id) { add_action(ActionKind::DropNamespace, db)->id = ns_id; }
 void cancel_at_commit(SlotNo worker, const signal::Cancel &cancel) {

@@ -198,13 +198,6 @@ struct Unsaved {
                            // worker/scheduler/saved_statistics
 };
 
-// Bounds of the table slow_run, in microseconds. A run that exceeds one is added. task/slow_runs,
-// worker/save_statistics.
-struct SlowRuns {
-    Atomic<int64> least_run_us, least_cpu_us;
-    Atomic<int32> added;  // since the table was trimmed
-};
-
 // Findings for health. signal/incidents.
 struct Found {
     IncidentList incidents[incident_kinds];
@@ -235,7 +228,6 @@ struct Database {
     Cleaning cleaning;
     Housekeeper housekeeper;
     Unsaved unsaved;
-    SlowRuns slow_runs;
     Found found;
 };
 

@@ -114,6 +114,13 @@ struct SettlePosts {
 };
 
 // A namespace: its limits, its hand-overs and its groups.
+// Bounds of the runs of a namespace in table slow_run, in microseconds. A run that exceeds one is added.
+// task/slow_runs, worker/save_statistics.
+struct SlowRuns {
+    Atomic<int64> least_run_us, least_cpu_us;
+    Atomic<int32> added;  // since the table was trimmed
+};
+
 struct Namespace {
     bool used;
     SlotNo db;                  // immutable
@@ -136,8 +143,9 @@ struct Namespace {
     Atomic<int32> lanes;                          // its lanes
     Atomic<int32> times_pages;                    // with histograms of its queues; stats/totals
     Atomic<int32> named_stats[named_stat_kinds];  // its named entries of statistics; stats/named
-    Atomic<int64> edges;                          // open edges (handover/edges.hpp)
-    Atomic<int64> edges_asked;                    // reserved by open transactions
+    SlowRuns slow_runs;
+    Atomic<int64> edges;        // open edges (handover/edges.hpp)
+    Atomic<int64> edges_asked;  // reserved by open transactions
     SettlePosts posts;
     uint64 virtual_time;  // of fair share: grows by virtual_time_unit / weight for each task
     PageList arrived;     // waiting tasks whose time has come; dispatch/due [due lock of its database]

@@ -18,18 +18,20 @@ constinit Statement add_statement{
     nullptr};
 // $1: how many are kept.
 constinit Statement trim_statement{
-    "DELETE FROM pgqueue_internal.slow_run s USING (SELECT r.ctid AS place, pg_catalog.row_number() OVER (ORDER BY "
-    "r.run_us DESC) AS by_run, pg_catalog.row_number() OVER (ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu FROM "
+    "DELETE FROM pgqueue_internal.slow_run s USING (SELECT r.ctid AS place, pg_catalog.row_number() OVER (PARTITION "
+    "BY r.namespace_id ORDER BY r.run_us DESC) AS by_run, pg_catalog.row_number() OVER (PARTITION BY r.namespace_id "
+    "ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu FROM "
     "pgqueue_internal.slow_run r) k WHERE s.ctid OPERATOR(pg_catalog.=) k.place AND k.by_run OPERATOR(pg_catalog.>) $1 "
     "AND k.by_cpu OPERATOR(pg_catalog.>) $1",
     1,
     {INT8OID},
     nullptr};
 constinit Statement least_statement{
-    "SELECT (SELECT r.run_us FROM pgqueue_internal.slow_run r ORDER BY 1 DESC OFFSET $1 LIMIT 1), (SELECT r.cpu_us "
-    "FROM pgqueue_internal.slow_run r WHERE r.cpu_us IS NOT NULL ORDER BY 1 DESC OFFSET $1 LIMIT 1)",
+    "SELECT r.namespace_id, (pg_catalog.array_agg(r.run_us ORDER BY r.run_us DESC))[$1], "
+    "(pg_catalog.array_agg(r.cpu_us ORDER BY r.cpu_us DESC NULLS LAST))[$1] FROM pgqueue_internal.slow_run r GROUP BY "
+    "1",
     1,
-    {INT8OID},
+    {INT4OID},
     nullptr};
 constinit Statement forget_statement{
     "DELETE FROM pgqueue_internal.slow_run WHERE namespace_id OPERATOR(pg_catalog.=) $1 AND ($2 IS NULL OR queue_id "
@@ -69,18 +71,21 @@ bool add_slow_run(const TaskRow &row, const SlowRun &run) {
     return run_statement(&add_statement, values, nulls, nullptr, nullptr) > 0;
 }
 
-LeastRuns trim_slow_runs() {
-    Datum keep = Int64GetDatum(slow_runs_kept), last = Int64GetDatum(slow_runs_kept - 1);
+void trim_slow_runs() {
+    Datum keep = Int64GetDatum(slow_runs_kept);
     (void)run_statement(&trim_statement, &keep);
-    LeastRuns least{};
-    each_row(&least_statement, &last, [&least](const ResultRow &row) {
+}
+
+void each_least_runs(void (*fn)(const LeastRuns &)) {
+    Datum last = Int32GetDatum(slow_runs_kept);
+    each_row(&least_statement, &last, [fn](const ResultRow &row) {
         bool null;
-        Datum d = row.get(1, &null);
-        least.run_us = null ? 0 : DatumGetInt64(d);
-        d = row.get(2, &null);
-        least.cpu_us = null ? 0 : DatumGetInt64(d);
+        auto number = [&](int column) {
+            Datum d = row.get(column, &null);
+            return null ? int64{0} : DatumGetInt64(d);
+        };
+        fn({DatumGetInt32(row.get(1, &null)), number(2), number(3)});
     });
-    return least;
 }
 
 void forget_slow_runs(int32 ns_id, int32 queue_id, const char *type) {

@@ -11,18 +11,21 @@ struct SlowRun {
     Costs costs;
 };
 
-// How many of each kind are kept.
+// How many of each kind are kept of a namespace.
 constexpr int slow_runs_kept = 100;
 
 // Adds the run of a row's last attempt. The row must have been read with its body. Returns false, and adds nothing, if
 // another transaction has locked the table against that.
 bool add_slow_run(const TaskRow &row, const SlowRun &run);
-// Removes the runs that are neither among the slowest nor among the dearest. Returns the least time of a run and the
-// least CPU time that belong there, in microseconds; 0: there are fewer.
+// Removes the runs that are neither among the slowest nor among the dearest of their namespace.
+void trim_slow_runs();
+// The least time of a run and the least CPU time that belong there, in microseconds; 0: there are fewer.
 struct LeastRuns {
+    int32 ns_id;
     int64 run_us, cpu_us;
 };
-LeastRuns trim_slow_runs();
+// Reads them for each namespace that has any, and calls fn.
+void each_least_runs(void (*fn)(const LeastRuns &));
 // Removes the runs of a queue (0: all of the namespace), or only those of a type (nullptr: all).
 void forget_slow_runs(int32 ns_id, int32 queue_id, const char *type);
 

@@ -2,6 +2,8 @@
 
 #include "core/handler_step.hpp"
 #include "handover/actions.hpp"
+#include "pg/error.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/guards.hpp"
 #include "pg/jsonb.hpp"
 #include "store/ids.hpp"
@@ -48,10 +50,9 @@ store::NewTask call_of(const QueueRef &queue, const store::TaskRow &failed, cons
 
 }  // namespace
 
-void tell_of_failure(const QueueRef &queue, const store::TaskRow &row, const End &end) {
-    if (queue.info == nullptr || (row.flags & flag_after_failure) != 0) return;
-    if (queue.slot >= 0) handover::notify_failure_at_commit(queue.slot);
-    if (!has_failed_steps(queue.info->ns_id)) return;
+namespace {
+
+void make_calls(const QueueRef &queue, const store::TaskRow &row, const End &end) {
     pg::TempContext scratch;
     store::TaskRow whole;
     if (!store::fetch(row.ref, true, &whole)) return;
@@ -59,6 +60,20 @@ void tell_of_failure(const QueueRef &queue, const store::TaskRow &row, const End
         const store::NewTask call = call_of(queue, whole, step, end);
         create(queue, {&call, 1});
     }
+}
+
+}  // namespace
+
+void tell_of_failure(const QueueRef &queue, const store::TaskRow &row, const End &end) {
+    if (queue.info == nullptr || (row.flags & flag_after_failure) != 0) return;
+    if (queue.slot >= 0) handover::notify_failure_at_commit(queue.slot);
+    if (!has_failed_steps(queue.info->ns_id)) return;
+    // The failure must be written, also where no further task can be made.
+    const pg::Outcome made = pg::run_in_subtransaction([&] { make_calls(queue, row, end); }, CurrentMemoryContext);
+    if (made.ok) return;
+    if (ERRCODE_TO_CATEGORY(made.error.sqlstate) != ERRCODE_INSUFFICIENT_RESOURCES)
+        ereport(ERROR, errcode(made.error.sqlstate), errmsg_internal("%s", made.error.message));
+    pg::log_refusal("pgqueue could not make the calls of phase failed for a task", made.error);
 }
 
 FailedCall failed_call(const store::QueueInfo &queue, const store::TaskRow &row) {

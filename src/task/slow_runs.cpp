@@ -8,18 +8,14 @@
 namespace pgqueue::task {
 namespace {
 
-constexpr int64 least_us = 1000;  // microseconds
+constexpr int64 least_of_all = 1000;  // microseconds
 
-bool is_slow(const memory::SlowRuns &slow, int64 run_us, int64 cpu_us) {
-    return run_us > Max(slow.least_run_us.load(), least_us) || cpu_us > Max(slow.least_cpu_us.load(), least_us);
-}
+bool exceeds(int64 us, const pg::Atomic<int64> &least) { return us > Max(least.load(), least_of_all); }
 
-// The housekeeper trims the table and sets the bounds anew. If many runs come before that, the bounds rise, so that the
-// table stays small.
-void count_slow(memory::SlowRuns *slow) {
-    if (slow->added.fetch_add(1) % store::slow_runs_kept != store::slow_runs_kept - 1) return;
-    for (pg::Atomic<int64> *least : {&slow->least_run_us, &slow->least_cpu_us})
-        least->store(Max(least->load(), least_us) * 2);
+// The housekeeper trims the table and sets the bounds anew. If many runs come before that, a bound that they exceed
+// rises, so that the table stays small.
+void raise_bound(int64 us, pg::Atomic<int64> *least) {
+    if (exceeds(us, *least)) least->store(Max(least->load(), least_of_all) * 2);
 }
 
 }  // namespace
@@ -30,15 +26,18 @@ void note_slow_run(const QueueRef &queue, const store::TaskRow &before, const st
     using memory::map;
     const memory::Queue &q = map.queues[queue.slot];
     if (q.queue_id < memory::first_id_of_users) return;
-    memory::SlowRuns &slow = memory::database(q.db).slow_runs;
-    const int64 ran = now - before.started_at;
-    if (!is_slow(slow, ran, end.costs.cpu_us)) return;
+    memory::SlowRuns &slow = map.namespaces[q.ns].slow_runs;
+    const int64 ran = now - before.started_at, cpu = end.costs.cpu_us;
+    if (!exceeds(ran, slow.least_run_us) && !exceeds(cpu, slow.least_cpu_us)) return;
     pg::TempContext scratch;
     store::TaskRow whole;
     if (!store::fetch(after.ref, true, &whole)) return;
-    if (store::add_slow_run(
+    if (!store::add_slow_run(
             whole, {map.namespaces[q.ns].ns_id, before.queue_id, store::known_role_id_of(GetUserId()), ran, end.costs}))
-        count_slow(&slow);
+        return;
+    if (slow.added.fetch_add(1) % store::slow_runs_kept != store::slow_runs_kept - 1) return;
+    raise_bound(ran, &slow.least_run_us);
+    raise_bound(cpu, &slow.least_cpu_us);
 }
 
 }  // namespace pgqueue::task

@@ -4,7 +4,7 @@
 
 namespace pgqueue::task {
 
-// Keeps an attempt that has ended if it is one of the slowest or dearest of its database. before, after: its row.
+// Keeps an attempt that has ended if it is one of the slowest or dearest of its namespace. before, after: its row.
 void note_slow_run(const QueueRef &queue, const store::TaskRow &before, const store::TaskRow &after, const End &end,
                    TimestampTz now);
 

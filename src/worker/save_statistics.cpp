@@ -124,19 +124,31 @@ void save_some(SlotNo db, Part *part) {
     }
 }
 
-// Keeps the table of slow runs short. What is added meanwhile is trimmed the next time.
-void trim_slow_runs(memory::SlowRuns *slow) {
-    const int32 added = slow->added.load();
-    if (added == 0) return;
+void set_bounds(SlotNo ns, const store::LeastRuns &least) {
+    map.namespaces[ns].slow_runs.least_run_us.store(least.run_us);
+    map.namespaces[ns].slow_runs.least_cpu_us.store(least.cpu_us);
+}
+
+// Keeps the table of slow runs short, and sets the bounds of each namespace. What is added meanwhile is trimmed the
+// next time.
+void trim_slow_runs(SlotNo db) {
+    bool any = false;
+    memory::each_namespace(db, [&any](SlotNo ns) { any = map.namespaces[ns].slow_runs.added.exchange(0) > 0 || any; });
+    if (!any) return;
     pg::Outcome out = pg::run_limited(
-        [slow] {
-            const store::LeastRuns least = store::trim_slow_runs();
-            slow->least_run_us.store(least.run_us);
-            slow->least_cpu_us.store(least.cpu_us);
+        [db] {
+            store::trim_slow_runs();
+            memory::begin_use();
+            memory::each_namespace(db, [](SlotNo ns) { set_bounds(ns, {}); });
+            store::each_least_runs([](const store::LeastRuns &least) {
+                const SlotNo ns = memory::find_namespace(memory::find_database(MyDatabaseId), least.ns_id);
+                if (ns >= 0) set_bounds(ns, least);
+            });
         },
         TopMemoryContext);
-    if (!out.ok) pg::log_refusal("pgqueue housekeeper could not trim the list of slow runs", out.error);
-    if (out.ok) slow->added.fetch_add(-added);
+    if (out.ok) return;
+    pg::log_refusal("pgqueue housekeeper could not trim the list of slow runs", out.error);
+    memory::each_namespace(db, [](SlotNo ns) { map.namespaces[ns].slow_runs.added.fetch_add(1); });
 }
 
 // Returns false if the transaction failed, or another one saves statistics.
@@ -161,7 +173,7 @@ bool save_part(SlotNo db, Part *part) {
 void save_statistics(SlotNo db) {
     pg::Atomic<bool> &any = memory::database(db).unsaved.any;
     if (!any.exchange(false)) return;
-    trim_slow_runs(&memory::database(db).slow_runs);
+    trim_slow_runs(db);
     Part part;
     do {
         if (save_part(db, &part)) continue;

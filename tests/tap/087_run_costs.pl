@@ -100,6 +100,19 @@ ok(wait_for($node, $db, q{SELECT count(*) FROM pgqueue.slow_task WHERE command =
 ok(wait_for($node, $db, q{SELECT count(*) <= 200 FROM pgqueue_internal.slow_run}, 't'), 'the table stays small');
 is(sql(q{SELECT count(*) <= 200, count(*) FILTER (WHERE command = 'SELECT pg_sleep(0.2)') FROM pgqueue.slow_task}),
     't|1', 'the slow ones stay');
+# Each namespace has its own: others do not displace them.
+sql(q{SELECT pgqueue.create_namespace('quick'); SELECT pgqueue.create_queue('q', namespace => 'quick')});
+sql(q{SELECT pgqueue.create_task('q', '1', type => 'quick', namespace => 'quick')});
+sql(q{SELECT t.id, pg_sleep(0.01) FROM pgqueue.next_task('w', 'q', namespace => 'quick') t});
+sql(q{SELECT pgqueue.release_task(id, receipt, namespace => 'quick') FROM pgqueue.task WHERE namespace = 'quick'});
+is(sql(q{SELECT count(*) FROM pgqueue.slow_task WHERE namespace = 'quick' AND run_seconds < 0.5}), '1',
+    'a run that is slow in its namespace');
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('o', array_fill('1'::jsonb, ARRAY[250]))});
+sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{o}', 250)});
+sql('SELECT pg_sleep(0.6)');
+sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.task WHERE queue = 'o' AND status = 'retained'});
+ok(wait_for($node, $db, q{SELECT count(*) <= 400 FROM pgqueue_internal.slow_run}, 't'), 'many slower ones of another');
+is(sql(q{SELECT count(*) FROM pgqueue.slow_task WHERE namespace = 'quick'}), '1', 'do not displace it');
 my $before = sql('SELECT count(*) FROM pgqueue.slow_task');
 $node->restart;
 is(sql('SELECT count(*) FROM pgqueue.slow_task'), $before, 'also after a restart');

@@ -74,6 +74,35 @@ is(owner(), 'victim', 'it is given away');
 is(sql(q{SELECT count(*) FROM pgqueue.namespace_grant WHERE namespace = 'ns'}), '0', 'and no grant has come since');
 $_->close for $open, $admin;
 
+# Who makes a queue in an open transaction does not hold the owner up.
+scene();
+$open = session($node);
+$open->query(q{BEGIN; SELECT pgqueue.create_queue('more', namespace => 'ns')});
+is(sql(q{SET lock_timeout = '2 s'; SELECT weight FROM pgqueue.update_namespace('ns', weight => 2)}), '2',
+    'an open transaction that makes a queue holds no change of the namespace up');
+$open->query('ROLLBACK');
+$open->close;
+
+# A wait that is cancelled, terminated or timed out leaves nothing; the next call works.
+my $keeper = session($node);
+$keeper->query(q{BEGIN; SELECT pgqueue.update_namespace('ns', description => 'y')});
+for my $how ('cancel', 'terminate', 'timeout')
+{
+    my $late = session($node);
+    $late->query("SET statement_timeout = '1 ms'") if $how eq 'timeout';
+    my $pid = $how eq 'timeout' ? 0 : $late->query('SELECT pg_backend_pid()');
+    $late->send(q{SELECT pgqueue.grant_namespace('ns', 'use', 'helper')});
+    ok(waits(1), "$how: it waits") if $how ne 'timeout';
+    sql("SELECT pg_${how}_backend($pid)") if $how ne 'timeout';
+    ok(waits(0), "$how: and no more");
+    like($late->query('SELECT 1'), qr/canceling statement/, "$how: refused") if $how ne 'terminate';
+    eval { $late->close; 1 };
+}
+$keeper->query('COMMIT');
+$keeper->close;
+sql(q{SELECT pgqueue.grant_namespace('ns', 'use', 'helper'), pgqueue.revoke_namespace('ns', 'use', 'helper')});
+is(sql(q{SELECT description FROM pgqueue.namespace WHERE namespace = 'ns'}), 'y', 'the next calls work');
+
 # Statements that need manage and wait for a row of the queue, the ticker or the handler.
 my $locks = q{BEGIN; SELECT pgqueue.update_queue('q', description => 'x', namespace => 'ns'),
     pgqueue.update_ticker('t', description => 'x', namespace => 'ns');

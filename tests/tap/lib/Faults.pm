@@ -34,6 +34,8 @@ sub fault_setup
         CREATE FUNCTION work(payload jsonb) RETURNS jsonb LANGUAGE sql AS
             'INSERT INTO ledger.effect SELECT id, attempt FROM pgqueue.current_task(); SELECT payload';
         SELECT pgqueue.create_handler('work', 'public.work');
+        CREATE FUNCTION told(payload jsonb, error text) RETURNS void LANGUAGE sql AS '';
+        SELECT pgqueue.create_handler('told', 'public.told', 'failed');
         CREATE FUNCTION make(n integer) RETURNS bigint LANGUAGE sql AS $$
             INSERT INTO ledger.made (id)
             SELECT i FROM pgqueue.create_tasks('q', array_fill('1'::jsonb, ARRAY[n])) i
@@ -159,6 +161,10 @@ my %calls = (
             SQL
         [ 'fail_task dead letter', <<~'SQL', 'SELECT pgqueue.fail_task(:id, :receipt)' ],
             SELECT pgqueue.create_task('dl', '1') AS id \gset
+            SELECT id, receipt FROM pgqueue.next_task('w', 'dl') \gset
+            SQL
+        [ 'fail_task told', <<~'SQL', 'SELECT pgqueue.fail_task(:id, :receipt)' ],
+            SELECT pgqueue.create_task('dl', '1', type => 'told') AS id \gset
             SELECT id, receipt FROM pgqueue.next_task('w', 'dl') \gset
             SQL
         [ 'extend_task', $held, "SELECT pgqueue.extend_task(:id, :receipt, '1 min')" ],
