@@ -80,11 +80,11 @@ FROM (
     SELECT 'warning', 'same_failure', NULL, s.queue_id, s.type, s.tasks,
         pg_catalog.format('%s failed with the same error (%s) in each attempt',
             CASE s.tasks WHEN 1 THEN 'one task' ELSE s.tasks || ' tasks' END
-                || coalesce(pg_catalog.format(' of type "%s"', s.type), ''), s.error_code),
+                || CASE WHEN s.type IS NULL THEN '' ELSE pg_catalog.format(' of type "%s"', s.type) END, s.error_code),
         pg_catalog.format('SELECT id, attempt, error, error_info FROM pgqueue.task WHERE namespace = %L AND '
             'coalesce(origin_queue, queue) = %L AND status = ''failed'' AND error_code = %L%s '
             'ORDER BY finished_at DESC LIMIT 10;', n.name, q.name, s.error_code,
-            coalesce(pg_catalog.format(' AND type = %L', s.type), '')),
+            CASE WHEN s.type IS NULL THEN ' AND type IS NULL' ELSE pg_catalog.format(' AND type = %L', s.type) END),
         NULL, s.since
     FROM pgqueue_internal.same_failure s
     JOIN pgqueue_internal.queue q ON q.id = s.queue_id

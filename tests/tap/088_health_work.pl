@@ -126,6 +126,13 @@ is(sql(q{SELECT message FROM pgqueue.health WHERE problem = 'same_failure'}),
     sql(q{SELECT 'one task of type "mail" failed with the same error (' || error_code || ') in each attempt'
         FROM pgqueue.task WHERE type = 'mail'}), 'one that failed for different reasons is not counted');
 sql(q{DELETE FROM pgqueue.task WHERE queue = 'dead'});
+# Commands have no type.
+sql(q{SELECT pgqueue.update_queue('s', retries => 1, retry_delay => '0'),
+    pgqueue.create_task('s', command => 'SELECT 1/0')});
+ok(wait_for($node, $db, q{SELECT message FROM pgqueue.health WHERE problem = 'same_failure'},
+    'one task failed with the same error (22012) in each attempt'), 'a task without a type');
+hint_works('same_failure');
+sql(q{DELETE FROM pgqueue.task WHERE queue = 's'});
 set(q{ALTER SYSTEM SET pgqueue.health_failures = 0});
 health_is('warning|dead_letter|default|dead|t', 'without a bound no failures are told');
 $node->stop;
