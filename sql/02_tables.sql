@@ -263,6 +263,7 @@ CREATE TABLE pgqueue_internal.outcome_0 (
     blocks_dirtied bigint,
     temp_bytes bigint,
     row_count bigint,                   -- NULL: not known
+    messages text[],                    -- NOTICE, WARNING and the like
     CONSTRAINT outcome_0_pkey PRIMARY KEY (id, attempt)
 ) USING heap WITH (autovacuum_enabled = off, toast.autovacuum_enabled = off,
     vacuum_truncate = off, toast.vacuum_truncate = off);

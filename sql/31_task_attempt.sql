@@ -15,14 +15,15 @@ SELECT t.id AS task_id, n.name AS namespace, q.name AS queue, pgqueue_internal.s
     pgqueue_internal.shown(e.cpu_us) / 1e6::double precision AS cpu_seconds,
     pgqueue_internal.shown(e.wal_bytes) AS wal_bytes, pgqueue_internal.shown(e.row_count) AS row_count,
     pgqueue_internal.shown(e.blocks_hit) AS blocks_hit, pgqueue_internal.shown(e.blocks_read) AS blocks_read,
-    pgqueue_internal.shown(e.blocks_dirtied) AS blocks_dirtied, pgqueue_internal.shown(e.temp_bytes) AS temp_bytes
+    pgqueue_internal.shown(e.blocks_dirtied) AS blocks_dirtied, pgqueue_internal.shown(e.temp_bytes) AS temp_bytes,
+    CASE WHEN n.bodies OR (n.own_tasks AND pgqueue_internal.is_mine(t.role_id)) THEN e.messages END AS messages
 FROM pgqueue_internal.segment t
 JOIN pgqueue_internal.queue q ON q.id = t.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id
 CROSS JOIN LATERAL (
     SELECT o.attempt, o.receipt, o.worker, o.role, o.pid, o.started_at, o.finished_at, o.lease_until,
         o.outcome::integer AS outcome, o.error, o.error_code, o.error_info, o.cpu_us, o.wal_bytes, o.row_count,
-        o.blocks_hit, o.blocks_read, o.blocks_dirtied, o.temp_bytes
+        o.blocks_hit, o.blocks_read, o.blocks_dirtied, o.temp_bytes, o.messages
     FROM pgqueue_internal.outcome o
     WHERE o.slot = t.slot AND o.id = t.id AND o.attempt > 0
     UNION ALL
@@ -34,7 +35,7 @@ CROSS JOIN LATERAL (
         CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_hit, 0) END,
         CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_read, 0) END,
         CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.blocks_dirtied, 0) END,
-        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.temp_bytes, 0) END
+        CASE WHEN t.cpu_us IS NOT NULL THEN coalesce(t.temp_bytes, 0) END, NULL
     WHERE t.attempt > 0
         AND NOT EXISTS (SELECT FROM pgqueue_internal.outcome o
                         WHERE o.slot = t.slot AND o.id = t.id AND o.attempt = t.attempt)
@@ -65,3 +66,5 @@ COMMENT ON COLUMN pgqueue.task_attempt.blocks_hit IS 'blocks that it found in me
 COMMENT ON COLUMN pgqueue.task_attempt.blocks_read IS 'blocks that it has read';
 COMMENT ON COLUMN pgqueue.task_attempt.blocks_dirtied IS 'blocks that it has changed first';
 COMMENT ON COLUMN pgqueue.task_attempt.temp_bytes IS 'bytes that it has written to temporary files';
+COMMENT ON COLUMN pgqueue.task_attempt.messages IS
+'what it said to its client (NOTICE, WARNING), as client_min_messages asks for: the last 20 messages, up to 1,000 bytes of each; hidden where payload is';

@@ -117,7 +117,7 @@ void put_attempts(const task::QueueRef &queue, int64 id, int32 failures, const c
     store::update(&row, nullptr, store::Wait::Block);
     task::announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = &row});
     if (error == nullptr) return;
-    store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, {}};
+    store::OutcomeRow out{AttemptEnd::Failed, nullptr, nullptr, {}, nullptr, {}, nullptr};
     out.error.sqlstate = ERRCODE_EXTERNAL_ROUTINE_EXCEPTION;  // the real one was not kept
     out.error.message = error;
     store::append_outcome(row, out, row.created_at);

@@ -147,10 +147,11 @@ extern "C" {
 #include "utils/varlena.h"
 #include "utils/wait_event.h"
 
-// From libpq/libpq.h, which needs the headers of GSSAPI. The events of a session: its client's socket, its latch, the
-// end of the postmaster.
-extern PGDLLIMPORT WaitEventSet *FeBeWaitSet;
-constexpr int FeBeWaitSetSocketPos = 0;
+// Without the parts of a connection that need the headers of GSSAPI and OpenSSL.
+#undef ENABLE_GSS
+#undef USE_OPENSSL
+#undef USE_SSL
+#include "libpq/libpq.h"
 }
 
 // The server's macros evaluate the smaller or greater argument twice. These functions evaluate each argument once.

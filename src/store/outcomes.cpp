@@ -32,6 +32,7 @@ enum OutcomeColumn {
     o_blocks_dirtied,
     o_temp_bytes,
     o_row_count,
+    o_messages,
     outcome_columns
 };
 
@@ -97,6 +98,7 @@ OutcomeTuple make_outcome(const TaskRow &row, const OutcomeRow &outcome, Timesta
         t.set(o_temp_bytes, Int64GetDatum(costs.temp_bytes));
     }
     if (outcome.costs.rows >= 0) t.set(o_row_count, Int64GetDatum(outcome.costs.rows));
+    if (outcome.messages != nullptr) t.set(o_messages, PointerGetDatum(outcome.messages));
     return t;
 }
 

@@ -78,12 +78,12 @@ QueueRef move_to_dead_letter(store::TaskRow *row, const QueueRef &queue) {
 
 // Returns whether the end of an attempt has an outcome row; else the task's row says all.
 bool has_outcome(const End &end) {
-    return !end.only_if_any || end.error.message != nullptr ||
+    return !end.only_if_any || end.error.message != nullptr || end.messages != nullptr ||
            (end.result != nullptr && VARSIZE(end.result) > store::most_result_in_row);
 }
 
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
-    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs}, now);
+    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs, end.messages}, now);
     if (row.attempt > config::attempt_history) store::trim_outcomes(row, config::attempt_history);
 }
 
@@ -204,7 +204,8 @@ bool end_waiting(const QueueRef &queue, store::TaskRow *row, Status status, cons
                               nullptr,
                               error,
                               nullptr,
-                              {}};
+                              {},
+                              nullptr};
         store::append_outcome(*row, out, now);
     }
     announce({.from_queue = queue, .to_queue = queue, .from = &before, .to = row, .at = now});

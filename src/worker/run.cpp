@@ -4,6 +4,7 @@
 #include "config/server_settings.hpp"
 #include "dispatch/limits.hpp"
 #include "executor/costs.hpp"
+#include "executor/messages.hpp"
 #include "executor/parse.hpp"
 #include "executor/run.hpp"
 #include "executor/session.hpp"
@@ -65,7 +66,12 @@ task::QueueRef fetch_ours(const Claimed &c, bool lock, store::TaskRow *row) {
 }
 
 task::End end_of(AttemptEnd outcome, Status status, const Record &record) {
-    return {.outcome = outcome, .status = status, .worker = self.name, .role = self.role, .costs = record.costs};
+    return {.outcome = outcome,
+            .status = status,
+            .worker = self.name,
+            .role = self.role,
+            .costs = record.costs,
+            .messages = executor::kept_messages()};
 }
 
 // Runs the task's command, or the functions for its type. Returns false if this worker must not run it.
@@ -113,6 +119,7 @@ void run_and_release(Claimed *c, Record *record) {
         run_own_statements([&] { give_back(*c, record); });
         return;
     }
+    executor::stop_keeping_messages();
     PGQUEUE_TESTPOINT("worker-ran");
     record->ran = pg::monotonic_now();
     if (config::track_costs) record->costs = executor::costs_since_mark();
@@ -204,6 +211,7 @@ pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
         [&] {
             signal::mark_running(self.slot, c->row.ref.id, c->row.attempt, (c->row.flags & flag_suspect) != 0);
             if (config::track_costs) executor::mark_costs();
+            executor::keep_messages();
             out = pg::run_then_abort_on_error(
                 [&] {
                     StartTransactionCommand();
@@ -213,7 +221,10 @@ pg::Outcome run_attempt(Claimed *c, Record *record, const pg::Moment &began) {
                 },
                 self.task);
         },
-        [record] { task::end_run(&record->own); });
+        [record] {
+            executor::stop_keeping_messages();
+            task::end_run(&record->own);
+        });
     return out;
 }
 
@@ -254,6 +265,7 @@ void run(Claimed *c) {
     signal::clear_progress(&w);
     signal::clear_costs(&w);
     show_task(*c);
+    name_in_log(c);
     Record record{};
     record.began = began.monotonic;
     record.own.id = c->row.ref.id;
@@ -269,6 +281,7 @@ void run(Claimed *c) {
     }
     signal::clear_running(self.slot);
     end_hold(&h);
+    name_in_log(nullptr);
     pgstat_report_appname("pgqueue");
     int64 micros = pg::monotonic_now() - began.monotonic;
     // The number of tasks to take at once depends on their own run time, not on how long the disk takes to confirm a

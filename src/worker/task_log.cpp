@@ -23,7 +23,30 @@ const char *cut(const char *text) {
     return bytes <= most ? text : pnstrdup(text, static_cast<Size>(pg_mbcliplen(text, bytes, most)));
 }
 
+constinit emit_log_hook_type previous_hook = nullptr;
+constinit const Claimed *named = nullptr;
+
+// Adds the outermost line of CONTEXT.
+void add_context(ErrorData *e) {
+    pg::MemoryScope scope(e->assoc_context);
+    const char *inner = e->context != nullptr ? e->context : "";
+    e->context = psprintf("%s%stask " INT64_FORMAT " of queue \"%s\" in namespace \"%s\", attempt %d", inner,
+                          *inner != '\0' ? "\n" : "", named->row.ref.id, named->queue, named->ns, named->row.attempt);
+}
+
+void on_log(ErrorData *e) {
+    if (named != nullptr && e->elevel >= INFO && e->elevel <= WARNING) add_context(e);
+    if (previous_hook != nullptr) previous_hook(e);
+}
+
 }  // namespace
+
+void install_task_log() {
+    previous_hook = emit_log_hook;
+    emit_log_hook = on_log;
+}
+
+void name_in_log(const Claimed *c) { named = c; }
 
 void log_end_of_task(const Claimed &c, const char *event, const pg::ErrorReport *error, int64 ran) {
     static constinit LinePace pace{};

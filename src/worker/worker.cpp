@@ -4,6 +4,7 @@
 #include "config/server_settings.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/pop.hpp"
+#include "executor/messages.hpp"
 #include "executor/session.hpp"
 #include "memory/wake.hpp"
 #include "pg/guards.hpp"
@@ -13,6 +14,7 @@
 #include "worker/claim.hpp"
 #include "worker/interrupts.hpp"
 #include "worker/run.hpp"
+#include "worker/task_log.hpp"
 
 namespace pgqueue::worker::runner {
 
@@ -131,6 +133,8 @@ void set_up() {
     strlcpy(self.database, get_database_name(MyDatabaseId), sizeof(self.database));
     CommitTransactionCommand();
     install_interrupts();
+    install_task_log();
+    executor::become_client();
     store::set_current_segment_source(&memory::database(my_slot().db).current_segment);
     pgstat_report_appname("pgqueue worker");
 }
