@@ -28,8 +28,7 @@ void put_tasks(MetricSink *sink, Queues seen) {
     sink->begin({"queue_tasks", MetricType::Gauge, "Number of tasks in each queue by status"});
     for (const SeenQueue &q : seen)
         for (int s = 0; s < status_count && q.slot >= 0; s++) {
-            const Label labels[] = {
-                labels_of(q)[0], labels_of(q)[1], {"status", status_words[static_cast<Size>(s)].data()}};
+            const Label labels[] = {labels_of(q)[0], labels_of(q)[1], {"status", status_words[static_cast<Size>(s)]}};
             sink->sample("", labels, static_cast<double>(q.count(static_cast<Status>(s))));
         }
 }

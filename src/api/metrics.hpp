@@ -8,7 +8,7 @@ namespace pgqueue::api {
 enum class MetricType { Gauge, Counter, Histogram };
 
 struct Label {
-    const char *name, *value;
+    std::string_view name, value;
 };
 
 struct Family {
@@ -20,10 +20,10 @@ struct Family {
 // Takes the samples. suffix: "", or "_bucket", "_sum" or "_count" of a histogram.
 struct MetricSink {
     void (*begin_family)(MetricSink *sink, const Family &family);
-    void (*take_sample)(MetricSink *sink, const char *suffix, std::span<const Label> labels, double value);
+    void (*take_sample)(MetricSink *sink, std::string_view suffix, std::span<const Label> labels, double value);
 
     void begin(const Family &family) { begin_family(this, family); }
-    void sample(const char *suffix, std::span<const Label> labels, double value) {
+    void sample(std::string_view suffix, std::span<const Label> labels, double value) {
         take_sample(this, suffix, labels, value);
     }
 };

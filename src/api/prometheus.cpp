@@ -22,14 +22,14 @@ class RowSink : public MetricSink {
 public:
     explicit RowSink(const ReturnSetInfo *into)
         : MetricSink{[](MetricSink *s, const Family &f) { static_cast<RowSink *>(s)->family = f; },
-                     [](MetricSink *s, const char *suffix, std::span<const Label> labels, double value) {
+                     [](MetricSink *s, std::string_view suffix, std::span<const Label> labels, double value) {
                          static_cast<RowSink *>(s)->put(suffix, labels, value);
                      }},
           info(into) {}
 
 private:
-    void put(const char *suffix, std::span<const Label> labels, double value) {
-        Datum values[5] = {CStringGetTextDatum(psprintf("%s%s", family.name, suffix)),
+    void put(std::string_view suffix, std::span<const Label> labels, double value) {
+        Datum values[5] = {CStringGetTextDatum(psprintf("%s%s", family.name, suffix.data())),
                            CStringGetTextDatum(word_of(family.type)), CStringGetTextDatum(family.help),
                            JsonbPGetDatum(json_of(labels)), Float8GetDatum(value)};
         bool nulls[5] = {};
@@ -44,61 +44,70 @@ private:
     Family family{};
 };
 
+// One buffer, which becomes the result: with a thousand queues it has megabytes, in lines.
 class TextSink : public MetricSink {
 public:
     TextSink()
         : MetricSink{[](MetricSink *s, const Family &f) { static_cast<TextSink *>(s)->put_header(f); },
-                     [](MetricSink *s, const char *suffix, std::span<const Label> labels, double value) {
+                     [](MetricSink *s, std::string_view suffix, std::span<const Label> labels, double value) {
                          static_cast<TextSink *>(s)->put(suffix, labels, value);
                      }} {
         initStringInfo(&out);
+        out.len = VARHDRSZ;
     }
-    text *result() const { return cstring_to_text_with_len(out.data, out.len); }
+    text *result() {
+        SET_VARSIZE(out.data, out.len);
+        return reinterpret_cast<text *>(out.data);
+    }
 
 private:
     void put_header(const Family &f) {
-        family = f;
+        family = f.name;
         appendStringInfo(&out, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, word_of(f.type));
     }
-    void put(const char *suffix, std::span<const Label> labels, double value) {
-        appendStringInfoString(&out, family.name);
-        appendStringInfoString(&out, suffix);
+    void put(std::string_view suffix, std::span<const Label> labels, double value) {
+        std::size_t most = family.size() + suffix.size() + most_number + 4;
+        for (const Label &l : labels) most += l.name.size() + 2 * l.value.size() + 4;
+        enlargeStringInfo(&out, static_cast<int>(most));
+        char *at = write(out.data + out.len, family);
+        at = write(at, suffix);
         char separator = '{';
         for (const Label &l : labels) {
-            appendStringInfoChar(&out, separator);
-            appendStringInfoString(&out, l.name);
-            append_quoted(l.value);
+            *at++ = separator;
+            at = write(at, l.name);
+            at = write_quoted(at, l.value);
             separator = ',';
         }
-        if (!labels.empty()) appendStringInfoChar(&out, '}');
-        appendStringInfoChar(&out, ' ');
-        append_number(value);
-        appendStringInfoChar(&out, '\n');
+        if (!labels.empty()) *at++ = '}';
+        *at++ = ' ';
+        at = write_number(at, value);
+        *at++ = '\n';
+        out.len = static_cast<int>(at - out.data);
+    }
+    static char *write(char *at, std::string_view s) {
+        memcpy(at, s.data(), s.size());
+        return at + s.size();
     }
     // Backslash, quotation mark and line feed are escaped in the value of a label.
-    void append_quoted(const char *value) {
-        appendStringInfoString(&out, "=\"");
-        for (const char *c = value;; c++) {
-            const std::size_t plain = strcspn(c, "\\\"\n");
-            appendBinaryStringInfo(&out, c, static_cast<int>(plain));
-            c += plain;
-            if (*c == '\0') break;
-            appendStringInfoChar(&out, '\\');
-            appendStringInfoChar(&out, *c == '\n' ? 'n' : *c);
+    static char *write_quoted(char *at, std::string_view value) {
+        *at++ = '=';
+        *at++ = '"';
+        for (char c : value) {
+            if (c == '\\' || c == '"' || c == '\n') *at++ = '\\';
+            *at++ = c == '\n' ? 'n' : c;
         }
-        appendStringInfoChar(&out, '"');
+        *at++ = '"';
+        return at;
     }
-    void append_number(double value) {
-        char digits[DOUBLE_SHORTEST_DECIMAL_LEN + MAXINT8LEN];
+    static char *write_number(char *at, double value) {
         constexpr double exact = 1e15;
         if (Abs(value) < exact && value == static_cast<double>(static_cast<int64>(value)))
-            pg_lltoa(static_cast<int64>(value), digits);
-        else
-            double_to_shortest_decimal_buf(value, digits);
-        appendStringInfoString(&out, digits);
+            return at + pg_lltoa(static_cast<int64>(value), at);
+        return at + double_to_shortest_decimal_buf(value, at);
     }
+    static constexpr std::size_t most_number = DOUBLE_SHORTEST_DECIMAL_LEN + MAXINT8LEN;
     StringInfoData out{};
-    Family family{};
+    std::string_view family;
 };
 
 }  // namespace

@@ -99,7 +99,8 @@ ArrayType *kept_messages() {
     Datum lines[21];
     int n = 0;
     if (kept.forgotten() > 0)
-        lines[n++] = CStringGetTextDatum(psprintf("(" INT64_FORMAT " earlier messages are left out)", kept.forgotten()));
+        lines[n++] =
+            CStringGetTextDatum(psprintf("(" INT64_FORMAT " earlier messages are left out)", kept.forgotten()));
     for (int i = 0; i < kept.size(); i++) lines[n++] = text_of(kept.at(i));
     return construct_array(lines, n, TEXTOID, -1, false, TYPALIGN_INT);
 }

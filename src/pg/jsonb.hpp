@@ -11,6 +11,9 @@ public:
     // Adds a member. A text of nullptr is left out. The text must live until finish().
     void add(const char *key, const char *text) {
         if (text == nullptr) return;
+        add(std::string_view(key), std::string_view(text));
+    }
+    void add(std::string_view key, std::string_view text) {
         push(WJB_KEY, key);
         push(WJB_VALUE, text);
     }
@@ -24,11 +27,11 @@ public:
     Jsonb *finish() { return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, nullptr)); }
 
 private:
-    void push(JsonbIteratorToken token, const char *text) {
+    void push(JsonbIteratorToken token, std::string_view text) {
         JsonbValue v;
         v.type = jbvString;
-        v.val.string.val = const_cast<char *>(text);
-        v.val.string.len = static_cast<int>(strlen(text));
+        v.val.string.val = const_cast<char *>(text.data());
+        v.val.string.len = static_cast<int>(text.size());
         pushJsonbValue(&state, token, &v);
     }
     JsonbParseState *state = nullptr;

@@ -83,7 +83,8 @@ bool has_outcome(const End &end) {
 }
 
 void write_outcome(const store::TaskRow &row, const End &end, TimestampTz now) {
-    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs, end.messages}, now);
+    store::append_outcome(row, {end.outcome, end.worker, end.role, end.error, end.result, end.costs, end.messages},
+                          now);
     if (row.attempt > config::attempt_history) store::trim_outcomes(row, config::attempt_history);
 }
 
