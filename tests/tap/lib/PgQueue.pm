@@ -58,6 +58,7 @@ sub configuration
     return (
         'fsync = off',
         'max_worker_processes = 16',
+        'jit = off',  # it took a third of the tests' time
         'restart_after_crash = on',
         'log_min_messages = debug1',
         'log_statement = all',
@@ -81,19 +82,32 @@ sub wait_until
     }
 }
 
-# Waits until a query gives the expected text; an error (the server restarts) counts as another value.
+# Asks until code accepts the answer; returns its last answer and error, and whether it was accepted. One session asks:
+# a psql for each question would keep a processor busy. After an error it is another one, as the server may restart.
+sub ask_until
+{
+    my ($node, $db, $sql, $accepts, $timeout) = @_;
+    my ($session, $out, $err);
+    my $accepted = wait_until(
+        sub {
+            $session //= session($node, $db);
+            my $answered = eval { ($out, $err) = $session->answer($sql); 1 };
+            $err = $@ unless $answered;
+            return $accepts->($out) if $answered && $err !~ /(?:ERROR|FATAL|PANIC): /;
+            undef $session;
+            return;
+        },
+        $timeout);
+    $session->quit if $session;
+    return ($out // '', $err, $accepted);
+}
+
+# Waits until a query gives the expected text; an error counts as another value.
 sub wait_for
 {
     my ($node, $db, $sql, $expected, $timeout) = @_;
-    my ($out, $err);
-    my $reached = wait_until(
-        sub {
-            $err = '';
-            my $rc = $node->psql($db, $sql, stdout => \$out, stderr => \$err, timeout => 60, timed_out => \my $late);
-            return defined $rc && $rc == 0 && defined $out && $out eq $expected;
-        },
-        $timeout);
-    diag("waited in vain for: $sql\nexpected: $expected\nlast:     " . ($out // '') . ($err ? "\nerror:    $err" : ''))
+    my ($out, $err, $reached) = ask_until($node, $db, $sql, sub { $_[0] eq $expected }, $timeout);
+    diag("waited in vain for: $sql\nexpected: $expected\nlast:     $out" . ($err ? "\nerror:    $err" : ''))
       unless $reached;
     return $reached ? 1 : 0;
 }
@@ -122,21 +136,26 @@ sub take_tasks
         Q
 }
 
+sub processes_sql
+{
+    my ($type, $db) = @_;
+    my $where = defined $db ? " AND datname = '$db'" : '';
+    return "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = '$type'$where ORDER BY backend_start";
+}
+
 # The processes of a backend type, oldest first; of one database when it is given.
 sub pids_of
 {
     my ($node, $type, $db) = @_;
-    my $where = defined $db ? " AND datname = '$db'" : '';
-    my $out = $node->safe_psql('postgres',
-        "SELECT pid FROM pg_catalog.pg_stat_activity WHERE backend_type = '$type'$where ORDER BY backend_start");
-    return split(/\n/, $out);
+    return split(/\n/, $node->safe_psql('postgres', processes_sql($type, $db)));
 }
 
 # Waits for a process of the type and returns its pid.
 sub pid_of
 {
     my ($node, $type, $db, $timeout) = @_;
-    my $pid = wait_until(sub { (pids_of($node, $type, $db))[0] }, $timeout);
+    my ($pids) = ask_until($node, 'postgres', processes_sql($type, $db), sub { $_[0] ne '' }, $timeout);
+    my ($pid) = split(/\n/, $pids);
     diag("no process '$type' came") unless $pid;
     return $pid;
 }
@@ -298,8 +317,7 @@ sub pid_at
             AND objid = (hashtext('$point')::int8 & 4294967295)::oid
         ORDER BY pid
         SQL
-    my @pids;
-    wait_until(sub { @pids = split(/\n/, $node->safe_psql($db, $sql)); return scalar @pids; }, $timeout);
+    my @pids = split(/\n/, (ask_until($node, $db, $sql, sub { $_[0] ne '' }, $timeout))[0]);
     diag("nobody came to $point") unless @pids;
     return wantarray ? @pids : $pids[0];
 }
@@ -339,8 +357,8 @@ sub send
     return;
 }
 
-# What the session printed up to now, after everything that was sent is done; errors begin with ERROR.
-sub query
+# What the session printed up to now, after everything that was sent is done: output, and errors and notices.
+sub answer
 {
     my ($self, $sql) = @_;
     my $mark = 'mark-' . ++$self->{marks};
@@ -355,9 +373,27 @@ sub query
     my ($out, $err) = ($self->{out}, $self->{err});
     $self->{out} = $self->{err} = '';
     s/^$mark\n//m for $out, $err;
+    chomp $out;
+    return ($out, $err);
+}
+
+# The same in one text; errors begin with ERROR.
+sub query
+{
+    my ($self, $sql) = @_;
+    my ($out, $err) = $self->answer($sql);
     $err =~ s/^.*?ERROR:/ERROR:/ms;
-    chomp(my $text = $out . $err);
+    chomp(my $text = $out ne '' && $err ne '' ? "$out\n$err" : $out . $err);
     return $text;
+}
+
+# Ends the session in the usual way.
+sub quit
+{
+    my ($self) = @_;
+    $self->{in} .= "\\q\n";
+    eval { $self->{run}->finish; 1 } or return;
+    return;
 }
 
 # Ends the session, also one whose server is gone.
