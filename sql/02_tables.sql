@@ -385,7 +385,7 @@ CREATE TABLE pgqueue_internal.slow_run (
 ) USING heap;
 
 -- What queues did in each minute: a ring of eight tables, each for a seventh of pgqueue.stats_retention
--- (src/store/history.hpp). The table whose turn comes is truncated.
+-- (src/store/stat_history.hpp). The table whose turn comes is truncated.
 DO $make$
 BEGIN
     FOR i IN 0..7 LOOP

@@ -67,4 +67,5 @@ COMMENT ON COLUMN pgqueue.task_attempt.blocks_read IS 'blocks that it has read';
 COMMENT ON COLUMN pgqueue.task_attempt.blocks_dirtied IS 'blocks that it has changed first';
 COMMENT ON COLUMN pgqueue.task_attempt.temp_bytes IS 'bytes that it has written to temporary files';
 COMMENT ON COLUMN pgqueue.task_attempt.messages IS
-'what it said to its client (NOTICE, WARNING), as client_min_messages asks for: the last 20 messages, up to 1,000 bytes of each; hidden where payload is';
+'what it said to its client (NOTICE, WARNING), as client_min_messages asks for: the last 20 messages, up to 1,000 '
+'bytes of each; hidden where payload is';

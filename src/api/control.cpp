@@ -72,7 +72,7 @@ PGQ_FUNCTION(pgqueue_ensure_workers) {
     check_call("ensure_workers", true);
     require_admin();
     memory::SlotNo db = my_database();
-    memory::database(db).service.stopped.store(false);
+    memory::database(db).service.stopped_since.store(0);
     ensure_launcher();
     memory::wake_scheduler(db);
     // Gives the scheduler the moment that it needs to start what is due.
@@ -93,7 +93,7 @@ PGQ_FUNCTION(pgqueue_stop_workers) {
     int64 micros = wait_time(fcinfo, 1);
     memory::SlotNo db = my_database();
     int before = count_workers(db, role);
-    if (!OidIsValid(role)) memory::database(db).service.stopped.store(true);
+    if (!OidIsValid(role)) memory::database(db).service.stopped_since.replace(0, pg::monotonic_now());
     auto each = [db, role](auto f) {
         for (memory::WorkerSlot &w : memory::map.shared->workers)
             if (w.db == db && alive(w) && (!OidIsValid(role) || memory::map.roles[w.role].oid == role)) f(w);

@@ -100,11 +100,12 @@ void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now)
                                   : "tasks wait because no further worker can be started",
                    .hint = lacks_scheduler(d) ? who_has_slots() : more_workers(),
                    .since = now.to_wall(d.service.no_slot_since.load())});
-    if (d.service.stopped.load())
+    if (const int64 since = d.service.stopped_since.load(); since != 0)
         put(info, {.severity = "warning",
                    .word = "disabled",
                    .message = "workers were stopped by stop_workers()",
-                   .hint = "SELECT pgqueue.ensure_workers();"});
+                   .hint = "SELECT pgqueue.ensure_workers();",
+                   .since = now.to_wall(since)});
     if (const int64 ready = config::max_workers() == 0 ? ready_in_server(d) : 0; ready > 0)
         put(info, {.severity = "critical",
                    .word = "disabled",

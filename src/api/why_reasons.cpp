@@ -51,7 +51,7 @@ bool add_disabled(const Case &c, Reasons *reasons) {
                       "SELECT pgqueue.adopt();"});
     bool off = reasons->count > before;
     if (!c.in_server) return off;
-    if (c.db >= 0 && memory::database(c.db).service.stopped.load())
+    if (c.db >= 0 && memory::database(c.db).service.stopped_since.load() != 0)
         reasons->add({"disabled", "The workers were stopped by stop_workers().", "SELECT pgqueue.ensure_workers();"});
     if (config::max_workers() == 0)
         reasons->add({"disabled", "pgqueue.max_workers is 0: the server runs no tasks.",

@@ -1,6 +1,5 @@
 // The last lines that came, each cut to a number of bytes, in fixed memory.
 #pragma once
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -16,16 +15,16 @@ public:
     // The caller cuts a longer line where a character ends; else it is cut anywhere.
     constexpr void add(std::string_view line) {
         Line &l = lines[static_cast<std::size_t>(added % most)];
-        l.bytes = std::min(line.size(), most_bytes);
-        std::copy_n(line.data(), l.bytes, l.text);
+        l.bytes = line.size() < most_bytes ? line.size() : most_bytes;
+        for (std::size_t i = 0; i < l.bytes; i++) l.text[i] = line[i];
         added++;
     }
 
-    constexpr int size() const { return static_cast<int>(std::min<std::int64_t>(added, most)); }
+    constexpr int size() const { return added < most ? static_cast<int>(added) : most; }
     // How many lines had to make room for later ones.
     constexpr std::int64_t forgotten() const { return added - size(); }
     // i: 0 the oldest that is there.
-    constexpr std::string_view at(int i) const {
+    constexpr std::string_view line(int i) const {
         const Line &l = lines[static_cast<std::size_t>((forgotten() + i) % most)];
         return {l.text, l.bytes};
     }

@@ -101,7 +101,7 @@ ArrayType *kept_messages() {
     if (kept.forgotten() > 0)
         lines[n++] =
             CStringGetTextDatum(psprintf("(" INT64_FORMAT " earlier messages are left out)", kept.forgotten()));
-    for (int i = 0; i < kept.size(); i++) lines[n++] = text_of(kept.at(i));
+    for (int i = 0; i < kept.size(); i++) lines[n++] = text_of(kept.line(i));
     return construct_array(lines, n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 

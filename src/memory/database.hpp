@@ -52,7 +52,8 @@ struct Service {
                                        // starts before that; handover/actions
     Atomic<pid_t> blocked_by;          // the session whose DROP/ALTER DATABASE keeps our processes out, 0 none;
                                        // worker/utility_databases
-    Atomic<bool> stopped;              // stop_workers: no worker starts until ensure_workers; api/control
+    Atomic<int64> stopped_since;       // stop_workers: no worker starts until ensure_workers (monotonic, 0: none);
+                                       // api/control
     Atomic<bool> needs_first_process;  // work waits, and no process slot was free for a first process
     Atomic<int64> no_slot_since;  // since when a worker could not start for lack of a process slot (monotonic), 0 none
 };
@@ -195,7 +196,7 @@ struct Housekeeper {
 struct Unsaved {
     Atomic<bool> any;      // numbers have changed; handover/statistics, worker/save_statistics
     Atomic<bool> entries;  // an entry was made: what was saved before is to be added; memory/registry,
-                           // worker/scheduler/saved_statistics
+                           // worker/scheduler/add_saved_statistics
 };
 
 // Findings for health. signal/incidents.

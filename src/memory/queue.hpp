@@ -157,7 +157,7 @@ struct Namespace {
     int64 groups_missed;  // the least id left out since the scheduler began to read, INT64_MAX none
     bool groups_short;    // they were left out for lack of memory, or because of max_groups
     bool groups_blocked;  // there was no room at the last reading
-    Atomic<bool> roles_complete;  // what was saved of its roles has been added; worker/scheduler/saved_statistics
+    Atomic<bool> roles_complete;  // what was saved of its roles has been added; worker/scheduler/add_saved_statistics
     bool idle_groups;             // some groups exist only for their token buckets
 };
 

@@ -90,7 +90,7 @@ struct OutcomeRow {
     pg::ErrorReport error;  // sqlstate 0 and message nullptr: none
     const Jsonb *result;    // nullptr none
     Costs costs;
-    ArrayType *messages;    // text[], nullptr none
+    ArrayType *messages;  // text[], nullptr none
 };
 
 // Returns the hash by which shared memory knows a group key; 0 only for nullptr.

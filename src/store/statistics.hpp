@@ -6,7 +6,7 @@
 
 namespace pgqueue::store {
 
-// The minute in which a queue last did something. A finished minute goes to the history (store/history.hpp).
+// The minute in which a queue last did something. A finished minute goes to the history (store/stat_history.hpp).
 struct StatMinute {
     static constexpr int count_kinds = 7;
     TimestampTz minute;                           // its start, 0: there was none

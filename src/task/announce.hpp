@@ -17,8 +17,8 @@ struct End {
     const char *worker = nullptr, *role = nullptr;
     Costs costs{};
     ArrayType *messages = nullptr;  // text[]
-    bool only_if_any = false;  // write no outcome row without error or large result: the task's row says all
-    bool by_worker = true;     // the worker itself has ended it, not the scheduler for one that is gone
+    bool only_if_any = false;       // write no outcome row without error or large result: the task's row says all
+    bool by_worker = true;          // the worker itself has ended it, not the scheduler for one that is gone
 };
 
 struct Transition {

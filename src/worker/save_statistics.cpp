@@ -8,7 +8,7 @@
 #include "pg/limited.hpp"
 #include "stats/named.hpp"
 #include "stats/totals.hpp"
-#include "store/history.hpp"
+#include "store/stat_history.hpp"
 #include "store/slow_runs.hpp"
 #include "worker/processes.hpp"
 

@@ -35,7 +35,7 @@ void end_suspect_turn() {
 
 bool asked_to_leave() {
     memory::Database &d = memory::database(my_slot().db);
-    bool unwanted = d.service.stopped.load() || d.service.blocked_by.load() != 0 || !d.service.wanted.load();
+    bool unwanted = d.service.stopped_since.load() != 0 || d.service.blocked_by.load() != 0 || !d.service.wanted.load();
     return my_slot().leave.load() != 0 || !config::enabled || unwanted;
 }
 

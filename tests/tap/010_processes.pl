@@ -122,7 +122,8 @@ ok(wait_for($node, 'postgres', <<~'SQL', '0', 20), 'pgqueue.enabled = off: sched
     SELECT count(*) FROM pg_stat_activity WHERE backend_type IN ('pgqueue scheduler', 'pgqueue worker')
     SQL
 $id = task('postgres', 'SELECT 1');
-is(sql(q{SELECT string_agg(problem, ',') FROM pgqueue.health WHERE problem <> 'same_failure'}), 'disabled',
+is(sql(q{SELECT string_agg(problem || ' ' || (since > now() - interval '1 minute'), ',') FROM pgqueue.health
+    WHERE problem <> 'same_failure'}), 'disabled true',
     'pgqueue.enabled = off: health says so');
 is(count_of('worker') . sql("SELECT status FROM pgqueue.task WHERE id = $id"), '0new',
     'pgqueue.enabled = off: nothing starts');
@@ -203,7 +204,8 @@ is(count_of('worker'), 0, 'stop_workers: they are gone');
 is(sql("SELECT status FROM pgqueue.task WHERE id = $id") =~ /^(retry|retained)$/ ? 1 : 0, 1,
     'stop_workers: the running task is not finished');
 $other = task('postgres', 'SELECT 1');
-is(sql(q{SELECT string_agg(problem, ',') FROM pgqueue.health WHERE problem <> 'same_failure'}), 'disabled',
+is(sql(q{SELECT string_agg(problem || ' ' || (since > now() - interval '1 minute'), ',') FROM pgqueue.health
+    WHERE problem <> 'same_failure'}), 'disabled true',
     'stop_workers: health says so');
 is(count_of('worker') . sql("SELECT status FROM pgqueue.task WHERE id = $other"), '0new', 'stop_workers: none starts');
 cmp_ok(sql('SELECT pgqueue.ensure_workers()'), '>=', 1, 'ensure_workers starts what is due');

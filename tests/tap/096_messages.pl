@@ -54,7 +54,8 @@ sql(q{CREATE ROLE tenant LOGIN IN ROLE pgqueue_user; CREATE ROLE other LOGIN IN 
 
 # A run that succeeds, one that fails, and the tasks around them.
 my $silent = run('SELECT 1');
-my $id = run(raise(q{NOTICE 'half of it'}) . '; ' . raise(q{WARNING 'odd' USING DETAIL = 'the detail', HINT = 'the hint'}));
+my $id = run(raise(q{NOTICE 'half of it'}) . '; '
+      . raise(q{WARNING 'odd' USING DETAIL = 'the detail', HINT = 'the hint'}));
 is_deeply(messages($id), [ 'NOTICE: half of it', "WARNING: odd\nDETAIL: the detail\nHINT: the hint" ], 'both are kept');
 is(sql("SELECT status, result->>'tag' FROM pgqueue.task WHERE id = $id"), 'released|DO', 'the result is there too');
 is(messages($silent), undef, 'none of a silent one');
@@ -93,7 +94,8 @@ is_deeply(messages($id), ['WARNING: of a handler: {"a": 1}'], 'what a handler ha
 
 # The log names the task.
 my $log = slurp_file($node->logfile);
-like($log, qr/WARNING:  of a handler.*\n(?:.*\n)?.*CONTEXT:  .*(?:\n\t.*)?task $id of queue "q" in namespace "default", attempt 1/,
+my $named = qr/task $id of queue "q" in namespace "default", attempt 1/;
+like($log, qr/WARNING:  of a handler.*\n(?:.*\n)?.*CONTEXT:  .*(?:\n\t.*)?$named/,
     'the CONTEXT names task, queue, namespace and attempt');
 unlike($log, qr/^(?!.*(?:NOTICE|WARNING|INFO|CONTEXT|\t)).*task \d+ of queue/m, 'of no other line');
 

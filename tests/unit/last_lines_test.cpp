@@ -13,20 +13,20 @@ TEST(LastLines, KeepsTheLastOnesInTheirOrder) {
     for (const char *s : {"a", "b"}) lines.add(s);
     EXPECT_EQ(lines.size(), 2);
     EXPECT_EQ(lines.forgotten(), 0);
-    EXPECT_EQ(lines.at(0), "a");
+    EXPECT_EQ(lines.line(0), "a");
     for (const char *s : {"c", "d", "e"}) lines.add(s);
     EXPECT_EQ(lines.size(), 3);
     EXPECT_EQ(lines.forgotten(), 2);
-    EXPECT_EQ(lines.at(0), "c");
-    EXPECT_EQ(lines.at(2), "e");
+    EXPECT_EQ(lines.line(0), "c");
+    EXPECT_EQ(lines.line(2), "e");
 }
 
 TEST(LastLines, CutsLongOnes) {
     LastLines<2, 4> lines;
     lines.add("0123456789");
     lines.add("");
-    EXPECT_EQ(lines.at(0), "0123");
-    EXPECT_EQ(lines.at(1), "");
+    EXPECT_EQ(lines.line(0), "0123");
+    EXPECT_EQ(lines.line(1), "");
 }
 
 TEST(LastLines, ClearForgetsAll) {
@@ -36,7 +36,7 @@ TEST(LastLines, ClearForgetsAll) {
     EXPECT_EQ(lines.size(), 0);
     EXPECT_EQ(lines.forgotten(), 0);
     lines.add("y");
-    EXPECT_EQ(lines.at(0), "y");
+    EXPECT_EQ(lines.line(0), "y");
 }
 
 }  // namespace

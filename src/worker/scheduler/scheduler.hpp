@@ -104,7 +104,7 @@ pg::Deadline resume_paused(const pg::Moment &now);
 // Updates stored names of roles, and files held tasks whose role or handler has changed.
 pg::Deadline follow_roles(const pg::Moment &now);
 
-// saved_statistics.cpp: adds what was saved to the statistics of new entries.
+// add_saved_statistics.cpp: adds what was saved to the statistics of new entries.
 pg::Deadline follow_statistics(const pg::Moment &now);
 
 // topics.cpp: applies settings of the extension pg_background_queue to its queues.

@@ -323,7 +323,7 @@ pg::Deadline manage_workers(const pg::Moment &now) {
     retire_surplus();
     memory::Database &d = my_db();
     bool short_of_slots = housekeeper_waits(), needs_first_process = short_of_slots, again = false, refused = false;
-    bool workers_wanted = !d.service.stopped.load() && config::max_workers() > 0;
+    bool workers_wanted = d.service.stopped_since.load() == 0 && config::max_workers() > 0;
     SlotNo roles = workers_wanted ? map.shared->used_roles : 0, begin = first_served;
     for (SlotNo i = 0; i < roles; i++) {
         SlotNo r = (begin + i) % roles;

@@ -1,4 +1,4 @@
-#include "store/history.hpp"
+#include "store/stat_history.hpp"
 
 #include "pg/guards.hpp"
 #include "store/queues.hpp"
