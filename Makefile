@@ -105,7 +105,7 @@ REGRESS_OPTS = --inputdir=$(SRC)/tests/regress --load-extension=pgqueue
 ISOLATION = $(shell sed -n 's/^test: *//p' $(SRC)/tests/isolation/schedule 2>/dev/null)
 ISOLATION_OPTS = --inputdir=$(SRC)/tests/isolation --load-extension=pgqueue
 
-EXTRA_CLEAN = build $(OBJS:.o=.d) $(STOP_OBJ) $(STOP_OBJ:.o=.d) $(STOP)
+EXTRA_CLEAN = build precompiled.hpp.gch precompiled.hpp.d $(OBJS:.o=.d) $(STOP_OBJ) $(STOP_OBJ:.o=.d) $(STOP)
 
 # PGXS would run clang for bitcode without our flags; there is nothing to gain for a queue.
 override with_llvm := no
@@ -116,12 +116,17 @@ include $(PGXS)
 override srcdir := $(SRC)
 override VPATH :=
 vpath %.cpp $(SRC)
+vpath %.hpp $(SRC)
 vpath %.control $(SRC)
 
 # Own dependency files beside each object: those of PGXS carry only the base name, and ours repeat.
--include $(OBJS:.o=.d) $(STOP_OBJ:.o=.d)
+-include $(OBJS:.o=.d) $(STOP_OBJ:.o=.d) precompiled.hpp.d
 OBJ_DIRS := $(sort $(dir $(OBJS) $(STOP_OBJ)))
 $(OBJS) $(STOP_OBJ): $(SRC)/Makefile | $(OBJ_DIRS)
+$(OBJS): precompiled.hpp.gch
+$(OBJS): private override CPPFLAGS += -include precompiled.hpp
+precompiled.hpp.gch: src/pg/precompiled.hpp $(SRC)/Makefile
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -MF precompiled.hpp.d -x c++-header -o $@ $<
 $(OBJ_DIRS) extension:
 	@mkdir -p $@
 pgqueue$(DLSUFFIX): $(EXPORTS)

@@ -101,7 +101,7 @@ private:
     }
     static char *write_number(char *at, double value) {
         constexpr double exact = 1e15;
-        if (Abs(value) < exact && value == static_cast<double>(static_cast<int64>(value)))
+        if (value > -exact && value < exact && value == static_cast<double>(static_cast<int64>(value)))
             return at + pg_lltoa(static_cast<int64>(value), at);
         return at + double_to_shortest_decimal_buf(value, at);
     }
