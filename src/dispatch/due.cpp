@@ -79,15 +79,37 @@ int purge_page(Page *p) {
     return gone;
 }
 
-// Purges all pages of a list in memory. Only the scheduler removes pages from these lists, so the lock may be free
-// between two pages.
-void purge_list(SlotNo db, PageList *list) {
-    for (PageNo first : {list->front, list->back})
-        for (PageNo no = first; no != 0;) {
-            pg::LwLockGuard lock(due_lock(db));
-            list->count -= purge_page(page(no));
-            no = page(no)->next;
+// Moves the entries of a page to the end of the one before it, if they fit. Returns whether they did.
+bool join(Page *before, const Page *p) {
+    const int n = p->count - p->head;
+    if (before->count + n > due_per_page) return false;
+    memcpy(before->due + before->count, p->due + p->head, sizeof(DueEntry) * static_cast<Size>(n));
+    before->count = static_cast<uint16>(before->count + n);
+    return true;
+}
+
+// Purges the pages of one part of a list, and gives back those that the page before them can take in. Only the
+// scheduler removes pages from these lists, so the lock may be free between two pages.
+void purge_part(SlotNo db, PageList *list, PageNo first, PageNo *last) {
+    for (PageNo before = 0, no = first; no != 0;) {
+        pg::LwLockGuard lock(due_lock(db));
+        Page *p = page(no);
+        const PageNo next = p->next;
+        list->count -= purge_page(p);
+        if (before != 0 && join(page(before), p)) {
+            page(before)->next = next;
+            if (*last == no) *last = before;
+            give_page(no);
+        } else {
+            before = no;
         }
+        no = next;
+    }
+}
+
+void purge_list(SlotNo db, PageList *list) {
+    purge_part(db, list, list->front, &list->front_last);
+    purge_part(db, list, list->back, &list->back_last);
 }
 
 // Takes entries off the heap whose time of the calendar has come. Returns how many. Due lock held.

@@ -53,5 +53,25 @@ is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'good' AND status = 're
     'and are handed out');
 sql(q{SELECT pgqueue.delete_queue('good', force => true)});
 becomes($spilled, '0', 'T6: nothing is in the file in the end');
+
+# Pages in memory, of a queue alone and shared with another one.
+sql(q{SELECT pgqueue.create_queue('evil'), pgqueue.create_queue('good')});
+my $pages = q{SELECT used FROM pgqueue.memory WHERE kind = 'pages' AND namespace IS NULL};
+$before = sql($pages);
+for my $round (1 .. 20)
+{
+    make_tasks('evil', 10);
+    sql(q{SELECT pgqueue.create_task('good', '{}', delay => '100 days', ttl => '1000 days')});
+}
+ok(wait_until(sub { return sql($pages) > $before + 150; }, 60), 'delayed tasks have pages');
+is(sql(q{SELECT pgqueue.purge_queue('evil')}), '20000', 'most of them are purged');
+# A page for each length of the wait stays.
+ok(wait_until(sub { return sql($pages) < $before + 60; }, 60), 'T6: and their pages are free')
+    or diag("$before, " . sql($pages));
+sql(q{UPDATE pgqueue.task SET delayed_at = now() WHERE queue = 'good'});
+take_tasks($node, $db, 'good', 20);
+is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'good' AND status = 'released'}), '20',
+    'the others are handed out');
+check_invariants($node, $db, 'after the second purge', 60);
 $node->stop;
 done_testing();
