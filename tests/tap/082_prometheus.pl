@@ -9,6 +9,7 @@ use PgQueue;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+needs_programs('promtool');
 my $node = new_node('prometheus', conf => 'log_statement = none');
 my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }

@@ -14,6 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+needs_programs('prometheus', 'promtool', 'prometheus-postgres-exporter', 'prometheus-sql-exporter');
 my $node = new_node('monitoring', conf => "log_statement = none\nlisten_addresses = '127.0.0.1'");
 my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }

@@ -7,6 +7,7 @@ use IPC::Run ();
 use PgQueue;
 use Test::More;
 
+needs_programs('isql');
 my $node = new_node('bi', conf => "log_statement = none\nlisten_addresses = '127.0.0.1'");
 my $db = 'postgres';
 sub sql { return $node->safe_psql($db, @_); }

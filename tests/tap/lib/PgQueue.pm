@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9_postmaster terminate set_clock
-  session hold_point hold_rebuild pid_at counters_right make_ledger check_invariants take_tasks);
+  session needs_programs hold_point hold_rebuild pid_at counters_right make_ledger check_invariants take_tasks);
 
 # Makes, starts and returns a node whose database postgres has the extension.
 #   conf       further lines of postgresql.conf
@@ -33,6 +33,15 @@ sub new_node
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION pgqueue') if ($opts{extension} // 1) && ($opts{preload} // 1);
     return $node;
+}
+
+# Leaves a test out where programs that it runs are missing: in the chroots of other majors. Elsewhere tests/run has
+# installed them, or it fails.
+sub needs_programs
+{
+    my @missing = grep { my $name = $_; !grep { -x "$_/$name" } split(/:/, $ENV{PATH}) } @_;
+    plan(skip_all => "not installed: @missing") if @missing && $ENV{PGQUEUE_NO_SETUP};
+    return;
 }
 
 # Copies the data folder that tests/run has made once; to make it takes initdb more than a second. PostgreSQL 17 does so
