@@ -31,13 +31,15 @@ COMMENT ON COLUMN pgqueue.queue.queue IS 'queue';
 COMMENT ON COLUMN pgqueue.queue.created_at IS 'created';
 
 CREATE VIEW pgqueue.queue_status WITH (security_barrier) AS
-SELECT n.name AS namespace, q.name AS queue, s.word AS status, coalesce(c.count, 0) AS count
+SELECT n.name AS namespace, q.name AS queue, s.word AS status,
+    -- With its queue, so that nothing is compared before the rights were asked.
+    CASE WHEN q.id > 0 THEN coalesce(c.count, 0) END AS count
 FROM pgqueue_internal.queue q
 JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
 CROSS JOIN (VALUES (0::smallint, 'new'::text), (1, 'retry'), (2, 'retained'), (3, 'released'), (4, 'failed'),
     (5, 'expired'), (6, 'cancelled')) s (number, word)
 LEFT JOIN pgqueue_internal.queue_counts() c ON c.queue_id = q.id AND c.status = s.number
-WHERE q.id >= 100 AND pgqueue_internal.may(n.id, 'see');
+WHERE q.id >= 100 AND pgqueue_internal.may(q.namespace_id, 'see');
 COMMENT ON VIEW pgqueue.queue_status IS 'every queue with every status, zeros too';
 COMMENT ON COLUMN pgqueue.queue_status.namespace IS 'namespace';
 COMMENT ON COLUMN pgqueue.queue_status.queue IS 'queue';

@@ -18,9 +18,10 @@ COMMENT ON COLUMN pgqueue.handler.role IS 'role it runs as';
 COMMENT ON COLUMN pgqueue.handler.created_at IS 'registration; order of before and after';
 ALTER VIEW pgqueue.handler ALTER COLUMN phase SET DEFAULT 'handle';
 
--- What keeps a handler from being run: its function is gone, or belongs to somebody else than
--- when it was registered. NULL: nothing.
-CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role oid, owner oid) RETURNS text
+-- What keeps a handler from being run: its function is gone, or belongs to somebody else than when it was registered,
+-- or its role has lost the privilege manage. NULL: nothing.
+CREATE FUNCTION pgqueue_internal.handler_trouble(function text, phase text, role oid, owner oid, namespace_id integer)
+    RETURNS text
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'pgqueue_internal_handler_trouble';
 
 CREATE VIEW pgqueue_internal.broken_handler AS
@@ -33,7 +34,9 @@ SELECT h.namespace_id,
         h.role_name, h.type, h.function, h.phase, n.name) AS hint
 FROM pgqueue_internal.handler h
 JOIN pgqueue_internal.namespace n ON n.id = h.namespace_id
-CROSS JOIN LATERAL (SELECT pgqueue_internal.handler_trouble(h.function, h.phase, h.role, h.owner) AS trouble OFFSET 0) t
+CROSS JOIN LATERAL (
+    SELECT pgqueue_internal.handler_trouble(h.function, h.phase, h.role, h.owner, h.namespace_id) AS trouble OFFSET 0
+) t
 WHERE t.trouble IS NOT NULL;
 
 -- The row of a handler as the view shows it, to whomever.

@@ -202,16 +202,19 @@ COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p50 IS 'median run';
 COMMENT ON COLUMN pgqueue.stat_history.run_seconds_p99 IS '99th percentile of the run';
 
 CREATE VIEW pgqueue.slow_task WITH (security_barrier) AS
-SELECT s.task_id, n.name AS namespace, q.name AS queue, s.type, pgqueue_internal.role_of(s.role_id) AS role,
-    s.command, s.started_at, s.run_us / 1e6::double precision AS run_seconds,
-    s.cpu_us / 1e6::double precision AS cpu_seconds, s.wal_bytes, s.blocks_read
+-- Through shown(), so that the planner's statistics of the table tell nothing.
+SELECT pgqueue_internal.shown(s.task_id) AS task_id, n.name AS namespace, q.name AS queue,
+    pgqueue_internal.shown(s.type) AS type, pgqueue_internal.role_of(s.role_id) AS role,
+    pgqueue_internal.shown(s.command) AS command, pgqueue_internal.shown(s.started_at) AS started_at,
+    pgqueue_internal.shown(s.run_us) / 1e6::double precision AS run_seconds,
+    pgqueue_internal.shown(s.cpu_us) / 1e6::double precision AS cpu_seconds,
+    pgqueue_internal.shown(s.wal_bytes) AS wal_bytes, pgqueue_internal.shown(s.blocks_read) AS blocks_read
 FROM (
     SELECT r.*, row_number() OVER (PARTITION BY r.namespace_id ORDER BY r.run_us DESC) AS by_run,
         row_number() OVER (PARTITION BY r.namespace_id ORDER BY r.cpu_us DESC NULLS LAST) AS by_cpu
     FROM pgqueue_internal.slow_run r
     -- Here, so that a comparison of the caller, which comes above, counts no others.
-    WHERE pgqueue_internal.may(r.namespace_id, 'read') OR pgqueue_internal.may(r.namespace_id, 'manage')
-        OR pgqueue_internal.may(r.namespace_id, 'monitor')
+    WHERE pgqueue_internal.may(r.namespace_id, 'look')
 ) s
 JOIN pgqueue_internal.queue q ON q.id = s.queue_id
 JOIN pgqueue_internal.visible n ON n.id = q.namespace_id

@@ -48,6 +48,7 @@ CROSS JOIN LATERAL (
 WHERE i.error_code IS NULL AND l.same
 GROUP BY 1, 2, 3;
 
+-- Each part asks for the rights of its own rows: a comparison of the caller may come before the join at the end.
 -- What is of no one namespace is shown to all who see statistics of some namespace. Quarantined tasks, and those
 -- without a handler, are the last ones that the dispatcher remembers, as long as their rows say so.
 CREATE VIEW pgqueue.health WITH (security_barrier) AS
@@ -70,12 +71,15 @@ FROM (
     UNION ALL
     SELECT 'warning', 'role_missing', m.namespace_id, NULL, NULL, NULL, m.message, m.hint, NULL, NULL
     FROM pgqueue_internal.missing_role m
+    WHERE pgqueue_internal.may(m.namespace_id, 'look')
     UNION ALL
     SELECT 'warning', 'no_handler', b.namespace_id, NULL, NULL, NULL, b.message, b.hint, NULL, NULL
     FROM pgqueue_internal.broken_handler b
+    WHERE pgqueue_internal.may(b.namespace_id, 'look')
     UNION ALL
     SELECT 'warning', f.problem, NULL, f.queue_id, NULL, NULL, f.message, f.hint, NULL, f.since
     FROM pgqueue_internal.failing_queue f
+    WHERE pgqueue_internal.may_see_statistics(f.queue_id)
     UNION ALL
     SELECT 'warning', 'same_failure', NULL, s.queue_id, s.type, s.tasks,
         pg_catalog.format('%s failed with the same error (%s) in each attempt',
@@ -89,6 +93,7 @@ FROM (
     FROM pgqueue_internal.same_failure s
     JOIN pgqueue_internal.queue q ON q.id = s.queue_id
     JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
+    WHERE pgqueue_internal.may_see_statistics(s.queue_id)
     UNION ALL
     SELECT 'warning', 'disabled', t.namespace_id, NULL, NULL, NULL,
         pg_catalog.format('pgqueue.tickers is off, and %s overdue',
@@ -96,7 +101,8 @@ FROM (
         'ALTER SYSTEM SET pgqueue.tickers = on; SELECT pg_reload_conf();', NULL, min(s.due_at)
     FROM pgqueue_internal.ticker t
     JOIN pgqueue_internal.ticker_state s ON s.ticker_id = t.id
-    WHERE s.due_at < statement_timestamp() AND NOT current_setting('pgqueue.tickers', true)::boolean
+    WHERE pgqueue_internal.may(t.namespace_id, 'look') AND s.due_at < statement_timestamp()
+        AND NOT current_setting('pgqueue.tickers', true)::boolean
     GROUP BY t.namespace_id
     UNION ALL
     SELECT 'warning', k.problem, NULL, k.queue_id, k.type, count(*), NULL, NULL, NULL,
@@ -107,7 +113,7 @@ FROM (
     CROSS JOIN LATERAL (SELECT CASE i.error_code WHEN 'PQ103' THEN 'quarantine' ELSE 'no_handler' END AS problem,
         CASE i.error_code WHEN 'PQ104' THEN coalesce(t.type, '') END AS type,
         CASE i.error_code WHEN 'PQ104' THEN e.id ELSE t.queue_id END AS queue_id) k
-    WHERE i.error_code IS NOT NULL AND CASE i.error_code
+    WHERE pgqueue_internal.may_see_statistics(k.queue_id) AND i.error_code IS NOT NULL AND CASE i.error_code
               WHEN 'PQ103' THEN t.status = 4
               ELSE t.status IN (1, 4) AND e.executor = 'server' AND NOT EXISTS (SELECT FROM pgqueue_internal.handler h
                    WHERE h.namespace_id = e.namespace_id AND h.phase = 'handle'

@@ -34,8 +34,11 @@ SELECT t.namespace, t.ticker,
     pgqueue_internal.shown(t.jitter) AS jitter, pgqueue_internal.shown(t.starts_at) AS starts_at,
     pgqueue_internal.shown(t.ends_at) AS ends_at, pgqueue_internal.shown(t.paused) AS paused,
     pgqueue_internal.shown(t.description) AS description, pgqueue_internal.shown(t.role) AS role,
-    pgqueue_internal.shown(t.next_at) AS next_at, pgqueue_internal.shown(t.last_at) AS last_at,
-    pgqueue_internal.shown(t.last_task) AS last_task, pgqueue_internal.shown(t.last_status) AS last_status,
+    -- With their ticker, so that nothing is compared before the rights were asked.
+    CASE WHEN t.namespace_id > 0 THEN t.next_at END AS next_at,
+    CASE WHEN t.namespace_id > 0 THEN t.last_at END AS last_at,
+    CASE WHEN t.namespace_id > 0 THEN t.last_task END AS last_task,
+    CASE WHEN t.namespace_id > 0 THEN t.last_status END AS last_status,
     pgqueue_internal.shown(t.created_at) AS created_at
 FROM pgqueue_internal.ticker_shown t
 WHERE pgqueue_internal.may(t.namespace_id, 'see');

@@ -44,7 +44,8 @@ GRANT EXECUTE ON FUNCTION
     pgqueue_internal.workers(), pgqueue_internal.outside_workers(), pgqueue_internal.memory(),
     pgqueue_internal.is_held(bigint, bigint), pgqueue_internal.problems(),
     pgqueue_internal.incidents(), pgqueue_internal.reasons(bigint, text), pgqueue_internal.current_task_id(),
-    pgqueue_internal.handler_trouble(text, text, oid, oid), pgqueue_internal.outcome_result(integer, bigint, integer),
+    pgqueue_internal.handler_trouble(text, text, oid, oid, integer),
+    pgqueue_internal.outcome_result(integer, bigint, integer),
     pgqueue_internal.outcome_error(integer, bigint), pgqueue_internal.outcome_error_code(integer, bigint),
     pgqueue_internal.outcome_error_info(integer, bigint)
 TO pgqueue_user, pg_monitor;

@@ -294,9 +294,9 @@ namespace {
 
 unsigned privilege_bits(const char *word) {
     constexpr std::pair<std::string_view, unsigned> words[] = {
-        {"use", store::priv_use},        {"work", store::priv_work},   {"manage", store::priv_manage},
-        {"read", store::priv_read},      {"owner", store::priv_owner}, {"see", store::priv_all | store::priv_monitor},
-        {"monitor", store::priv_monitor}};
+        {"use", store::priv_use},         {"work", store::priv_work},   {"manage", store::priv_manage},
+        {"read", store::priv_read},       {"owner", store::priv_owner}, {"see", store::priv_all | store::priv_monitor},
+        {"monitor", store::priv_monitor}, {"look", store::priv_look}};
     for (auto [name, bits] : words)
         if (name == word) return bits;
     ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid value for \"privilege\": \"%s\"", word),

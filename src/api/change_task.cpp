@@ -19,16 +19,7 @@ using namespace pgqueue::api;
 
 namespace {
 
-// Returns the worker that runs this attempt; -1 none. A process with the row's pid may be another one by now.
-memory::SlotNo worker_of(const store::TaskRow &row) {
-    for (memory::SlotNo i = 0; i < memory::max_workers; i++) {
-        const memory::WorkerSlot &w = memory::map.shared->workers[i];
-        if (w.db >= 0 && w.pid == row.pid && w.pid != 0 && memory::database(w.db).oid == MyDatabaseId &&
-            dispatch::has_hold(w, row.ref.id, row.receipt))
-            return i;
-    }
-    return -1;
-}
+memory::SlotNo worker_of(const store::TaskRow &row) { return dispatch::worker_with(row.pid, row.ref.id, row.receipt); }
 
 Datum status_text(Status s) {
     return PointerGetDatum(cstring_to_text_with_len(word(s).data(), static_cast<int>(word(s).size())));

@@ -5,6 +5,7 @@
 
 #include "executor/handler.hpp"
 #include "store/catalog.hpp"
+#include "store/roles.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -16,6 +17,14 @@ enum Arg { h_type, h_function, h_phase, h_namespace };
 Oid look_up(const char *name, Phase phase) {
     const std::span<const Oid> types = executor::arguments_of(phase);
     return LookupFuncName(pg::qualified_name_list(name), static_cast<int>(types.size()), types.data(), true);
+}
+
+// Returns whether the caller may look into the schema of a name.
+bool may_look_up(const char *name) {
+    char *schema, *function;
+    DeconstructQualifiedName(pg::qualified_name_list(name), &schema, &function);
+    const Oid oid = schema != nullptr ? get_namespace_oid(schema, true) : InvalidOid;
+    return !OidIsValid(oid) || pg::may_use_schema(oid, caller());
 }
 
 text *whole_name(Oid function) {
@@ -90,8 +99,9 @@ PGQ_FUNCTION(pgqueue_delete_handler) {
     not_null(fcinfo, h_type, "type");
     Phase phase;
     if (!PG_ARGISNULL(h_function) && read_phase(phase_arg(fcinfo), &phase)) {
-        // The function may be gone. Then the name must be given as the view shows it.
-        Oid oid = look_up(text_arg(fcinfo, h_function), phase);
+        // The function may be gone, or in a schema of somebody else. Then the name must be given as the view shows it.
+        const char *name = text_arg(fcinfo, h_function);
+        Oid oid = may_look_up(name) ? look_up(name, phase) : InvalidOid;
         if (OidIsValid(oid)) set_function(fcinfo, whole_name(oid));
     }
     return manage(fcinfo);
@@ -121,7 +131,9 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
 
 // Ignores the caller's rights on functions: the calling view shows the result only to roles that it concerns.
 PGQ_FUNCTION(pgqueue_internal_handler_trouble) {
-    HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3)};
+    const bool entitled = !store::role_exists(PG_GETARG_OID(2)) ||
+                          (store::privileges_of(PG_GETARG_OID(2), PG_GETARG_INT32(4)) & store::priv_manage) != 0;
+    HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3), Phase::Handle, entitled};
     (void)read_phase(text_arg(fcinfo, 1), &step.phase);
     const char *trouble = executor::trouble_of_step(step);
     if (trouble == nullptr) PG_RETURN_NULL();

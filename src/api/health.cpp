@@ -27,7 +27,26 @@ using namespace pgqueue::api;
 
 namespace pgqueue::api {
 
+namespace {
+
+// A comparison of the caller may come before a condition of the view, so rows that the caller may not see are not made.
+bool may_see(const Problem &p) {
+    int32 ns_id = p.ns_id;
+    if (p.queue_id != 0) {
+        const store::QueueInfo *queue = store::queue_by_id(p.queue_id);
+        ns_id = queue != nullptr ? queue->ns_id : 0;
+        if (ns_id == 0) return false;
+    }
+    if (ns_id != 0) return may(ns_id, store::priv_look);
+    for (const store::NamespaceInfo &n : store::all_namespaces())
+        if (may(n.id, store::priv_look)) return true;
+    return false;
+}
+
+}  // namespace
+
 void put(ReturnSetInfo *info, const Problem &p) {
+    if (!may_see(p)) return;
     Datum values[8] = {CStringGetTextDatum(p.severity),
                        CStringGetTextDatum(p.word),
                        Int32GetDatum(p.ns_id),

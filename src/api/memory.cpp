@@ -18,6 +18,7 @@ void put(ReturnSetInfo *info, const dispatch::Usage &u, int32 ns_id) {
 
 void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
     int32 id = memory::map.namespaces[no].ns_id;
+    if (!may(id, store::priv_manage | store::priv_monitor)) return;
     dispatch::NamespaceUsage u = dispatch::usage_of_namespace(no);
     put(info, {"queues", u.queues, 0, "queues of the namespace"}, id);
     put(info,

@@ -1,5 +1,6 @@
 // Outside workers in the views: which tasks they hold, which sessions wait for a task, and whether the reader of a row
-// holds it.
+// holds it. Here too only rows that the caller may see are made: a comparison of the caller may come before a condition
+// of the view.
 #include "api/call.hpp"
 #include "api/outside.hpp"
 #include "dispatch/lease.hpp"
@@ -46,6 +47,9 @@ struct Row {
 
 // A task that an outside worker holds. A retain that is not committed shows only to its own session.
 void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
+    const memory::Queue &queue = memory::map.queues[lease.queue];
+    const int32 ns_id = memory::map.namespaces[queue.ns].ns_id;
+    if (!may(ns_id, store::priv_look)) return;
     store::TaskRow task;
     if (!store::fetch(lease.ref, false, &task) || task.status != Status::Retained || task.receipt != lease.receipt)
         return;
@@ -53,8 +57,7 @@ void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
     row.set_text(c_worker, store::worker_name(task));
     if (lease.session != 0) row.set(c_pid, Int32GetDatum(lease.session));
     if (OidIsValid(lease.role)) row.set(c_role, ObjectIdGetDatum(lease.role));
-    const memory::Queue &queue = memory::map.queues[lease.queue];
-    row.set(c_namespace, Int32GetDatum(memory::map.namespaces[queue.ns].ns_id));
+    row.set(c_namespace, Int32GetDatum(ns_id));
     row.set(c_queue, Int32GetDatum(queue.queue_id));
     row.set(c_task, Int64GetDatum(lease.id));
     row.set_text(c_type, store::fetch_type(task.ref));
@@ -68,10 +71,12 @@ void put_holder(ReturnSetInfo *info, const memory::Lease &lease) {
 
 // A session in CALL wait_for_task. Its worker name is unknown before it takes a task.
 void put_waiter(ReturnSetInfo *info, const memory::TaskWaiter &waiter) {
+    const int32 ns_id = memory::map.namespaces[waiter.ns].ns_id;
+    if (!may(ns_id, store::priv_look)) return;
     Row row;
     row.set(c_pid, Int32GetDatum(waiter.pid));
     row.set(c_role, ObjectIdGetDatum(waiter.role));
-    row.set(c_namespace, Int32GetDatum(memory::map.namespaces[waiter.ns].ns_id));
+    row.set(c_namespace, Int32GetDatum(ns_id));
     if (waiter.n_queues == 1) row.set(c_queue, Int32GetDatum(memory::map.queues[waiter.queues[0]].queue_id));
     row.set_text(c_state, "waiting");
     row.set(c_since, TimestampTzGetDatum(waiter.since));
@@ -112,8 +117,6 @@ bool is_held(int64 id, int64 receipt) {
     return is_lease_of_session(lease) || (OidIsValid(lease.role) && has_privs_of_role(caller(), lease.role));
 }
 
-constexpr unsigned sees_all = store::priv_manage | store::priv_read | store::priv_monitor;
-
 }  // namespace
 
 PGQ_FUNCTION(pgqueue_internal_is_held) { PG_RETURN_BOOL(is_held(PG_GETARG_INT64(0), PG_GETARG_INT64(1))); }
@@ -143,7 +146,7 @@ int32 namespace_in_query(FmgrInfo *call, int32 queue_id) {
 PGQ_FUNCTION(pgqueue_internal_may_see_task) {
     const int32 ns_id = namespace_in_query(fcinfo->flinfo, PG_GETARG_INT32(0));
     if (ns_id == 0) PG_RETURN_BOOL(false);
-    if (may(ns_id, sees_all)) PG_RETURN_BOOL(true);
+    if (may(ns_id, store::priv_look)) PG_RETURN_BOOL(true);
     if (may(ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1))) PG_RETURN_BOOL(true);
     const bool retained = PG_GETARG_INT16(2) == static_cast<int16>(Status::Retained);
     PG_RETURN_BOOL(retained && may(ns_id, store::priv_work) && is_held(PG_GETARG_INT64(3), PG_GETARG_INT64(4)));
@@ -153,13 +156,13 @@ PGQ_FUNCTION(pgqueue_internal_may_see_task) {
 PGQ_FUNCTION(pgqueue_internal_may_see_archived) {
     if (PG_ARGISNULL(0)) PG_RETURN_BOOL(false);
     const int32 ns_id = PG_GETARG_INT32(0);
-    if (may(ns_id, sees_all)) PG_RETURN_BOOL(true);
+    if (may(ns_id, store::priv_look)) PG_RETURN_BOOL(true);
     PG_RETURN_BOOL(!PG_ARGISNULL(1) && may(ns_id, store::priv_use) && is_mine(PG_GETARG_INT32(1)));
 }
 
 PGQ_FUNCTION(pgqueue_internal_may_see_statistics) {
     const int32 ns_id = namespace_in_query(fcinfo->flinfo, PG_GETARG_INT32(0));
-    PG_RETURN_BOOL(ns_id != 0 && may(ns_id, sees_all));
+    PG_RETURN_BOOL(ns_id != 0 && may(ns_id, store::priv_look));
 }
 
 // Its argument: see sql/04_checks.sql.

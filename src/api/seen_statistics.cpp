@@ -15,7 +15,7 @@ using memory::SlotNo;
 using memory::StatNo;
 using store::SavedStatistics;
 
-bool may_see(int32 ns_id) { return may(ns_id, store::priv_manage | store::priv_read | store::priv_monitor); }
+bool may_see(int32 ns_id) { return may(ns_id, store::priv_look); }
 
 // Something that is added one by one.
 template <typename T>

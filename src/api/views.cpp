@@ -1,4 +1,5 @@
-// What the views read from shared memory: counts by status, and workers of the server.
+// What the views read from shared memory: counts by status, and workers of the server. Of running tasks only those that
+// the caller may see: a comparison of the caller may come before a condition of the view.
 #include "api/call.hpp"
 
 #include "handover/counts.hpp"
@@ -113,7 +114,9 @@ void put_worker(const RowSink &rows, memory::WorkerSlot &w, const pg::Moment &no
     for (int i = 0; i < Min(w.n_holds.load(), memory::max_batch); i++) {
         memory::Hold &h = w.holds[i];
         if (h.state.load() != memory::HoldState::Running) continue;
-        set(4, Int32GetDatum(memory::map.queues[h.queue].queue_id));
+        const memory::Queue &queue = memory::map.queues[h.queue];
+        if (!may(memory::map.namespaces[queue.ns].ns_id, store::priv_look)) return;
+        set(4, Int32GetDatum(queue.queue_id));
         set(5, Int64GetDatum(h.ref.id));
         set(6, Int32GetDatum(h.attempt));
         set_since(&w.started);

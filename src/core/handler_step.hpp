@@ -25,6 +25,7 @@ struct HandlerStep {
     std::uint32_t role;    // oid
     std::uint32_t owner;   // oid of the role that the function belonged to when it was registered
     Phase phase = Phase::Handle;
+    bool entitled = false;  // its role may still register handlers in the namespace
 };
 
 }  // namespace pgqueue

@@ -125,6 +125,15 @@ bool has_hold(const WorkerSlot &w, int64 id, int64 receipt) {
     return false;
 }
 
+SlotNo worker_with(pid_t pid, int64 id, int64 receipt) {
+    for (SlotNo i = 0; i < max_workers; i++) {
+        const WorkerSlot &w = map.shared->workers[i];
+        if (w.db >= 0 && w.pid == pid && pid != 0 && database(w.db).oid == MyDatabaseId && has_hold(w, id, receipt))
+            return i;
+    }
+    return -1;
+}
+
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt) {
     Lease l;
     if (find_lease(id, &l, receipt)) return true;

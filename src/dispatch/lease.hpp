@@ -43,6 +43,9 @@ void forget_owed(int64 id, int64 receipt);
 bool is_to_be_charged(int64 id);
 // Returns whether the worker holds the task with this receipt, whatever the state of the hold is. Takes no lock.
 bool has_hold(const WorkerSlot &worker, int64 id, int64 receipt);
+// Returns the worker of this database that holds the task with this receipt, by the pid in the row; -1 none: a process
+// with that pid may be another one by now. Takes no lock.
+SlotNo worker_with(pid_t pid, int64 id, int64 receipt);
 // Returns whether a process of this server's life has the task, by a lease or in a worker's slot.
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
 

@@ -33,10 +33,17 @@ Oid owner_of(Oid function) {
     return owner;
 }
 
-// Returns the function of a step. Raises 42883 if there is none (any more), and 42501 if
-// it is another one.
+// Returns the function of a step. Raises 42883 if there is none (any more), and 42501 if it is another one, or if its
+// role has lost the right to be told of the tasks.
 Oid find_function(const HandlerStep &step) {
     const char *name = step.function, *arguments = list_of_arguments(step.phase);
+    if (!step.entitled)
+        ereport(
+            ERROR, errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+            errmsg("function %s(%s) cannot run as role \"%s\"", name, arguments, GetUserNameFromId(step.role, true)),
+            errdetail("The role that registered it has no privilege \"manage\" in the namespace any more."),
+            errhint("Have a role with this privilege register it again with create_handler(), or call "
+                    "delete_handler()."));
     const std::span<const Oid> types = arguments_of(step.phase);
     Oid oid = LookupFuncName(pg::qualified_name_list(name), static_cast<int>(types.size()), types.data(), true);
     if (!OidIsValid(oid) || get_func_prokind(oid) != PROKIND_FUNCTION)
@@ -182,6 +189,9 @@ const char *list_of_arguments(Phase phase) {
 const char *trouble_of_step(const HandlerStep &step) {
     const char *arguments = list_of_arguments(step.phase);
     Oid function = function_named(step);
+    if (!step.entitled)
+        return psprintf("role \"%s\", which registered function %s(%s), has no privilege \"manage\" any more",
+                        GetUserNameFromId(step.role, true), step.function, arguments);
     if (!OidIsValid(function)) return psprintf("function %s(%s) does not exist", step.function, arguments);
     Oid owner = owner_of(function);
     if (is_trusted(owner, step)) return nullptr;

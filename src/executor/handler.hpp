@@ -26,8 +26,8 @@ std::span<const Oid> arguments_of(Phase phase);
 // Returns them in words.
 const char *list_of_arguments(Phase phase);
 
-// Returns in words why a step cannot run: its function is gone, or belongs to another role than at its registration.
-// nullptr: it can.
+// Returns in words why a step cannot run: its function is gone, or belongs to another role than at its registration, or
+// its role has lost the privilege. nullptr: it can.
 const char *trouble_of_step(const HandlerStep &step);
 
 }  // namespace pgqueue::executor

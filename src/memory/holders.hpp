@@ -50,7 +50,7 @@ struct WorkerSlot {
     Atomic<int64> leave;       // since when it has been asked to end after its task (monotonic); 0: it has not
     Atomic<EndedBy> ended_by;  // written at its end
     Atomic<bool> giving_back;  // the scheduler has asked it to return tasks that do not run
-    Atomic<int64> cancel_id;   // task to cancel, 0 none; valid only while that attempt runs
+    Atomic<int64> cancel_id;   // task to cancel, 0 none: that attempt, or the task after it (worker/late_cancel)
     Atomic<int32> cancel_attempt;
     char cancel_reason[cancel_reason_bytes];  // '' none; workers lock
     // the next three are monotonic

@@ -179,6 +179,15 @@ inline bool may_execute(Oid function, Oid role) {
 #endif
 }
 
+// Returns whether the role has the right USAGE on the schema.
+inline bool may_use_schema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
 // Returns whether `member` has all rights of `role` and may also become it, so that it gains nothing by running code as
 // that role. Since 16 a membership can grant rights without SET ROLE.
 inline bool may_act_as(Oid member, Oid role) {

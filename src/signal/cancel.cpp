@@ -15,8 +15,35 @@ const char *kept_reason(const char *reason) {
     return kept;
 }
 
+namespace {
+
+bool holds(const WorkerSlot &w, int64 id) {
+    for (int i = 0; i < Min(w.n_holds.load(), max_batch); i++)
+        if (const Hold &h = w.holds[i]; h.ref.id == id && h.state.load() != HoldState::None) return true;
+    return false;
+}
+
+// Returns who gets the request: the worker that has the task now; else one that is idle, for a task that will be tried
+// again; else the first one, when it is free.
+SlotNo worker_for(SlotNo first, int64 id) {
+    auto find = [first](auto wanted) {
+        for (SlotNo i = 0; i < max_workers; i++)
+            if (const WorkerSlot &w = map.shared->workers[i];
+                w.db == map.shared->workers[first].db && w.pid != 0 && wanted(w))
+                return i;
+        return SlotNo{-1};
+    };
+    if (holds(map.shared->workers[first], id)) return first;
+    const SlotNo holder = find([id](const WorkerSlot &w) { return holds(w, id); });
+    if (holder >= 0) return holder;
+    const SlotNo idle = find([](const WorkerSlot &w) { return w.state.load() == WorkerState::Idle; });
+    return idle >= 0 ? idle : first;
+}
+
+}  // namespace
+
 void cancel_worker(SlotNo worker, const Cancel &c) {
-    WorkerSlot &w = map.shared->workers[worker];
+    WorkerSlot &w = map.shared->workers[worker_for(worker, c.id)];
     {
         pg::LwLockGuard lock(workers_lock());
         strlcpy(w.cancel_reason, c.reason != nullptr ? c.reason : "", sizeof(w.cancel_reason));
@@ -24,7 +51,7 @@ void cancel_worker(SlotNo worker, const Cancel &c) {
         w.cancel_id.store(c.id);
     }
     pid_t pid = w.pid;
-    if (pid != 0) kill(pid, c.force ? SIGTERM : SIGUSR2);
+    if (pid != 0) kill(pid, c.force && holds(w, c.id) ? SIGTERM : SIGUSR2);
 }
 
 void cancel_running(SlotNo queue) {
@@ -43,7 +70,7 @@ char *cancel_reason(const WorkerSlot &w, int64 id, int32 attempt) {
     bool meant;
     {
         pg::LwLockGuard lock(workers_lock(), LW_SHARED);
-        meant = w.cancel_id.load() == id && w.cancel_attempt.load() == attempt;
+        meant = w.cancel_id.load() == id && w.cancel_attempt.load() <= attempt;
         memcpy(reason, w.cancel_reason, sizeof(reason));
     }
     return meant && reason[0] != '\0' ? pstrdup(reason) : nullptr;

@@ -16,14 +16,15 @@ struct Cancel {
 // Returns a copy of the reason in TopTransactionContext, cut to the bytes that a worker's slot can hold. Returns
 // nullptr for nullptr.
 const char *kept_reason(const char *reason);
-// Writes the request to the worker's slot and signals its process. Called at commit: raises nothing, and waits only for
+// Writes the request to the worker's slot and signals its process. If the attempt has ended since, another worker gets
+// it: the one that has the task now, or one that is idle. Called at commit: raises nothing, and waits only for
 // the workers lock, which it takes.
 void cancel_worker(SlotNo worker, const Cancel &cancel);
 // Cancels all running tasks of a queue. Called at commit, after the queue was dropped: a worker that starts a task
 // later sees the drop. Takes the workers lock.
 void cancel_running(SlotNo queue);
-// Returns the reason with which this attempt was cancelled, in the current memory context. nullptr: it has no reason,
-// or was not cancelled. Takes the workers lock.
+// Returns the reason with which this attempt, or the one before it, was cancelled, in the current memory context.
+// nullptr: it has no reason, or was not cancelled. Takes the workers lock.
 char *cancel_reason(const WorkerSlot &worker, int64 id, int32 attempt);
 
 }  // namespace pgqueue::signal

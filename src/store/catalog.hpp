@@ -26,6 +26,8 @@ enum Privilege : unsigned {
     priv_owner = 16,
     priv_monitor = 32
 };
+// Each of them shows all tasks of the namespace, and its statistics.
+constexpr unsigned priv_look = priv_manage | priv_read | priv_monitor;
 constexpr unsigned priv_all = priv_use | priv_work | priv_manage | priv_read | priv_owner;
 
 // The namespace of extension pg_background_queue.

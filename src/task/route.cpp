@@ -2,6 +2,7 @@
 
 #include "core/route.hpp"
 #include "pg/errcodes.hpp"
+#include "store/catalog.hpp"
 #include "store/handlers.hpp"
 #include "store/queues.hpp"
 #include "store/roles.hpp"
@@ -13,12 +14,17 @@ namespace {
 
 using store::HandlerInfo;
 
-HandlerStep step_of(const HandlerInfo &h) { return {h.function, h.role, h.owner, h.phase}; }
+bool is_entitled(const HandlerInfo &h) { return (store::privileges_of(h.role, h.ns_id) & store::priv_manage) != 0; }
 
-// Returns the steps of one phase for a type, in the order of registration.
+HandlerStep step_of(const HandlerInfo &h) { return {h.function, h.role, h.owner, h.phase, is_entitled(h)}; }
+
+// Returns the steps of one phase for a type, in the order of registration. Without those of phase failed whose role has
+// lost its right: a task that failed can do without.
 std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
     std::span<const HandlerInfo> all = store::around_handlers(ns_id);
-    auto mine = [&](const HandlerInfo &h) { return h.phase == phase && begins(h.type, type); };
+    auto mine = [&](const HandlerInfo &h) {
+        return h.phase == phase && begins(h.type, type) && (phase != Phase::Failed || is_entitled(h));
+    };
     std::size_t n = 0;
     for (const HandlerInfo &h : all) n += mine(h);
     if (n == 0) return {};

@@ -58,7 +58,8 @@ void interrupt(Stop why) {
 
 bool cancel_is_for_us() {
     memory::WorkerSlot &w = my_slot();
-    return running_id != 0 && w.cancel_id.load() == running_id && w.cancel_attempt.load() == running_attempt;
+    // A request for an earlier attempt came when that one had just ended.
+    return running_id != 0 && w.cancel_id.load() == running_id && w.cancel_attempt.load() <= running_attempt;
 }
 
 // Sets the timer if it would ring too late. If it rings early, or for a task that has ended, the handler sets it again.
@@ -130,7 +131,10 @@ void look_at_alarms() {
 void on_signal(SIGNAL_ARGS) {
     int saved = errno;
     (void)postgres_signal_arg;
-    if (cancel_is_for_us()) interrupt(Stop::Cancelled);
+    if (cancel_is_for_us())
+        interrupt(Stop::Cancelled);
+    else if (my_slot().cancel_id.load() != 0)
+        SetLatch(MyLatch);  // it may be late (worker/late_cancel)
     if (changing)
         rang_meanwhile = 1;
     else

@@ -28,6 +28,7 @@
 #include "task/row_lock.hpp"
 #include "task/transitions.hpp"
 #include "worker/interrupts.hpp"
+#include "worker/late_cancel.hpp"
 #include "worker/own_statements.hpp"
 #include "worker/task_log.hpp"
 #include "worker/typed.hpp"
@@ -278,6 +279,7 @@ void run(Claimed *c) {
         if (config::track_costs) record.costs = executor::costs_since_mark();
         PGQUEUE_TESTPOINT("worker-failed");
         record_failure(*c, failure, record);
+        if (failure.stop == Stop::Cancelled) forget_cancel();
     }
     signal::clear_running(self.slot);
     end_hold(&h);

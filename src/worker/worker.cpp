@@ -13,6 +13,7 @@
 #include "store/segments.hpp"
 #include "worker/claim.hpp"
 #include "worker/interrupts.hpp"
+#include "worker/late_cancel.hpp"
 #include "worker/run.hpp"
 #include "worker/task_log.hpp"
 
@@ -78,6 +79,7 @@ bool work_once() {
     PGQUEUE_TESTPOINT("worker-claimed");
     for (int i = 0; i < n; i++) {
         run(&claimed[i]);
+        take_late_cancel();
         CHECK_FOR_INTERRUPTS();
     }
     w.giving_back.store(false);
@@ -171,6 +173,7 @@ void serve(bool can_login) {
         CHECK_FOR_INTERRUPTS();
         reload_if_asked();
         MemoryContextSwitchTo(self.task);
+        take_late_cancel();
         if (work_once()) continue;
         touch();
         if (!wait_for_work()) break;

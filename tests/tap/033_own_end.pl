@@ -129,4 +129,38 @@ ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $id",
 $gate->query('ROLLBACK');
 undef $gate;
 
+
+# A cancel that comes when the attempt has just ended, and would be tried again.
+sql(q{UPDATE pgqueue.queue SET retry_delay = '1 h', retries = 100 WHERE queue = 's'});
+for my $how (['an error', 'SELECT 1/0', 'worker-failed'],
+    ['a snooze', q{SELECT pgqueue.snooze_task(me(), delay => '1 h')}, 'worker-releasing'])
+{
+    my ($what, $command, $point) = @$how;
+    my $holder = session($node);
+    hold_point($holder, $point);
+    my $late = sql("SELECT pgqueue.create_task('s', command => \$c\$$command\$c\$)");
+    ok(pid_at($node, 'postgres', $point, 30), "$what: the command is over");
+    is(sql("SELECT pgqueue.cancel_task($late, 'too late?')"), 'retained', "$what: the task is cancelled meanwhile");
+    $holder->close;
+    my $end = "SELECT status, error FROM pgqueue.task WHERE id = $late";
+    ok(wait_for($node, 'postgres', $end, 'cancelled|too late?', 30), "$what: the task ends");
+}
+# It has begun again in another worker, which gets the request.
+sql(q{CREATE SEQUENCE turns});
+sql(q{UPDATE pgqueue.queue SET retry_delay = '1 ms' WHERE queue = 's'});
+my $holder = session($node);
+hold_point($holder, 'worker-failed');
+my $again = sql(<<~'SQL');
+    SELECT pgqueue.create_task('s', command => $$SELECT 1 / (nextval('turns') - 1), pg_sleep(100)$$)
+    SQL
+ok(pid_at($node, 'postgres', 'worker-failed', 30), 'a first attempt fails');
+my $canceller = session($node);
+$canceller->query("BEGIN; SELECT pgqueue.cancel_task($again, 'later')");
+$holder->close;
+ok(wait_for($node, 'postgres', "SELECT status, attempt FROM pgqueue.task WHERE id = $again", 'retained|2', 30),
+    'it has begun again before the cancel is committed');
+$canceller->query('COMMIT');
+ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $again", 'cancelled|later', 30),
+    'and is cancelled there');
+$canceller->close;
 done_testing();
