@@ -4,8 +4,7 @@
 #include "api/manage.hpp"
 
 #include "executor/handler.hpp"
-#include "store/catalog.hpp"
-#include "store/roles.hpp"
+#include "task/route.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;
@@ -131,9 +130,8 @@ PGQ_FUNCTION(pgqueue_internal_handler_function) {
 
 // Ignores the caller's rights on functions: the calling view shows the result only to roles that it concerns.
 PGQ_FUNCTION(pgqueue_internal_handler_trouble) {
-    const bool entitled = !store::role_exists(PG_GETARG_OID(2)) ||
-                          (store::privileges_of(PG_GETARG_OID(2), PG_GETARG_INT32(4)) & store::priv_manage) != 0;
-    HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3), Phase::Handle, entitled};
+    HandlerStep step{text_arg(fcinfo, 0), PG_GETARG_OID(2), PG_GETARG_OID(3), Phase::Handle,
+                     task::may_handle(PG_GETARG_OID(2), PG_GETARG_INT32(4))};
     (void)read_phase(text_arg(fcinfo, 1), &step.phase);
     const char *trouble = executor::trouble_of_step(step);
     if (trouble == nullptr) PG_RETURN_NULL();

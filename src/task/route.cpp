@@ -14,16 +14,16 @@ namespace {
 
 using store::HandlerInfo;
 
-bool is_entitled(const HandlerInfo &h) { return (store::privileges_of(h.role, h.ns_id) & store::priv_manage) != 0; }
-
-HandlerStep step_of(const HandlerInfo &h) { return {h.function, h.role, h.owner, h.phase, is_entitled(h)}; }
+HandlerStep step_of(const HandlerInfo &h) {
+    return {h.function, h.role, h.owner, h.phase, may_handle(h.role, h.ns_id)};
+}
 
 // Returns the steps of one phase for a type, in the order of registration. Without those of phase failed whose role has
 // lost its right: a task that failed can do without.
 std::span<HandlerStep> steps_of(int32 ns_id, Phase phase, std::string_view type) {
     std::span<const HandlerInfo> all = store::around_handlers(ns_id);
     auto mine = [&](const HandlerInfo &h) {
-        return h.phase == phase && begins(h.type, type) && (phase != Phase::Failed || is_entitled(h));
+        return h.phase == phase && begins(h.type, type) && (phase != Phase::Failed || may_handle(h.role, h.ns_id));
     };
     std::size_t n = 0;
     for (const HandlerInfo &h : all) n += mine(h);
@@ -45,6 +45,10 @@ Oid runner_of_type(const HandlerInfo &handler, std::string_view type) {
 }
 
 }  // namespace
+
+bool may_handle(Oid role, int32 ns_id) {
+    return !store::role_exists(role) || (store::privileges_of(role, ns_id) & store::priv_manage) != 0;
+}
 
 int32 runner_of(const store::QueueInfo &queue, const Routed &task) {
     if (!by_handlers(queue, task.flags) || task.type.empty()) return task.role_id;

@@ -42,6 +42,9 @@ bool has_failed_steps(int32 ns_id);
 // Returns the functions of phase failed for a type ('' none), in the order of registration, in the current memory
 // context.
 std::span<const HandlerStep> failed_steps(int32 ns_id, std::string_view type);
+// Returns whether functions that the role has registered may run: it still has the privilege manage. True for a role
+// that does not exist: the tasks wait for it.
+bool may_handle(Oid role, int32 ns_id);
 // Raises PQ104: there is no handler for a task of this type (nullptr: it has no type).
 [[noreturn]] void no_handler(const char *type);
 
