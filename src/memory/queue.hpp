@@ -113,7 +113,6 @@ struct SettlePosts {
     Atomic<int64> ids[settle_posts];  // tasks that ended or wait, 0 free
 };
 
-// A namespace: its limits, its hand-overs and its groups.
 // Bounds of the runs of a namespace in table slow_run, in microseconds. A run that exceeds one is added.
 // task/slow_runs, worker/save_statistics.
 struct SlowRuns {
@@ -121,6 +120,7 @@ struct SlowRuns {
     Atomic<int32> added;  // since the table was trimmed
 };
 
+// A namespace: its limits, its hand-overs and its groups.
 struct Namespace {
     bool used;
     SlotNo db;                  // immutable

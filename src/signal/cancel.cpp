@@ -23,8 +23,8 @@ bool holds(const WorkerSlot &w, int64 id) {
     return false;
 }
 
-// Returns who gets the request: the worker that has the task now; else one that is idle, for a task that will be tried
-// again; else the first one, when it is free.
+// Returns who gets the request: the worker that has the task now; else an idle one of the same role without a request,
+// for a task that will be tried again; else the first one, when it is free.
 SlotNo worker_for(SlotNo first, int64 id) {
     auto find = [first](auto wanted) {
         for (SlotNo i = 0; i < max_workers; i++)
@@ -36,7 +36,10 @@ SlotNo worker_for(SlotNo first, int64 id) {
     if (holds(map.shared->workers[first], id)) return first;
     const SlotNo holder = find([id](const WorkerSlot &w) { return holds(w, id); });
     if (holder >= 0) return holder;
-    const SlotNo idle = find([](const WorkerSlot &w) { return w.state.load() == WorkerState::Idle; });
+    const SlotNo idle = find([first](const WorkerSlot &w) {
+        return w.role == map.shared->workers[first].role && w.state.load() == WorkerState::Idle &&
+               w.cancel_id.load() == 0;
+    });
     return idle >= 0 ? idle : first;
 }
 

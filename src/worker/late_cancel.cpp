@@ -28,10 +28,12 @@ void end_waiting(const task::QueueRef &queue, store::TaskRow *row, const char *r
     task::end_waiting(queue, row, Status::Cancelled, error, GetCurrentTimestamp(), store::Wait::Block);
 }
 
-// Returns false if the request is for a task that this worker has claimed and not begun: it sees the request then.
+// Returns false if the row is locked, and if the request is for a task that this worker has claimed and not begun: it
+// sees the request then.
 bool cancel_row(int64 id, int32 attempt) {
     store::TaskRow row;
-    if (task::lock_row(id, store::Wait::Block, false, &row) != store::Locked::Yes) return true;
+    const store::Locked locked = task::lock_row(id, store::Wait::Skip, false, &row);
+    if (locked != store::Locked::Yes) return locked == store::Locked::Gone;
     const task::QueueRef queue = task::queue_of(row);
     const char *reason = signal::cancel_reason(my_slot(), id, attempt);
     if (queue.info != nullptr && is_waiting(row.status)) {

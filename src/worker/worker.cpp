@@ -119,10 +119,14 @@ bool wait_for_work() {
     }
     pgstat_report_activity(STATE_IDLE, nullptr);
     pgstat_report_stat(true);
+    // A late cancel whose row is locked is tried again soon.
+    constexpr int look_again_ms = 100;
+    const bool owes_cancel = my_slot().cancel_id.load() != 0;
+    const int longest = Max(config::worker_idle_timeout, 1);
     int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-                           Max(config::worker_idle_timeout, 1), pg::wait_event("PgqueueWorkerIdle"));
+                           owes_cancel ? Min(longest, look_again_ms) : longest, pg::wait_event("PgqueueWorkerIdle"));
     ResetLatch(MyLatch);
-    bool timed_out = (events & WL_TIMEOUT) != 0;
+    bool timed_out = (events & WL_TIMEOUT) != 0 && !owes_cancel;
     return !(stop_idling(WorkerState::Busy) && timed_out);
 }
 

@@ -162,5 +162,29 @@ ok(wait_for($node, 'postgres', "SELECT status, attempt FROM pgqueue.task WHERE i
 $canceller->query('COMMIT');
 ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $again", 'cancelled|later', 30),
     'and is cancelled there');
-$canceller->close;
+
+# An idle session has locked the row: no worker waits for it, and the task is cancelled when the row is free.
+sql(q{UPDATE pgqueue.queue SET retry_delay = '1 h' WHERE queue = 's'});
+$holder = session($node);
+hold_point($holder, 'worker-failed');
+my $locked = sql(q{SELECT pgqueue.create_task('s', command => 'SELECT 1/0')});
+ok(pid_at($node, 'postgres', 'worker-failed', 30), 'the command is over');
+$canceller->query("BEGIN; SELECT pgqueue.cancel_task($locked, 'locked')");
+$holder->close;
+ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $locked", 'retry', 30), 'it is tried again');
+my $locker = session($node);
+$locker->query("BEGIN; UPDATE pgqueue.task SET priority = 7 WHERE id = $locked");
+$canceller->query('COMMIT');
+for my $i (1 .. 3)
+{
+    my $other = sql(q{SELECT pgqueue.create_task('s', command => 'SELECT 1')});
+    ok(wait_for($node, 'postgres', "SELECT status FROM pgqueue.task WHERE id = $other", 'released', 30),
+        'other tasks run meanwhile');
+}
+is(sql('SELECT count(*) FROM pg_locks WHERE NOT granted'), '0', 'no worker waits for the row');
+is(status_of($locked), 'retry', 'it waits');
+$locker->query('ROLLBACK');
+ok(wait_for($node, 'postgres', "SELECT status, error FROM pgqueue.task WHERE id = $locked", 'cancelled|locked', 30),
+    'it is cancelled when the row is free');
+$_->close for $locker, $canceller;
 done_testing();
