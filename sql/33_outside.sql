@@ -95,7 +95,8 @@ CREATE FUNCTION pgqueue.snooze_task(id bigint, receipt bigint DEFAULT NULL, dela
 COMMENT ON FUNCTION pgqueue.snooze_task IS
 'Gives a retained task back without counting the attempt, due delay from now (default: at once), and returns its '
 'status, retry. receipt NULL means the lease that this session holds. A running task may snooze itself with receipt '
-'NULL: it is put off when it is done, and its work is kept. Raises PQ001 when the receipt is not valid any more, '
+'NULL: it is put off when it is done, and its work is kept; in a worker it then waits at least 10 ms for each earlier '
+'attempt that did not count, at most 1 s. Raises PQ001 when the receipt is not valid any more, '
 'PQ004 when the task was cancelled, 42704 for an unknown task. Needs the privilege work; a task that snoozes itself '
 'needs none.';
 

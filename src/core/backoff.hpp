@@ -1,4 +1,5 @@
-// How long a failed task waits before its next attempt. task/retry.cpp adds this to the time of the failure.
+// How long a task waits before its next attempt: one that failed (task/retry.cpp), and one that put itself off
+// (worker/run.cpp).
 #pragma once
 #include <cstdint>
 
@@ -26,5 +27,9 @@ constexpr std::int64_t backoff_wait(Backoff kind, std::int64_t base, std::int64_
     wait *= 1 - jitter + 2 * jitter * random;
     return wait < most / 2 ? static_cast<std::int64_t>(wait) : static_cast<std::int64_t>(most / 2);
 }
+
+// Returns the least wait in microseconds of a task that puts itself off in a worker, after `uncounted` attempts (not
+// negative) that did not count: 10 ms for each, at most 1 s. Without it a task could keep a worker busy for ever.
+constexpr std::int64_t least_snooze(std::int64_t uncounted) { return 10'000 * (uncounted < 100 ? uncounted : 100); }
 
 }  // namespace pgqueue

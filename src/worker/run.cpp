@@ -2,6 +2,7 @@
 #include "worker/run.hpp"
 
 #include "config/server_settings.hpp"
+#include "core/backoff.hpp"
 #include "dispatch/limits.hpp"
 #include "executor/costs.hpp"
 #include "executor/messages.hpp"
@@ -107,7 +108,9 @@ void release(const Claimed &c, const Record &record) {
     for (bool lock : {false, true}) {
         const task::QueueRef queue = fetch_ours(c, lock, &row);
         if (record.ran_outside) row.flags |= flag_top_level;
-        task::apply(record.own.decided, queue.info, &row, &end, now);
+        task::Ending ending = record.own.decided;
+        ending.delay = std::max(ending.delay, least_snooze(row.uncounted));
+        task::apply(ending, queue.info, &row, &end, now);
         end.only_if_any = end.status == Status::Released && (row.flags & flag_own_role) != 0 &&
                           record.ran - record.began <= brief_run;
         if (task::end_attempt(queue, &row, end, now, lock ? store::Wait::Block : store::Wait::Skip)) break;

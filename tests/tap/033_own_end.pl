@@ -98,6 +98,12 @@ ok(wait_for($node, 'postgres', "SELECT status, attempt FROM pgqueue.task WHERE i
     'E7: put off by nothing it runs again');
 is(sql(q{WITH gone AS (DELETE FROM done RETURNING what) SELECT count(*) FROM gone}), '2',
     'E7: and what it did the first time stays');
+# A task that puts itself off again and again waits longer each time, so that it keeps no worker busy for ever.
+$id = sql(q{SELECT pgqueue.create_task('q', command => 'SELECT pgqueue.snooze_task(me())')});
+ok(wait_for($node, 'postgres', <<~"SQL", 't', 30), 'E7: put off by nothing many times it waits');
+    SELECT attempt > 5 AND delayed_at > now() FROM pgqueue.task WHERE id = $id
+    SQL
+sql("SELECT pgqueue.cancel_task($id)");
 
 # Commands that commit by themselves: the task is not over before they are.
 is(run('CALL commits()'), 'failed 1 failed P0001 bad: first',
