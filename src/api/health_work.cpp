@@ -71,7 +71,8 @@ void put_failed_pile(ReturnSetInfo *info, const HealthCase &c) {
                .hint = psprintf("See why: SELECT error_code, error, count(*) FROM pgqueue.task WHERE %s AND status = "
                                 "'failed' GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10;",
                                 of_queue(*c.ns, *c.info)),
-               .queue_id = q.queue_id});
+               .queue_id = q.queue_id,
+               .since = q.failed_since.load()});
 }
 
 void put_paused_namespace(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {

@@ -60,6 +60,7 @@ void drop_queue(SlotNo queue) {
         revise_queue_locked(queue);
         free_empty_lists_of_queue_locked(q);
         for (auto &c : q.counts) c.store(0);
+        q.failed_since.store(0);
     }
     database(q.db).cleaning.owed.store(true);
     database(q.db).cleaning.timer.store(true);

@@ -20,8 +20,10 @@ void apply_delta(const Delta &d) {
         return;
     }
     Queue &q = map.queues[d.slot];
-    if (d.from >= 0) q.counts[d.from].fetch_sub(d.count);
-    if (d.to >= 0) q.counts[d.to].fetch_add(d.count);
+    constexpr int failed = static_cast<int>(Status::Failed);
+    if (d.from >= 0 && q.counts[d.from].fetch_sub(d.count) <= d.count && d.from == failed) q.failed_since.store(0);
+    if (d.to >= 0 && q.counts[d.to].fetch_add(d.count) <= 0 && d.to == failed)
+        q.failed_since.store(GetCurrentTimestamp());
 }
 
 void count_at_commit(SlotNo slot, int from, int to, int32 count) {

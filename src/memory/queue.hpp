@@ -96,6 +96,7 @@ struct Queue : QueueSettings {
     Atomic<int32> running;              // tasks that are popped, retained or leased
     Atomic<bool> blocked;               // lanes were removed from their sources because of a limit
     Atomic<int64> counts[count_kinds];  // rows by status, and rows that wait for other tasks
+    Atomic<TimestampTz> failed_since;   // since when there have been failed tasks (wall time), 0 there are none
     Atomic<bool> failures_unnotified;   // tasks have failed for good, and LISTEN clients have not been notified
     Atomic<bool> unnotified;   // ready tasks for outside workers for which LISTEN clients have not been notified
     Atomic<int64> hinted;      // entries in ready lists and due heap

@@ -105,8 +105,21 @@ sql('SELECT pg_sleep(0.5)');
 health_is('', 'four failures are below the bound');
 sql(q{SELECT pgqueue.create_task('q', '1')});
 sql(q{SELECT pgqueue.fail_task(id, receipt, 'no') FROM pgqueue.next_task('w', 'q')});
-health_is("warning|failures|default|q|f\nwarning|failures|default|q|t", 'five are a burst, and a pile');
+health_is("warning|failures|default|q|t\nwarning|failures|default|q|t", 'five are a burst, and a pile');
 hint_works('failures');
+sub pile_since
+{
+    my ($compared) = @_;
+    return <<~"SQL";
+        SELECT h.since $compared min(t.finished_at)
+        FROM pgqueue.health h, pgqueue.task t
+        WHERE h.message LIKE '%kept' AND t.queue = 'q' AND t.status = 'failed'
+        GROUP BY h.since
+        SQL
+}
+is(sql(pile_since('>=')), 't', 'the pile is there since its first task failed');
+$node->restart;
+ok(wait_for($node, $db, pile_since('='), 't'), 'also after a restart');
 sql(q{DELETE FROM pgqueue.task WHERE queue = 'q'});
 health_is('warning|failures|default|q|t', 'the pile is gone, the burst is known for ten minutes');
 sql(q{SELECT pgqueue.create_task('doomed', '1', type => 'mail')});

@@ -132,10 +132,15 @@ void make_room() {
     if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
 }
 
+void note_failed(pg::Atomic<TimestampTz> *since, TimestampTz finished_at) {
+    if (since->load() == 0 || finished_at < since->load()) since->store(finished_at);
+}
+
 bool on_row(void *, const store::TaskRow &row) {
     if (!place(row)) return true;
     int64 *counts = scan.counts + int64(scan.last_queue) * memory::count_kinds;
     counts[static_cast<int>(row.status)]++;
+    if (row.status == Status::Failed) note_failed(&map.queues[scan.last_queue].failed_since, row.finished_at);
     if (is_waiting(row.status)) {
         if (task::waits_for_others(row)) counts[memory::awaiting]++;
         TimestampTz due;
@@ -170,6 +175,7 @@ void publish_counts() {
         if (!queue.used || queue.db != self.db) continue;
         for (int k = 0; k < memory::count_kinds; k++)
             queue.counts[k].store(scan.counts[int64(q) * memory::count_kinds + k]);
+        if (queue.counts[static_cast<int>(Status::Failed)].load() == 0) queue.failed_since.store(0);
     }
     my_db().dependencies.edges_known.store(true);
 }
