@@ -10,6 +10,7 @@
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
+#include "task/after_crash.hpp"
 #include "task/retry.hpp"
 #include "task/row_lock.hpp"
 

@@ -27,20 +27,8 @@ bool retain(const QueueRef &queue, store::TaskRow *row, const char *worker, int6
             Held held, TimestampTz now);
 
 // Gives a retained task back as if it had never been taken: its attempt is not counted. *place is where the caller
-// files the task after the commit. Returns false if another transaction was faster, as do the next three functions.
+// files the task after the commit. Returns false if another transaction was faster.
 bool give_back(const QueueRef &queue, store::TaskRow *row, Origin *place);
-
-// Charges a crash to a retained task whose process ended while it ran. The attempt does not count as a try. After
-// pgqueue.max_crashes crashes the task fails as quarantined.
-bool charge_crash(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
-
-// Retries a retained task whose process was terminated by an administrator. The attempt does not count as a try. After
-// max_uncounted attempts that did not count, it counts as a crash.
-bool charge_terminated(const QueueRef &queue, store::TaskRow *row, TimestampTz now);
-
-// Fails the attempt of a retained task whose process ended at a limit of the task or of its transaction. This counts as
-// an ordinary failure.
-bool fail_stopped(const QueueRef &queue, store::TaskRow *row, int sqlstate, const char *message, TimestampTz now);
 
 // Ends a waiting task without an attempt: cancelled, expired, or failed because its role is gone. An error with a
 // message also gets an outcome. Returns false if another transaction has changed or holds the row (Wait::Skip only).

@@ -5,7 +5,7 @@
 #include "store/queues.hpp"
 #include "store/roles.hpp"
 #include "store/rows.hpp"
-#include "task/after_failure.hpp"
+#include "task/tell_of_failure.hpp"
 #include "task/route.hpp"
 #include "worker/worker.hpp"
 

@@ -1,4 +1,4 @@
-#include "task/after_failure.hpp"
+#include "task/tell_of_failure.hpp"
 
 #include "core/handler_step.hpp"
 #include "handover/actions.hpp"
