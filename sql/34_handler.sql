@@ -89,11 +89,20 @@ $$;
 
 -- Raises 53400 when a namespace has as many handlers as it may: the scheduler, and the workers of
 -- its tasks, read them all after a change.
-CREATE FUNCTION pgqueue_internal.check_handler_count(target integer) RETURNS void
+CREATE FUNCTION pgqueue_internal.check_handler_count(target integer, new_phase text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most CONSTANT integer := 1000;
+    most_failed CONSTANT integer := 16;
 BEGIN
+    -- Each failure makes a task for each of them.
+    IF new_phase = 'failed' AND (SELECT count(*) FROM pgqueue_internal.handler h
+            WHERE h.namespace_id = target AND h.phase = 'failed') >= most_failed THEN
+        RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded',
+            MESSAGE = format('namespace "%s" has %s handlers of phase failed, the most that it may have',
+                (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = target), most_failed),
+            HINT = 'Let one function do what several do.';
+    END IF;
     IF (SELECT count(*) FROM pgqueue_internal.handler h WHERE h.namespace_id = target) >= most THEN
         RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded',
             MESSAGE = format('namespace "%s" has %s handlers, the most that it may have',
@@ -125,7 +134,7 @@ BEGIN
     PERFORM pgqueue_internal.require(target, 'manage');
     PERFORM pgqueue_internal.refuse_system_namespace(target);
     PERFORM pgqueue_internal.check_handler(new_type, new_phase);
-    PERFORM pgqueue_internal.check_handler_count(target);
+    PERFORM pgqueue_internal.check_handler_count(target, new_phase);
     PERFORM pgqueue_internal.keep_namespace(target);
     LOOP
         PERFORM pgqueue_internal.check_handler_is_new(target, new_type, new_phase, new_function, 0);
@@ -163,8 +172,8 @@ COMMENT ON FUNCTION pgqueue.create_handler IS
 'f(payload jsonb) does the task; f(payload jsonb) of phase before and f(payload jsonb, result jsonb) of phase after '
 'run around it, and f(payload jsonb, error text) of phase failed when a task has failed for good; there the type '''' '
 'means all. Raises 42883 for an unknown function, 42809 for one that cannot be '
-'a handler, 42710 when the place is taken, 53400 beyond 1000 handlers of the namespace, 22023 for a wrong type or '
-'phase. Needs the privilege manage, and the right to execute the function (42501).';
+'a handler, 42710 when the place is taken, 53400 beyond 1000 handlers of the namespace or 16 of phase '
+'failed, 22023 for a wrong type or phase. Needs the privilege manage, and the right to execute the function (42501).';
 
 CREATE FUNCTION pgqueue_internal.delete_handler(type text, function text, phase text, namespace text)
     RETURNS SETOF pgqueue.handler
@@ -251,6 +260,9 @@ BEGIN
     END IF;
     NEW.phase := coalesce(NEW.phase, 'handle');
     PERFORM pgqueue_internal.check_handler(NEW.type, NEW.phase);
+    IF NEW.phase IS DISTINCT FROM OLD.phase THEN
+        PERFORM pgqueue_internal.check_handler_count(target, NEW.phase);
+    END IF;
     SELECT h.* INTO changed FROM pgqueue_internal.handler h
     WHERE h.namespace_id = target AND h.type = OLD.type AND h.phase = OLD.phase AND h.function = OLD.function;
     IF NOT FOUND THEN

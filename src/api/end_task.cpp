@@ -52,12 +52,15 @@ bool hold_for_caller(const Claim &c, store::TaskRow *row, task::QueueRef *queue)
     if (held == task::LeaseCheck::Cancelled)
         ereport(ERROR, errcode(err::task_cancelled), errmsg("task " INT64_FORMAT " was cancelled", c.id),
                 errhint("Stop working on it."));
+    // Others must not learn what has become of the task.
+    const bool knows = (row->receipt != 0 && row->receipt == c.receipt) || has_access(*row, *q, Access::ManageOrOwn);
     ereport(ERROR, errcode(err::receipt_not_valid), errmsg("the receipt of task " INT64_FORMAT " is not valid", c.id),
-            errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).",
-                      word(row->status).data()),
-            !is_unfinished(row->status) ? errhint("It is finished; there is nothing to end.")
-            : c.receipt_given           ? errhint("Retain it again with next_task.")
-                                        : errhint("Give the receipt that next_task returned."));
+            knows ? errdetail("Its lease has ended, another worker holds it, or it is finished (status %s).",
+                              word(row->status).data())
+                  : errdetail("Its lease has ended, another worker holds it, or it is finished."),
+            knows && !is_unfinished(row->status) ? errhint("It is finished; there is nothing to end.")
+            : c.receipt_given                    ? errhint("Retain it again with next_task.")
+                                                 : errhint("Give the receipt that next_task returned."));
     pg_unreachable();
 }
 

@@ -12,7 +12,8 @@ namespace pgqueue::dispatch {
 struct ListAt {
     PageList *list;
     LWLock *lock;
-    bool far;  // no task is taken from it before another list is empty
+    bool far;      // no task is taken from it before another list is empty
+    bool of_many;  // its namespace has many lists, which then may leave memory as a whole
 };
 
 // Calls F(const ListAt &) for the lists of a lane until it returns false. Returns false in this case. The caller holds
@@ -21,8 +22,9 @@ template <typename F>
 bool each_list_of_lane(SlotNo no, LWLock *lock, F f) {
     const Lane &lane = map.lanes[no];
     bool far = false, aging = map.queues[lane.queue].aging > 0;
+    const bool many = static_cast<uint32>(map.namespaces[map.queues[lane.queue].ns].lists) > map.shared->pages / 64;
     for (SlotNo p = lane.first; p >= 0; p = map.priorities[p].next) {
-        if (!f(ListAt{&map.priorities[p].list, lock, far && !aging})) return false;
+        if (!f(ListAt{&map.priorities[p].list, lock, far && !aging, many})) return false;
         far = far || map.priorities[p].list.count > 0;
     }
     return true;
@@ -43,11 +45,13 @@ void each_list(SlotNo db, F f) {
     }
     pg::LwLockGuard guard(due_lock(db));
     for (PageList &list : database(db).due_heap.buckets)
-        if (!f(ListAt{&list, due_lock(db), false})) return;
+        if (!f(ListAt{&list, due_lock(db), false, false})) return;
     for (PageList &list : database(db).due_heap.put_off)
-        if (!f(ListAt{&list, due_lock(db), false})) return;
+        if (!f(ListAt{&list, due_lock(db), false, false})) return;
     bool more = true;
-    each_namespace(db, [&](SlotNo ns) { more = more && f(ListAt{&map.namespaces[ns].arrived, due_lock(db), false}); });
+    each_namespace(db, [&](SlotNo ns) {
+        more = more && f(ListAt{&map.namespaces[ns].arrived, due_lock(db), false, false});
+    });
 }
 
 }  // namespace pgqueue::dispatch

@@ -71,23 +71,35 @@ bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
     return true;
 }
 
+// Appends a place to those of a list, as push_slot().
+bool add_file_page(PageList *list, uint32 slot, PageNo *spare) {
+    if (list->first_slot != 0) return push_slot(&list->dir, &list->dir_last, slot, spare);
+    list->first_slot = slot + 1;
+    return true;
+}
+
 // Records a place as free. Without memory for the record, the place is lost until the file is emptied.
 void free_file_slot(SlotNo db, uint32 slot) {
     SpillFile &file = database(db).spill;
     (void)push_slot(&file.free_dir, &file.free_dir_last, slot, nullptr);
 }
 
-// Detaches at most `most` pages from the middle of a list: pages after the first two (of a far list: after none) and
-// before the last. They follow the pages that are in the file already. Returns how many; `out` gets their numbers. The
-// lock of the list is held.
-int detach_middle(const ListAt &at, PageNo *out, int most) {
+// Which pages of a list go to the file.
+enum class Part {
+    Middle,  // those after the first two (of a far list: after none) and before the last
+    Whole    // all
+};
+
+// Detaches at most `most` pages of a list. They follow the pages that are in the file already. Returns how many; `out`
+// gets their numbers. The lock of the list is held.
+int detach(const ListAt &at, Part part, PageNo *out, int most) {
     PageList *list = at.list;
     bool has_file = list->spilled > 0;
-    PageNo keep = has_file || at.far ? 0 : list->front;
+    PageNo keep = has_file || at.far || part == Part::Whole ? 0 : list->front;
     if (keep != 0) keep = page(keep)->next;
-    if (!has_file && !at.far && keep == 0) return 0;
+    if (!has_file && !at.far && part == Part::Middle && keep == 0) return 0;
     PageNo *first = has_file ? &list->back : keep != 0 ? &page(keep)->next : &list->front;
-    PageNo last = has_file ? list->back_last : list->front_last;
+    PageNo last = part == Part::Whole ? 0 : has_file ? list->back_last : list->front_last;
     int n = 0;
     PageNo no = *first;
     while (no != 0 && no != last && n < most) {
@@ -99,12 +111,14 @@ int detach_middle(const ListAt &at, PageNo *out, int most) {
     if (!has_file) {
         // The pages behind the gap become the back.
         list->back = no;
-        list->back_last = list->front_last;
+        list->back_last = no != 0 ? list->front_last : 0;
         list->front_last = keep;
         if (keep != 0)
             page(keep)->next = 0;
         else
             list->front = 0;
+    } else if (no == 0) {
+        list->back_last = 0;
     }
     list->moving = true;
     return n;
@@ -136,8 +150,8 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     for (int i = 0; i < n; i++) {
         Page *p = page(pages[i]);
         int entries = p->count - p->head;
-        // Memory is short when pages are written, so a written page serves as a directory page.
-        if (i < written && push_slot(&list->dir, &list->dir_last, slots[i], &pages[i])) {
+        // Memory is short when pages are written, so a written page serves as a directory page if one is needed.
+        if (i < written && add_file_page(list, slots[i], &pages[i])) {
             list->spilled++;
             database(db).spill.in_file++;
         } else {
@@ -151,15 +165,21 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     return written;
 }
 
+// A list without a front, of a namespace with many, is read when somebody has looked for its first task. Else thousands
+// of lists that nobody uses would come back at once.
 bool runs_short(const ListAt &at) {
     const PageList *list = at.list;
-    return !at.far && list->spilled > 0 && !list->moving && (list->front == 0 || page(list->front)->next == 0);
+    if (at.far || list->spilled == 0 || list->moving) return false;
+    return list->front == 0 ? list->wanted || !at.of_many : page(list->front)->next == 0;
 }
 
 // Removes the place of the first page in the file from a list, and returns it. The lock of the list is held.
 uint32 pop_slot(PageList *list) {
+    const uint32 slot = list->first_slot - 1;
+    list->first_slot = 0;
+    if (list->dir == 0) return slot;
     Page *p = page(list->dir);
-    uint32 slot = p->slots[p->head++];
+    list->first_slot = p->slots[p->head++] + 1;
     if (p->head == p->count) {
         PageNo used = list->dir;
         list->dir = p->next;
@@ -182,7 +202,7 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     LWLockAcquire(at.lock, LW_EXCLUSIVE);
     list->spilled--;
     database(db).spill.in_file--;
-    list->moving = false;
+    list->moving = list->wanted = false;
     if (ok) {
         page(no)->next = 0;
         if (list->front_last != 0)
@@ -201,13 +221,15 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
 
 bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg) {
     auto *bytes = static_cast<Page *>(palloc(page_bytes));
-    bool ok = true;
+    auto read = [&](uint32 slot) {
+        CHECK_FOR_INTERRUPTS();
+        const bool done = transfer(db, slot, bytes, false);
+        if (done) visit(arg, *bytes);
+        return done;
+    };
+    bool ok = list.first_slot == 0 || read(list.first_slot - 1);
     for (PageNo dir = list.dir; dir != 0 && ok; dir = page(dir)->next)
-        for (int i = page(dir)->head; i < page(dir)->count && ok; i++) {
-            CHECK_FOR_INTERRUPTS();
-            ok = transfer(db, page(dir)->slots[i], bytes, false);
-            if (ok) visit(arg, *bytes);
-        }
+        for (int i = page(dir)->head; i < page(dir)->count && ok; i++) ok = read(page(dir)->slots[i]);
     pfree(bytes);
     if (!ok) fail(db, "pgqueue could not read its spill file");
     return ok;
@@ -226,11 +248,11 @@ namespace {
 
 // Writes pages of a list until `target` pages are free. Returns how many pages were written. The lock of the list is
 // held, and released meanwhile.
-int spill_list(SlotNo db, const ListAt &at, uint32 target) {
+int spill_list(SlotNo db, const ListAt &at, Part part, uint32 target) {
     PageNo pages[move_most];
     int total = 0;
     while (free_pages() < target && !at.list->moving) {
-        int n = detach_middle(at, pages, move_most);
+        int n = detach(at, part, pages, move_most);
         if (n == 0) break;
         LWLockRelease(at.lock);
         total += write_pages(db, at, pages, n);
@@ -240,9 +262,10 @@ int spill_list(SlotNo db, const ListAt &at, uint32 target) {
     return total;
 }
 
-// Reads pages of a list whose front runs out, with the lock as above. Returns how many pages were read.
+// Reads pages of a list whose front runs out, with the lock as above: one if memory is short. Returns how many pages
+// were read.
 int refill_list(SlotNo db, const ListAt &at) {
-    constexpr int ahead = 4;
+    const int ahead = free_pages() < low_water() ? 1 : 4;
     int total = 0;
     while (total < ahead && (total == 0 ? runs_short(at) : at.list->spilled > 0 && !at.list->moving)) {
         PageNo no = take_page(PageKind::Ready);
@@ -256,10 +279,11 @@ int refill_list(SlotNo db, const ListAt &at) {
 
 int spill_pages(SlotNo db, uint32 target) {
     int total = 0;
-    each_list(db, [&](const ListAt &at) {
-        total += spill_list(db, at, target);
-        return free_pages() < target;
-    });
+    for (Part part : {Part::Middle, Part::Whole})
+        each_list(db, [&](const ListAt &at) {
+            if (part == Part::Middle || at.of_many) total += spill_list(db, at, part, target);
+            return free_pages() < target;
+        });
     return total;
 }
 
@@ -269,9 +293,14 @@ int refill_lists(SlotNo db) {
         if (database(db).spill.file_slots != 0) reset_spill_file(db);
         return 0;
     }
-    int total = 0;
+    // So many pages of namespaces with many lists, or those that are wanted at once would use up what others need.
+    constexpr int most_if_short = 64;
+    int total = 0, of_many = 0;
     each_list(db, [&](const ListAt &at) {
-        total += refill_list(db, at);
+        if (at.of_many && of_many >= most_if_short && free_pages() < low_water()) return true;
+        const int n = refill_list(db, at);
+        if (at.of_many) of_many += n;
+        total += n;
         return true;
     });
     return total;
@@ -298,7 +327,7 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), Pa
     }
     if (!ok) fail(db, "pgqueue could not read or write its spill file");
     list->moving = false;
-    if (ok && stays && push_slot(&list->dir, &list->dir_last, slot, spare)) return;
+    if (ok && stays && add_file_page(list, slot, spare)) return;
     if (stays) database(db).reading.lost.store(Lost::Full);
     list->spilled--;
     database(db).spill.in_file--;
@@ -314,7 +343,7 @@ uint32 sift_spilled(SlotNo db, PageList *list, LWLock *lock, uint32 most, int (*
     PageNo spare = take_page(PageKind::Ready);
     uint32 n = 0;
     for (; n < most && spare != 0 && list->spilled > 0 && !list->moving; n++) {
-        sift_page(db, {list, lock, false}, bytes, drop, &spare);
+        sift_page(db, {list, lock, false, false}, bytes, drop, &spare);
         if (spare == 0) spare = take_page(PageKind::Ready);
     }
     if (spare != 0) give_page(spare);

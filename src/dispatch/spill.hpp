@@ -1,6 +1,7 @@
-// Writes middle pages of long lists to a file of the database, and brings them back some pages ahead. Only the
-// scheduler calls these functions: one process owns the file. The file is not logged, and each rebuild begins with an
-// empty one. File I/O happens outside all locks. A list whose pages move is `moving` meanwhile.
+// Writes middle pages of long lists to a file of the database, and brings them back some pages ahead. If that is not
+// enough, writes whole lists of namespaces with many lists, and brings one back when somebody has looked for it. Only
+// the scheduler calls these functions: one process owns the file. The file is not logged, and each rebuild begins with
+// an empty one. File I/O happens outside all locks. A list whose pages move is `moving` meanwhile.
 #pragma once
 #include "memory/page_list.hpp"
 
@@ -8,11 +9,11 @@ namespace pgqueue::dispatch {
 
 // Empties the file of a database, when no list has pages in it. Takes no lock.
 void reset_spill_file(SlotNo db);
-// Writes middle pages of lists until `target` pages are free or nothing is left to write. Returns how many pages were
+// Writes pages of lists until `target` pages are free or nothing is left to write. Returns how many pages were
 // written. Takes the locks of the lists.
 int spill_pages(SlotNo db, uint32 target);
-// Brings pages back for every list whose front runs out. Empties the file when nothing is in it. Returns how many pages
-// were read. Takes the locks of the lists.
+// Brings pages back for every list whose front runs out, or was looked for. Empties the file when nothing is in it.
+// Returns how many pages were read. Takes the locks of the lists.
 int refill_lists(SlotNo db);
 // Calls visit(arg, page) for the pages of a list that are in the file; they stay there. Returns false if the file
 // cannot be read; then its contents are read again from the rows. Allocates memory. Checks for interrupts. The caller

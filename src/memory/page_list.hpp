@@ -68,8 +68,8 @@ inline Take front_page(PageList *list, Page **out) {
         if (list->front == 0) list->front_last = 0;
         give_page(used);
     }
-    if (list->spilled > 0 || list->moving) return Take::InFile;
-    return Take::Empty;
+    list->wanted = list->spilled > 0 || list->moving;
+    return list->wanted ? Take::InFile : Take::Empty;
 }
 
 // Returns whether a page of ready tasks has room for a task of this priority. A page without entries takes any task.

@@ -118,13 +118,15 @@ inline int32 ready_priority(const Page &p, int i) {
     return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority;
 }
 
-// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (listed in dir),
-// back pages.
+// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (first_slot, then
+// those listed in dir), back pages.
 struct PageList {
     PageNo front, front_last;
     PageNo back, back_last;
     PageNo dir, dir_last;  // pages of file slots
+    uint32 first_slot;     // place of the first page in the file + 1, 0 none: so that a short list needs no page
     uint32 spilled;        // pages in the file
+    bool wanted;           // somebody has looked for the first page in the file
     bool moving;           // the scheduler writes or reads pages of it outside the lock
     int64 count;           // entries, including those in the file
     int64 min_dies;        // lower bound over all entries, INT64_MAX none

@@ -121,12 +121,7 @@ SlotNo ensure_role(SlotNo db, int32 role_id) {
     return found;
 }
 
-LaneShare lane_share(SlotNo ns) {
-    // A lane with tasks has a page at least.
-    const Namespace &n = map.namespaces[ns];
-    const int64 quarter = map.shared->pages / 4, unused = free_pages();
-    return {n.lanes.load(), free_lanes(), unused < quarter && n.lists > quarter};
-}
+LaneShare lane_share(SlotNo ns) { return {map.namespaces[ns].lanes.load(), free_lanes()}; }
 
 bool has_lane(SlotNo queue, SlotNo role) {
     begin_use();

@@ -16,11 +16,9 @@ SlotNo ensure_lane(SlotNo queue, SlotNo role, bool held = false);
 bool has_lane(SlotNo queue, SlotNo role);
 // Gives back a lane that no queue leads to any more.
 void free_lane(SlotNo lane);
-// The lanes of a namespace, and those that are free for all namespaces. short_of_pages: less than a quarter of the
-// pages is free, and the lists of this namespace take a quarter.
+// The lanes of a namespace, and those that are free for all namespaces.
 struct LaneShare {
     int64 used, free;
-    bool short_of_pages;
 };
 LaneShare lane_share(SlotNo ns);
 // Removes the sources of a namespace from the chains of their roles. They stay readable for processes that walk along a

@@ -1,6 +1,5 @@
 #include "task/lane_limit.hpp"
 
-#include "memory/full_table.hpp"
 #include "memory/roles.hpp"
 #include "store/rows.hpp"
 #include "task/route.hpp"
@@ -20,19 +19,13 @@ void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const sto
         role = memory::ensure_role(q.db, runner_of(*queue.info, {task.role_id, task.flags, type}));
     }
     if (memory::has_lane(queue.slot, role)) return;
-    memory::LaneShare share = memory::lane_share(q.ns);
-    // Lists of idle roles become free when places are asked for.
-    for (int tries = 0; share.short_of_pages && memory::wait_for_place(&tries);) share = memory::lane_share(q.ns);
-    const bool used_up = share.free > 0 && share.used >= share_limit(0, share.used, share.free);
-    if (!used_up && !share.short_of_pages) return;
+    const memory::LaneShare share = memory::lane_share(q.ns);
+    if (share.free == 0 || share.used < share_limit(0, share.used, share.free)) return;
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
             errmsg("namespace \"%s\" has its part of the lists of ready tasks", ns.name),
-            share.short_of_pages
-                ? errdetail("It has " INT64_FORMAT ", one for each role of a queue, and dispatch memory is short.",
-                            share.used)
-                : errdetail("It has " INT64_FORMAT ", one for each role of a queue; " INT64_FORMAT
-                            " are free for all namespaces.",
-                            share.used, share.free),
+            errdetail("It has " INT64_FORMAT ", one for each role of a queue; " INT64_FORMAT
+                      " are free for all namespaces.",
+                      share.used, share.free),
             errhint("Let tasks end, or use fewer queues or roles. Or raise pgqueue.dispatch_memory and restart the "
                     "server."));
 }

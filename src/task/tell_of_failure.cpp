@@ -15,8 +15,10 @@
 namespace pgqueue::task {
 namespace {
 
-// A longer message is cut in what the functions get; the attempt has it whole.
+// A longer message is cut in what the functions get, and a larger payload (in bytes) is left out; the failed task has
+// them whole. The scheduler makes these copies when a lease ends.
 constexpr int most_error = 8192;
+constexpr Size most_payload = 1024 * 1024;
 
 const char *cut(const char *text) {
     if (text == nullptr) return nullptr;
@@ -42,7 +44,7 @@ store::NewTask call_of(const QueueRef &queue, const store::TaskRow &failed, cons
     n.run_limit = -1;
     n.created_at = GetCurrentTimestamp();
     n.type = failed.type != nullptr ? cstring_to_text(failed.type) : nullptr;
-    n.payload = failed.payload;
+    n.payload = failed.payload != nullptr && VARSIZE_ANY(failed.payload) <= most_payload ? failed.payload : nullptr;
     n.headers = headers_of(failed, step, end);
     n.flags = flag_after_failure;
     return n;

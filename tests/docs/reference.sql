@@ -187,7 +187,7 @@ Class PQ is pgqueue's own. In PL/pgSQL `WHEN SQLSTATE 'PQ001'` catches one of th
 | 42710 | exists already (rename; INSERT into a view) |
 | 42939 | the reserved name `pgqueue` |
 | 53200 | the dispatcher's shared memory has no room: raise `pgqueue.dispatch_memory` |
-| 53400 | the namespace has used its part of what all share (`max_queues`, `max_priorities`, `max_dependencies`), or has 1000 handlers |
+| 53400 | the namespace has used its part of what all share (`max_queues`, `max_priorities`, `max_dependencies`), has 1000 handlers, or 16 of phase failed |
 | 55000 | the library is not preloaded, or has another version than the extension; the task is in a state that does not allow it; a task that changes itself |
 | 55006 | the task is retained, or the queue has retained tasks |
 

@@ -183,6 +183,16 @@ SELECT throws_ok($$SELECT pgqueue.create_handler('t1001', 'shop.mail', namespace
 SELECT throws_ok($$INSERT INTO pgqueue.handler (namespace, type, function) VALUES ('many', 't1001', 'shop.mail')$$,
     '53400', NULL, 'and by the view');
 SELECT lives_ok($$SELECT pgqueue.create_handler('t1001', 'shop.mail')$$, 'other namespaces have theirs');
+-- Nor makes the scheduler write more than a few tasks for each that fails.
+CREATE FUNCTION shop.sorry(payload jsonb, error text) RETURNS void LANGUAGE sql AS '';
+SELECT count(pgqueue.create_namespace('few')) \g /dev/null
+SELECT count(pgqueue.create_handler('t' || i, 'shop.sorry', 'failed', namespace => 'few'))
+FROM generate_series(1, 16) i \g /dev/null
+SELECT throws_ok($$SELECT pgqueue.create_handler('t17', 'shop.sorry', 'failed', namespace => 'few')$$, '53400',
+    'namespace "few" has 16 handlers of phase failed, the most that it may have', 'sixteen of phase failed');
+SELECT lives_ok($$SELECT pgqueue.create_handler('t17', 'shop.mail', namespace => 'few')$$, 'and more of other phases');
+SELECT throws_ok($$UPDATE pgqueue.handler SET phase = 'failed', function = 'shop.sorry'
+    WHERE namespace = 'few' AND type = 't17'$$, '53400', NULL, 'none becomes the seventeenth');
 
 -- progress().
 SELECT lives_ok($$SELECT pgqueue.progress(1, 2, 'half')$$, 'outside a task nothing happens');

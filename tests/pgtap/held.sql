@@ -40,6 +40,26 @@ SET ROLE held_group;
 SELECT id AS two, receipt AS receipt2 FROM pgqueue.next_task('w2', 'q', session_bound => true) \gset
 RESET ROLE;
 
+-- What the error about a receipt says of a task of others: nothing to those who may only work.
+CREATE FUNCTION pg_temp.refused(role text, task bigint, receipt bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+    hint text;
+BEGIN
+    EXECUTE format('SET ROLE %I', role);
+    PERFORM pgqueue.release_task(task, receipt);
+    RETURN 'released';
+EXCEPTION WHEN SQLSTATE 'PQ001' THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    RETURN coalesce(substring(detail FROM '\(.*\)') || ' ', '') || hint;
+END
+$$;
+SELECT is(pg_temp.refused('held_other', :one, 1), 'Retain it again with next_task.', 'not that it is retained');
+SELECT is(pg_temp.refused('held_other', (SELECT max(id) FROM pgqueue.task WHERE status = 'new'), 1),
+    'Retain it again with next_task.', 'nor that it is new');
+SELECT is(pg_temp.refused(session_user::text, :one, 1), '(status retained) Retain it again with next_task.',
+    'the owner may know');
+
 -- The view worker.
 SELECT results_eq('SELECT worker, kind, pid, role, namespace, queue, task_id, type, command, attempt, state, '
     'cpu_seconds, progress FROM pgqueue.worker WHERE kind = ''outside'' ORDER BY worker',

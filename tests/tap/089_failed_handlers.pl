@@ -76,6 +76,12 @@ ok(wait_for($node, $db, q{SELECT status, attempt, error FROM pgqueue.task WHERE 
 is(sql('SELECT count(*) FROM ann.calls'), '0', 'which calls nothing');
 is(sql(q{SELECT (pgqueue.delete_handler('mail', phase => 'failed')).function}), 'ann.bad', 'deleted');
 
+# A large payload is not copied.
+as('bob', q{SELECT pgqueue.create_task('out', jsonb_build_object('n', (SELECT string_agg(md5(i::text), '')
+    FROM generate_series(1, 40000) i)), type => 'mail', retries => 0)});
+as('bob', q{SELECT pgqueue.fail_task(id, receipt, 'five') FROM pgqueue.next_task('w', 'out')});
+calls_are('ann|five', 'a function gets no payload of more than 1 MiB');
+
 # What cannot be registered.
 my $err;
 for ([ q{'x', 'ann.none', 'failed'} => '42883' ], [ q{'x', 'ann.tell', 'after'} => '42883' ],

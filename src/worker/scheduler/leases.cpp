@@ -43,23 +43,29 @@ bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
     return end.looked;
 }
 
-// Ends some leases in one transaction. If that fails, ends each alone, as one may be the reason. Returns false if
-// something is left.
-bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, int *failures) {
+// Ends some leases in one transaction, until the time is over: the end of a task may make others. If that fails, ends
+// each alone, as one may be the reason. *done is increased by those that were tried. Returns false if one of them is
+// left.
+bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, pg::Deadline until, std::size_t *done,
+              int *failures) {
     PGQUEUE_TESTPOINT("scheduler-ends-leases");
     auto n = static_cast<int>(ended.size());
     auto *ends =
         static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
     auto *left = static_cast<bool *>(MemoryContextAllocZero(self.scratch, ended.size()));
-    *failures += transact_each(
-        "end leases", n,
-        [&](int i) {
-            ends[i] = task::end_lease(ended[static_cast<std::size_t>(i)], now);
-            if (i == n - 1) PGQUEUE_TESTPOINT("scheduler-recovering");
-        },
-        [&](int i) { left[i] = true; });
+    auto end = [&](int i) { ends[i] = task::end_lease(ended[static_cast<std::size_t>(i)], now); };
+    int tried = 0;
+    const bool together = transact("end leases", [&] {
+        for (tried = 0; tried < n && (tried == 0 || !pg::has_passed(until)); tried++) end(tried);
+        PGQUEUE_TESTPOINT("scheduler-recovering");
+    });
+    if (!together) {
+        tried = n;
+        *failures += transact_one_by_one("end leases", n, end, [&](int i) { left[i] = true; });
+    }
+    *done += static_cast<std::size_t>(tried);
     bool all = true;
-    for (int i = 0; i < n; i++) all = !left[i] && follow_end(ended[static_cast<std::size_t>(i)], ends[i]) && all;
+    for (int i = 0; i < tried; i++) all = !left[i] && follow_end(ended[static_cast<std::size_t>(i)], ends[i]) && all;
     return all;
 }
 
@@ -86,8 +92,7 @@ pg::Deadline end_leases(const pg::Moment &now) {
     const pg::Deadline until = pg::deadline_in(longest_in_turn);
     while (done < count && failures < most_failures && !pg::has_passed(until)) {
         const std::size_t n = Min(count - done, std::size_t(at_once));
-        all = end_some({ended + done, n}, now, &failures) && all;
-        done += n;
+        all = end_some({ended + done, n}, now, until, &done, &failures) && all;
     }
     if (failures < most_failures && (done < count || from > 0)) return now.in(0);
     count = done = 0;
