@@ -104,6 +104,11 @@ void consider(SlotNo no, SlotNo db, Candidate *best) {
     Front f = best_list(no, &c);
     begun = begun || f == Front::Begun;
     if (f == Front::Waits || f == Front::Begun) wake_scheduler(db);
+    // LISTEN clients look again when the scheduler has read the list.
+    if (f == Front::Waits && map.lanes[no].role < 0) {
+        map.queues[map.lanes[no].queue].unnotified.store(true);
+        database(db).waiters.unnotified.store(true);
+    }
     if (f == Front::Tasks && c.before(*best)) *best = c;
 }
 

@@ -55,7 +55,10 @@ void collect_queue(Collection *c, SlotNo no, int most) {
                 int64 least = INT64_MAX;
                 collect_chain(c, no, list.front, most, &least);
                 collect_chain(c, no, list.back, most, &least);
-                if (list.spilled > 0 || list.moving) least = Min(least, c->now + recheck_after);
+                if (list.spilled > 0 || list.moving) {
+                    least = Min(least, c->now + recheck_after);
+                    list.wanted = true;
+                }
                 list.min_dies = least;
             }
             if (list.min_dies != INT64_MAX) lower_min_dies(q.db, list.min_dies);

@@ -1,6 +1,7 @@
 #include "dispatch/spill.hpp"
 
 #include "dispatch/lists.hpp"
+#include "memory/slab.hpp"
 #include "pg/failure_log.hpp"
 
 #include <fcntl.h>
@@ -51,43 +52,49 @@ uint32 take_file_slot(SlotNo db) {
     return d.spill.file_slots++;
 }
 
-// Appends a place to a chain of directory pages. A further page is taken from the pool, or is *spare, which becomes 0
-// then. Returns false if there is no memory.
-bool push_slot(PageNo *first, PageNo *last, uint32 slot, PageNo *spare) {
-    if (*last == 0 || page(*last)->count == slots_per_page) {
-        PageNo no = spare != nullptr ? *spare : take_page(PageKind::Ready);
-        if (no == 0) return false;
-        if (spare != nullptr) *spare = 0;
-        page(no)->next = 0;
-        page(no)->head = page(no)->count = 0;
-        if (*last != 0)
-            page(*last)->next = no;
-        else
-            *first = no;
-        *last = no;
-    }
-    Page *p = page(*last);
-    p->slots[p->count++] = slot;
-    return true;
-}
-
-// Appends a place to those of a list, as push_slot().
-bool add_file_page(PageList *list, uint32 slot, PageNo *spare) {
-    if (list->first_slot != 0) return push_slot(&list->dir, &list->dir_last, slot, spare);
-    list->first_slot = slot + 1;
-    return true;
-}
-
 // Records a place as free. Without memory for the record, the place is lost until the file is emptied.
 void free_file_slot(SlotNo db, uint32 slot) {
     SpillFile &file = database(db).spill;
-    (void)push_slot(&file.free_dir, &file.free_dir_last, slot, nullptr);
+    if (file.free_dir_last == 0 || page(file.free_dir_last)->count == slots_per_page) {
+        PageNo no = take_page(PageKind::Ready);
+        if (no == 0) return;
+        (file.free_dir_last != 0 ? page(file.free_dir_last)->next : file.free_dir) = no;
+        file.free_dir_last = no;
+    }
+    Page *p = page(file.free_dir_last);
+    p->slots[p->count++] = slot;
+}
+
+FilePlace &place(int32 no) { return *slab_entry<FilePlace>(no); }
+
+// Adds a place to those of a list, before the first one or behind the last one. Returns false if there is no memory.
+bool add_place(SlotNo db, PageList *list, uint32 slot, bool first) {
+    const int32 no = take_entry<FilePlace>(&database(db).spill.places, true);
+    if (no == 0) return false;
+    place(no) = {slot + 1, first ? list->places : 0};
+    if (first || list->places == 0)
+        list->places = no;
+    else
+        place(list->last_place).next = no;
+    if (!first || list->last_place == 0) list->last_place = no;
+    return true;
+}
+
+// Removes the place of the first page in the file from a list, and returns it. The lock of the list is held.
+uint32 pop_slot(SlotNo db, PageList *list) {
+    const int32 no = list->places;
+    const uint32 slot = place(no).slot - 1;
+    list->places = place(no).next;
+    if (list->places == 0) list->last_place = 0;
+    place(no).slot = 0;
+    give_entry<FilePlace>(&database(db).spill.places, no);
+    return slot;
 }
 
 // Which pages of a list go to the file.
 enum class Part {
     Middle,  // those after the first two (of a far list: after none) and before the last
-    Whole    // all
+    Whole    // all; the front ones only if none is in the file
 };
 
 // Detaches at most `most` pages of a list. They follow the pages that are in the file already. Returns how many; `out`
@@ -124,6 +131,19 @@ int detach(const ListAt &at, Part part, PageNo *out, int most) {
     return n;
 }
 
+// Detaches the front pages of a list that has pages in the file. Returns how many; 0: none, or too many.
+int detach_front(PageList *list, PageNo *out) {
+    int n = 0;
+    for (PageNo no = list->front; no != 0; no = page(no)->next) {
+        if (n == move_most) return 0;
+        out[n++] = no;
+    }
+    if (n == 0) return 0;
+    list->front = list->front_last = 0;
+    list->moving = true;
+    return n;
+}
+
 // Joins the front and the back of a list if no page is in the file. The lock of the list is held.
 void join_parts(PageList *list) {
     if (list->spilled > 0) return;
@@ -135,9 +155,10 @@ void join_parts(PageList *list) {
     list->back = list->back_last = 0;
 }
 
-// Writes detached pages in order, and records their places. Takes the lock of the list again. Pages that could not be
-// written are dropped, and their rows are read again. Returns how many pages were written.
-int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
+// Writes detached pages and records their places: before those that are in the file (first), or behind them. Takes the
+// lock of the list again. Pages that could not be written are dropped, and their rows are read again. Returns how many
+// pages were written.
+int write_pages(SlotNo db, const ListAt &at, const PageNo *pages, int n, bool first) {
     PageList *list = at.list;
     uint32 slots[move_most];
     int written = 0;
@@ -147,53 +168,39 @@ int write_pages(SlotNo db, const ListAt &at, PageNo *pages, int n) {
     }
     if (written < n) fail(db, "pgqueue could not write its spill file");
     LWLockAcquire(at.lock, LW_EXCLUSIVE);
-    for (int i = 0; i < n; i++) {
-        Page *p = page(pages[i]);
-        int entries = p->count - p->head;
-        // Memory is short when pages are written, so a written page serves as a directory page if one is needed.
-        if (i < written && add_file_page(list, slots[i], &pages[i])) {
+    for (int k = 0; k < n; k++) {
+        const int i = first ? n - 1 - k : k;
+        const int entries = page(pages[i])->count - page(pages[i])->head;
+        give_page(pages[i]);  // the record of its place may need a page
+        if (i < written && add_place(db, list, slots[i], first)) {
             list->spilled++;
             database(db).spill.in_file++;
         } else {
             list->count -= entries;
             database(db).reading.lost.store(Lost::Full);
         }
-        if (pages[i] != 0) give_page(pages[i]);
     }
     list->moving = false;
     join_parts(list);
     return written;
 }
 
-// A list without a front, of a namespace with many, is read when somebody has looked for its first task. Else thousands
-// of lists that nobody uses would come back at once.
+// Returns whether pages of a list are to be read. Those of a namespace with many lists are read when somebody has
+// looked for the first task, or thousands of lists that nobody uses would come back at once; and they leave an eighth
+// of the pages to others.
 bool runs_short(const ListAt &at) {
     const PageList *list = at.list;
     if (at.far || list->spilled == 0 || list->moving) return false;
+    if (at.of_many && free_pages() < low_water())
+        return list->wanted && list->front == 0 && free_pages() > low_water() / 2;
     return list->front == 0 ? list->wanted || !at.of_many : page(list->front)->next == 0;
-}
-
-// Removes the place of the first page in the file from a list, and returns it. The lock of the list is held.
-uint32 pop_slot(PageList *list) {
-    const uint32 slot = list->first_slot - 1;
-    list->first_slot = 0;
-    if (list->dir == 0) return slot;
-    Page *p = page(list->dir);
-    list->first_slot = p->slots[p->head++] + 1;
-    if (p->head == p->count) {
-        PageNo used = list->dir;
-        list->dir = p->next;
-        if (list->dir == 0) list->dir_last = 0;
-        give_page(used);
-    }
-    return slot;
 }
 
 // Brings the next page of a list back into page `no`. Returns false after an error of the file. The lock of the list is
 // held, and released meanwhile.
 bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     PageList *list = at.list;
-    uint32 slot = pop_slot(list);
+    uint32 slot = pop_slot(db, list);
     list->moving = true;
     LWLockRelease(at.lock);
     bool ok = transfer(db, slot, page(no), false);
@@ -203,6 +210,7 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
     list->spilled--;
     database(db).spill.in_file--;
     list->moving = list->wanted = false;
+    list->read_at = pg::monotonic_now();
     if (ok) {
         page(no)->next = 0;
         if (list->front_last != 0)
@@ -227,9 +235,8 @@ bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, cons
         if (done) visit(arg, *bytes);
         return done;
     };
-    bool ok = list.first_slot == 0 || read(list.first_slot - 1);
-    for (PageNo dir = list.dir; dir != 0 && ok; dir = page(dir)->next)
-        for (int i = page(dir)->head; i < page(dir)->count && ok; i++) ok = read(page(dir)->slots[i]);
+    bool ok = true;
+    for (int32 no = list.places; no != 0 && ok; no = place(no).next) ok = read(place(no).slot - 1);
     pfree(bytes);
     if (!ok) fail(db, "pgqueue could not read its spill file");
     return ok;
@@ -242,6 +249,8 @@ void reset_spill_file(SlotNo db) {
     give_chain(database(db).spill.free_dir);
     database(db).spill.free_dir = database(db).spill.free_dir_last = 0;
     database(db).spill.file_slots = database(db).spill.in_file = 0;
+    give_chain(database(db).spill.places.first);
+    database(db).spill.places = {};
 }
 
 namespace {
@@ -251,12 +260,16 @@ namespace {
 int spill_list(SlotNo db, const ListAt &at, Part part, uint32 target) {
     PageNo pages[move_most];
     int total = 0;
-    while (free_pages() < target && !at.list->moving) {
-        int n = detach(at, part, pages, move_most);
-        if (n == 0) break;
+    auto more = [&at, target] { return at.list->count > 0 && free_pages() < target && !at.list->moving; };
+    auto write = [&](int n, bool first) {
+        if (n == 0) return false;
         LWLockRelease(at.lock);
-        total += write_pages(db, at, pages, n);
+        total += write_pages(db, at, pages, n, first);
+        return true;
+    };
+    while (more() && write(detach(at, part, pages, move_most), false)) {
     }
+    if (part == Part::Whole && at.list->spilled > 0 && more()) write(detach_front(at.list, pages), true);
     // An empty list keeps a page only while enough pages are free.
     if (free_pages() < target && at.list->count == 0 && at.list->spilled == 0 && !at.list->moving) clear_list(at.list);
     return total;
@@ -278,10 +291,13 @@ int refill_list(SlotNo db, const ListAt &at) {
 }  // namespace
 
 int spill_pages(SlotNo db, uint32 target) {
+    constexpr int64 stays = 1000 * 1000;  // a list that was read from the file, so that its tasks can be taken
+    const int64 read_before = pg::monotonic_now() - stays;
     int total = 0;
     for (Part part : {Part::Middle, Part::Whole})
         each_list(db, [&](const ListAt &at) {
-            if (part == Part::Middle || at.of_many) total += spill_list(db, at, part, target);
+            const bool may = part == Part::Middle || (at.of_many && at.list->read_at < read_before);
+            if (may) total += spill_list(db, at, part, target);
             return free_pages() < target;
         });
     return total;
@@ -293,14 +309,9 @@ int refill_lists(SlotNo db) {
         if (database(db).spill.file_slots != 0) reset_spill_file(db);
         return 0;
     }
-    // So many pages of namespaces with many lists, or those that are wanted at once would use up what others need.
-    constexpr int most_if_short = 64;
-    int total = 0, of_many = 0;
+    int total = 0;
     each_list(db, [&](const ListAt &at) {
-        if (at.of_many && of_many >= most_if_short && free_pages() < low_water()) return true;
-        const int n = refill_list(db, at);
-        if (at.of_many) of_many += n;
-        total += n;
+        total += refill_list(db, at);
         return true;
     });
     return total;
@@ -308,11 +319,11 @@ int refill_lists(SlotNo db) {
 
 namespace {
 
-// Removes entries from the first page in the file. If the page keeps any, it becomes the last one there. spare: as in
-// push_slot(). The lock of the list is held, and released meanwhile.
-void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), PageNo *spare) {
+// Removes entries from the first page in the file. If the page keeps any, it becomes the last one there. The lock of
+// the list is held, and released meanwhile.
+void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *)) {
     PageList *list = at.list;
-    uint32 slot = pop_slot(list);
+    uint32 slot = pop_slot(db, list);
     list->moving = true;
     LWLockRelease(at.lock);
     bool ok = transfer(db, slot, bytes, false);
@@ -327,7 +338,7 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), Pa
     }
     if (!ok) fail(db, "pgqueue could not read or write its spill file");
     list->moving = false;
-    if (ok && stays && add_file_page(list, slot, spare)) return;
+    if (ok && stays && add_place(db, list, slot, false)) return;
     if (stays) database(db).reading.lost.store(Lost::Full);
     list->spilled--;
     database(db).spill.in_file--;
@@ -340,20 +351,15 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *), Pa
 uint32 sift_spilled(SlotNo db, PageList *list, LWLock *lock, uint32 most, int (*drop)(Page *)) {
     auto *bytes = static_cast<Page *>(palloc(page_bytes));
     pg::LwLockGuard guard(lock);
-    PageNo spare = take_page(PageKind::Ready);
     uint32 n = 0;
-    for (; n < most && spare != 0 && list->spilled > 0 && !list->moving; n++) {
-        sift_page(db, {list, lock, false, false}, bytes, drop, &spare);
-        if (spare == 0) spare = take_page(PageKind::Ready);
-    }
-    if (spare != 0) give_page(spare);
+    for (; n < most && list->spilled > 0 && !list->moving; n++) sift_page(db, {list, lock, false, false}, bytes, drop);
     pfree(bytes);
     return n;
 }
 
 void give_file_places(SlotNo db, PageList *list) {
     for (; list->spilled > 0; list->spilled--) {
-        uint32 slot = pop_slot(list);
+        uint32 slot = pop_slot(db, list);
         free_file_slot(db, slot);
         database(db).spill.in_file--;
     }

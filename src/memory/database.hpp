@@ -165,8 +165,9 @@ struct DueHeap {
     int64 put_off_until[wait_kinds];  // time of the first (monotonic), INT64_MAX none
 };
 
-// Free places of the spill file. dispatch/spill [the scheduler only].
+// Places of the spill file. dispatch/spill [the scheduler only].
 struct SpillFile {
+    Slab places;  // of pages of lists
     PageNo free_dir, free_dir_last;
     uint32 file_slots, in_file;  // places that were ever used, and pages of lists in the file
 };

@@ -133,7 +133,6 @@ inline bool push_due(PageList *list, const DueEntry &entry) {
 inline void clear_list(PageList *list) {
     give_chain(list->front);
     give_chain(list->back);
-    give_chain(list->dir);
     init_list(list);
 }
 

@@ -118,18 +118,24 @@ inline int32 ready_priority(const Page &p, int i) {
     return p.kind == PageKind::Mixed ? p.mixed[i].priority : p.priority;
 }
 
-// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages (first_slot, then
-// those listed in dir), back pages.
+// The place in the spill file of a page of a list. Entry of a slab.
+struct FilePlace {
+    uint32 slot;  // number of the place + 1, 0 free
+    int32 next;   // place of the next page of the list, 0 none; or the next free one
+    bool used() const { return slot != 0; }
+};
+
+// A FIFO of entries as a chain of pages. While `spilled` > 0 the order is: front pages, file pages, back pages.
 struct PageList {
     PageNo front, front_last;
     PageNo back, back_last;
-    PageNo dir, dir_last;  // pages of file slots
-    uint32 first_slot;     // place of the first page in the file + 1, 0 none: so that a short list needs no page
-    uint32 spilled;        // pages in the file
-    bool wanted;           // somebody has looked for the first page in the file
-    bool moving;           // the scheduler writes or reads pages of it outside the lock
-    int64 count;           // entries, including those in the file
-    int64 min_dies;        // lower bound over all entries, INT64_MAX none
+    int32 places, last_place;  // of its pages in the file, in order [the scheduler only]
+    uint32 spilled;            // pages in the file
+    bool wanted;               // somebody has looked for the first page in the file
+    bool moving;               // the scheduler writes or reads pages of it outside the lock
+    int64 read_at;             // when a page was last read from the file (monotonic), 0 never
+    int64 count;               // entries, including those in the file
+    int64 min_dies;            // lower bound over all entries, INT64_MAX none
 };
 
 // Entries of one size in pages. Pages with a free place come first.

@@ -37,8 +37,8 @@ is(sql(q{SELECT count(*) FROM pgqueue.task WHERE queue = 'ticks'}), '0', 'it is 
 $first->close;
 ok(wait_for($node, $db, waiting('client backend') . ' UNION ALL ' . waiting('pgqueue scheduler'), "0\n1"),
     'the scheduler is at the next part');
-is(sql(q{SELECT count FROM pgqueue.queue_status WHERE queue = 'many' AND status = 'retained'}), '744',
-    'leases are left');
+my $left = sql(q{SELECT count FROM pgqueue.queue_status WHERE queue = 'many' AND status = 'retained'});
+ok($left >= 744 && $left < 1000, "leases are left ($left)");
 is(sql(q{SELECT count(*) > 0 FROM pgqueue.task WHERE queue = 'ticks'}), 't', 'the ticker was fired before it');
 $second->close;
 ok(wait_for($node, $db, q{SELECT count FROM pgqueue.queue_status WHERE queue = 'many' AND status = 'retry'}, '1000'),

@@ -48,6 +48,13 @@ as(@$_)
   ['mallory2', q{CALL make_tasks('mal3')}], ['mallory2', q{CALL make_tasks('mal')}],
   ['mallory2', q{CALL make_tasks('mal2')}];
 
+# A second and a third task in each list, when the first is in the file.
+for (1, 2)
+{
+    as('mallory', "CALL make_tasks('$_')") for 'mal', 'mal2';
+    as('mallory2', q{CALL make_tasks('mal3')});
+}
+
 # All lists together need more pages than there are.
 my ($lists, $pages) = (used('priorities'), sql(q{SELECT capacity FROM pgqueue.memory WHERE kind = 'pages'}));
 cmp_ok($lists, '>', 0.6 * $pages, "T2: $lists lists, $pages pages");
@@ -66,13 +73,17 @@ for my $i (1 .. 5)
 cmp_ok(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'spilled pages'}), '>', 100, 'T2: lists are in the file');
 is(used('rebuilds'), $lost, 'T2: the rows were not read again');
 
+# A session that waits for a task in the file hears of it.
+sql(q{SELECT pgqueue.update_namespace('mal2', paused => false)});
+is(sql(<<~'SQL'), "t\nq1", 'T2: its task comes to a session that waits');
+    CALL pgqueue.wait_for_task('{q1}', '30 s', 'mal2');
+    SELECT queue FROM pgqueue.next_task('w', 'q1', namespace => 'mal2')
+    SQL
+
 # What is in the file comes back when somebody asks for it.
 sql(q{SELECT pgqueue.update_namespace('mal', paused => false)});
 ok(wait_for($node, $db, <<~'SQL', '0', 120), 'T2: when the namespace goes on, all of its commands run');
-    SELECT count(*)
-    FROM pgqueue.queue_status
-    JOIN pgqueue.queue USING (namespace, queue)
-    WHERE namespace = 'mal' AND status IN ('new', 'retained', 'retry') AND executor = 'server'
+    SELECT count(*) FROM pgqueue.task WHERE namespace = 'mal' AND command IS NOT NULL AND status <> 'released'
     SQL
 check_invariants($node, $db, 'in the end', 120);
 $node->stop;

@@ -89,10 +89,10 @@ TEST(Backoff, NoWaitWithoutBaseOrFailure) {
 }
 
 TEST(Backoff, SnoozesWaitLongerUpToASecond) {
-    EXPECT_EQ(least_snooze(0), 0);
-    EXPECT_EQ(least_snooze(1), second / 100);
-    EXPECT_EQ(least_snooze(100), second);
-    EXPECT_EQ(least_snooze(1'000'000'000), second);
+    EXPECT_EQ(pgqueue::least_snooze(0), 0);
+    EXPECT_EQ(pgqueue::least_snooze(1), second / 100);
+    EXPECT_EQ(pgqueue::least_snooze(100), second);
+    EXPECT_EQ(pgqueue::least_snooze(1'000'000'000), second);
 }
 
 }  // namespace

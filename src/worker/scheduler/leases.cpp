@@ -46,9 +46,9 @@ bool follow_end(const memory::Lease &ended, const task::LeaseEnd &end) {
 // Ends some leases in one transaction, until the time is over: the end of a task may make others. If that fails, ends
 // each alone, as one may be the reason. *done is increased by those that were tried. Returns false if one of them is
 // left.
-bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, pg::Deadline until, std::size_t *done,
-              int *failures) {
+bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, std::size_t *done, int *failures) {
     PGQUEUE_TESTPOINT("scheduler-ends-leases");
+    const pg::Deadline until = pg::deadline_in(longest_in_turn);
     auto n = static_cast<int>(ended.size());
     auto *ends =
         static_cast<task::LeaseEnd *>(MemoryContextAllocZero(self.scratch, sizeof(task::LeaseEnd) * ended.size()));
@@ -59,9 +59,12 @@ bool end_some(std::span<const memory::Lease> ended, const pg::Moment &now, pg::D
         for (tried = 0; tried < n && (tried == 0 || !pg::has_passed(until)); tried++) end(tried);
         PGQUEUE_TESTPOINT("scheduler-recovering");
     });
-    if (!together) {
-        tried = n;
-        *failures += transact_one_by_one("end leases", n, end, [&](int i) { left[i] = true; });
+    if (!together) tried = Min(tried + 1, n);
+    if (!together && tried == 1) {
+        left[0] = true;
+        ++*failures;
+    } else if (!together) {
+        *failures += transact_one_by_one("end leases", tried, end, [&](int i) { left[i] = true; });
     }
     *done += static_cast<std::size_t>(tried);
     bool all = true;
@@ -92,7 +95,7 @@ pg::Deadline end_leases(const pg::Moment &now) {
     const pg::Deadline until = pg::deadline_in(longest_in_turn);
     while (done < count && failures < most_failures && !pg::has_passed(until)) {
         const std::size_t n = Min(count - done, std::size_t(at_once));
-        all = end_some({ended + done, n}, now, until, &done, &failures) && all;
+        all = end_some({ended + done, n}, now, &done, &failures) && all;
     }
     if (failures < most_failures && (done < count || from > 0)) return now.in(0);
     count = done = 0;

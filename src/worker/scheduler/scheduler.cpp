@@ -245,12 +245,13 @@ pg::Deadline read_lost(const pg::Moment &now) {
 
 // Arranges lists that are long or have many priorities: a part of it in each turn.
 pg::Deadline arrange_lists(const pg::Moment &now) {
-    constexpr int64 patience = 20 * 1000;  // until there is memory
+    constexpr int64 patience = 20 * 1000;        // until there is memory
+    constexpr int64 rest_if_short = 100 * 1000;  // for lists in the file that could not be read yet
     int steps = dispatch::take_lists_apart(self.db);
     steps += dispatch::refill_lists(self.db);
     if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
-    if (!my_db().ready.taken_apart.load()) return never;
-    return now.in(steps > 0 ? 0 : patience);
+    if (my_db().ready.taken_apart.load()) return now.in(steps > 0 ? 0 : patience);
+    return my_db().spill.in_file > 0 && memory::free_pages() <= memory::low_water() ? now.in(rest_if_short) : never;
 }
 
 // Does everything there is to do now. Returns when to check again.
