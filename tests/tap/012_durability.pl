@@ -185,7 +185,7 @@ ok(wait_for($node, 'postgres', <<~'SQL', '0', 30), 'the original runs its tasks'
     SELECT count(*) FROM pgqueue.task WHERE queue = 'held' AND status = 'new' AND delayed_at IS NULL
     SQL
 $node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PgQueue::Node->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 sql(q{CREATE TABLE effect (id bigint PRIMARY KEY); SELECT pgqueue.create_queue('load', retries => 0)});

@@ -313,7 +313,7 @@ queue('prom');
 tasks('prom', 2);
 ($id, $receipt) = split /\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'prom', '1 h')});
 $node->backup('b');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PgQueue::Node->new('standby');
 $standby->init_from_backup($node, 'b', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);

@@ -148,7 +148,7 @@ is(sql($ahead =~ s/59990/58990/r), '0 170 19999 58989', 'and still is');
 
 # Not ours, not loaded.
 $node->backup('copy');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PgQueue::Node->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));

@@ -123,7 +123,7 @@ like(raised($node, "CALL pgqueue.wait_for_result($id, '0', namespace => 'other')
 
 # PREPARE TRANSACTION and savepoints are in isolation/specs. A standby:
 $node->backup('b');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PgQueue::Node->new('standby');
 $standby->init_from_backup($node, 'b', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);

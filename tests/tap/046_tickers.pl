@@ -127,7 +127,7 @@ counters_right($node, 'postgres', 'with tickers');
 
 # Promotion of a standby.
 $node->backup('b');
-my $standby = PostgreSQL::Test::Cluster->new('promoted');
+my $standby = PgQueue::Node->new('promoted');
 $standby->init_from_backup($node, 'b', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);

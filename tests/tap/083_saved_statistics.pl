@@ -108,7 +108,7 @@ sub sql_after_crash
 work(3);
 saved();
 $node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $standby = PgQueue::Node->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 work(2);

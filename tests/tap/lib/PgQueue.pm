@@ -7,6 +7,7 @@ use File::Basename qw(basename dirname);
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use SqlScript ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -24,7 +25,7 @@ our @EXPORT = qw(new_node wait_for wait_until wait_up pid_of pids_of kill9 kill9
 sub new_node
 {
     my ($name, %opts) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name, $opts{install} ? (install_path => $opts{install}) : ());
+    my $node = PgQueue::Node->new($name, $opts{install} ? (install_path => $opts{install}) : ());
     init($node, allows_streaming => $opts{streaming} ? 1 : 0);
     $node->append_conf('postgresql.conf', join("\n", configuration(), $opts{conf} // '', ''));
     $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\n") if $opts{preload} // 1;
@@ -91,23 +92,28 @@ sub wait_until
     }
 }
 
-# Asks until code accepts the answer; returns its last answer and error, and whether it was accepted. One session asks:
-# a psql for each question would keep a processor busy. After an error it is another one, as the server may restart.
+# Asks until code accepts the answer; returns its last answer and error, and whether it was accepted. One session asks;
+# after an error it is another one, as the server may restart.
 sub ask_until
 {
     my ($node, $db, $sql, $accepts, $timeout) = @_;
+    my @statements = SqlScript::statements($sql) or die "only psql can run this: $sql";
+    my $limit = default_timeout();
+    my $options = join(' ', $ENV{PGOPTIONS} // (), "-c statement_timeout=${limit}s");
     my ($session, $out, $err);
     my $accepted = wait_until(
         sub {
-            $session //= session($node, $db);
-            my $answered = eval { ($out, $err) = $session->answer($sql); 1 };
-            $err = $@ unless $answered;
-            return $accepts->($out) if $answered && $err !~ /(?:ERROR|FATAL|PANIC): /;
+            my $answered = eval {
+                $session //= SqlScript->new($node, $db, undef, connect_timeout => $limit, options => $options);
+                $out = $session->run(@statements);
+                1;
+            };
+            $err = $answered ? '' : $@;
+            return $accepts->($out) if $answered;
             undef $session;
             return;
         },
         $timeout);
-    $session->quit if $session;
     return ($out // '', $err, $accepted);
 }
 
@@ -258,13 +264,12 @@ sub check_invariants
 {
     my ($node, $db, $what, $timeout) = @_;
     $timeout //= 60;
-    my $file = dirname(__FILE__) . '/../../lib/invariants.sql';
+    my $script = slurp_file(dirname(__FILE__) . '/../../lib/invariants.sql');
+    my @statements = SqlScript::statements($script =~ s/^\\set QUIET on$//mr);
     my ($broken, $before, $quiet_since) = ('', '', time());
     wait_until(
         sub {
-            my $run = IPC::Run::run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($db), '-f', $file],
-                '>', \my $out, '2>', \my $err);
-            chomp($broken = $out . ($run ? '' : "no answer: $err"));
+            $broken = eval { SqlScript->new($node, $db)->run(@statements) } // "no answer: $@";
             $quiet_since = time() if $broken ne $before;
             $before = $broken;
             return $broken eq '' || time() > $quiet_since + $timeout;
@@ -415,8 +420,24 @@ sub close
 
 sub DESTROY { my ($self) = @_; local ($@, $?); $self->close; return; }
 
-package PgQueue::ClockNode;
+package PgQueue::Node;
+use Carp ();
 our @ISA = ('PostgreSQL::Test::Cluster');
+
+# Runs the script in a new session of this process, or in psql where only psql can.
+sub safe_psql
+{
+    my ($self, $db, $sql, %params) = @_;
+    my ($option, $role, @more) = @{ $params{extra_params} // [] };
+    my $known = !(grep { $_ ne 'extra_params' } keys %params) && (!defined $option || ($option eq '-U' && !@more));
+    my @statements = $known ? SqlScript::statements($sql) : ();
+    return $self->SUPER::safe_psql($db, $sql, %params) unless @statements;
+    return eval { SqlScript->new($self, $db, $role)->run(@statements) }
+      // Carp::croak("error running SQL: '$@'\nwith sql '$sql'");
+}
+
+package PgQueue::ClockNode;
+our @ISA = ('PgQueue::Node');
 
 for my $method (qw(start restart))
 {
