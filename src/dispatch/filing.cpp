@@ -3,6 +3,7 @@
 #include "dispatch/due.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/lists.hpp"
 #include "dispatch/priorities.hpp"
 #include "dispatch/ready_ttl.hpp"
 #include "dispatch/waiters.hpp"
@@ -36,6 +37,24 @@ void take_over_due(SlotNo db, PageNo no) {
     give_page(no);
 }
 
+// Appends a task to its lane. since: when it became ready (monotonic), 0 now. Returns false if there is no memory.
+bool add_ready_locked(const Hint &h, int64 since) {
+    const SlotNo queue = map.lanes[h.lane].queue;
+    if (is_dropped(map.queues[queue])) return true;
+    if (!push_task_locked(h.lane, h.priority, h.ref, h.dies, since)) return false;
+    if (h.dies != 0) lower_min_dies(map.queues[queue].db, h.dies);
+    change_count_locked(h.lane, 1);
+    return true;
+}
+
+// Files the tasks of a page with several lanes. Returns false if there is no memory: the others stay in the page.
+bool take_over_hints(PageNo no) {
+    Page *p = page(no);
+    for (; p->head < p->count; p->head++)
+        if (!add_ready_locked(p->hints[p->head], p->since)) return false;
+    return true;
+}
+
 void take_over_grouped(PageNo no) {
     Page *p = page(no);
     for (int i = p->head; i < p->count; i++) file_grouped_locked(p->hints[i]);
@@ -56,32 +75,46 @@ void take_inbox(Namespace *ns) {
     ns->handed_last = last;
 }
 
+// Removes the oldest page from those that are not filed yet.
+void unlink_handed(Namespace *ns) {
+    ns->handed = page(ns->handed)->next;
+    if (ns->handed == 0) ns->handed_last = 0;
+}
+
+// Returns whether tasks of a namespace may be filed while so many pages are free. A namespace with many lists leaves
+// an eighth of the pages to others.
+bool may_file(const Namespace &ns, Leave leave) {
+    constexpr uint32 part = 64;
+    if (leave == Leave::Nothing) return true;
+    return has_many_lists(ns) ? room_for_many() : free_pages() > map.shared->pages / part;
+}
+
 // Files pages, oldest first, until about `steps` steps are taken. A page of one priority counts as one step, because it
 // mostly takes one. Any other page counts as one step for each task.
-void take_over(SlotNo no, int64 steps) {
+Filed take_over(SlotNo no, int64 steps, Leave leave) {
     Namespace &ns = map.namespaces[no];
-    while (ns.handed != 0 && steps > 0) {
-        PageNo first = ns.handed;
-        Page *p = page(first);
-        ns.handed = p->next;
-        if (ns.handed == 0) ns.handed_last = 0;
-        steps -= p->kind == PageKind::Ready ? 1 : p->count - p->head;
-        switch (p->kind) {
+    while (ns.handed != 0) {
+        if (steps <= 0) return Filed::Some;
+        if (!may_file(ns, leave)) return Filed::NoRoom;
+        const PageNo first = ns.handed;
+        const Page *p = page(first);
+        const PageKind kind = p->kind;
+        steps -= kind == PageKind::Ready ? 1 : p->count - p->head;
+        if (kind == PageKind::Hints) {
+            if (!take_over_hints(first)) return Filed::NoRoom;
+            unlink_handed(&ns);
+            give_page(first);
+            continue;
+        }
+        unlink_handed(&ns);
+        switch (kind) {
             case PageKind::Ready:
             case PageKind::Mixed: take_over_ready(ns.db, first); break;
             case PageKind::Grouped: take_over_grouped(first); break;
             default: take_over_due(ns.db, first);
         }
     }
-}
-
-// Appends a task to its lane. Returns false if there is no memory.
-bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 dies) {
-    if (is_dropped(map.queues[map.lanes[lane].queue])) return true;
-    if (!push_task_locked(lane, priority, ref, dies, 0)) return false;
-    if (dies != 0) lower_min_dies(map.queues[map.lanes[lane].queue].db, dies);
-    change_count_locked(lane, 1);
-    return true;
+    return Filed::All;
 }
 
 }  // namespace
@@ -89,34 +122,38 @@ bool add_ready_locked(SlotNo lane, int32 priority, const TaskRef &ref, int64 die
 void drain_inbox_locked(SlotNo no) {
     Namespace &ns = map.namespaces[no];
     take_inbox(&ns);
-    take_over(no, INT64_MAX);
+    (void)take_over(no, INT64_MAX, Leave::Nothing);
 }
 
 bool has_handed_over(SlotNo no) { return map.namespaces[no].inbox.load() != 0 || map.namespaces[no].handed != 0; }
 
-bool drain_some(SlotNo no) {
+Filed drain_some(SlotNo no, Leave leave) {
     constexpr int64 steps = 4096;
     Namespace &ns = map.namespaces[no];
-    if (!has_handed_over(no)) return true;
+    if (!has_handed_over(no)) return Filed::All;
     pg::LwLockGuard lock(namespace_lock(no));
     take_inbox(&ns);
-    take_over(no, steps);
-    return ns.handed == 0;
+    return take_over(no, steps, leave);
 }
 
 void drain_inbox(SlotNo ns) {
-    while (!drain_some(ns)) {
+    while (drain_some(ns) == Filed::Some) {
     }
 }
 
-bool drain_inboxes(SlotNo db) {
+bool drain_inboxes(SlotNo db, Leave leave) {
     constexpr int most_rounds = 4;
-    bool all = false;
-    for (int round = 0; round < most_rounds && !all; round++) {
-        all = true;
-        each_namespace(db, [&all](SlotNo ns) { all = drain_some(ns) && all; });
+    Filed all = Filed::Some;
+    for (int round = 0; round < most_rounds && all == Filed::Some; round++) {
+        bool some = false, room = true;
+        each_namespace(db, [&](SlotNo ns) {
+            const Filed filed = drain_some(ns, leave);
+            some = some || filed == Filed::Some;
+            room = room && filed != Filed::NoRoom;
+        });
+        all = some ? Filed::Some : room ? Filed::All : Filed::NoRoom;
     }
-    return all;
+    return all == Filed::All;
 }
 
 void drain_for_role(SlotNo role) {
@@ -168,7 +205,7 @@ void enqueue(const Hint &h) {
         if (!add_due(db, {h.due, h.dies, h.ref, h.lane, h.priority})) lose(db);
     } else {
         pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[h.lane].queue].ns));
-        if (!add_ready_locked(h.lane, h.priority, h.ref, h.dies)) lose(db);
+        if (!add_ready_locked(h, 0)) lose(db);
     }
 }
 

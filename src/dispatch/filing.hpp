@@ -5,20 +5,25 @@
 
 namespace pgqueue::dispatch {
 
+// How much memory filing leaves to others.
+enum class Leave { Some, Nothing };
+// What was filed of the pages of a namespace. NoRoom: the others wait until the scheduler has made room.
+enum class Filed { All, Some, NoRoom };
+
 // Files the pages that committed transactions handed over in lists, groups and the due heap. The namespace lock is held
 // in exclusive mode. Raises no error, and waits only for the due lock and the locks of the hash of groups.
 void drain_inbox_locked(SlotNo ns);
 // Files these pages, and releases the namespace lock after each part of them. Takes the namespace lock.
 void drain_inbox(SlotNo ns);
-// Files one part of these pages. Returns whether that was all. Takes the namespace lock.
-bool drain_some(SlotNo ns);
+// Files one part of these pages. Takes the namespace lock.
+Filed drain_some(SlotNo ns, Leave leave = Leave::Some);
 // Returns whether the namespace has such pages. Takes no lock.
 bool has_handed_over(SlotNo ns);
 // Frees these pages without filing their tasks, for a rebuild. Takes the namespace lock.
 void forget_handed_over(SlotNo ns);
-// Files these pages of all namespaces of the database, in turns. Returns false if there are too many for one call; the
-// rest stays. Takes the locks of the namespaces.
-bool drain_inboxes(SlotNo db);
+// Files these pages of all namespaces of the database, in turns. Returns false if there are too many for one call, or
+// if there is no room; the rest stays. Takes the locks of the namespaces.
+bool drain_inboxes(SlotNo db, Leave leave = Leave::Some);
 // Files these pages of the namespaces in which the role may have tasks. A flood in another namespace does not delay its
 // workers. Takes the locks of the namespaces.
 void drain_for_role(SlotNo role);

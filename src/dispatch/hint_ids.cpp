@@ -32,7 +32,8 @@ void add_chain(HintIds *out, PageNo no) {
 // Pages in the file stay there meanwhile, because only this process moves them.
 bool add_lists(SlotNo db, HintIds *out) {
     bool ok = true;
-    each_list(db, [&](const ListAt &at) {
+    SlotNo first = 0;
+    each_list(db, &first, [&](const ListAt &at) {
         if (at.list->spilled > 0) {
             LWLockRelease(at.lock);
             ok = read_spilled(db, *at.list, add_page, out);

@@ -275,9 +275,8 @@ int spill_list(SlotNo db, const ListAt &at, Part part, uint32 target) {
     return total;
 }
 
-// Reads pages of a list whose front runs out, with the lock as above: one if memory is short. Returns how many pages
-// were read.
-int refill_list(SlotNo db, const ListAt &at) {
+// Reads pages of a list whose front runs out, with the lock as above: one if memory is short.
+void refill_list(SlotNo db, const ListAt &at) {
     const int ahead = free_pages() < low_water() ? 1 : 4;
     int total = 0;
     while (total < ahead && (total == 0 ? runs_short(at) : at.list->spilled > 0 && !at.list->moving)) {
@@ -285,36 +284,42 @@ int refill_list(SlotNo db, const ListAt &at) {
         if (no == 0 || !read_page(db, at, no)) break;
         total++;
     }
-    return total;
 }
+
+// How long a call writes or reads pages of ready lists; the next call continues with the lists after them.
+constexpr int64 longest_step = 20 * 1000;
 
 }  // namespace
 
 int spill_pages(SlotNo db, uint32 target) {
-    constexpr int64 stays = 1000 * 1000;  // a list that was read from the file, so that its tasks can be taken
-    const int64 read_before = pg::monotonic_now() - stays;
+    constexpr int64 stays = 1000 * 1000;      // a list that was read from the file, so that its tasks can be taken
+    static constinit SlotNo next[] = {0, 0};  // by part: the queue with which it continues
+    const int64 begin = pg::monotonic_now();
     int total = 0;
     for (Part part : {Part::Middle, Part::Whole})
-        each_list(db, [&](const ListAt &at) {
-            const bool may = part == Part::Middle || (at.of_many && at.list->read_at < read_before);
+        each_list(db, &next[static_cast<int>(part)], [&](const ListAt &at) {
+            const bool may = part == Part::Middle || (at.of_many && at.list->read_at < begin - stays);
             if (may) total += spill_list(db, at, part, target);
-            return free_pages() < target;
+            return free_pages() < target && pg::monotonic_now() < begin + longest_step;
         });
     return total;
 }
 
-int refill_lists(SlotNo db) {
+bool refill_lists(SlotNo db) {
     if (database(db).spill.in_file == 0) {
         // No list has pages in the file.
         if (database(db).spill.file_slots != 0) reset_spill_file(db);
-        return 0;
-    }
-    int total = 0;
-    each_list(db, [&](const ListAt &at) {
-        total += refill_list(db, at);
         return true;
+    }
+    static constinit SlotNo next = 0;  // the queue with which it continues
+    const int64 end = pg::monotonic_now() + longest_step;
+    bool all = true;
+    each_list(db, &next, [&](const ListAt &at) {
+        refill_list(db, at);
+        all = pg::monotonic_now() < end;
+        return all;
     });
-    return total;
+    return all;
 }
 
 namespace {

@@ -9,12 +9,13 @@ namespace pgqueue::dispatch {
 
 // Empties the file of a database, when no list has pages in it. Takes no lock.
 void reset_spill_file(SlotNo db);
-// Writes pages of lists until `target` pages are free or nothing is left to write. Returns how many pages were
-// written. Takes the locks of the lists.
+// Writes pages of lists until `target` pages are free, nothing is left to write, or 20 ms are over; the next call
+// continues with the queues after them. Returns how many pages were written. Takes the locks of the lists.
 int spill_pages(SlotNo db, uint32 target);
-// Brings pages back for every list whose front runs out, or was looked for. Empties the file when nothing is in it.
-// Returns how many pages were read. Takes the locks of the lists.
-int refill_lists(SlotNo db);
+// Brings pages back for every list whose front runs out, or was looked for, until 20 ms are over; the next call
+// continues with the queues after them. Empties the file when nothing is in it. Returns whether it has looked at all
+// lists. Takes the locks of the lists.
+bool refill_lists(SlotNo db);
 // Calls visit(arg, page) for the pages of a list that are in the file; they stay there. Returns false if the file
 // cannot be read; then its contents are read again from the rows. Allocates memory. Checks for interrupts. The caller
 // holds no lock.

@@ -8,6 +8,15 @@ namespace {
 
 constinit Notes<CountNote> counts{};
 
+// By hash, the last note of each change, so that many changes of the same kind share a note.
+constexpr uint32 recent_notes = 1024;
+constinit int recent[recent_notes] = {};
+
+int *recent_note(SlotNo slot, int from, int to) {
+    return &recent[(static_cast<uint32>(slot) * 64 + static_cast<uint32>(from) * 8 + static_cast<uint32>(to)) %
+                   recent_notes];
+}
+
 }  // namespace
 
 const Notes<CountNote> &noted_counts() { return counts; }
@@ -27,14 +36,16 @@ void apply_delta(const Delta &d) {
 }
 
 void count_at_commit(SlotNo slot, int from, int to, int32 count) {
-    if (counts.count > 0) {
-        CountNote &last = counts.items[counts.count - 1];
-        if (last.sub == GetCurrentSubTransactionId() && last.delta.slot == slot && last.delta.from == from &&
-            last.delta.to == to) {
-            last.delta.count += count;
+    int *at = recent_note(slot, from, to);
+    if (*at < counts.count) {
+        CountNote &note = counts.items[*at];
+        const Delta &d = note.delta;
+        if (note.sub == GetCurrentSubTransactionId() && d.slot == slot && d.from == from && d.to == to) {
+            note.delta.count += count;
             return;
         }
     }
+    *at = counts.count;
     counts.add()->delta = Delta{slot, static_cast<int8>(from), static_cast<int8>(to), count};
 }
 

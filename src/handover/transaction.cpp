@@ -2,6 +2,7 @@
 
 #include "dispatch/filing.hpp"
 #include "dispatch/group_filing.hpp"
+#include "dispatch/missed.hpp"
 #include "dispatch/waiters.hpp"
 #include "handover/actions.hpp"
 #include "handover/edges.hpp"
@@ -53,9 +54,9 @@ struct LaneCount {
     int n;
 };
 
-// Counts the tasks of a page by lane. A page of grouped tasks may have several lanes.
+// Counts the tasks of a page by lane.
 int count_lanes(const Page &p, LaneCount *out) {
-    if (p.kind != PageKind::Grouped) {
+    if (p.kind != PageKind::Grouped && p.kind != PageKind::Hints) {
         out[0] = {p.lane, p.count};
         return 1;
     }
@@ -146,20 +147,29 @@ void forget_all() {
     forget_counts(InvalidSubTransactionId);
     forget_actions(InvalidSubTransactionId);
     forget_statistics(InvalidSubTransactionId);
-    packed.out_of_pages = false;
+    packed = {};
 }
 
-// A task that found no page may belong to a group. The next tasks must not break the order of that group.
-void leave_out_groups() {
-    int64 least = INT64_MAX;
-    for (int i = 0; i < tasks.count; i++) {
-        const Hint &h = tasks.items[i].hint;
-        SlotNo ns = map.queues[map.lanes[h.lane].queue].ns;
-        if (h.group != 0) least = Min(least, h.ref.id);
-        bool last = i + 1 == tasks.count || map.queues[map.lanes[tasks.items[i + 1].hint.lane].queue].ns != ns;
-        if (!last || least == INT64_MAX) continue;
-        dispatch::leave_out_from(ns, least);
-        least = INT64_MAX;
+SlotNo namespace_of(const Hint &h) { return map.queues[map.lanes[h.lane].queue].ns; }
+
+// Makes the scheduler read the rows of the tasks that found no page: those of groups from the first one on, because the
+// next tasks must not break the order of a group.
+void leave_out() {
+    for (int i = packed.handed_over; i < tasks.count;) {
+        const SlotNo ns = namespace_of(tasks.items[i].hint);
+        int64 first_grouped = INT64_MAX;
+        Missed missed{INT64_MAX, 0, packed.xid};
+        for (; i < tasks.count && namespace_of(tasks.items[i].hint) == ns; i++) {
+            const Hint &h = tasks.items[i].hint;
+            if (h.group != 0) {
+                first_grouped = Min(first_grouped, h.ref.id);
+            } else {
+                missed.from = Min(missed.from, h.ref.id);
+                missed.to = Max(missed.to, h.ref.id);
+            }
+        }
+        if (first_grouped != INT64_MAX) dispatch::leave_out_from(ns, first_grouped);
+        if (missed.to != 0) dispatch::add_missed(ns, missed);
     }
 }
 
@@ -181,8 +191,8 @@ void at_commit() {
         commit_holds(db);
         leave_groups();
         expect_look(db);
-        if (packed.out_of_pages) {
-            leave_out_groups();
+        if (state_of(db) != DbState::Unserved) leave_out();
+        if (packed.counts_lost) {
             database(db).reading.lost.store(Lost::Full);
             wake_scheduler(db);
         }

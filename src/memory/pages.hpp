@@ -67,8 +67,9 @@ struct Delta {
     int32 count;
 };
 
-// Ready: tasks of one lane and one priority. Mixed: of one lane. Times: a histogram.
-enum class PageKind : uint8 { Ready, Mixed, Due, Grouped, Deltas, Slab, Times };
+// Ready: tasks of one lane and one priority. Mixed: of one lane. Hints: ready tasks of several lanes of a namespace.
+// Grouped: tasks with a group key of a namespace. Times: a histogram.
+enum class PageKind : uint8 { Ready, Mixed, Hints, Due, Grouped, Deltas, Slab, Times };
 
 // An entry of a page of ready tasks with several priorities.
 struct MixedEntry {

@@ -18,6 +18,9 @@ void give_chain(PageNo first);
 inline uint32 free_pages() { return map.shared->free_pages.load(); }
 // The number of free pages below which the scheduler writes middle pages of long lists to the spill file.
 inline uint32 low_water() { return map.shared->pages / 4; }
+// Returns whether a process may take a page for one of many tasks: an eighth of the pages is left to namespaces and
+// transactions with few.
+inline bool room_for_many() { return free_pages() > low_water() / 2; }
 
 // Take an entry from its stack (-1: none is left), return it, or count the free ones.
 SlotNo take_lane();

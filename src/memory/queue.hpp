@@ -121,6 +121,12 @@ struct SlowRuns {
     Atomic<int32> added;  // since the table was trimmed
 };
 
+// Tasks whose rows the scheduler reads because they were not handed over. dispatch/missed.
+struct Missed {
+    int64 from, to;     // their ids are between these; to 0: there are none
+    TransactionId xid;  // neither this transaction nor a later one wrote the other rows
+};
+
 // A namespace: its limits, its hand-overs and its groups.
 struct Namespace {
     bool used;
@@ -158,6 +164,8 @@ struct Namespace {
     int64 groups_missed;  // the least id left out since the scheduler began to read, INT64_MAX none
     bool groups_short;    // they were left out for lack of memory, or because of max_groups
     bool groups_blocked;  // there was no room at the last reading
+    Missed missed;        // to be read after missed_read
+    Missed missed_read;   // without a lock, the scheduler only
     Atomic<bool> roles_complete;  // what was saved of its roles has been added; worker/scheduler/add_saved_statistics
     bool idle_groups;             // some groups exist only for their token buckets
 };

@@ -49,7 +49,7 @@ bool workers_gone(SlotNo db) {
         memory::WorkerSlot &w = map.shared->workers[i];
         auto state = w.state.load();
         if (w.db != db || state == memory::WorkerState::Free) continue;
-        if (never_came(w, pg::this_moment())) {
+        if (never_came(w, pg::this_moment()) && take_from_unborn(&w)) {
             free_worker_slot(i);
             continue;
         }

@@ -44,6 +44,13 @@ bool never_came(memory::WorkerSlot &w, const pg::Moment &now) {
     return starting && w.pid == 0 && now.monotonic - w.since.load() > time_to_start;
 }
 
+bool take_from_unborn(memory::WorkerSlot *w) {
+    pg::LwLockGuard lock(memory::workers_lock());
+    if (w->pid != 0 || w->state.load() != memory::WorkerState::Starting) return false;
+    w->generation++;
+    return true;
+}
+
 void retire_worker(SlotNo for_role, bool busy_too, const pg::Moment &now) {
     using memory::WorkerState;
     memory::WorkerSlot *idle = nullptr, *busy = nullptr;

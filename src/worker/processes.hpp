@@ -43,6 +43,9 @@ void free_worker_slot(SlotNo worker);
 // Returns whether the postmaster has not started the process of a slot for 10 seconds. A process that starts later
 // finds its slot taken.
 bool never_came(memory::WorkerSlot &w, const pg::Moment &now);
+// Takes the slot from a process that has not come, so that it can be freed. Returns false if the process has come just
+// now. Takes the workers lock.
+bool take_from_unborn(memory::WorkerSlot *w);
 
 // The first step of each of our processes: installs signal handlers, and registers at_exit(arg) to run before the
 // process detaches from shared memory.

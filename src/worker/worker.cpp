@@ -49,9 +49,10 @@ void at_exit(int, Datum) {
     memory::WorkerSlot &w = my_slot();
     bool unborn = w.state.load() == WorkerState::Starting && !asked_to_leave();
     w.ended_by.store(unborn ? memory::EndedBy::Unborn : ended_by());
+    const SlotNo db = w.db;  // once this worker has ended, the scheduler may free its slot
     WorkerState before = w.state.exchange(WorkerState::Ended);
-    if (before == WorkerState::Idle) memory::database(w.db).workers.idle.fetch_sub(1);
-    memory::wake_scheduler(w.db);
+    if (before == WorkerState::Idle) memory::database(db).workers.idle.fetch_sub(1);
+    memory::wake_scheduler(db);
 }
 
 // Returns how many tasks to take at once: one, unless tasks are so short that claiming takes longer than running.

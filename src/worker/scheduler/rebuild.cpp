@@ -9,6 +9,7 @@
 #include "dispatch/free_dropped.hpp"
 #include "dispatch/group_sets.hpp"
 #include "dispatch/lanes.hpp"
+#include "dispatch/missed.hpp"
 #include "dispatch/spill.hpp"
 #include "handover/counts.hpp"
 #include "memory/page_list.hpp"
@@ -182,6 +183,7 @@ void publish_counts() {
 
 void clear_memory() {
     memory::each_namespace(self.db, [](SlotNo ns) { dispatch::forget_handed_over(ns); });
+    dispatch::forget_missed(self.db);
     dispatch::clear_groups(self.db);
     dispatch::clear_ready(self.db);
     dispatch::clear_due(self.db);

@@ -243,13 +243,24 @@ pg::Deadline read_lost(const pg::Moment &now) {
     return never;
 }
 
+// Memory is short, and no list can be written to the spill file: what was handed over is filed into the pages that are
+// left for others.
+constinit bool cannot_spill = false;
+
+pg::Deadline file_handed_over(const pg::Moment &now) {
+    const auto leave = cannot_spill ? dispatch::Leave::Nothing : dispatch::Leave::Some;
+    return dispatch::drain_inboxes(self.db, leave) ? never : now.in(0);
+}
+
 // Arranges lists that are long or have many priorities: a part of it in each turn.
 pg::Deadline arrange_lists(const pg::Moment &now) {
     constexpr int64 patience = 20 * 1000;        // until there is memory
     constexpr int64 rest_if_short = 100 * 1000;  // for lists in the file that could not be read yet
     int steps = dispatch::take_lists_apart(self.db);
-    steps += dispatch::refill_lists(self.db);
-    if (memory::free_pages() < memory::low_water()) dispatch::spill_pages(self.db, memory::low_water());
+    const bool all_read = dispatch::refill_lists(self.db);
+    const bool is_short = memory::free_pages() < memory::low_water();
+    cannot_spill = is_short && dispatch::spill_pages(self.db, memory::low_water()) == 0 && !memory::room_for_many();
+    if (!all_read) return now.in(0);
     if (my_db().ready.taken_apart.load()) return now.in(steps > 0 ? 0 : patience);
     return my_db().spill.in_file > 0 && memory::free_pages() <= memory::low_water() ? now.in(rest_if_short) : never;
 }
@@ -272,7 +283,7 @@ pg::Deadline turn() {
     pg::Deadline next = Min(follow_topics(now), follow_configuration(now));
     next = Min(next, follow_statistics(now));
     next = Min(next, recover_workers(now));
-    if (!dispatch::drain_inboxes(self.db)) next = now.in(0);
+    next = Min(next, file_handed_over(now));
     next = Min(next, Min(move_due(now), dispatch::end_throttles(self.db, now)));
     next = Min(next, fire_tickers(now));
     next = Min(next, expire(now));
@@ -283,7 +294,7 @@ pg::Deadline turn() {
     bool room = d.reading.lost.load() != memory::Lost::Nothing && memory::free_pages() > memory::low_water() / 2;
     if (room) next = Min(next, read_lost(now));
     next = Min(next, refile(now));
-    next = Min(next, read_groups(now));
+    next = Min(next, Min(read_groups(now), read_missed(now)));
     next = Min(next, dispatch::sweep_groups(self.db, now));
     next = Min(next, free_places(now));
     next = Min(next, settle_dependencies(now));

@@ -85,6 +85,8 @@ pg::Deadline reconcile(const pg::Moment &now);
 
 // groups.cpp: reads tasks of groups that were left out of shared memory.
 pg::Deadline read_groups(const pg::Moment &now);
+// missed.cpp: files tasks that large transactions did not hand over.
+pg::Deadline read_missed(const pg::Moment &now);
 
 // refile.cpp: moves ready tasks that are in the wrong lists.
 pg::Deadline refile(const pg::Moment &now);

@@ -155,8 +155,8 @@ void reap_unborn(const pg::Moment &now) {
         if (w.db != self.db || w.pid != 0 || w.state.load() != WorkerState::Starting) continue;
         bool mine = handles[i].handle != nullptr && handles[i].generation == w.generation;
         pid_t pid;
-        if (mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now))
-            note_worker_gone(i);
+        const bool gone = mine ? GetBackgroundWorkerPid(handles[i].handle, &pid) == BGWH_STOPPED : never_came(w, now);
+        if (gone && take_from_unborn(&w)) note_worker_gone(i);
     }
 }
 
