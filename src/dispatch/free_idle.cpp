@@ -18,15 +18,25 @@ struct Step {
     uint64 until;   // drops up to this one are put down
     bool *roles;    // roles that a lane names
     bool *sources;  // sources that a lane names
+    bool *held;     // queues of which a worker holds a task
     bool left;      // another step is to come
 };
 
 bool has_workers(SlotNo role) { return map.roles[role].workers.load() != 0; }
 
-// The lane of outside workers is never idle, because a session that holds a task gives it back there.
-bool is_idle(const Lane &lane) {
+// Returns whether a lane has no task, and none will be given back to it. The lane of outside workers is never idle,
+// because a session that holds a task gives it back there.
+bool is_idle(const Lane &lane, const Step &s) {
     return lane.role >= 0 && lane.count == 0 && !lane.active && lane.due == 0 && lane.grouped == 0 &&
-           !has_workers(lane.role);
+           !s.held[lane.queue];
+}
+
+void mark_held(Step *s) {
+    for (const WorkerSlot &w : map.shared->workers) {
+        if (w.db != s->db) continue;
+        for (int i = 0; i < Min(w.n_holds.load(), max_batch); i++)
+            if (w.holds[i].state.load() != HoldState::None) s->held[w.holds[i].queue] = true;
+    }
 }
 
 // Marks an entry as suspected. The mark is visible before the drop is counted (memory/users.hpp), so a process that
@@ -73,7 +83,7 @@ void look_at_lanes(Queue *q, Step *s) {
         mark(lane, s);
         if (!is_dropped(*q)) {
             free_empty_lists_locked(no);
-            if (is_given_up(&lane.drop, is_idle(lane), s)) {
+            if (is_given_up(&lane.drop, is_idle(lane, *s), s)) {
                 unlink_lane(link, no, s);
                 continue;
             }
@@ -132,9 +142,14 @@ bool free_unlinked_lanes(SlotNo db, uint64 until) {
 }
 
 bool free_idle(SlotNo db) {
-    if (state_of(db) != DbState::Ready || (!short_of_places() && database(db).places.unlinked_lanes == 0)) return false;
-    Step s{db, put_down_until(), static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
-           static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))), false};
+    if (state_of(db) != DbState::Ready) return false;
+    Step s{db,
+           put_down_until(),
+           static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_roles))),
+           static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_sources))),
+           static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_queues))),
+           false};
+    mark_held(&s);
     // This follows put_down_until(): hints of processes that have put their numbers down are in lists now.
     if (!drain_inboxes(db)) return true;
     pg::LwLockGuard lock(registry_lock());

@@ -61,8 +61,8 @@ bool wait_for_place(int *tries, bool sure) {
     return true;
 }
 
-void ask_for_idle_places(SlotNo db) {
-    if (!short_of_places()) return;
+void ask_for_idle_places(SlotNo db, bool few_in_part) {
+    if (!few_in_part && !short_of_places()) return;
     database(db).places.wanted.fetch_add(1);
     wake_scheduler(db);
 }

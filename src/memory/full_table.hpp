@@ -7,7 +7,8 @@ namespace pgqueue::memory {
 // Returns whether more than three quarters of a table are taken.
 bool short_of_places();
 // Called after an entry was created: if few places are left, asks the scheduler of the database to free idle ones.
-void ask_for_idle_places(SlotNo db);
+// few_in_part: few are left in the part of a namespace.
+void ask_for_idle_places(SlotNo db, bool few_in_part);
 // Called if a table is full. Returns true after a short wait if schedulers may free entries, so that the caller tries
 // again; at most 200 times, counted in *tries. sure: some entries will become free. Checks for interrupts.
 bool wait_for_place(int *tries, bool sure = false);

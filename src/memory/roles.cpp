@@ -34,6 +34,13 @@ SlotNo make_source(SlotNo ns, SlotNo role) {
 }
 
 // Makes the lane of a role in a queue and publishes it; registry lock held. -1: no room.
+// Returns whether a namespace has most of its part of the lanes.
+bool has_few_lanes_left(SlotNo ns) {
+    const LaneShare share = lane_share(ns);
+    return share.used * 4 > share_limit(0, share.used, share.free) * 3;
+}
+
+// Registry lock held. -1: no room.
 SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     Queue &q = map.queues[queue];
     SlotNo source = make_source(q.ns, role);
@@ -52,7 +59,7 @@ SlotNo make_lane(SlotNo queue, SlotNo role, bool held) {
     lane.next_of_queue.init(q.first_lane.load());
     pg_write_barrier();
     q.first_lane.store(made);
-    ask_for_idle_places(q.db);
+    ask_for_idle_places(q.db, has_few_lanes_left(q.ns));
     return made;
 }
 
@@ -76,7 +83,7 @@ SlotNo make_role(SlotNo db, int32 role_id) {
     pg_write_barrier();
     e.used = true;
     map.shared->used_roles = Max(map.shared->used_roles, no + 1);
-    ask_for_idle_places(db);
+    ask_for_idle_places(db, false);
     return no;
 }
 

@@ -1,6 +1,7 @@
 #include "task/priority_limit.hpp"
 
 #include "dispatch/look.hpp"
+#include "memory/full_table.hpp"
 #include "pg/compat.hpp"
 #include "task/share_used_up.hpp"
 #include "task/transitions.hpp"
@@ -47,12 +48,16 @@ void add(SlotNo queue, int32 priority) {
 void check_priority(const store::NamespaceInfo &ns, const QueueRef &queue, int32 priority) {
     const SlotNo slot = queue.slot;
     if (slot < 0 || ns.shares.priorities == 0 || is_added(slot, priority)) return;
-    dispatch::PrioritiesLook look = dispatch::look_at_priorities(slot, priority);
-    if (look.has) return;
-    int64 used = look.used + added.count;
-    if (used >= share_limit(ns.shares.priorities, used, look.free))
-        share_used_up(ns, {"priorities", "max_priorities", ns.shares.priorities, used, look.free,
-                           "Let tasks of other priorities end first."});
+    // Empty lists of the namespace become free when somebody waits for a place.
+    for (int tries = 0;;) {
+        const dispatch::PrioritiesLook look = dispatch::look_at_priorities(slot, priority);
+        if (look.has) return;
+        const int64 used = look.used + added.count;
+        if (used < share_limit(ns.shares.priorities, used, look.free)) break;
+        if (!memory::wait_for_place(&tries))
+            share_used_up(ns, {"priorities", "max_priorities", ns.shares.priorities, used, look.free,
+                               "Let tasks of other priorities end first."});
+    }
     add(slot, priority);
 }
 

@@ -63,6 +63,28 @@ is(sql(<<~'SQL'), '1', 'T2: and there is room again');
     SET ROLE r4;
     SELECT count(pgqueue.create_task('q240', command => 'SELECT 1', delay => '1 day', namespace => 'greedy'))
     SQL
+
+# A list whose tasks have ended makes room, although workers of its role are left.
+sql(q{SELECT count(pgqueue.delete_queue(queue, force => true, namespace => namespace)) FROM pgqueue.queue});
+ok(wait_for($node, $db, q{SELECT used < 20 FROM pgqueue.memory WHERE kind = 'lanes'}, 't', 60), 'all queues go');
+sql(<<~'SQL');
+    SELECT count(pgqueue.create_queue('t' || i, namespace => 'greedy')) FROM generate_series(1, 200) i;
+    ALTER SYSTEM SET pgqueue.worker_idle_timeout = '10 min';
+    SELECT pg_reload_conf()
+    SQL
+for my $i (1 .. 4)
+{
+    is(sql(<<~"SQL"), '', "T2: commands of role $i in each queue");
+        SET ROLE r$i;
+        DO \$\$ BEGIN
+            FOR n IN 1..200 LOOP
+                PERFORM pgqueue.create_task('t' || n, command => 'SELECT 1', namespace => 'greedy');
+                COMMIT;
+            END LOOP;
+        END \$\$
+        SQL
+    ok(wait_for($node, $db, q{SELECT count(*) FROM pgqueue.task WHERE status <> 'released'}, '0', 60), 'they run');
+}
 check_invariants($node, $db, 'in the end', 60);
 $node->stop;
 done_testing();
