@@ -11,8 +11,8 @@
 
 namespace pgqueue::dispatch {
 
-// Takes one step for everything idle in a database. Returns whether another step is to come. Allocates memory. Takes the registry lock and the locks of the namespaces. The
-// scheduler only.
+// Takes one step for everything idle in a database. Returns whether another step is to come. Allocates memory. Takes
+// the registry lock and the locks of the namespaces. The scheduler only.
 bool free_idle(SlotNo db);
 // Frees the lanes that were unlinked up to the drop `until`. Returns whether some are left. The caller holds the
 // registry lock.

@@ -46,6 +46,8 @@ UPDATE :bq.pg_background_tasks SET state = 'failed', errors = 'SECRET' WHERE id 
 SELECT pgqueue.fire_ticker('t', namespace => 'esc') \g /dev/null
 CALL pgqueue.wait_for_task('{q}', '30 s', 'esc') \g /dev/null
 SELECT id AS failed, receipt FROM pgqueue.next_task('w', 'q', namespace => 'esc') \gset
+-- Longer than a millisecond: then it is in view slow_task.
+SELECT pg_sleep(0.002) \g /dev/null
 SELECT pgqueue.fail_task(:failed, :receipt, 'SECRET', final => true, result => '"SECRET"') \g /dev/null
 SELECT id AS held, receipt FROM pgqueue.next_task('w', 'q', '1 h', namespace => 'esc') \gset
 SELECT pgqueue_internal.clean(1, clock_timestamp() + interval '1 h') \g /dev/null
