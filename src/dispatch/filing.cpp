@@ -91,8 +91,7 @@ bool may_file(const Namespace &ns, Leave leave) {
 
 // Files pages, oldest first, until about `steps` steps are taken. A page of one priority counts as one step, because it
 // mostly takes one. Any other page counts as one step for each task.
-Filed take_over(SlotNo no, int64 steps, Leave leave) {
-    Namespace &ns = map.namespaces[no];
+Filed take_over(Namespace &ns, int64 steps, Leave leave) {
     while (ns.handed != 0) {
         if (steps <= 0) return Filed::Some;
         if (!may_file(ns, leave)) return Filed::NoRoom;
@@ -122,7 +121,8 @@ Filed take_over(SlotNo no, int64 steps, Leave leave) {
 void drain_inbox_locked(SlotNo no) {
     Namespace &ns = map.namespaces[no];
     take_inbox(&ns);
-    (void)take_over(no, INT64_MAX, Leave::Nothing);
+    (void)take_over(ns, INT64_MAX, Leave::Nothing);
+    ns.crowded.store(false);
 }
 
 bool has_handed_over(SlotNo no) { return map.namespaces[no].inbox.load() != 0 || map.namespaces[no].handed != 0; }
@@ -133,7 +133,9 @@ Filed drain_some(SlotNo no, Leave leave) {
     if (!has_handed_over(no)) return Filed::All;
     pg::LwLockGuard lock(namespace_lock(no));
     take_inbox(&ns);
-    return take_over(no, steps, leave);
+    const Filed filed = take_over(ns, steps, leave);
+    ns.crowded.store(filed == Filed::NoRoom);
+    return filed;
 }
 
 void drain_inbox(SlotNo ns) {
@@ -168,6 +170,7 @@ void forget_handed_over(SlotNo no) {
     pg::LwLockGuard lock(namespace_lock(no));
     give_chain(map.namespaces[no].handed);
     map.namespaces[no].handed = map.namespaces[no].handed_last = 0;
+    map.namespaces[no].crowded.store(false);
 }
 
 void return_ready(const Hint &h) {

@@ -10,10 +10,11 @@ constexpr int few_pages = 8;
 constexpr int reserve_tries = 200;
 constexpr long reserve_nap_ms = 5;
 
-// Takes a page for the hand-over; 0: there is none. Asks the scheduler to make room, and waits up to a second for it. A
-// transaction with many pages leaves room for others.
-PageNo reserve_page(SlotNo db, PageKind kind, Packed *out) {
-    const bool many = out->pages >= few_pages;
+// Takes a page for the hand-over; 0: there is none. Asks the scheduler to make room, and waits up to a second for it.
+// crowded: the namespace has pages that wait for room. It leaves room for others, as does a transaction with many
+// pages.
+PageNo reserve_page(SlotNo db, PageKind kind, Packed *out, bool crowded = false) {
+    const bool many = crowded || out->pages >= few_pages;
     for (int i = 0; i < reserve_tries; i++) {
         PageNo no = many && !room_for_many() ? 0 : take_page(kind);
         if (no != 0) {
@@ -119,7 +120,8 @@ void pack_tasks(SlotNo db, const Notes<TaskNote> &tasks, Packed *out) {
         if (at == open_most) {
             at = to_close(t, open, &turn);
             const PageKind kind = next_kind(t, open[at], open);
-            PageNo no = out->pages < most_pages ? reserve_page(db, kind, out) : 0;
+            const bool crowded = map.namespaces[map.queues[map.lanes[t.lane].queue].ns].crowded.load();
+            PageNo no = out->pages < most_pages ? reserve_page(db, kind, out, crowded) : 0;
             if (no == 0) return;
             close_others(kind, t, open);
             link_page(&out->tasks, no);

@@ -134,6 +134,7 @@ struct Namespace {
     int32 ns_id;                // immutable
     AtomicSlot outside_source;  // of the lanes for outside workers, published when complete
     Atomic<PageNo> inbox;       // pages handed over, newest first
+    Atomic<bool> crowded;       // pages that were handed over wait for room
     int32 weight;
     int32 max_running;  // 0 none
     bool paused;
