@@ -31,7 +31,9 @@ void look(Case *c) {
     c->live = c->slot >= 0 && memory::state_of(c->db) == memory::DbState::Ready;
     if (!c->live) return;
     if (c->in_server) c->role = memory::find_role(c->db, c->runner);
-    dispatch::drain_inboxes(c->db);
+    // A flood of tasks is left to the scheduler.
+    for (int part = 0; part < 4 && !dispatch::drain_some(memory::map.queues[c->slot].ns); part++) {
+    }
     c->look = dispatch::inspect_queue(c->slot);
     // Tasks of groups are in no list.
     if (c->row.group == 0 && !is_held_off(*c) && (!c->in_server || c->role >= 0))
@@ -71,6 +73,8 @@ void add_ready(const Case &c, Reasons *reasons) {
         message = "A worker has taken it and is about to run it.";
     else if (memory::Lease lease; c.live && dispatch::find_lease(c.row.ref.id, &lease))
         message = "An outside worker has taken it in a transaction that has not committed yet.";
+    else if (c.live && c.position.listed == dispatch::Listed::Unknown)
+        message = psprintf("It may start; more than " INT64_FORMAT " tasks run before it.", c.position.ahead);
     reasons->add({"ready", message});
 }
 

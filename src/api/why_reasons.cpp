@@ -296,15 +296,8 @@ void add_no_worker(const Case &c, Reasons *reasons) {
         reasons->add({"no_worker_slot", psprintf("No worker can be started for role \"%s\".", role), more_workers()});
 }
 
-bool is_held_outside(const Case &c) {
-    memory::Lease lease;
-    for (memory::SlotNo i = 0; i < memory::map.shared->n_leases; i++)
-        if (dispatch::read_lease(i, c.db, &lease) && lease.queue == c.slot) return true;
-    return false;
-}
-
 void add_no_outside_worker(const Case &c, Reasons *reasons) {
-    if (is_held_outside(c) || dispatch::is_awaited_outside(c.slot)) return;
+    if (dispatch::is_held_outside(c.slot) || dispatch::is_awaited_outside(c.slot)) return;
     reasons->add({"no_outside_worker",
                   psprintf("No outside worker waits for queue \"%s\" or holds a task of it.", c.queue->name),
                   psprintf("SELECT * FROM pgqueue.next_task('worker', %s, namespace => %s);", quoted(c.queue->name),

@@ -142,6 +142,16 @@ bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt) {
     return false;
 }
 
+bool is_held_outside(SlotNo queue) {
+    int32 held = map.queues[queue].running.load();
+    for (const WorkerSlot &w : map.shared->workers) {
+        if (held <= 0) return false;
+        const int n = Min(w.n_holds.load(), max_batch);
+        for (int i = 0; i < n; i++) held -= w.holds[i].queue == queue && w.holds[i].state.load() != HoldState::None;
+    }
+    return held > 0;
+}
+
 bool find_lease(int64 id, Lease *out, int64 receipt) {
     pg::LwLockGuard lock(lease_lock(id), LW_SHARED);
     Lease *l = find_locked(id, receipt);

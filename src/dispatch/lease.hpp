@@ -48,6 +48,9 @@ bool has_hold(const WorkerSlot &worker, int64 id, int64 receipt);
 SlotNo worker_with(pid_t pid, int64 id, int64 receipt);
 // Returns whether a process of this server's life has the task, by a lease or in a worker's slot.
 bool is_held_by_anybody(SlotNo db, int64 id, int64 receipt);
+// Returns whether outside workers hold tasks of the queue: more are held than workers of the server hold. Reads no
+// leases, of which there may be a million, and takes no lock.
+bool is_held_outside(SlotNo queue);
 
 // Copies the lease of a task. receipt 0: whatever its receipt is, but not an entry that is to be put back or charged.
 // Returns false if there is none.

@@ -1,7 +1,7 @@
 // Keeps the time under the namespace lock short. The entries of the first pages are searched under the lock, later
-// pages contribute only their counts. If the task is not in the first pages, all pages of the pool are searched without
-// a lock to find the pages that may have it. Their contents may change meanwhile, so these pages are searched again
-// under the lock.
+// pages contribute only their counts. If the task is not in the first pages, the pages of its list are searched without
+// a lock to find those that may have it. Their contents may change meanwhile, so these pages are searched again under
+// the lock.
 #include "dispatch/position.hpp"
 
 #include "pg/guards.hpp"
@@ -9,31 +9,42 @@
 namespace pgqueue::dispatch {
 namespace {
 
-constexpr int near_pages = 256;   // searched under the lock, some 40,000 entries
-constexpr int far_pages = 16384;  // counted under the lock
+constexpr int near_pages = 256;  // searched under the lock, some 60,000 entries
+constexpr int far_pages = 8192;  // searched without a lock, and counted under it
 constexpr int candidates_most = 8;
 
 struct Search {
     int64 id;
     int32 priority;
-    bool everywhere;  // search every page, else only the candidates
-    int most;         // pages of a chain that are read
+    bool everywhere;     // search every page, else only the candidates
+    int most;            // pages of a chain that are read
+    PageNo front, back;  // chains of the list that was too long
     PageNo candidates[candidates_most];
     int n_candidates;
 };
 
+const TaskRef &ref_of(const TaskRef &entry) { return entry; }
+const TaskRef &ref_of(const MixedEntry &entry) { return entry.ref; }
+
+template <typename Entry, Size n>
+int index_among(const Entry (&entries)[n], const Page &p, int64 id) {
+    const int end = Min(static_cast<int>(p.count), static_cast<int>(n));
+    for (int i = p.head; i < end; i++)
+        if (ref_of(entries[i]).id == id) return i - p.head;
+    return -1;
+}
+
 // Returns the place of the task among the entries of a page that are still there; -1: it is not among them.
 int index_in(const Page &p, int64 id) {
-    int end = Min(static_cast<int>(p.count), p.kind == PageKind::Mixed ? mixed_per_page : ready_per_page);
-    for (int i = p.head; i < end; i++)
-        if (ready_ref(p, i).id == id) return i - p.head;
-    return -1;
+    return p.kind == PageKind::Mixed ? index_among(p.mixed, p, id) : index_among(p.ready, p, id);
 }
 
 bool is_ready(PageKind kind) { return kind == PageKind::Ready || kind == PageKind::Mixed; }
 
-void find_candidates(Search *s) {
-    for (PageNo no = 1; no <= map.shared->pages && s->n_candidates < candidates_most; no++) {
+// Searches a chain without a lock. Another process may take its pages for something else meanwhile; then the walk goes
+// astray, and ends after as many pages.
+void find_candidates(PageNo no, Search *s) {
+    for (int pages = 0; no != 0 && pages < s->most && s->n_candidates < candidates_most; no = page(no)->next, pages++) {
         const Page *p = page(no);
         if (is_ready(p->kind) && index_in(*p, s->id) >= 0) s->candidates[s->n_candidates++] = no;
     }
@@ -94,7 +105,7 @@ Walk walk_range(PageNo no, const Search &s) {
 // Returns the place of the task in a list of several priorities.
 Position position_in_range(const PageList &list, const Search &s) {
     Walk w = walk_range(list.front, s);
-    if (w.too_long) return {Listed::Unknown, 0};
+    if (w.too_long) return {Listed::Unknown, w.before};
     if (list.spilled != 0 || list.moving) return {Listed::InFile, 0};
     return {w.found ? Listed::Yes : Listed::No, w.before};
 }
@@ -102,11 +113,11 @@ Position position_in_range(const PageList &list, const Search &s) {
 Position position_in(const PageList &list, const Search &s) {
     Walk front = walk(list.front, s);
     if (front.found) return {Listed::Yes, front.before};
-    if (front.too_long) return {Listed::Unknown, 0};
+    if (front.too_long) return {Listed::Unknown, front.all};
     if (list.spilled == 0 && !list.moving) return {Listed::No, 0};
     Walk back = walk(list.back, s);
     if (back.found && !back.too_long) return {Listed::Yes, Max(list.count - back.all, 0) + back.before};
-    if (back.too_long) return {Listed::Unknown, 0};
+    if (back.too_long) return {Listed::Unknown, front.all};
     return {Listed::InFile, front.all};
 }
 
@@ -116,17 +127,21 @@ SlotNo lane_of(SlotNo queue, SlotNo role) {
     return -1;
 }
 
-Position search_lane(SlotNo lane, const Search &s) {
+Position search_lane(SlotNo lane, Search *s) {
     pg::LwLockGuard lock(namespace_lock(map.queues[map.lanes[lane].queue].ns), LW_SHARED);
     int64 better = 0;
     for (SlotNo l = map.lanes[lane].first; l >= 0; l = map.priorities[l].next) {
         const PriorityList &p = map.priorities[l];
-        if (p.range.has(s.priority)) {
-            Position at = p.range.one() ? position_in(p.list, s) : position_in_range(p.list, s);
+        if (p.range.has(s->priority)) {
+            Position at = p.range.one() ? position_in(p.list, *s) : position_in_range(p.list, *s);
+            if (at.listed == Listed::Unknown) {
+                s->front = p.list.front;
+                s->back = p.list.back;
+            }
             at.ahead += better;
             if (at.listed != Listed::No || p.parts == 0) return at;
         }
-        if (p.range.from > s.priority) break;
+        if (p.range.from > s->priority) break;
         better += p.list.count;
     }
     return {};
@@ -137,13 +152,14 @@ Position search_lane(SlotNo lane, const Search &s) {
 Position find_position(SlotNo queue, SlotNo role, int32 priority, int64 id) {
     SlotNo lane = lane_of(queue, role);
     if (lane < 0) return {};
-    Search s{id, priority, true, near_pages, {}, 0};
-    Position at = search_lane(lane, s);
+    Search s{id, priority, true, near_pages, 0, 0, {}, 0};
+    Position at = search_lane(lane, &s);
     if (at.listed != Listed::Unknown) return at;
-    find_candidates(&s);
     s.everywhere = false;
     s.most = far_pages;
-    return search_lane(lane, s);
+    find_candidates(s.front, &s);
+    find_candidates(s.back, &s);
+    return search_lane(lane, &s);
 }
 
 bool is_popped(SlotNo db, int64 id) {

@@ -7,7 +7,7 @@ namespace pgqueue::dispatch {
 enum class Listed {
     Yes,      // `ahead` tasks run before it
     InFile,   // in the part of its list that is in the spill file: at least `ahead` tasks run before it
-    Unknown,  // the list is too long to be searched
+    Unknown,  // in a list that is too long to be searched, behind at least `ahead` tasks; or in no list
     No,       // in no list: popped, or not handed over yet
 };
 

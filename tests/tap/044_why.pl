@@ -131,20 +131,20 @@ soon(why($c), 'disabled; delayed', 'no workers at all');
 set('pgqueue.max_workers = 2');
 soon(why($c), 'delayed', 'all on again');
 
-# Long lists: 60,000 tasks of one list in memory, the last pages are counted, not looked into.
+# Long lists: 80,000 tasks of one list in memory. Behind the first 65,000 only the page of the task is looked into.
 sql(q{SELECT pgqueue.create_queue('long', ttl => '0')});
-sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 6;
+sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 8;
 my $ahead = <<~'SQL';
     SELECT string_agg(ahead::text, ' ')
     FROM (
         SELECT (SELECT w.ahead FROM pgqueue.why(t.id) w)
         FROM (SELECT id, row_number() OVER (ORDER BY id) n FROM pgqueue.task WHERE queue = 'long' AND status = 'new') t
-        WHERE n IN (1, 171, 20000, 59990) ORDER BY n
+        WHERE n IN (1, 171, 20000, 79990) ORDER BY n
     ) x
     SQL
-is(sql($ahead), '0 170 19999 59989', 'ahead is exact in a long list');
+is(sql($ahead), '0 170 19999 79989', 'ahead is exact in a long list');
 is(sql(q{SELECT count(*) FROM pgqueue.next_tasks('w', '{long}', 1000)}), '1000', 'a thousand taken');
-is(sql($ahead =~ s/59990/58990/r), '0 170 19999 58989', 'and still is');
+is(sql($ahead =~ s/79990/78990/r), '0 170 19999 78989', 'and still is');
 
 # Not ours, not loaded.
 $node->backup('copy');
@@ -174,7 +174,7 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = 'pgqueue'\npgq
 $node->restart;
 
 # A list that does not fit into memory: what is in the file has at least so many before it; the ends are exact.
-soon(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'long' AND status = 'new' AND count = 59000}, '1',
+soon(q{SELECT count(*) FROM pgqueue.queue_status WHERE queue = 'long' AND status = 'new' AND count = 79000}, '1',
     'started again with little memory');
 sql(q{SELECT count(*) FROM pgqueue.create_tasks('long', array_fill('1'::jsonb, ARRAY[10000]))}) for 1 .. 20;
 soon(q{SELECT count(*) > 0 FROM pg_ls_dir('pg_stat_tmp') f WHERE f LIKE 'pgqueue.spill.%'}, 't',
@@ -184,7 +184,7 @@ my $long = q{SELECT id FROM pgqueue.task WHERE queue = 'long' AND status = 'new'
 my $nth = sub { return "($long OFFSET $_[0] LIMIT 1)" };
 soon(why($nth->(50000), q{reason, ahead BETWEEN 1 AND 50000}), 'spilled|t', 'spilled');
 soon(why($nth->(10), 'reason, ahead'), 'ready|10', 'the front is exact');
-soon(why($nth->(258990), 'reason, ahead'), 'ready|258990', 'and so is the end');
+soon(why($nth->(278990), 'reason, ahead'), 'ready|278990', 'and so is the end');
 
 # Parallel queries of any role may have all process slots. A scheduler that has to be started then waits.
 set('pgqueue.enabled = off');
