@@ -125,10 +125,11 @@ CREATE FUNCTION pgqueue_internal.is_condemned(slot smallint) RETURNS boolean
 CREATE FUNCTION pgqueue_internal.is_held(id bigint, receipt bigint) RETURNS boolean
     LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 10 AS 'MODULE_PATHNAME', 'pgqueue_internal_is_held';
 
--- What is wrong in this database; queue_id and namespace_id NULL: not of one of them.
+-- What is wrong in this database; queue_id and namespace_id NULL: not of one of them. problems: how many of its kind
+-- the row stands for, of which it is the first.
 CREATE FUNCTION pgqueue_internal.problems()
     RETURNS TABLE (severity text, problem text, namespace_id integer, queue_id integer, message text,
-    hint text, pid integer, since timestamptz)
+    hint text, pid integer, since timestamptz, problems bigint)
     LANGUAGE C STABLE PARALLEL RESTRICTED ROWS 5 AS 'MODULE_PATHNAME', 'pgqueue_internal_problems';
 
 -- Tasks that may have been quarantined (PQ103) or have found no handler (PQ104) lately;

@@ -17,8 +17,10 @@ CREATE VIEW pgqueue.top WITH (security_barrier) AS
 SELECT s.namespace, s.queue, s.retained::integer AS running, s.ready,
     make_interval(secs => s.oldest_ready_seconds) AS oldest, coalesce(h.per_minute, 0) AS per_minute,
     coalesce(h.failed, 0) AS failed, make_interval(secs => s.run_seconds_p99) AS p99_run,
-    coalesce(h.last_hour, '') AS last_hour, coalesce(p.state, 'ok') AS state
+    coalesce(h.last_hour, '') AS last_hour,
+    coalesce(p.state, CASE WHEN c.paused AND s.ready + s.delayed + s.blocked > 0 THEN 'paused' ELSE 'ok' END) AS state
 FROM pgqueue.queue_stat s
+LEFT JOIN pgqueue.queue c ON c.namespace = s.namespace AND c.queue = s.queue
 LEFT JOIN (
     SELECT m.namespace, m.queue, sum(m.failed)::bigint AS failed,
         (array_agg(m.released ORDER BY m.minute DESC))[1] AS per_minute,

@@ -47,15 +47,16 @@ bool may_see(const Problem &p) {
 
 void put(ReturnSetInfo *info, const Problem &p) {
     if (!may_see(p)) return;
-    Datum values[8] = {CStringGetTextDatum(p.severity),
+    Datum values[9] = {CStringGetTextDatum(p.severity),
                        CStringGetTextDatum(p.word),
                        Int32GetDatum(p.ns_id),
                        Int32GetDatum(p.queue_id),
                        CStringGetTextDatum(p.message),
                        CStringGetTextDatum(p.hint),
                        Int32GetDatum(p.pid),
-                       TimestampTzGetDatum(p.since)};
-    bool nulls[8] = {false, false, p.ns_id == 0, p.queue_id == 0, false, false, p.pid == 0, p.since == 0};
+                       TimestampTzGetDatum(p.since),
+                       Int64GetDatum(p.problems)};
+    bool nulls[9] = {false, false, p.ns_id == 0, p.queue_id == 0, false, false, p.pid == 0, p.since == 0, false};
     tuplestore_putvalues(info->setResult, info->setDesc, values, nulls);
 }
 
@@ -225,56 +226,42 @@ void put_cleaning(ReturnSetInfo *info, memory::Database &d) {
                .since = d.housekeeper.held_back_since.load()});
 }
 
-void put_role(ReturnSetInfo *info, memory::SlotNo no, const pg::Moment &now) {
-    memory::Role &role = memory::map.roles[no];
-    if (!OidIsValid(store::role_oid_of(role.role_id))) return;
-    const char *name = store::shown_role(role.role_id);
-    const bool shut_out = is_shut_out(store::role_oid_of(role.role_id));
-    if (uint32 n = signal::in_loop(role.deaths, now))
-        put(info, {.severity = "warning",
-                   .word = "crash_loop",
-                   .message = psprintf("workers of role \"%s\" ended by themselves %u times", name, n),
-                   .hint = shut_out ? grant_connect(name)
-                                    : "See the log of the server; tasks that ended their worker have error_code PQ102.",
-                   .since = shown(&role.deaths.first, now)});
-    dispatch::RoleLook look = dispatch::look_at_role(no);
-    if (shut_out && look.ready > 0)
-        put(info, {.severity = "warning",
-                   .word = "no_worker_slot",
-                   .message = psprintf("%s: role \"%s\" may not connect to this database", waiting(look.ready), name),
-                   .hint = grant_connect(name),
-                   .since = longest_wait_of(no)});
-    else if (role.refused.load() && look.ready > 0)
-        put(info, {.severity = "warning",
-                   .word = "no_worker_slot",
-                   .message = psprintf("%s: workers of role \"%s\" end before they begin", waiting(look.ready), name),
-                   .hint = "See the log of the server for the reason.",
-                   .since = longest_wait_of(no)});
-    if (look.full && look.ready > 0)
-        put(info, {.severity = "warning",
-                   .word = "limit",
-                   .message = psprintf("%s: %d worker%s of role \"%s\" %s busy, pgqueue.max_workers_per_role is %d",
-                                       waiting(look.ready), look.workers, look.workers == 1 ? "" : "s", name,
-                                       are(look.workers), config::max_workers_per_role),
-                   .hint = more_workers_of_role(),
-                   .since = longest_wait_of(no)});
+// Looks at the queues of the namespaces whose statistics the caller may see. Files a part of what was handed over
+// there, so that a queue which nobody looks at is seen; the rest of a flood is left to the scheduler.
+Survey survey_of(memory::SlotNo db) {
+    auto *wanted = static_cast<bool *>(palloc0(sizeof(bool) * memory::map.shared->n_namespaces));
+    auto *sums = static_cast<QueueSums *>(palloc0(sizeof(QueueSums) * memory::map.shared->n_namespaces));
+    const bool ready = memory::state_of(db) == memory::DbState::Ready;
+    memory::each_namespace(db, [&](memory::SlotNo ns) {
+        wanted[ns] =
+            !memory::map.namespaces[ns].dropped.load() && may(memory::map.namespaces[ns].ns_id, store::priv_look);
+        if (wanted[ns] && ready) dispatch::drain_some(ns);
+    });
+    const int most = memory::map.shared->used_queues;
+    auto *queues = static_cast<dispatch::QueueSurvey *>(palloc(sizeof(dispatch::QueueSurvey) * (most + 1)));
+    const int n = dispatch::survey_queues(db, wanted, queues, most);
+    for (int i = 0; i < n; i++) {
+        const memory::Queue &q = memory::map.queues[queues[i].queue];
+        sums[q.ns].hinted += q.hinted.load();
+        if (q.paused) continue;
+        sums[q.ns].ready += queues[i].ready;
+        sums[q.ns].outside += queues[i].outside;
+    }
+    return {db, pg::this_moment(), wanted, {queues, static_cast<Size>(n)}, sums};
 }
 
 void put_database(ReturnSetInfo *info, memory::SlotNo db) {
     memory::Database &d = memory::database(db);
-    if (memory::state_of(db) == memory::DbState::Ready) dispatch::drain_inboxes(db);
-    pg::Moment now = pg::this_moment();
-    put_starts(info, d, now);
+    const Survey survey = survey_of(db);
+    put_starts(info, d, survey.now);
     put_cleaning(info, d);
     put_owed(info, db);
     put_memory(info);
-    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
-        memory::Queue &q = memory::map.queues[i];
-        if (q.used && q.db == db && !memory::is_dropped(q)) put_queue(info, i);
-    }
-    memory::each_namespace(db, [info](memory::SlotNo ns) { put_namespace(info, ns); });
-    for (memory::SlotNo i = 0; i < memory::map.shared->used_roles; i++)
-        if (memory::map.roles[i].used && memory::map.roles[i].db == db) put_role(info, i, now);
+    put_roles(info, survey);
+    put_queues(info, survey);
+    memory::each_namespace(db, [&](memory::SlotNo ns) {
+        if (survey.wanted[ns]) put_namespace(info, ns, survey);
+    });
 }
 
 }  // namespace

@@ -1,79 +1,99 @@
-// View health: what is wrong with queues and namespaces.
+// View health: what is wrong with queues. A look at shared memory finds the queues; catalog and rows are read only for
+// those that get a row.
 #include "api/health.hpp"
 
 #include "api/call.hpp"
 #include "api/hint_texts.hpp"
 #include "api/longest_wait.hpp"
-#include "dispatch/ended_leases.hpp"
-#include "dispatch/lanes.hpp"
+#include "core/status.hpp"
 #include "dispatch/look.hpp"
-#include "dispatch/usage.hpp"
 #include "handover/counts.hpp"
-#include "memory/registry.hpp"
-#include "pg/clock.hpp"
 #include "store/lock_holders.hpp"
 #include "store/queues.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
-#include "task/dependencies.hpp"
 
 namespace pgqueue::api {
 namespace {
 
-// Reports a pause that has ended: the queue continues as soon as its row is free.
-void put_overdue_pause(ReturnSetInfo *info, const memory::Queue &q) {
-    pg::Moment now = pg::this_moment();
-    if (!q.paused || q.paused_until == 0 || now.wall - q.paused_until <= owed_patience) return;
-    pid_t pid = store::holder_of_queue(q.queue_id);
+using dispatch::QueueSurvey;
+using memory::map;
+
+const memory::Queue &entry_of(const QueueSurvey &s) { return map.queues[s.queue]; }
+int64 waits_since(const QueueSurvey &s) { return s.since; }
+
+bool is_paused(const QueueSurvey &s, const pg::Moment &) { return entry_of(s).paused && entry_of(s).hinted.load() > 0; }
+
+bool write_paused(ReturnSetInfo *info, const HealthCase &c) {
+    put(info, {.severity = "warning",
+               .word = "queue_paused",
+               .message = "the queue is paused and has waiting tasks",
+               .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);", quote_literal_cstr(c.info->name),
+                                quote_literal_cstr(c.ns->name)),
+               .queue_id = c.info->id,
+               .since = longest_wait(c.queue, dispatch::every_role),
+               .problems = c.problems});
+    return true;
+}
+
+// A pause has ended: the queue continues as soon as its row is free.
+bool has_overdue_pause(const QueueSurvey &s, const pg::Moment &now) {
+    const memory::Queue &q = entry_of(s);
+    return q.paused && q.paused_until != 0 && now.wall - q.paused_until > owed_patience;
+}
+
+int64 paused_until(const QueueSurvey &s) { return entry_of(s).paused_until; }
+
+bool write_overdue_pause(ReturnSetInfo *info, const HealthCase &c) {
+    pid_t pid = store::holder_of_queue(c.info->id);
     put(info, {.severity = "warning",
                .word = "owed",
                .message = "the pause of the queue has ended, but a session has locked its row",
                .hint = pid != 0 ? end_session(pid) : "See the log of the server for the reason.",
-               .queue_id = q.queue_id,
+               .queue_id = c.info->id,
                .pid = pid,
-               .since = q.paused_until});
+               .since = map.queues[c.queue].paused_until,
+               .problems = c.problems});
+    return true;
 }
 
-// Returns the statement that doubles the limit of a queue or namespace.
-const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo *queue, const char *setting,
-                         double now) {
-    const char *ns_name = quote_literal_cstr(ns.name), *given = psprintf("%s => %.15g", setting, now * 2);
-    if (queue == nullptr) return psprintf("SELECT pgqueue.update_namespace(%s, %s);", ns_name, given);
-    return psprintf("SELECT pgqueue.update_queue(%s, %s, namespace => %s);", quote_literal_cstr(queue->name), given,
-                    ns_name);
+bool is_full(const QueueSurvey &s, const pg::Moment &) { return s.ready > 0 && s.full && !entry_of(s).paused; }
+
+bool write_full(ReturnSetInfo *info, const HealthCase &c) {
+    const dispatch::QueueLook look = dispatch::inspect_queue(c.queue);
+    put(info, {.severity = "warning",
+               .word = "limit",
+               .message = psprintf("%s: %d of the queue %s held, max_running is %d", waiting(look.ready), look.running,
+                                   are(look.running), look.max_running),
+               .hint = double_limit(*c.ns, c.info, "max_running", Min(look.max_running, PG_INT32_MAX / 2)),
+               .queue_id = c.info->id,
+               .since = longest_wait(c.queue, dispatch::every_role),
+               .problems = c.problems});
+    return true;
 }
 
-void put_queue_limits(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &ns,
-                      const store::QueueInfo &queue) {
-    const memory::Queue &q = memory::map.queues[no];
-    dispatch::QueueLook look = dispatch::inspect_queue(no);
-    if (look.ready == 0 || q.paused || (!look.full && look.next_token == 0)) return;
-    TimestampTz since = longest_wait(no, dispatch::every_role);
-    if (look.full)
-        put(info, {.severity = "warning",
-                   .word = "limit",
-                   .message = psprintf("%s: %d of the queue %s held, max_running is %d", waiting(look.ready),
-                                       look.running, are(look.running), look.max_running),
-                   .hint = double_limit(ns, &queue, "max_running", Min(look.max_running, PG_INT32_MAX / 2)),
-                   .queue_id = q.queue_id,
-                   .since = since});
-    if (look.next_token != 0)
-        put(info, {.severity = "warning",
-                   .word = "limit",
-                   .message = psprintf("%s for the queue's rate_limit", waiting(look.ready)),
-                   .hint = double_limit(ns, &queue, "rate_limit", q.rate_limit),
-                   .queue_id = q.queue_id,
-                   .since = since});
+bool is_throttled(const QueueSurvey &s, const pg::Moment &) {
+    return s.ready > 0 && s.throttled && !entry_of(s).paused;
+}
+
+bool write_throttled(ReturnSetInfo *info, const HealthCase &c) {
+    put(info, {.severity = "warning",
+               .word = "limit",
+               .message = psprintf("%s for the queue's rate_limit", waiting(dispatch::inspect_queue(c.queue).ready)),
+               .hint = double_limit(*c.ns, c.info, "rate_limit", map.queues[c.queue].rate_limit),
+               .queue_id = c.info->id,
+               .since = longest_wait(c.queue, dispatch::every_role),
+               .problems = c.problems});
+    return true;
 }
 
 // Returns the statement that cancels what waits for a dropped role. A new role of its name does not get its tasks.
-const char *cancel_held(const store::QueueInfo &queue, const char *role) {
-    const store::NamespaceInfo *ns = store::namespace_by_id(queue.ns_id);
+const char *cancel_held(const HealthCase &c, const char *role) {
     return psprintf(
         "SELECT pgqueue.cancel_task(t.id) FROM pgqueue.task t, pgqueue.why(t.id) w WHERE t.namespace = %s AND t.queue "
         "= %s AND t.role = %s "
         "AND t.status IN ('new', 'retry') AND w.reason = 'role_missing';",
-        quote_literal_cstr(ns != nullptr ? ns->name : ""), quote_literal_cstr(queue.name), quote_literal_cstr(role));
+        quote_literal_cstr(c.ns->name), quote_literal_cstr(c.info->name), quote_literal_cstr(role));
 }
 
 // Returns how many of the tasks still wait.
@@ -86,186 +106,127 @@ int64 waiting_of(const dispatch::HeldLook &look) {
     return waiting;
 }
 
-// Reports tasks of roles that do not exist.
-void put_held(ReturnSetInfo *info, memory::SlotNo no, const store::QueueInfo &queue) {
+bool has_held(const QueueSurvey &s, const pg::Moment &) { return s.held; }
+
+// Writes a row for each role that does not exist. Reads the rows of the tasks of the first ones.
+bool write_held(ReturnSetInfo *info, const HealthCase &c) {
     dispatch::HeldLook look;
-    for (memory::SlotNo lane = -1; dispatch::look_at_held(no, &lane, &look);) {
-        int64 held = waiting_of(look);
+    int roles = 0;
+    for (memory::SlotNo lane = -1; dispatch::look_at_held(c.queue, &lane, &look);) {
+        const int64 held = roles < problems_shown ? waiting_of(look) : look.tasks;
         if (held <= 0) continue;
-        int32 id = memory::map.roles[look.role].role_id;
+        int32 id = map.roles[look.role].role_id;
         const char *name = store::shown_role(id);
         put(info, {.severity = "warning",
                    .word = "role_missing",
                    .message = psprintf("%s for role \"%s\", which does not exist", waiting(held), name),
                    .hint = store::role_of(id).restored ? psprintf("CREATE ROLE %s;", quote_identifier(name))
-                                                       : cancel_held(queue, name),
-                   .queue_id = queue.id,
-                   .since = longest_wait(no, look.role)});
+                                                       : cancel_held(c, name),
+                   .queue_id = c.info->id,
+                   .since = roles < problems_shown ? longest_wait(c.queue, look.role) : 0,
+                   .problems = roles == 0 ? c.problems : 1});
+        roles++;
     }
+    return roles > 0;
 }
 
-}  // namespace
-
-void put_queue(ReturnSetInfo *info, memory::SlotNo no) {
-    memory::Queue &q = memory::map.queues[no];
-    const store::QueueInfo *known = store::queue_by_id(q.queue_id);
-    const store::NamespaceInfo *ns = known ? store::namespace_by_id(known->ns_id) : nullptr;
-    if (ns == nullptr) return;
-    if (q.paused && q.hinted.load() > 0)
-        put(info, {.severity = "warning",
-                   .word = "queue_paused",
-                   .message = "the queue is paused and has waiting tasks",
-                   .hint = psprintf("SELECT pgqueue.resume_queue(%s, namespace => %s);",
-                                    quote_literal_cstr(known->name), quote_literal_cstr(ns->name)),
-                   .queue_id = q.queue_id,
-                   .since = longest_wait(no, dispatch::every_role)});
-    put_overdue_pause(info, q);
-    put_queue_limits(info, no, *ns, *known);
-    put_held(info, no, *known);
-    const HealthCase queue{no, ns, known, GetCurrentTimestamp()};
-    put_late(info, queue);
-    put_failed_pile(info, queue);
-    int64 depth = known->max_depth > 0 ? handover::unfinished(no) : 0;
-    if (known->max_depth > 0 && depth >= known->max_depth)
-        put(info, {.severity = "warning",
-                   .word = "queue_full",
-                   .message = psprintf("the queue has %s, max_depth is " INT64_FORMAT, tasks_of(depth, "unfinished"),
-                                       known->max_depth),
-                   .hint = double_limit(*ns, known, "max_depth", static_cast<double>(known->max_depth)),
-                   .queue_id = q.queue_id,
-                   .since = shown(&q.full_since, pg::this_moment())});
+bool is_at_max_depth(const QueueSurvey &s, const pg::Moment &) {
+    const int64 most = entry_of(s).max_depth;
+    return most > 0 && handover::unfinished(s.queue) >= most;
 }
 
-namespace {
+int64 refuses_since(const QueueSurvey &s) { return entry_of(s).full_since.load(); }
 
-// Counts ready tasks in queues that only the namespace's limit blocks.
-int64 ready_in(memory::SlotNo ns) {
-    int64 n = 0;
-    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
-        const memory::Queue &q = memory::map.queues[i];
-        if (q.used && q.ns == ns && !q.paused) n += dispatch::inspect_queue(i).ready;
-    }
-    return n;
-}
-
-// Counts ready tasks for outside workers in queues that nothing else blocks.
-int64 ready_outside(memory::SlotNo ns) {
-    int64 n = 0;
-    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
-        const memory::Queue &q = memory::map.queues[i];
-        if (!q.used || q.ns != ns || q.paused) continue;
-        if (memory::SlotNo lane = dispatch::outside_lane(i); lane >= 0) n += memory::map.lanes[lane].count;
-    }
-    return n;
-}
-
-// Reports a namespace that has used up its part of what all share, if its tasks wait or its queues are refused for
-// that.
-void put_shares(ReturnSetInfo *info, memory::SlotNo no, const char *name) {
-    const memory::Namespace &ns = memory::map.namespaces[no];
-    const char *raise = psprintf("Or have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s,",
-                                 quote_literal_cstr(name));
-    dispatch::LeaseShare leases = dispatch::lease_share(ns);
-    int64 waiting = leases.room() == 0 ? ready_outside(no) : 0;
-    if (waiting > 0)
-        put(info, {.severity = "warning",
-                   .word = "share_used_up",
-                   .message = psprintf("namespace \"%s\" has its part of the leases: " INT64_FORMAT " of " INT64_FORMAT
-                                       "; " INT64_FORMAT " ready tasks wait",
-                                       name, leases.used, leases.limit(), waiting),
-                   .hint = psprintf("Have its workers release what they hold: SELECT worker, count(*) FROM "
-                                    "pgqueue.task WHERE namespace = %s AND "
-                                    "status = 'retained' GROUP BY worker; %s max_leases => " INT64_FORMAT ");",
-                                    quote_literal_cstr(name), raise,
-                                    Min(leases.used * 2 + 1, int64(memory::map.shared->n_leases))),
-                   .ns_id = ns.ns_id,
-                   .since = longest_wait_in(no, -1)});
-    memory::QueueShare queues = memory::queue_share(no);
-    // A limit that was set is intended.
-    if (queues.own == 0 && share_room(0, queues.used, queues.free) == 0)
-        put(info, {.severity = "warning",
-                   .word = "share_used_up",
-                   .message = psprintf("namespace \"%s\" has its part of the queues: " INT64_FORMAT, name, queues.used),
-                   .hint = psprintf("Delete unused queues with SELECT pgqueue.delete_queue('queue', namespace => %s); "
-                                    "%s max_queues => " INT64_FORMAT ");",
-                                    quote_literal_cstr(name), raise,
-                                    Min(queues.used * 2 + 1, int64(memory::map.shared->n_queues))),
-                   .ns_id = ns.ns_id});
-}
-
-// Reports a namespace whose tasks wait for memory for groups, or that is near its limit of dependencies.
-void put_more_shares(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
-    const memory::Namespace &ns = memory::map.namespaces[no];
-    const char *name = quote_literal_cstr(known.name);
-    if (ns.groups_short)
-        put(info, {.severity = "warning",
-                   .word = "share_used_up",
-                   .message = psprintf("the namespace has its part of the memory for groups, with %d groups; further "
-                                       "tasks with a group key wait in the table",
-                                       ns.groups.used),
-                   .hint = psprintf("Work on its tasks, or have a member of pgqueue_admin raise it: SELECT "
-                                    "pgqueue.update_namespace(%s, max_groups => %d);",
-                                    name, ns.groups.used * 2 + 1),
-                   .ns_id = ns.ns_id});
-    task::EdgeShare open = task::edge_share(known, no);
-    if (open.used > 0 && open.used >= open.limit / 10 * 9)
-        put(info, {.severity = "warning",
-                   .word = "share_used_up",
-                   .message = psprintf("the namespace has " INT64_FORMAT
-                                       " dependencies of waiting tasks, its limit is " INT64_FORMAT,
-                                       open.used, open.limit),
-                   .hint = psprintf("Work on what its tasks wait for, or have a member of pgqueue_admin raise it: "
-                                    "SELECT pgqueue.update_namespace(%s, max_dependencies => " INT64_FORMAT ");",
-                                    name, open.limit * 2),
-                   .ns_id = ns.ns_id});
-}
-
-// Reports a limit that was set. Without one, further priorities share lists.
-void put_priorities(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
-    if (known.shares.priorities == 0) return;
-    int64 used = dispatch::priorities_in_use(no),
-          limit = share_limit(known.shares.priorities, used, dispatch::usage_of(dispatch::Table::Priorities).capacity);
-    if (used < limit) return;
+bool write_max_depth(ReturnSetInfo *info, const HealthCase &c) {
     put(info, {.severity = "warning",
-               .word = "share_used_up",
-               .message = psprintf("the namespace has ready tasks of " INT64_FORMAT
-                                   " priorities, max_priorities is " INT64_FORMAT ": tasks of others are refused",
-                                   used, limit),
-               .hint = psprintf("Have a member of pgqueue_admin raise it: SELECT pgqueue.update_namespace(%s, "
-                                "max_priorities => " INT64_FORMAT ");",
-                                quote_literal_cstr(known.name), limit * 2),
-               .ns_id = known.id});
+               .word = "queue_full",
+               .message = psprintf("the queue has %s, max_depth is " INT64_FORMAT,
+                                   tasks_of(handover::unfinished(c.queue), "unfinished"), c.info->max_depth),
+               .hint = double_limit(*c.ns, c.info, "max_depth", static_cast<double>(c.info->max_depth)),
+               .queue_id = c.info->id,
+               .since = shown(&map.queues[c.queue].full_since, c.now),
+               .problems = c.problems});
+    return true;
+}
+
+int64 fails_since(const QueueSurvey &s) { return entry_of(s).failed_since.load(); }
+
+constexpr QueueProblem kinds[] = {
+    {is_paused, write_paused, waits_since},
+    {has_overdue_pause, write_overdue_pause, paused_until},
+    {is_full, write_full, waits_since},
+    {is_throttled, write_throttled, waits_since},
+    {has_held, write_held, waits_since},
+    {may_be_late, write_late, waits_since, true},
+    {has_failed_pile, write_failed_pile, fails_since},
+    {is_at_max_depth, write_max_depth, refuses_since},
+};
+
+// A problem of a queue. order: 0 certain, its time known; 1 its time not known; 2 uncertain, and its time is recent.
+struct Finding {
+    memory::SlotNo ns, queue;
+    int kind, order;
+    int64 time;
+
+    bool counts() const { return order == 0 || (order == 1 && !kinds[kind].uncertain); }
+    bool is_like(const Finding &other) const { return ns == other.ns && kind == other.kind; }
+};
+
+int compare(const void *left, const void *right) {
+    const auto &a = *static_cast<const Finding *>(left), &b = *static_cast<const Finding *>(right);
+    if (a.ns != b.ns) return a.ns < b.ns ? -1 : 1;
+    if (a.kind != b.kind) return a.kind < b.kind ? -1 : 1;
+    if (a.order != b.order) return a.order < b.order ? -1 : 1;
+    if (a.time != b.time) return a.time < b.time ? -1 : 1;
+    return a.queue < b.queue ? -1 : 1;
+}
+
+// Returns what is wrong with the queues, in the order of compare().
+std::span<Finding> find(const Survey &survey) {
+    constexpr int all = lengthof(kinds);
+    auto *found = static_cast<Finding *>(
+        MemoryContextAllocHuge(CurrentMemoryContext, (survey.queues.size() * all + 1) * sizeof(Finding)));
+    Size n = 0;
+    for (const QueueSurvey &s : survey.queues)
+        for (int k = 0; k < all; k++) {
+            if (!kinds[k].found(s, survey.now)) continue;
+            const int64 time = kinds[k].time(s);
+            const int order = time == 0 ? 1 : kinds[k].uncertain && !seems_late(s, survey.now) ? 2 : 0;
+            found[n++] = {entry_of(s).ns, s.queue, k, order, time};
+        }
+    qsort(found, n, sizeof(Finding), compare);
+    return {found, n};
+}
+
+// Writes the row of a finding. Returns whether there is one.
+bool write(ReturnSetInfo *info, const Survey &survey, const Finding &f, int64 problems) {
+    const store::QueueInfo *queue = store::queue_by_id(map.queues[f.queue].queue_id);
+    const store::NamespaceInfo *ns = queue != nullptr ? store::namespace_by_id(queue->ns_id) : nullptr;
+    return ns != nullptr && kinds[f.kind].write(info, {f.queue, ns, queue, survey.now, problems});
+}
+
+// Writes the rows of findings of one kind in one namespace.
+void write_all(ReturnSetInfo *info, const Survey &survey, std::span<const Finding> like) {
+    constexpr Size tries = 200;  // the rows of so many queues are read
+    int shown = 0;
+    Size i = 0;
+    for (; i < like.size() && i < tries && shown < problems_shown; i++) shown += write(info, survey, like[i], 1);
+    int64 others = 0;
+    for (const Finding &f : like.subspan(i)) others += f.counts();
+    for (; others > 0 && i < tries; i++) {
+        if (write(info, survey, like[i], others)) return;
+        others -= like[i].counts();
+    }
 }
 
 }  // namespace
 
-void put_namespace(ReturnSetInfo *info, memory::SlotNo no) {
-    const memory::Namespace &ns = memory::map.namespaces[no];
-    const store::NamespaceInfo *known = store::namespace_by_id(ns.ns_id);
-    if (known == nullptr) return;
-    put_paused_namespace(info, no, *known);
-    if (!ns.paused) put_shares(info, no, known->name);
-    put_more_shares(info, no, *known);
-    auto running = ns.running.load();
-    int64 ready = known->max_running > 0 && running >= known->max_running && !ns.paused ? ready_in(no) : 0;
-    if (ready > 0)
-        put(info, {.severity = "warning",
-                   .word = "limit",
-                   .message = psprintf("%s: %d of the namespace %s held, max_running is %d", waiting(ready), running,
-                                       are(running), known->max_running),
-                   .hint = double_limit(*known, nullptr, "max_running", Min(known->max_running, PG_INT32_MAX / 2)),
-                   .ns_id = ns.ns_id,
-                   .since = longest_wait_in(no, dispatch::every_role)});
-    int64 depth = known->max_depth > 0 ? handover::unfinished_of_namespace(no) : 0;
-    if (known->max_depth > 0 && depth >= known->max_depth)
-        put(info, {.severity = "warning",
-                   .word = "queue_full",
-                   .message = psprintf("the namespace has %s, max_depth is " INT64_FORMAT,
-                                       tasks_of(depth, "unfinished"), known->max_depth),
-                   .hint = double_limit(*known, nullptr, "max_depth", static_cast<double>(known->max_depth)),
-                   .ns_id = ns.ns_id,
-                   .since = shown(&ns.full_since, pg::this_moment())});
-    put_priorities(info, no, *known);
+void put_queues(ReturnSetInfo *info, const Survey &survey) {
+    const std::span<const Finding> found = find(survey);
+    for (Size begin = 0, end = 0; begin < found.size(); begin = end) {
+        while (end < found.size() && found[end].is_like(found[begin])) end++;
+        write_all(info, survey, found.subspan(begin, end - begin));
+    }
 }
 
 }  // namespace pgqueue::api

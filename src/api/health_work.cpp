@@ -29,66 +29,58 @@ bool is_deserted(memory::SlotNo no, int64 ready) {
 
 }  // namespace
 
-void put_late(ReturnSetInfo *info, const HealthCase &c) {
-    const memory::Queue &q = map.queues[c.queue];
-    if (config::health_wait < 0 || q.paused || map.namespaces[q.ns].paused) return;
-    const dispatch::QueueLook look = dispatch::inspect_queue(c.queue);
+bool may_be_late(const dispatch::QueueSurvey &s, const pg::Moment &) {
+    const memory::Queue &q = map.queues[s.queue];
+    if (config::health_wait < 0 || q.paused || map.namespaces[q.ns].paused) return false;
     // A limit has a row of its own.
-    if (look.ready == 0 || look.full || look.ns_full || look.next_token != 0) return;
-    const TimestampTz since = longest_wait(c.queue, dispatch::every_role);
-    if (since == 0 || c.now - since < int64{config::health_wait} * 1000) return;
-    const char *where = of_queue(*c.ns, *c.info);
-    if (is_deserted(c.queue, look.ready))
-        put(info,
-            {.severity = "warning",
-             .word = "no_outside_worker",
-             .message =
-                 psprintf("%s, and no outside worker takes %s", waiting(look.ready), look.ready == 1 ? "it" : "them"),
-             .hint = psprintf("See who worked last: SELECT worker, max(started_at) FROM pgqueue.task WHERE %s AND "
-                              "worker IS NOT NULL GROUP BY worker;",
-                              where),
-             .queue_id = q.queue_id,
-             .since = since});
-    else
-        put(info,
-            {.severity = "warning",
-             .word = "late",
-             .message = psprintf("%s, the first of them longer than pgqueue.health_wait allows", waiting(look.ready)),
-             .hint = psprintf("SELECT t.id, w.* FROM (SELECT id FROM pgqueue.task WHERE %s AND status IN "
-                              "('new', 'retry') ORDER BY created_at LIMIT 1) t, pgqueue.why(t.id) w;",
-                              where),
-             .queue_id = q.queue_id,
-             .since = since});
+    return s.ready > 0 && !s.full && !s.ns_full && !s.throttled;
 }
 
-void put_failed_pile(ReturnSetInfo *info, const HealthCase &c) {
+bool seems_late(const dispatch::QueueSurvey &s, const pg::Moment &now) {
+    return s.since != 0 && now.monotonic - s.since >= int64{config::health_wait} * 1000;
+}
+
+bool write_late(ReturnSetInfo *info, const HealthCase &c) {
+    const int64 ready = dispatch::inspect_queue(c.queue).ready;
+    const TimestampTz since = longest_wait(c.queue, dispatch::every_role);
+    if (ready == 0 || since == 0 || c.now.wall - since < int64{config::health_wait} * 1000) return false;
+    const char *where = of_queue(*c.ns, *c.info), *them = ready == 1 ? "it" : "them";
+    const bool deserted = is_deserted(c.queue, ready);
+    put(info,
+        {.severity = "warning",
+         .word = deserted ? "no_outside_worker" : "late",
+         .message = deserted ? psprintf("%s, and no outside worker takes %s", waiting(ready), them)
+                             : psprintf("%s, the first of them longer than pgqueue.health_wait allows", waiting(ready)),
+         .hint = deserted ? psprintf("See who worked last: SELECT worker, max(started_at) FROM pgqueue.task WHERE %s "
+                                     "AND worker IS NOT NULL GROUP BY worker;",
+                                     where)
+                          : psprintf("SELECT t.id, w.* FROM (SELECT id FROM pgqueue.task WHERE %s AND status IN "
+                                     "('new', 'retry') ORDER BY created_at LIMIT 1) t, pgqueue.why(t.id) w;",
+                                     where),
+         .queue_id = c.info->id,
+         .since = since,
+         .problems = c.problems});
+    return true;
+}
+
+bool has_failed_pile(const dispatch::QueueSurvey &s, const pg::Moment &) {
+    return config::health_failures > 0 &&
+           map.queues[s.queue].counts[static_cast<int>(Status::Failed)].load() >= config::health_failures;
+}
+
+bool write_failed_pile(ReturnSetInfo *info, const HealthCase &c) {
     const memory::Queue &q = map.queues[c.queue];
     const int64 failed = q.counts[static_cast<int>(Status::Failed)].load();
-    if (config::health_failures == 0 || failed < config::health_failures) return;
     put(info, {.severity = "warning",
                .word = "failures",
-               .message = psprintf("%s kept", psprintf("%s %s", tasks_of(failed, "failed"), are(failed))),
+               .message = psprintf("%s %s kept", tasks_of(failed, "failed"), are(failed)),
                .hint = psprintf("See why: SELECT error_code, error, count(*) FROM pgqueue.task WHERE %s AND status = "
                                 "'failed' GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10;",
                                 of_queue(*c.ns, *c.info)),
                .queue_id = q.queue_id,
-               .since = q.failed_since.load()});
-}
-
-void put_paused_namespace(ReturnSetInfo *info, memory::SlotNo no, const store::NamespaceInfo &known) {
-    if (!map.namespaces[no].paused) return;
-    int64 hinted = 0;
-    for (memory::SlotNo i = 0; i < map.shared->used_queues; i++)
-        if (const memory::Queue &q = map.queues[i]; q.used && q.ns == no && !memory::is_dropped(q))
-            hinted += q.hinted.load();
-    if (hinted == 0) return;
-    put(info,
-        {.severity = "warning",
-         .word = "namespace_paused",
-         .message = "the namespace is paused and has waiting tasks",
-         .hint = psprintf("SELECT pgqueue.update_namespace(%s, paused => false);", quote_literal_cstr(known.name)),
-         .ns_id = known.id,
-         .since = longest_wait_in(no, dispatch::every_role)});
+               .since = q.failed_since.load(),
+               .problems = c.problems});
+    return true;
 }
 
 }  // namespace pgqueue::api

@@ -47,3 +47,11 @@ const char *api::serve_this_database() {
     const char *name = quote_identifier(get_database_name(MyDatabaseId));
     return set("pgqueue.databases", quote_literal_cstr(psprintf("%s, %s", config::databases, name)), and_reload);
 }
+
+const char *api::double_limit(const store::NamespaceInfo &ns, const store::QueueInfo *queue, const char *setting,
+                              double now) {
+    const char *ns_name = quote_literal_cstr(ns.name), *given = psprintf("%s => %.15g", setting, now * 2);
+    if (queue == nullptr) return psprintf("SELECT pgqueue.update_namespace(%s, %s);", ns_name, given);
+    return psprintf("SELECT pgqueue.update_queue(%s, %s, namespace => %s);", quote_literal_cstr(queue->name), given,
+                    ns_name);
+}

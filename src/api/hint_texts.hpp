@@ -1,6 +1,8 @@
 // Statements that raise a limit, as hints for health and why(). Each is palloc'd.
 #pragma once
 #include "memory/shared.hpp"
+#include "store/catalog.hpp"
+#include "store/queues.hpp"
 
 namespace pgqueue::api {
 
@@ -16,5 +18,8 @@ const char *more_workers_of_role();
 const char *more_dispatch_memory();
 // Adds this database to pgqueue.databases.
 const char *serve_this_database();
+// Returns the statement that doubles a setting of a queue (nullptr: of the namespace), which is `now`.
+const char *double_limit(const store::NamespaceInfo &ns, const store::QueueInfo *queue, const char *setting,
+                         double now);
 
 }  // namespace pgqueue::api

@@ -1,6 +1,7 @@
 #include "api/longest_wait.hpp"
 
 #include "core/status.hpp"
+#include "pg/clock.hpp"
 #include "store/rows.hpp"
 #include "store/rows_find.hpp"
 
@@ -8,17 +9,21 @@ using namespace pgqueue;
 
 namespace {
 
+using memory::map;
+
 TimestampTz earlier(TimestampTz a, TimestampTz b) { return a == 0 || (b != 0 && b < a) ? b : a; }
 
-// Returns the longest wait in the wanted queues.
-template <typename F>
-TimestampTz longest_of(memory::SlotNo role, F wanted) {
-    TimestampTz first = 0;
-    for (memory::SlotNo i = 0; i < memory::map.shared->used_queues; i++) {
-        const memory::Queue &q = memory::map.queues[i];
-        if (q.used && !q.paused && wanted(q)) first = earlier(first, api::longest_wait(i, role));
-    }
-    return first;
+// Returns whether the rows say that tasks wait. Lists have entries of tasks that were cancelled, too.
+bool any_waits(const memory::Queue &q) {
+    const auto count = [&q](int status) { return q.counts[status].load(); };
+    return count(static_cast<int>(Status::New)) + count(static_cast<int>(Status::Retry)) > count(memory::awaiting);
+}
+
+bool has_lane(memory::SlotNo queue, memory::SlotNo role) {
+    if (role == dispatch::every_role) return true;
+    for (memory::SlotNo lane : memory::lanes_of(map.queues[queue]))
+        if (map.lanes[lane].role == role && map.lanes[lane].count > 0) return true;
+    return false;
 }
 
 }  // namespace
@@ -33,15 +38,27 @@ TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role) {
         if (store::fetch(look.refs[i], false, &row) && is_waiting(row.status))
             first = earlier(first, Max(row.created_at, row.delayed_at));
     }
+    if (look.in_file_since != 0 && any_waits(map.queues[queue]))
+        first = earlier(first, pg::this_moment().to_wall(look.in_file_since));
     return first;
 }
 
-TimestampTz api::longest_wait_in(memory::SlotNo ns, memory::SlotNo role) {
-    return longest_of(role, [ns](const memory::Queue &q) { return q.ns == ns; });
-}
-
-TimestampTz api::longest_wait_of(memory::SlotNo role) {
-    return longest_of(role, [role](const memory::Queue &q) { return q.db == memory::map.roles[role].db; });
+TimestampTz api::longest_wait_among(std::span<const dispatch::QueueSurvey> queues, memory::SlotNo ns,
+                                    memory::SlotNo role) {
+    constexpr int most = 8;
+    const dispatch::QueueSurvey *oldest[most];
+    int n = 0;
+    for (const dispatch::QueueSurvey &s : queues) {
+        const memory::Queue &q = map.queues[s.queue];
+        if (s.ready == 0 || q.paused || (ns >= 0 && q.ns != ns) || !has_lane(s.queue, role)) continue;
+        if (n == most && oldest[most - 1]->since <= s.since) continue;
+        int i = n < most ? n++ : most - 1;
+        for (; i > 0 && oldest[i - 1]->since > s.since; i--) oldest[i] = oldest[i - 1];
+        oldest[i] = &s;
+    }
+    TimestampTz first = 0;
+    for (int i = 0; i < n; i++) first = earlier(first, longest_wait(oldest[i]->queue, role));
+    return first;
 }
 
 double api::oldest_ready_seconds(memory::SlotNo queue, const dispatch::WaitingLook &look) {

@@ -9,6 +9,7 @@ struct QueueSettings {
     bool paused;
     int64_t paused_until;  // 0 none
     int32_t max_running;   // 0 none
+    int64_t max_depth;     // 0 none
     double rate_limit;     // starts a second, 0 none
     int32_t rate_burst;
     int64_t aging;  // microseconds of waiting that count as one priority step, 0 none

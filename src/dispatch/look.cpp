@@ -132,39 +132,6 @@ bool look_at_held(SlotNo queue, SlotNo *lane, HeldLook *look) {
     return false;
 }
 
-namespace {
-
-void add_first(FirstLook *look, const TaskRef &ref) {
-    if (look->n_refs < static_cast<int>(lengthof(look->refs))) look->refs[look->n_refs++] = ref;
-}
-
-// Adds the first entry of a list that is in memory.
-void add_first_of(FirstLook *look, const PageList &list) {
-    for (PageNo chain : {list.front, list.back})
-        for (PageNo no = chain; no != 0; no = page(no)->next)
-            if (page(no)->head < page(no)->count) {
-                add_first(look, ready_ref(*page(no), page(no)->head));
-                return;
-            }
-}
-
-}  // namespace
-
-void look_at_first(SlotNo queue, SlotNo role, FirstLook *look) {
-    begin_use();
-    look->n_refs = 0;
-    pg::LwLockGuard lock(namespace_lock(map.queues[queue].ns), LW_SHARED);
-    for (SlotNo no : lanes_of(map.queues[queue])) {
-        const Lane &lane = map.lanes[no];
-        if (role == every_role ? lane.held : lane.role != role) continue;
-        if (GroupNo best = best_group_locked(no); best != 0)
-            add_first(look, slab_entry<GroupNode>(group(best).first)->ref);
-        SlotNo p = lane.first;
-        for (int i = 0; p >= 0 && i < static_cast<int>(lengthof(look->refs)); p = map.priorities[p].next, i++)
-            add_first_of(look, map.priorities[p].list);
-    }
-}
-
 bool any_held(SlotNo db, bool *by_role) {
     begin_use();
     bool any = false;

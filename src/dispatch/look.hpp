@@ -58,7 +58,7 @@ struct HeldLook {
     SlotNo role;
     int64 tasks;
     int n_refs;
-    TaskRef refs[1000];
+    TaskRef refs[100];
 };
 // Reads the next role of a queue that has such tasks. *lane is -1 before the first one. Returns false if there are no
 // more. Takes the namespace lock.
@@ -76,16 +76,6 @@ struct PrioritiesLook {
 PrioritiesLook look_at_priorities(SlotNo queue, int32 priority);
 // Returns how many lists of a namespace have tasks. Takes the namespace lock.
 int64 priorities_in_use(SlotNo ns);
-
-// The first tasks of the lists of a queue: one of them has waited longest.
-constexpr SlotNo every_role = -2;
-struct FirstLook {
-    int n_refs;
-    TaskRef refs[64];
-};
-// Reads them from the lanes of a role (-1: outside workers), or for every_role from all lanes but held ones. Takes the
-// namespace lock.
-void look_at_first(SlotNo queue, SlotNo role, FirstLook *look);
 
 // Returns whether any worker of the cluster is idle. Takes no lock.
 bool any_idle_worker();

@@ -67,11 +67,17 @@ void free_file_slot(SlotNo db, uint32 slot) {
 
 FilePlace &place(int32 no) { return *slab_entry<FilePlace>(no); }
 
-// Adds a place to those of a list, before the first one or behind the last one. Returns false if there is no memory.
-bool add_place(SlotNo db, PageList *list, uint32 slot, bool first) {
+// A page that goes to the file: its place, and since when it has had tasks.
+struct FilePage {
+    uint32 slot;
+    int64 since;
+};
+
+// Adds a page to those of a list, before the first one or behind the last one. Returns false if there is no memory.
+bool add_place(SlotNo db, PageList *list, const FilePage &written, bool first) {
     const int32 no = take_entry<FilePlace>(&database(db).spill.places, true);
     if (no == 0) return false;
-    place(no) = {slot + 1, first ? list->places : 0};
+    place(no) = {written.slot + 1, first ? list->places : 0, written.since};
     if (first || list->places == 0)
         list->places = no;
     else
@@ -171,8 +177,9 @@ int write_pages(SlotNo db, const ListAt &at, const PageNo *pages, int n, bool fi
     for (int k = 0; k < n; k++) {
         const int i = first ? n - 1 - k : k;
         const int entries = page(pages[i])->count - page(pages[i])->head;
+        const int64 since = page(pages[i])->since;
         give_page(pages[i]);  // the record of its place may need a page
-        if (i < written && add_place(db, list, slots[i], first)) {
+        if (i < written && add_place(db, list, {slots[i], since}, first)) {
             list->spilled++;
             database(db).spill.in_file++;
         } else {
@@ -226,6 +233,8 @@ bool read_page(SlotNo db, const ListAt &at, PageNo no) {
 }
 
 }  // namespace
+
+int64 first_since_in_file(const PageList &list) { return list.places != 0 ? place(list.places).since : 0; }
 
 bool read_spilled(SlotNo db, const PageList &list, void (*visit)(void *arg, const Page &), void *arg) {
     auto *bytes = static_cast<Page *>(palloc(page_bytes));
@@ -343,7 +352,7 @@ void sift_page(SlotNo db, const ListAt &at, Page *bytes, int (*drop)(Page *)) {
     }
     if (!ok) fail(db, "pgqueue could not read or write its spill file");
     list->moving = false;
-    if (ok && stays && add_place(db, list, slot, false)) return;
+    if (ok && stays && add_place(db, list, {slot, bytes->since}, false)) return;
     if (stays) database(db).reading.lost.store(Lost::Full);
     list->spilled--;
     database(db).spill.in_file--;

@@ -1,11 +1,16 @@
 // Writes middle pages of long lists to a file of the database, and brings them back some pages ahead. If that is not
 // enough, writes whole lists of namespaces with many lists, and brings one back when somebody has looked for it. Only
-// the scheduler calls these functions: one process owns the file. The file is not logged, and each rebuild begins with
-// an empty one. File I/O happens outside all locks. A list whose pages move is `moving` meanwhile.
+// the scheduler calls these functions, except first_since_in_file(): one process owns the file. The file is not logged,
+// and each rebuild begins with an empty one. File I/O happens outside all locks. A list whose pages move is `moving`
+// meanwhile.
 #pragma once
 #include "memory/page_list.hpp"
 
 namespace pgqueue::dispatch {
+
+// Returns since when the first page of a list in the file has had tasks (monotonic), 0: none is there. The caller holds
+// the lock of the list.
+int64 first_since_in_file(const PageList &list);
 
 // Empties the file of a database, when no list has pages in it. Takes no lock.
 void reset_spill_file(SlotNo db);

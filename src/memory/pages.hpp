@@ -123,6 +123,7 @@ inline int32 ready_priority(const Page &p, int i) {
 struct FilePlace {
     uint32 slot;  // number of the place + 1, 0 free
     int32 next;   // place of the next page of the list, 0 none; or the next free one
+    int64 since;  // of the page
     bool used() const { return slot != 0; }
 };
 
@@ -130,7 +131,7 @@ struct FilePlace {
 struct PageList {
     PageNo front, front_last;
     PageNo back, back_last;
-    int32 places, last_place;  // of its pages in the file, in order [the scheduler only]
+    int32 places, last_place;  // of its pages in the file, in order [written by the scheduler only]
     uint32 spilled;            // pages in the file
     bool wanted;               // somebody has looked for the first page in the file
     bool moving;               // the scheduler writes or reads pages of it outside the lock

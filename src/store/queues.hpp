@@ -23,7 +23,6 @@ struct QueueInfo : QueueSettings {
     int64 lease;
     int64 run_limit;          // 0 none
     const char *dead_letter;  // nullptr none
-    int64 max_depth;          // 0 none
     int64 retention;          // -1 for ever
     OnFinish on_finish;
 };

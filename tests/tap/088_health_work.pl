@@ -148,5 +148,23 @@ hint_works('same_failure');
 sql(q{DELETE FROM pgqueue.task WHERE queue = 's'});
 set(q{ALTER SYSTEM SET pgqueue.health_failures = 0});
 health_is('warning|dead_letter|default|dead|t', 'without a bound no failures are told');
+
+# Many queues of a namespace that nobody works on do not hide another one.
+sql(q{SELECT pgqueue.create_namespace('crowd')});
+sql(q{SELECT pgqueue.create_queue('c' || i, namespace => 'crowd') FROM generate_series(1, 30) i});
+sql(q{SELECT pgqueue.create_task('c' || i, '1', namespace => 'crowd') FROM generate_series(1, 30) i});
+sql(q{SELECT pgqueue.create_task('oq', '1', namespace => 'other')});
+my $crowd = q{SELECT namespace, count(*), count(since), string_agg(substring(message FROM '^\d+ further'), ' ')
+    FROM pgqueue.health WHERE problem = 'no_outside_worker' GROUP BY 1 ORDER BY 1};
+ok(wait_for($node, $db, $crowd, "crowd|11|11|20 further\nother|1|1|"), 'one row stands for all but ten')
+  or diag(sql('SELECT * FROM pgqueue.health'));
+$node->restart;
+ok(wait_for($node, $db, $crowd, "crowd|11|11|20 further\nother|1|1|"), 'also after a restart');
+is(sql(q{SELECT bool_and(h.since = t.created_at) FROM pgqueue.health h JOIN pgqueue.task t USING (namespace, queue)
+    WHERE h.problem = 'no_outside_worker' AND t.status = 'new'}), 't', 'the times are those of the tasks');
+sql(q{SELECT pgqueue.release_task(id, receipt, namespace => 'crowd')
+    FROM pgqueue.next_tasks('w', (SELECT array_agg('c' || i) FROM generate_series(6, 30) i), 25,
+        namespace => 'crowd')});
+is(sql($crowd), "crowd|5|5|\nother|1|1|", 'worked on, they are gone: empty lists are not late');
 $node->stop;
 done_testing();

@@ -73,6 +73,14 @@ for my $i (1 .. 5)
 cmp_ok(sql(q{SELECT used FROM pgqueue.memory WHERE kind = 'spilled pages'}), '>', 100, 'T2: lists are in the file');
 is(used('rebuilds'), $lost, 'T2: the rows were not read again');
 
+# Since when the tasks of a list in the file wait is known.
+ok(wait_for($node, $db, <<~'SQL', 't|t'), 'T2: view queue_stat knows since when tasks in the file wait');
+    SELECT count(*) > 200, count(*) = count(oldest_ready_seconds)
+    FROM pgqueue.queue_stat
+    WHERE namespace = 'mal' AND blocked > 0
+    SQL
+is(sql(q{SELECT count(since) FROM pgqueue.health WHERE problem = 'namespace_paused'}), '3', 'T2: and so does health');
+
 # A session that waits for a task in the file hears of it.
 sql(q{SELECT pgqueue.update_namespace('mal2', paused => false)});
 is(sql(<<~'SQL'), "t\nq1", 'T2: its task comes to a session that waits');
