@@ -147,6 +147,7 @@ sub as_before
     my ($what) = @_;
     return ok(wait_for($node, 'postgres', <<~'SQL', '40', 60), "T3: after $what the count is right");
         SELECT used FROM pgqueue.memory WHERE kind = 'leases' AND namespace = 'greedy'
+            AND EXISTS (SELECT FROM pgqueue.memory WHERE kind = 'rebuilds' AND used > 0)
         SQL
 }
 as_before('a restart');
