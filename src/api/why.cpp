@@ -32,7 +32,9 @@ void look(Case *c) {
     if (!c->live) return;
     if (c->in_server) c->role = memory::find_role(c->db, c->runner);
     // A flood of tasks is left to the scheduler.
-    for (int part = 0; part < 4 && !dispatch::drain_some(memory::map.queues[c->slot].ns); part++) {
+    constexpr int most_parts = 4;
+    const memory::SlotNo ns = memory::map.queues[c->slot].ns;
+    for (int part = 0; part < most_parts && dispatch::drain_some(ns) == dispatch::Filed::Some; part++) {
     }
     c->look = dispatch::inspect_queue(c->slot);
     // Tasks of groups are in no list.
