@@ -3,13 +3,11 @@
 
 #include "api/call.hpp"
 #include "api/hint_texts.hpp"
-#include "api/longest_wait.hpp"
 #include "config/server_settings.hpp"
 #include "dispatch/ended_leases.hpp"
 #include "dispatch/filing.hpp"
 #include "dispatch/look.hpp"
 #include "dispatch/usage.hpp"
-#include "handover/counts.hpp"
 #include "memory/registry.hpp"
 #include "memory/wake.hpp"
 #include "pg/clock.hpp"
@@ -20,7 +18,6 @@
 #include "store/identity.hpp"
 #include "store/lock_holders.hpp"
 #include "store/rows.hpp"
-#include "task/dependencies.hpp"
 
 using namespace pgqueue;
 using namespace pgqueue::api;

@@ -27,6 +27,15 @@ bool is_deserted(memory::SlotNo no, int64 ready) {
            map.queues[no].counts[static_cast<int>(Status::Retained)].load() == 0;
 }
 
+// Returns the statement that asks why the first task waits. id: of it, 0 not known; then all tasks are searched for it.
+const char *why_first(int64 id, const char *where) {
+    if (id != 0) return psprintf("SELECT * FROM pgqueue.why(" INT64_FORMAT ");", id);
+    return psprintf(
+        "SELECT t.id, w.* FROM (SELECT id FROM pgqueue.task WHERE %s AND status IN ('new', 'retry') "
+        "ORDER BY created_at LIMIT 1) t, pgqueue.why(t.id) w;",
+        where);
+}
+
 }  // namespace
 
 bool may_be_late(const dispatch::QueueSurvey &s, const pg::Moment &) {
@@ -42,7 +51,8 @@ bool seems_late(const dispatch::QueueSurvey &s, const pg::Moment &now) {
 
 bool write_late(ReturnSetInfo *info, const HealthCase &c) {
     const int64 ready = dispatch::inspect_queue(c.queue).ready;
-    const TimestampTz since = longest_wait(c.queue, dispatch::every_role);
+    int64 first = 0;
+    const TimestampTz since = longest_wait(c.queue, dispatch::every_role, &first);
     if (ready == 0 || since == 0 || c.now.wall - since < int64{config::health_wait} * 1000) return false;
     const char *where = of_queue(*c.ns, *c.info), *them = ready == 1 ? "it" : "them";
     const bool deserted = is_deserted(c.queue, ready);
@@ -54,9 +64,7 @@ bool write_late(ReturnSetInfo *info, const HealthCase &c) {
          .hint = deserted ? psprintf("See who worked last: SELECT worker, max(started_at) FROM pgqueue.task WHERE %s "
                                      "AND worker IS NOT NULL GROUP BY worker;",
                                      where)
-                          : psprintf("SELECT t.id, w.* FROM (SELECT id FROM pgqueue.task WHERE %s AND status IN "
-                                     "('new', 'retry') ORDER BY created_at LIMIT 1) t, pgqueue.why(t.id) w;",
-                                     where),
+                          : why_first(first, where),
          .queue_id = c.info->id,
          .since = since,
          .problems = c.problems});

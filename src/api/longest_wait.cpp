@@ -28,18 +28,24 @@ bool has_lane(memory::SlotNo queue, memory::SlotNo role) {
 
 }  // namespace
 
-TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role) {
+TimestampTz api::longest_wait(memory::SlotNo queue, memory::SlotNo role, int64 *id) {
     dispatch::FirstLook look;
     dispatch::look_at_first(queue, role, &look);
     TimestampTz first = 0;
+    int64 first_id = 0;
+    const auto add = [&](TimestampTz since, int64 task) {
+        if (earlier(first, since) == first) return;
+        first = since;
+        first_id = task;
+    };
     for (int i = 0; i < look.n_refs; i++) {
         store::TaskRow row;
         // A task has waited since its creation, or since the time to which it was delayed.
         if (store::fetch(look.refs[i], false, &row) && is_waiting(row.status))
-            first = earlier(first, Max(row.created_at, row.delayed_at));
+            add(Max(row.created_at, row.delayed_at), row.ref.id);
     }
-    if (look.in_file_since != 0 && any_waits(map.queues[queue]))
-        first = earlier(first, pg::this_moment().to_wall(look.in_file_since));
+    if (look.in_file_since != 0 && any_waits(map.queues[queue])) add(pg::this_moment().to_wall(look.in_file_since), 0);
+    if (id != nullptr) *id = first_id;
     return first;
 }
 

@@ -6,8 +6,8 @@
 namespace pgqueue::api {
 
 // Returns since when the longest waiting ready task of a queue has waited; 0: no task waits. role: the role whose tasks
-// count, or dispatch::every_role. Reads some rows.
-TimestampTz longest_wait(memory::SlotNo queue, memory::SlotNo role);
+// count, or dispatch::every_role. id: gets that of the task, 0 if it is in the spill file. Reads some rows.
+TimestampTz longest_wait(memory::SlotNo queue, memory::SlotNo role, int64 *id = nullptr);
 // The same for queues of a survey: of namespace ns (-1: of all of them), without paused ones. Looks into those few
 // whose tasks seem to have waited longest.
 TimestampTz longest_wait_among(std::span<const dispatch::QueueSurvey> queues, memory::SlotNo ns, memory::SlotNo role);

@@ -58,6 +58,8 @@ is(sql(q{SELECT message FROM pgqueue.health}), '1 ready task waits, and no outsi
 sql(q{SELECT pgqueue.create_task('q', '2')});
 my ($id, $receipt) = split(/\|/, sql(q{SELECT id, receipt FROM pgqueue.next_task('w', 'q')}));
 health_is('warning|late|default|q|t', 'with a worker they are late');
+is(sql(q{SELECT hint FROM pgqueue.health}), sql(q{SELECT format('SELECT * FROM pgqueue.why(%s);', min(id))
+    FROM pgqueue.task WHERE status = 'new'}), 'the hint names the task that has waited longest');
 hint_works('late');
 sql("SELECT pgqueue.release_task($id, $receipt)");
 sql(q{SELECT pgqueue.release_task(id, receipt) FROM pgqueue.next_tasks('w', '{q}', 10)});
