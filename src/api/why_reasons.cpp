@@ -5,6 +5,7 @@
 #include "config/server_settings.hpp"
 #include "dispatch/group_filing.hpp"
 #include "dispatch/lease.hpp"
+#include "dispatch/missed.hpp"
 #include "dispatch/waiters.hpp"
 #include "executor/handler.hpp"
 #include "memory/wake.hpp"
@@ -65,7 +66,10 @@ const char *why_not_loaded(const Case &c) {
     if (c.live) {
         const memory::Lost lost = memory::database(c.db).reading.lost.load();
         bool listed = c.position.listed != dispatch::Listed::No;
-        if (lost == memory::Lost::Nothing || listed || is_held_off(c)) return nullptr;
+        if (listed || is_held_off(c)) return nullptr;
+        if (c.row.group == 0 && dispatch::may_be_missed(memory::map.queues[c.slot].ns, c.row.ref.id))
+            return "The dispatcher is reading the tasks of a large transaction.";
+        if (lost == memory::Lost::Nothing) return nullptr;
         return lost == memory::Lost::Full ? "The dispatcher's memory was full; the tasks are read again from the rows."
                                           : "The configuration has changed; the tasks are read again from the rows.";
     }

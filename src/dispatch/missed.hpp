@@ -13,6 +13,11 @@ void add_missed(SlotNo ns, const Missed &tasks);
 const Missed &next_missed(SlotNo ns);
 // Records that these tasks were read up to an id.
 void read_missed_to(SlotNo ns, int64 id);
+// Returns whether the task may be one of those. Takes no lock.
+inline bool may_be_missed(SlotNo ns, int64 id) {
+    const Namespace &n = map.namespaces[ns];
+    return (id >= n.missed.from && id <= n.missed.to) || (id >= n.missed_read.from && id <= n.missed_read.to);
+}
 // Forgets all of them, before the rows of a database are read again. Takes the locks of the namespaces.
 void forget_missed(SlotNo db);
 

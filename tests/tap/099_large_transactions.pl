@@ -46,9 +46,18 @@ for my $i (1 .. 3)
 }
 is(used('rebuilds'), $rebuilds, 'T2: the other rows are not read again');
 
-# The scheduler ends while it reads the rows of another one.
+# The scheduler ends while it reads the rows of another one, and the next one continues.
+my $holder = session($node);
+hold_point($holder, 'scheduler-reads-missed');
 is(sql("BEGIN; $many COMMIT"), "20000\n10000\n5000", 'T2: a second one');
-sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pgqueue scheduler'});
+ok(my $scheduler = pid_at($node, $db, 'scheduler-reads-missed', 30), 'T2: the scheduler reads its rows');
+is(sql(<<~'SQL'), 'not_loaded|The dispatcher is reading the tasks of a large transaction.', 'T2: why() says so');
+    SELECT w.reason, w.message
+    FROM (SELECT max(id) AS id FROM pgqueue.task WHERE namespace = 'large' AND payload = '1') t, pgqueue.why(t.id) w
+    WHERE w.reason = 'not_loaded'
+    SQL
+sql("SELECT pg_terminate_backend($scheduler)");
+$holder->close;
 
 # Sessions take all of them.
 my $take = <<~'SQL';

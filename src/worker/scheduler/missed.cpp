@@ -58,6 +58,12 @@ SlotNo next_namespace() {
 
 }  // namespace
 
+bool has_missed() {
+    bool any = false;
+    memory::each_namespace(self.db, [&any](SlotNo ns) { any = any || dispatch::next_missed(ns).to != 0; });
+    return any;
+}
+
 pg::Deadline read_missed(const pg::Moment &now) {
     constexpr int64 patience = 20 * 1000;  // until there is room
     static constinit pg::Deadline again{};

@@ -212,10 +212,13 @@ void recount() {
     say_repaired(wrong, 0);
 }
 
+// Returns whether tasks are known to have no hint yet.
+bool files_rows() { return is_refiling() || has_missed(); }
+
 // Returns false if that is not possible now.
 bool begin() {
     memory::Database &d = my_db();
-    if (d.reading.lost.load() != memory::Lost::Nothing || is_refiling()) return false;
+    if (d.reading.lost.load() != memory::Lost::Nothing || files_rows()) return false;
     look = Look{};
     look.rebuilds = static_cast<uint64>(d.reading.rebuilds);
     look.queue_id = -1;
@@ -331,8 +334,8 @@ void confirm() {
 
 // Performs one step. Returns when to continue.
 pg::Deadline go_on(const pg::Moment &now) {
-    if (look.rebuilds != static_cast<uint64>(my_db().reading.rebuilds) || is_refiling()) {
-        look.unfinished = look.unfinished || is_refiling();
+    if (look.rebuilds != static_cast<uint64>(my_db().reading.rebuilds) || files_rows()) {
+        look.unfinished = look.unfinished || files_rows();
         end_look(now);
         return my_db().reading.next_look;
     }

@@ -87,6 +87,8 @@ pg::Deadline reconcile(const pg::Moment &now);
 pg::Deadline read_groups(const pg::Moment &now);
 // missed.cpp: files tasks that large transactions did not hand over.
 pg::Deadline read_missed(const pg::Moment &now);
+// Returns whether there are such tasks.
+bool has_missed();
 
 // refile.cpp: moves ready tasks that are in the wrong lists.
 pg::Deadline refile(const pg::Moment &now);
