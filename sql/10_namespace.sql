@@ -166,6 +166,15 @@ DECLARE
     normalized text := pgqueue_internal.user_namespace(new_name);
 BEGIN
     PERFORM pgqueue_internal.check_namespace_is_new(normalized, namespace_id);
+    -- Else an owner could take the name that a member is about to create for others.
+    IF NOT pg_has_role(pgqueue_internal.caller(), 'pgqueue_admin', 'USAGE')
+        AND EXISTS (SELECT FROM pgqueue_internal.namespace n WHERE n.id = namespace_id AND n.name <> normalized) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'permission denied to rename a namespace',
+            DETAIL = 'Members of pgqueue_admin give namespaces their names.',
+            HINT = format('A member of pgqueue_admin renames it: SELECT pgqueue.update_namespace(%L, rename_to => %L);',
+                (SELECT n.name FROM pgqueue_internal.namespace n WHERE n.id = namespace_id), normalized);
+    END IF;
     UPDATE pgqueue_internal.namespace n SET name = normalized WHERE n.id = namespace_id AND n.name <> normalized;
 EXCEPTION WHEN unique_violation THEN
     PERFORM pgqueue_internal.check_namespace_is_new(normalized, namespace_id);

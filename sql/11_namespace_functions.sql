@@ -89,8 +89,8 @@ CREATE FUNCTION pgqueue.update_namespace(namespace text, weight integer DEFAULT 
     LANGUAGE C AS 'MODULE_PATHNAME', 'pgqueue_manage';
 COMMENT ON FUNCTION pgqueue.update_namespace IS
 'Changes the given settings of a namespace and returns its row; 0 removes a limit, '''' the description. rename_to '
-'gives it another name, owner another owner. max_leases, max_groups, max_queues, max_priorities and '
-'max_dependencies can be raised only by members of pgqueue_admin (42501). Raises 22023 when nothing is given or a '
+'gives it another name, owner another owner. Only members of pgqueue_admin rename a namespace and raise max_leases, '
+'max_groups, max_queues, max_priorities and max_dependencies (42501). Raises 22023 when nothing is given or a '
 'value is out of range, 42704 for an unknown namespace or owner, 42710 when the new name is taken, 42939 for the '
 'namespace pgqueue. Needs ownership of the namespace.';
 
