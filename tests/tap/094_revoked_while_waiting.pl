@@ -47,8 +47,9 @@ for my $statement (q{SELECT pgqueue.update_namespace('ns', owner => 'mallory')},
 {
     scene();
     sql(q{SELECT pgqueue.update_namespace('ns', owner => 'mallory')});
-    my ($first, $admin, $late) = (session_of('mallory'), session($node), session_of('mallory'));
-    $first->query(q{BEGIN; SELECT pgqueue.update_namespace('ns', description => 'x')});
+    my ($first, $admin, $late) = (session($node), session($node), session_of('mallory'));
+    # Both wait for the same version of the row, so they get it in their order.
+    $first->query(q{BEGIN; SELECT FROM pgqueue_internal.namespace WHERE name = 'ns' FOR UPDATE});
     $admin->send(q{SELECT pgqueue.update_namespace('ns', owner => 'victim')});
     ok(waits(1), 'the transfer waits');
     $late->send($statement);
