@@ -34,12 +34,14 @@ JOIN pgqueue_internal.namespace n ON n.id = d.namespace_id
 GROUP BY d.id, n.name, d.name;
 
 -- Tasks that failed for good, each in all of its attempts with the same error: a further attempt will hardly help. The
--- last ones that the dispatcher remembers, as long as their rows say so.
+-- last ones that the dispatcher remembers, as long as their rows say so, in queues whose statistics the caller may see:
+-- the outcomes of others are not read.
 CREATE VIEW pgqueue_internal.same_failure AS
 SELECT coalesce(nullif(t.origin_queue_id, 0), t.queue_id) AS queue_id, t.type, l.error_code, count(*) AS tasks,
     min(t.finished_at) AS since
 FROM pgqueue_internal.incidents() i
 JOIN pgqueue_internal.segment t ON t.id = i.task_id AND t.status = 4
+    AND pgqueue_internal.may_see_statistics(coalesce(nullif(t.origin_queue_id, 0), t.queue_id))
 CROSS JOIN LATERAL (
     SELECT min(o.error_code) AS error_code, count(*) > 1 AND count(*) = count(o.error_code)
             AND count(DISTINCT (o.error_code, o.error)) = 1 AS same
@@ -95,7 +97,6 @@ FROM (
     FROM pgqueue_internal.same_failure s
     JOIN pgqueue_internal.queue q ON q.id = s.queue_id
     JOIN pgqueue_internal.namespace n ON n.id = q.namespace_id
-    WHERE pgqueue_internal.may_see_statistics(s.queue_id)
     UNION ALL
     SELECT 'warning', 'disabled', t.namespace_id, NULL, NULL, NULL,
         pg_catalog.format('pgqueue.tickers is off, and %s overdue',
