@@ -42,7 +42,7 @@ void check_queue_share(const store::NamespaceInfo &ns, bool purge) {
         // Entries that are dropped while this transaction searches for a place wait for its end, so it begins their use
         // anew.
         bool hope = left > 0 && (memory::holder_of_drops() != MyProcPid || handover::let_drops_pass());
-        if (hope && memory::wait_for_place(&tries, true)) continue;
+        if (hope && memory::wait_for_place(&tries, memory::most_tries, true)) continue;
         const char *what = purge ? "places for queues that are purged" : "queues";
         task::share_used_up(ns, {what, "max_queues", share.own, used, share.free, remedy(left)});
     }

@@ -61,24 +61,35 @@ void take_over_grouped(PageNo no) {
     give_page(no);
 }
 
+void append(PageChain *chain, PageNo no) {
+    page(no)->next = 0;
+    (chain->last != 0 ? page(chain->last)->next : chain->first) = no;
+    chain->last = no;
+}
+
+// Removes the oldest page of a chain.
+PageNo unlink_first(PageChain *chain) {
+    const PageNo no = chain->first;
+    chain->first = page(no)->next;
+    if (chain->first == 0) chain->last = 0;
+    return no;
+}
+
 // Appends the pages of the inbox, oldest first, to the pages that are not filed yet.
 void take_inbox(Namespace *ns) {
     if (ns->inbox.load() == 0) return;
-    PageNo newest = ns->inbox.exchange(0), last = newest, oldest = 0;
+    PageNo newest = ns->inbox.exchange(0), oldest = 0;
     while (newest != 0) {
         PageNo next = page(newest)->next;
         page(newest)->next = oldest;
         oldest = newest;
         newest = next;
     }
-    (ns->handed_last != 0 ? page(ns->handed_last)->next : ns->handed) = oldest;
-    ns->handed_last = last;
-}
-
-// Removes the oldest page from those that are not filed yet.
-void unlink_handed(Namespace *ns) {
-    ns->handed = page(ns->handed)->next;
-    if (ns->handed == 0) ns->handed_last = 0;
+    while (oldest != 0) {
+        PageNo next = page(oldest)->next;
+        append(page(oldest)->kind == PageKind::Grouped ? &ns->handed_grouped : &ns->handed, oldest);
+        oldest = next;
+    }
 }
 
 // Returns whether tasks of a namespace may be filed while so many pages are free. A namespace with many lists leaves
@@ -89,43 +100,77 @@ bool may_file(const Namespace &ns, Leave leave) {
     return has_many_lists(ns) ? room_for_many() : free_pages() > map.shared->pages / part;
 }
 
-// Files pages, oldest first, until about `steps` steps are taken. A page of one priority counts as one step, because it
-// mostly takes one. Any other page counts as one step for each task.
-Filed take_over(Namespace &ns, int64 steps, Leave leave) {
-    while (ns.handed != 0) {
+// Files pages of groups, oldest first, until about `steps` steps are taken, one for each task. Returns how many are
+// left.
+int64 take_over_groups(Namespace *ns, int64 steps) {
+    for (; ns->handed_grouped.first != 0 && steps > 0;) {
+        const PageNo no = unlink_first(&ns->handed_grouped);
+        steps -= page(no)->count - page(no)->head;
+        take_over_grouped(no);
+    }
+    return steps;
+}
+
+// Files the other pages. A page of one priority counts as one step, because it mostly takes one.
+Filed take_over(Namespace *ns, int64 steps, Leave leave) {
+    while (ns->handed.first != 0) {
         if (steps <= 0) return Filed::Some;
-        if (!may_file(ns, leave)) return Filed::NoRoom;
-        const PageNo first = ns.handed;
-        const Page *p = page(first);
-        const PageKind kind = p->kind;
-        steps -= kind == PageKind::Ready ? 1 : p->count - p->head;
-        if (kind == PageKind::Hints) {
-            if (!take_over_hints(first)) return Filed::NoRoom;
-            unlink_handed(&ns);
-            give_page(first);
+        if (!may_file(*ns, leave)) return Filed::NoRoom;
+        const PageNo no = ns->handed.first;
+        const Page &p = *page(no);
+        steps -= p.kind == PageKind::Ready ? 1 : p.count - p.head;
+        if (p.kind == PageKind::Hints) {
+            if (!take_over_hints(no)) return Filed::NoRoom;
+            give_page(unlink_first(&ns->handed));
             continue;
         }
-        unlink_handed(&ns);
-        switch (kind) {
-            case PageKind::Ready:
-            case PageKind::Mixed: take_over_ready(ns.db, first); break;
-            case PageKind::Grouped: take_over_grouped(first); break;
-            default: take_over_due(ns.db, first);
-        }
+        unlink_first(&ns->handed);
+        if (p.kind == PageKind::Due)
+            take_over_due(ns->db, no);
+        else
+            take_over_ready(ns->db, no);
     }
     return Filed::All;
 }
 
-}  // namespace
-
-void drain_inbox_locked(SlotNo no) {
-    Namespace &ns = map.namespaces[no];
-    take_inbox(&ns);
-    (void)take_over(ns, INT64_MAX, Leave::Nothing);
-    ns.crowded.store(false);
+// Removes the tasks of dropped queues from a page that is not filed yet. Returns whether others are left.
+bool sift_handed(Page *p) {
+    const auto dropped = [](SlotNo lane) { return is_dropped(map.queues[map.lanes[lane].queue]); };
+    if (p->kind == PageKind::Ready || p->kind == PageKind::Mixed) return !dropped(p->lane);
+    uint16 kept = p->head;
+    for (uint16 i = p->head; i < p->count; i++) {
+        if (p->kind == PageKind::Hints && !dropped(p->hints[i].lane)) p->hints[kept++] = p->hints[i];
+        if (p->kind == PageKind::Due && !dropped(p->due[i].lane)) p->due[kept++] = p->due[i];
+    }
+    p->count = kept;
+    return p->head < p->count;
 }
 
-bool has_handed_over(SlotNo no) { return map.namespaces[no].inbox.load() != 0 || map.namespaces[no].handed != 0; }
+}  // namespace
+
+void drain_groups_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    take_inbox(&ns);
+    (void)take_over_groups(&ns, INT64_MAX);
+}
+
+bool forget_dropped_locked(SlotNo no) {
+    Namespace &ns = map.namespaces[no];
+    drain_groups_locked(no);
+    const PageChain all = ns.handed;
+    ns.handed = {};
+    for (PageNo at = all.first; at != 0;) {
+        const PageNo next = page(at)->next;
+        sift_handed(page(at)) ? append(&ns.handed, at) : give_page(at);
+        at = next;
+    }
+    return ns.handed.first == 0;
+}
+
+bool has_handed_over(SlotNo no) {
+    const Namespace &ns = map.namespaces[no];
+    return ns.inbox.load() != 0 || ns.handed.first != 0 || ns.handed_grouped.first != 0;
+}
 
 Filed drain_some(SlotNo no, Leave leave) {
     constexpr int64 steps = 4096;
@@ -133,7 +178,9 @@ Filed drain_some(SlotNo no, Leave leave) {
     if (!has_handed_over(no)) return Filed::All;
     pg::LwLockGuard lock(namespace_lock(no));
     take_inbox(&ns);
-    const Filed filed = take_over(ns, steps, leave);
+    const int64 left = take_over_groups(&ns, steps);
+    if (ns.handed_grouped.first != 0) return Filed::Some;
+    const Filed filed = take_over(&ns, left, leave);
     ns.crowded.store(filed == Filed::NoRoom);
     return filed;
 }
@@ -168,9 +215,12 @@ void drain_for_role(SlotNo role) {
 void forget_handed_over(SlotNo no) {
     give_chain(map.namespaces[no].inbox.exchange(0));
     pg::LwLockGuard lock(namespace_lock(no));
-    give_chain(map.namespaces[no].handed);
-    map.namespaces[no].handed = map.namespaces[no].handed_last = 0;
-    map.namespaces[no].crowded.store(false);
+    Namespace &ns = map.namespaces[no];
+    for (PageChain *chain : {&ns.handed_grouped, &ns.handed}) {
+        give_chain(chain->first);
+        *chain = {};
+    }
+    ns.crowded.store(false);
 }
 
 void return_ready(const Hint &h) {

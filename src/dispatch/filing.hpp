@@ -10,10 +10,14 @@ enum class Leave { Some, Nothing };
 // What was filed of the pages of a namespace. NoRoom: the others wait until the scheduler has made room.
 enum class Filed { All, Some, NoRoom };
 
-// Files the pages that committed transactions handed over in lists, groups and the due heap. The namespace lock is held
-// in exclusive mode. Raises no error, and waits only for the due lock and the locks of the hash of groups.
-void drain_inbox_locked(SlotNo ns);
-// Files these pages, and releases the namespace lock after each part of them. Takes the namespace lock.
+// Files the tasks with a group key that committed transactions handed over. The namespace lock is held in exclusive
+// mode. Raises no error, and waits only for the due lock and the locks of the hash of groups.
+void drain_groups_locked(SlotNo ns);
+// Does the same, and removes tasks of dropped queues from what was handed over and is not filed yet. Returns whether
+// nothing of it is left.
+bool forget_dropped_locked(SlotNo ns);
+// Files the pages that committed transactions handed over in lists, groups and the due heap, while there is room.
+// Releases the namespace lock after each part of them. Takes the namespace lock.
 void drain_inbox(SlotNo ns);
 // Files one part of these pages. Takes the namespace lock.
 Filed drain_some(SlotNo ns, Leave leave = Leave::Some);

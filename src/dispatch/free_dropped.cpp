@@ -55,15 +55,14 @@ void each_dropped(const Dropped &d, F f) {
     });
 }
 
-// Removes their waiting tasks from groups. Files the inboxes first, so that hints that were handed over before are in
-// groups and lists.
+// Removes their waiting tasks from groups, and from what was handed over and is not in lists yet.
 void empty_groups(const Dropped &d) {
     auto *seen = static_cast<bool *>(palloc0(static_cast<Size>(map.shared->n_namespaces)));
     each_dropped(d, [seen](SlotNo no) { seen[map.queues[no].ns] = true; });
     each_namespace(d.db, [&d, seen](SlotNo ns) {
         if (!seen[ns]) return;
         pg::LwLockGuard lock(namespace_lock(ns));
-        drain_inbox_locked(ns);
+        (void)forget_dropped_locked(ns);
         clear_groups_of_dropped_locked(ns, d.until);
     });
     pfree(seen);
@@ -122,7 +121,7 @@ bool reclaim_namespace(SlotNo no) {
     }
     {
         pg::LwLockGuard lock(namespace_lock(no));
-        drain_inbox_locked(no);
+        if (!forget_dropped_locked(no)) return false;
         if (ns.groups.first != 0 || ns.group_nodes.first != 0) return false;
     }
     {

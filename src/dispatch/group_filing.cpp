@@ -149,7 +149,7 @@ void file_grouped(const Hint &hint) {
     SlotNo ns = map.queues[map.lanes[hint.lane].queue].ns;
     pg::LwLockGuard lock(namespace_lock(ns));
     // Hints that were handed over before come first, unless this task was taken before.
-    if (hint.arrival != Arrival::InFront) drain_inbox_locked(ns);
+    if (hint.arrival != Arrival::InFront) drain_groups_locked(ns);
     file_in_group(hint, true);
 }
 
@@ -174,7 +174,7 @@ bool wants_reading(SlotNo no) {
 int64 begin_reading(SlotNo no) {
     Namespace &ns = map.namespaces[no];
     pg::LwLockGuard lock(namespace_lock(no));
-    drain_inbox_locked(no);
+    drain_groups_locked(no);
     ns.groups_missed = INT64_MAX;
     return ns.groups_upto;
 }
@@ -182,7 +182,7 @@ int64 begin_reading(SlotNo no) {
 void end_reading(SlotNo no, int64 upto, std::span<const Hint> hints) {
     Namespace &ns = map.namespaces[no];
     pg::LwLockGuard lock(namespace_lock(no));
-    drain_inbox_locked(no);
+    drain_groups_locked(no);
     int64 before = ns.groups_upto;
     // A task that was left out since begin_reading() may not have been read.
     int64 limit = ns.groups_missed == INT64_MAX ? upto : Min(upto, ns.groups_missed - 1);

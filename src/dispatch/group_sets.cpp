@@ -12,7 +12,7 @@ void open_groups(SlotNo db, const int64 *least) {
     each_namespace(db, [least](SlotNo no) {
         Namespace &ns = map.namespaces[no];
         pg::LwLockGuard lock(namespace_lock(no));
-        drain_inbox_locked(no);
+        drain_groups_locked(no);
         int64 first = Min(least[no], ns.groups_missed);
         ns.groups_upto = first == INT64_MAX ? first : first - 1;
         each_entry<Group>(ns.groups, [](GroupNo group, Group &) { update_readiness(group, true); });

@@ -169,7 +169,7 @@ void end_one_locked(SlotNo queue, GroupNo no, bool unused) {
 void end_group(SlotNo queue, GroupNo no, bool unused) {
     SlotNo ns = map.queues[queue].ns;
     pg::LwLockGuard lock(namespace_lock(ns));
-    drain_inbox_locked(ns);
+    drain_groups_locked(ns);
     end_one_locked(queue, no, unused);
 }
 
@@ -189,7 +189,7 @@ void end_groups(std::span<const LimitPlace> places) {
         }
         SlotNo ns = map.queues[places[i].queue].ns;
         pg::LwLockGuard lock(namespace_lock(ns));
-        drain_inbox_locked(ns);
+        drain_groups_locked(ns);
         for (; i < places.size() && map.queues[places[i].queue].ns == ns; i++)
             if (places[i].group != 0) end_one_locked(places[i].queue, places[i].group, false);
     }
@@ -198,7 +198,7 @@ void end_groups(std::span<const LimitPlace> places) {
 void leave_group(SlotNo queue, uint64 key, int64 id) {
     SlotNo ns = map.queues[queue].ns;
     pg::LwLockGuard lock(namespace_lock(ns));
-    drain_inbox_locked(ns);
+    drain_groups_locked(ns);
     auto leave = [id](GroupNo no) {
         Group &g = group(no);
         if (g.first == 0 || node(g.first).ref.id != id) return;

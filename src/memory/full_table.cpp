@@ -40,8 +40,7 @@ void table_full(const char *what, int32 capacity) {
     pg_unreachable();
 }
 
-bool wait_for_place(int *tries, bool sure) {
-    constexpr int most_tries = 200;
+bool wait_for_place(int *tries, int most, bool sure) {
     constexpr long nap_ms = 10;
     bool hope = sure;
     for (SlotNo db = 0; db < max_databases; db++) {
@@ -54,7 +53,7 @@ bool wait_for_place(int *tries, bool sure) {
         hope = true;
         wake_scheduler(db);
     }
-    if (!hope || (*tries)++ == most_tries) return false;
+    if (!hope || (*tries)++ == most) return false;
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap_ms, pg::wait_event("PgqueuePlace"));
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();

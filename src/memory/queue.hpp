@@ -127,6 +127,11 @@ struct Missed {
     TransactionId xid;  // neither this transaction nor a later one wrote the other rows
 };
 
+// Pages that are linked by `next`, oldest first.
+struct PageChain {
+    PageNo first, last;  // 0 none
+};
+
 // A namespace: its limits, its hand-overs and its groups.
 struct Namespace {
     bool used;
@@ -158,8 +163,9 @@ struct Namespace {
     uint64 virtual_time;  // of fair share: grows by virtual_time_unit / weight for each task
     PageList arrived;     // waiting tasks whose time has come; dispatch/due [due lock of its database]
     // namespace lock
-    PageNo handed, handed_last;  // pages from the inbox that are not in lists yet, oldest first
-    int32 lists;                 // priority lists in its lanes
+    // Pages from the inbox that are not filed yet: of tasks with a group key, and the others.
+    PageChain handed_grouped, handed;
+    int32 lists;  // priority lists in its lanes
     Slab groups, group_nodes;
     int64 groups_upto;    // waiting tasks with a group key and a greater id were left out of memory, INT64_MAX none
     int64 groups_missed;  // the least id left out since the scheduler began to read, INT64_MAX none

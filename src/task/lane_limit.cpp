@@ -27,7 +27,7 @@ void check_lane(const store::NamespaceInfo &ns, const QueueRef &queue, const sto
         if (memory::has_lane(queue.slot, role)) return;
         share = memory::lane_share(q.ns);
         if (share.free == 0 || share.used < share_limit(0, share.used, share.free)) return;
-    } while (memory::holder_of_drops() != MyProcPid && memory::wait_for_place(&tries));
+    } while (memory::holder_of_drops() != MyProcPid && memory::wait_for_place(&tries, memory::most_tries_in_part));
     ereport(ERROR, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
             errmsg("namespace \"%s\" has its part of the lists of ready tasks", ns.name),
             errdetail("It has " INT64_FORMAT ", one for each role of a queue; " INT64_FORMAT

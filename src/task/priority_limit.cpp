@@ -54,7 +54,7 @@ void check_priority(const store::NamespaceInfo &ns, const QueueRef &queue, int32
         if (look.has) return;
         const int64 used = look.used + added.count;
         if (used < share_limit(ns.shares.priorities, used, look.free)) break;
-        if (!memory::wait_for_place(&tries))
+        if (!memory::wait_for_place(&tries, memory::most_tries_in_part))
             share_used_up(ns, {"priorities", "max_priorities", ns.shares.priorities, used, look.free,
                                "Let tasks of other priorities end first."});
     }
