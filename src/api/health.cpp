@@ -146,7 +146,7 @@ void put_starts(ReturnSetInfo *info, memory::Database &d, const pg::Moment &now)
 pg::LockHolder table_holder(memory::Database &d) {
     constexpr LOCKMASK strong = LOCKBIT_ON(ShareLock) | LOCKBIT_ON(ShareRowExclusiveLock) | LOCKBIT_ON(ExclusiveLock) |
                                 LOCKBIT_ON(AccessExclusiveLock);
-    const pid_t ours[] = {d.scheduler.pid.load(), d.housekeeper.pid.load()};
+    const pid_t ours[] = {d.scheduler.pid.load(), d.housekeeper.pid.load(), d.notifier.load()};
     return store::holder_of_tables(strong, ours);
 }
 

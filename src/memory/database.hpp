@@ -109,12 +109,11 @@ struct Leases {
 
 // Waiting sessions, and what they have to be notified of.
 struct Waiters {
-    Atomic<uint32> tasks;    // sessions that wait for a task; dispatch/waiters
-    Atomic<uint32> results;  // sessions that wait for a result; api/wait
-    Atomic<bool>
-        unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/scheduler/notify_listeners clears it
-    Atomic<bool> listened;  // a session has used LISTEN for one of our channels since the server started;
-                            // worker/utility_hook
+    Atomic<uint32> tasks;     // sessions that wait for a task; dispatch/waiters
+    Atomic<uint32> results;   // sessions that wait for a result; api/wait
+    Atomic<bool> unnotified;  // a queue's `unnotified` was set; dispatch/lanes; worker/news clears it
+    Atomic<bool> listened;    // a session has used LISTEN for one of our channels since the server started;
+                              // worker/utility_hook
 };
 
 // Workers of the database. worker/worker, worker/claim; memory/wake decrements `idle`.
@@ -229,6 +228,7 @@ struct Database {
     SpillFile spill;
     Cleaning cleaning;
     Housekeeper housekeeper;
+    Atomic<pid_t> notifier;  // the process, 0 none; worker/notifier
     Unsaved unsaved;
     Found found;
 };

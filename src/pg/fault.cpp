@@ -21,7 +21,7 @@ struct Armed {
 };
 
 constexpr const char *process_types[] = {"pgqueue launcher", "pgqueue scheduler", "pgqueue worker",
-                                         "pgqueue housekeeper"};
+                                         "pgqueue housekeeper", "pgqueue notifier"};
 
 constinit Armed *shared = nullptr;
 constinit FaultKind own_kind = FaultKind::Error;

@@ -25,9 +25,9 @@ void run_frame(void *p) {
 
 }  // namespace
 
-Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool *committed) {
+Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool *committed, int64 limit) {
     static constinit Patience patience{};
-    const int64 limit = patience.limit(monotonic_now());
+    if (limit == 0) limit = patience.limit(monotonic_now());
     Frame frame{fn, arg, false};
     SetCurrentStatementStartTimestamp();
     // Also if SQL has set another limit: a function's setting holds until the function ends.

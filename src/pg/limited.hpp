@@ -9,19 +9,20 @@
 namespace pgqueue::pg {
 
 // Runs fn(arg) in a new transaction. Commits it if fn returns true, else rolls it back. On ERROR rolls it back and
-// returns the report in `keep`. *committed (nullptr: not wanted): whether it was committed. Must be called outside a
+// returns the report in `keep`. *committed (nullptr: not wanted): whether it was committed. limit: the longest wait for
+// a lock, in microseconds, by a process on which nobody depends; 0: the usual limit. Must be called outside a
 // transaction.
-Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool *committed);
+Outcome run_limited_raw(bool (*fn)(void *), void *arg, MemoryContext keep, bool *committed, int64 limit = 0);
 
 // The same for a callable object whose transaction is committed unless it raises.
 template <typename F>
-Outcome run_limited(F &&fn, MemoryContext keep) {
+Outcome run_limited(F &&fn, MemoryContext keep, int64 limit = 0) {
     return run_limited_raw(
         [](void *f) {
             (*static_cast<std::remove_reference_t<F> *>(f))();
             return true;
         },
-        &fn, keep, nullptr);
+        &fn, keep, nullptr, limit);
 }
 
 // Returns whether a transaction failed because another one holds a lock.

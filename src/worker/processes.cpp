@@ -29,6 +29,11 @@ bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle) {
     return RegisterDynamicBackgroundWorker(&w, handle);
 }
 
+bool start_notifier(SlotNo db, BackgroundWorkerHandle **handle) {
+    BackgroundWorker w = pg::process("pgqueue notifier", "pgqueue_notifier_main", BGW_NEVER_RESTART, Int32GetDatum(db));
+    return RegisterDynamicBackgroundWorker(&w, handle);
+}
+
 void free_worker_slot(SlotNo no) {
     memory::WorkerSlot &w = memory::map.shared->workers[no];
     memory::map.roles[w.role].workers.fetch_sub(1);

@@ -21,6 +21,7 @@ struct WorkerStart {
 bool start_scheduler(SlotNo db, BackgroundWorkerHandle **handle);
 bool start_worker(SlotNo worker, uint32 generation, bool can_login, BackgroundWorkerHandle **handle);
 bool start_housekeeper(SlotNo db, BackgroundWorkerHandle **handle);
+bool start_notifier(SlotNo db, BackgroundWorkerHandle **handle);
 
 // save_statistics.cpp: saves the statistics of the queues of a database that have changed since they were last saved.
 // Tries again later what another transaction prevents. For the housekeeper.

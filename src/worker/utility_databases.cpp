@@ -93,7 +93,7 @@ bool would_run(Node *node, Oid db) {
 
 bool is_our_process(SlotNo db, int pid) {
     memory::Database &d = memory::database(db);
-    if (d.scheduler.pid.load() == pid || d.housekeeper.pid.load() == pid) return true;
+    if (d.scheduler.pid.load() == pid || d.housekeeper.pid.load() == pid || d.notifier.load() == pid) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid == pid) return true;
     return false;
@@ -136,7 +136,7 @@ bool others_leave(SlotNo db, Oid oid) {
 // it may enter.
 bool someone_there(SlotNo db) {
     memory::Database &d = memory::database(db);
-    if (d.scheduler.pid.load() != 0 || d.housekeeper.pid.load() != 0) return true;
+    if (d.scheduler.pid.load() != 0 || d.housekeeper.pid.load() != 0 || d.notifier.load() != 0) return true;
     for (memory::WorkerSlot &w : memory::map.shared->workers) {
         auto s = w.state.load();
         if (w.db == db && w.pid != 0 && s != memory::WorkerState::Free && s != memory::WorkerState::Ended) return true;
@@ -147,10 +147,9 @@ bool someone_there(SlotNo db) {
 void send_away(SlotNo db) {
     for (memory::WorkerSlot &w : memory::map.shared->workers)
         if (w.db == db && w.pid != 0) kill(w.pid, SIGTERM);
-    pid_t scheduler = memory::database(db).scheduler.pid.load();
-    pid_t housekeeper = memory::database(db).housekeeper.pid.load();
-    if (scheduler != 0) kill(scheduler, SIGTERM);
-    if (housekeeper != 0) kill(housekeeper, SIGTERM);
+    const memory::Database &d = memory::database(db);
+    for (pid_t pid : {d.scheduler.pid.load(), d.housekeeper.pid.load(), d.notifier.load()})
+        if (pid != 0) kill(pid, SIGTERM);
 }
 
 void at_exit(int, Datum) {

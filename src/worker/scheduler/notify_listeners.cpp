@@ -1,71 +1,48 @@
-// Notifies listeners of queues that have got ready tasks for outside workers, or whose tasks have failed for good.
+// Notifies listeners of queues. If that fails, because other sessions with NOTIFY make it wait for instance, a notifier
+// does it from then on, until it leaves.
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/server_settings.hpp"
-#include "store/catalog.hpp"
-#include "store/queues.hpp"
+#include "pg/guards.hpp"
+#include "worker/news.hpp"
+#include "worker/processes.hpp"
 
 namespace pgqueue::worker::scheduler {
 namespace {
 
-using memory::map;
+constinit pg::Deadline next{INT64_MIN};  // not before
+constinit BackgroundWorkerHandle *handle = nullptr;
 
-constinit pg::Deadline notified{INT64_MIN};  // when we last did so
-
-// What a queue has to tell: ready tasks for outside workers, tasks that have failed for good.
-struct News {
-    SlotNo queue;
-    bool ready, failures;
-};
-
-void notify_of(const News &news) {
-    const store::QueueInfo *info = store::queue_by_id(map.queues[news.queue].queue_id);
-    const store::NamespaceInfo *ns = info ? store::namespace_by_id(info->ns_id) : nullptr;
-    if (ns == nullptr) return;
-    char channel[NAMEDATALEN];
-    auto notify = [&](const char *prefix) {
-        snprintf(channel, sizeof(channel), "%s%s", prefix, ns->name);
-        Async_Notify(channel, info->name);
-    };
-    if (news.ready) notify("pgqueue_");
-    if (news.failures) notify("pgqueue_failed:");
+bool notifier_runs() {
+    pid_t pid;
+    if (my_db().notifier.load() != 0) return true;
+    if (handle == nullptr) return false;
+    if (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED) return true;
+    pfree(handle);
+    handle = nullptr;
+    return false;
 }
 
-// Sends one NOTIFY of each kind for each queue that has had news since the last time. Returns false if that failed.
-bool notify_queues() {
-    auto *sent =
-        static_cast<News *>(MemoryContextAlloc(self.scratch, sizeof(News) * static_cast<Size>(map.shared->n_queues)));
-    int n = 0;
-    bool ok = transact("notify listeners", [sent, &n] {
-        memory::each_queue(self.db, [sent, &n](SlotNo no) {
-            memory::Queue &q = map.queues[no];
-            const News news{no, q.unnotified.exchange(false), q.failures_unnotified.exchange(false)};
-            if (!news.ready && !news.failures) return;
-            sent[n++] = news;
-            notify_of(news);
-        });
-    });
-    for (const News &news : std::span(sent, ok ? 0 : static_cast<Size>(n))) {
-        if (news.ready) map.queues[news.queue].unnotified.store(true);
-        if (news.failures) map.queues[news.queue].failures_unnotified.store(true);
-    }
-    return ok;
+bool start() {
+    pg::MemoryScope scope(self.lasting);
+    if (start_notifier(self.db, &handle)) return true;
+    handle = nullptr;
+    return false;
 }
 
 }  // namespace
 
 pg::Deadline notify_listeners(const pg::Moment &now) {
-    memory::Database &d = my_db();
-    if (config::notify_interval < 0 || !d.waiters.listened.load() || !d.waiters.unnotified.load()) return never;
-    pg::Deadline next = notified.after(int64(config::notify_interval) * 1000);
+    if (!has_news(self.db) || notifier_runs()) return never;
     if (!next.passed(now)) return next;
-    notified = now.in(0);
-    d.waiters.unnotified.store(false);
-    pg_memory_barrier();
-    if (notify_queues()) return never;
-    d.waiters.unnotified.store(true);
-    notified = now.in(USECS_PER_SEC);
-    return notified;
+    News news = room_for_news(self.scratch);
+    if (transact("notify listeners", [&news] { send_news(self.db, &news); })) {
+        next = now.in(int64(config::notify_interval) * 1000);
+        return never;
+    }
+    give_back_news(self.db, &news);
+    next = now.in(USECS_PER_SEC);
+    return start() ? never : next;
 }
 
 }  // namespace pgqueue::worker::scheduler
