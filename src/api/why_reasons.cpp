@@ -69,6 +69,8 @@ const char *why_not_loaded(const Case &c) {
         if (listed || is_held_off(c)) return nullptr;
         if (c.row.group == 0 && dispatch::may_be_missed(memory::map.queues[c.slot].ns, c.row.ref.id))
             return "The dispatcher is reading the tasks of a large transaction.";
+        if (memory::map.namespaces[memory::map.queues[c.slot].ns].crowded.load())
+            return "The dispatcher's memory has no room yet for more tasks of its namespace.";
         if (lost == memory::Lost::Nothing) return nullptr;
         return lost == memory::Lost::Full ? "The dispatcher's memory was full; the tasks are read again from the rows."
                                           : "The configuration has changed; the tasks are read again from the rows.";

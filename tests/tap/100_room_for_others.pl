@@ -62,6 +62,10 @@ is(sql(<<~'SQL'), '1', 'T2: a task of another namespace is handed out, although 
     DO $$BEGIN PERFORM pgqueue.create_task('m', '1', namespace => 'other'); END$$;
     SELECT count(pgqueue.release_task(id, receipt)) FROM pgqueue.next_task('w', 'm', namespace => 'other')
     SQL
+like(sql(<<~'SQL'), qr/^not_loaded\|The dispatcher's memory has no room yet/, 'T2: why() says what a task waits for');
+    SELECT w.reason, w.message
+    FROM (SELECT max(id) AS id FROM pgqueue.task WHERE queue = 'q140' AND namespace = 'more') t, pgqueue.why(t.id) w
+    SQL
 
 # Queues are deleted while their tasks wait for room.
 sql(<<~'SQL');
