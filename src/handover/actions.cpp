@@ -88,6 +88,36 @@ void post(SlotNo ns, int64 id) {
     }
 }
 
+// ns: -1 all.
+void mark_handlers(SlotNo db, SlotNo ns) {
+    if (ns >= 0) map.namespaces[ns].handlers_changed.store(true);
+    pg_memory_barrier();
+    database(db).changes.handlers.store(true);
+}
+
+void tell_listeners_of_failure(SlotNo db, SlotNo queue) {
+    map.queues[queue].failures_unnotified.store(true);
+    database(db).waiters.unnotified.store(true);
+    if (database(db).waiters.listened.load()) wake_scheduler_if_sleeping(db);
+}
+
+// The extension was created in a database or dropped there.
+void follow_extension(Oid oid, bool created) {
+    const SlotNo db = find_database(oid);
+    if (db < 0) return;
+    if (created) database(db).service.identity_changed.fetch_add(1);
+    database(db).service.wanted.store(created);
+    database(db).service.no_extension.store(!created);
+    if (!created) {
+        // It may come back before the scheduler has left. Then nothing in shared memory is true any more.
+        database(db).current_segment.store(-1);
+        read_rows_again(db);
+        dispatch::drop_everything(db);
+    }
+    wake_scheduler(db);
+    wake_launcher();
+}
+
 void run_action(SlotNo db, const Action &a) {
     switch (a.kind) {
         case ActionKind::Namespace:
@@ -118,34 +148,10 @@ void run_action(SlotNo db, const Action &a) {
         case ActionKind::MoveLease: dispatch::transfer_lease(a.moved.id, a.slot, a.moved.key); break;
         case ActionKind::Refile: dispatch::want_refile(a.slot); break;
         case ActionKind::Ticker: signal::post_ticker(db, static_cast<int32>(a.id)); break;
-        case ActionKind::Handlers:
-            if (a.slot >= 0) map.namespaces[a.slot].handlers_changed.store(true);
-            pg_memory_barrier();
-            database(db).changes.handlers.store(true);
-            break;
-        case ActionKind::Failure:
-            map.queues[a.slot].failures_unnotified.store(true);
-            database(db).waiters.unnotified.store(true);
-            if (database(db).waiters.listened.load()) wake_scheduler_if_sleeping(db);
-            break;
+        case ActionKind::Handlers: mark_handlers(db, a.slot); break;
+        case ActionKind::Failure: tell_listeners_of_failure(db, a.slot); break;
         case ActionKind::Identity: look_at_identity(db); break;
-        case ActionKind::Database: {
-            SlotNo other = find_database(a.database.oid);
-            if (other < 0) break;
-            if (a.database.wanted) database(other).service.identity_changed.fetch_add(1);
-            database(other).service.wanted.store(a.database.wanted);
-            database(other).service.no_extension.store(!a.database.wanted);
-            if (!a.database.wanted) {
-                // The extension may come back before the scheduler has left. Then nothing in shared memory is true any
-                // more.
-                database(other).current_segment.store(-1);
-                read_rows_again(other);
-                dispatch::drop_everything(other);
-            }
-            wake_scheduler(other);
-            wake_launcher();
-            break;
-        }
+        case ActionKind::Database: follow_extension(a.database.oid, a.database.wanted); break;
     }
 }
 

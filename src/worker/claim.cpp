@@ -99,53 +99,60 @@ void file_again(const Hold &h, memory::Wait wait) {
     memory::wake_scheduler(my_slot().db);
 }
 
+// What a transaction did with the popped tasks. It may not have committed.
+struct Claims {
+    bool role_there = true;
+    int looked_at = 0;  // the first ones
+    bool claimed[memory::max_batch];
+};
+
+// Claims the first n popped tasks, unless they are too large together or the role of this worker is gone.
+void claim_rows(int n, Claims *claims, Claimed *out) {
+    constexpr Size most_bytes = 16 * 1024 * 1024;  // beyond that, no more tasks are claimed at once
+    memory::WorkerSlot &w = my_slot();
+    pg::MemoryScope scope(self.batch);
+    claims->role_there = store::role_exists(GetSessionUserId());
+    if (!claims->role_there) return;
+    const int64 receipt = task::new_receipt();
+    TimestampTz now = GetCurrentTimestamp();
+    Size bytes = 0;
+    for (int i = 0; i < n && bytes < most_bytes; claims->looked_at = ++i) {
+        out[i] = Claimed{};
+        out[i].hold = i;
+        w.holds[i].receipt = receipt;
+        claims->claimed[i] = claim_one(w.holds[i], &out[i], now);
+        w.holds[i].attempt = out[i].row.attempt;
+        bytes += bytes_of(out[i].row);
+    }
+    PGQUEUE_TESTPOINT("worker-claiming");
+}
+
 }  // namespace
 
 int claim(Claimed *out) {
-    constexpr Size most_bytes = 16 * 1024 * 1024;  // beyond that, no more tasks are claimed at once
     memory::WorkerSlot &w = my_slot();
-    int n = w.n_holds.load();
-    int looked_at = 0;
-    bool claimed[memory::max_batch];
-    bool role_there = true;
+    const int n = w.n_holds.load();
+    Claims claims;
     int before = synchronous_commit;
     synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
     SetCurrentStatementStartTimestamp();
-    pg::Outcome done = run_own_transaction(
-        [&] {
-            pg::MemoryScope scope(self.batch);
-            role_there = store::role_exists(GetSessionUserId());
-            if (!role_there) return;
-            const int64 receipt = task::new_receipt();
-            TimestampTz now = GetCurrentTimestamp();
-            Size bytes = 0;
-            for (int i = 0; i < n && bytes < most_bytes; looked_at = ++i) {
-                out[i] = Claimed{};
-                out[i].hold = i;
-                w.holds[i].receipt = receipt;
-                claimed[i] = claim_one(w.holds[i], &out[i], now);
-                w.holds[i].attempt = out[i].row.attempt;
-                bytes += bytes_of(out[i].row);
-            }
-            PGQUEUE_TESTPOINT("worker-claiming");
-        },
-        self.batch);
+    pg::Outcome done = run_own_transaction([&] { claim_rows(n, &claims, out); }, self.batch);
     synchronous_commit = before;
     // The scheduler puts back what an ended worker had popped, and holds the tasks of a role that is gone.
-    if (!role_there) proc_exit(0);
+    if (!claims.role_there) proc_exit(0);
     if (!done.ok) pg::log_refusal("pgqueue worker could not claim tasks", done.error);
     static constinit int failures = 0;
     failures = done.ok ? 0 : failures + 1;
     int ours = 0;
     for (int i = 0; i < n; i++) {
         Hold &h = w.holds[i];
-        if (done.ok && i < looked_at && claimed[i]) {
+        if (done.ok && i < claims.looked_at && claims.claimed[i]) {
             out[ours] = out[i];
             ours++;
             h.state.store(HoldState::Claimed);
             continue;
         }
-        if (!done.ok || i >= looked_at) file_again(h, done.ok ? memory::Wait::Locked : memory::Wait::Failed);
+        if (!done.ok || i >= claims.looked_at) file_again(h, done.ok ? memory::Wait::Locked : memory::Wait::Failed);
         h.state.store(HoldState::None);
         dispatch::end_running(h.queue, h.group);
     }
