@@ -69,6 +69,7 @@ ok(heard(), 'T1: the listener hears of what came meanwhile');
 sql(q{SELECT pgqueue.create_task('q', '3')});
 ok(heard(), 'T1: and of what comes later');
 ok(wait_until(sub { PgQueue::gone($second) }, 60), 'it leaves when nobody makes it wait');
+is(sql('SELECT count(*) FROM pgqueue.health'), '0', 'T1: nothing is owed');
 sql(q{SELECT pgqueue.create_task('q', '4')});
 ok(heard(), 'the scheduler sends again');
 is(join(',', pids_of($node, $type)), '', 'without another process');

@@ -3,7 +3,9 @@
 #include "worker/scheduler/scheduler.hpp"
 
 #include "config/server_settings.hpp"
+#include "pg/failure_log.hpp"
 #include "pg/guards.hpp"
+#include "pg/limited.hpp"
 #include "worker/news.hpp"
 #include "worker/processes.hpp"
 
@@ -36,10 +38,13 @@ pg::Deadline notify_listeners(const pg::Moment &now) {
     if (!has_news(self.db) || notifier_runs()) return never;
     if (!next.passed(now)) return next;
     News news = room_for_news(self.scratch);
-    if (transact("notify listeners", [&news] { send_news(self.db, &news); })) {
+    // Not a step that the scheduler owes: the notifier repeats it.
+    const pg::Outcome out = pg::run_limited([&news] { send_news(self.db, &news); }, self.scratch);
+    if (out.ok) {
         next = now.in(int64(config::notify_interval) * 1000);
         return never;
     }
+    pg::log_refusal("pgqueue scheduler could not notify listeners", out.error);
     give_back_news(self.db, &news);
     next = now.in(USECS_PER_SEC);
     return start() ? never : next;
